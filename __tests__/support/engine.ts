@@ -1,0 +1,93 @@
+/** Builds as a user runs them, on the engine that DOCKER_HOST names. */
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { copyPrograms, findPrograms } from '../../src/toolkit.js';
+
+const execute = promisify(execFile);
+
+/** Runs docker and returns what it prints. */
+export async function docker(args: readonly string[]): Promise<string> {
+  const { stdout } = await execute('docker', [...args], { maxBuffer: 1 << 28 });
+  return stdout;
+}
+
+export interface MountFlags {
+  /** The flag without id, such as `target=/c,uid=1000`; its target is always `/c`. */
+  readonly options?: string;
+  /** Handed over as a build argument, so that any id means what it says. */
+  readonly id?: string;
+}
+
+export interface TestBuilder {
+  /** Empties the builder as a new runner's is empty. */
+  empty(): Promise<void>;
+  /**
+   * Runs a shell script in a build with a cache mount at /c, as root, with the programs below.
+   *
+   * @returns what the script has written to /out/result
+   */
+  run(mount: MountFlags, script: string): Promise<string>;
+  dispose(): Promise<void>;
+}
+
+const programs =
+  'sh cat ls cp ln rm mv mkdir mkfifo touch chmod chown find sort sha256sum truncate stat dd sleep ' +
+  'setfattr getfattr setfacl getfacl tar zstd gzip grep';
+
+export async function prepareBuilder(): Promise<TestBuilder> {
+  const context = await mkdtemp(join(tmpdir(), 'build-'));
+  await copyPrograms(await findPrograms(programs.split(' ')), join(context, 'tools'));
+
+  async function run({ id, options }: MountFlags, script: string): Promise<string> {
+    const flags = ['type=cache', 'target=/c', ...(id === undefined ? [] : ['id=$ID'])];
+    const dockerfile = [
+      'FROM scratch AS tools',
+      'COPY tools /',
+      'FROM tools AS run',
+      'WORKDIR /out',
+      'ARG NONCE',
+      'ARG ID',
+      `RUN --mount=${[...flags, ...(options ? [options] : [])].join(',')} ["/bin/sh", "-euc", ${JSON.stringify(script)}]`,
+      'FROM scratch',
+      'COPY --from=run /out /',
+    ];
+    const output = await mkdtemp(join(tmpdir(), 'build-output-'));
+    try {
+      await writeFile(join(context, 'Dockerfile'), `${dockerfile.join('\n')}\n`);
+      await docker([
+        ...['buildx', 'build', '--progress=plain', '--provenance=false', '--network=none'],
+        ...['--build-arg', `NONCE=${randomUUID()}`, '--build-arg', `ID=${id ?? ''}`],
+        ...['--output', output, context],
+      ]);
+      return await readFile(join(output, 'result'), 'utf8').catch(() => '');
+    } finally {
+      await rm(output, { recursive: true });
+    }
+  }
+
+  return {
+    run,
+    empty: async () => {
+      await docker(['buildx', 'prune', '--all', '--force']);
+    },
+    dispose: () => rm(context, { recursive: true }),
+  };
+}
+
+/** Writes all that is to know of /c to the result: two mounts with equal listings are equal. */
+export const listMount = `
+cd /c
+{
+  find . -printf '%y %m %U:%G %n %s %T@ %p -> %l\\n' | sort
+  echo holes; find . -type f -size +100k -printf '%p %b\\n' | sort
+  echo links; find . -type f -links +1 -printf '%i %p\\n' | sort -k2 |
+    { seen=; while read -r inode path; do case " $seen" in *" $inode="*) ;; *) seen="$seen $inode=$path" ;; esac
+        rest="\${seen#* $inode=}"; echo "$path is \${rest%% *}"; done; }
+  echo contents; find . -type f -exec sha256sum {} + | sort -k2
+  echo attributes; find . ! -type l -exec getfattr -h -d -m - -e hex {} + | sort
+  echo lists; find . ! -type l -exec getfacl -n -p {} + 2>/dev/null
+} >/out/result 2>&1`;

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { type CacheMount, identityOf } from './cache-mount.js';
+import {
+  type Archive,
+  archiveFileName,
+  type Manifest,
+  parseManifest,
+  renderManifest,
+  type SavedMount,
+} from './manifest.js';
+
+const manifestName = 'manifest.json';
+
+/** An archive, and the mount of the list that it goes into. */
+export interface Filling {
+  /** The mount's place in the list. */
+  readonly index: number;
+  readonly mount: CacheMount;
+  readonly archive: Archive;
+}
+
+export interface Selection {
+  readonly fillings: readonly Filling[];
+  /** Named, but not in the entry, or empty there. */
+  readonly unsaved: readonly CacheMount[];
+  /** In the entry, but not named. */
+  readonly unnamed: readonly CacheMount[];
+}
+
+/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
+export function selectArchives(named: readonly CacheMount[], manifest: Manifest): Selection {
+  const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
+  const fillings = named.flatMap((mount, index) => {
+    const archive = saved.get(identityOf(mount))?.archive;
+    return archive === undefined ? [] : [{ index, mount, archive }];
+  });
+  const wanted = new Set(named.map(identityOf));
+  return {
+    fillings,
+    unsaved: named.filter((mount) => saved.get(identityOf(mount))?.archive === undefined),
+    unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
+  };
+}
+
+/** @throws Error where there is no manifest, or one that cannot be read */
+export async function readManifest(directory: string): Promise<Manifest> {
+  return parseManifest(await readFile(join(directory, manifestName), 'utf8'));
+}
+
+/**
+ * Compares an archive's file with what the manifest says of it.
+ *
+ * @returns what is wrong with it
+ */
+export async function findDamage(directory: string, archive: Archive): Promise<string | undefined> {
+  const file = join(directory, archive.file);
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => undefined,
+  );
+  if (size === undefined) return 'its archive is missing';
+  if (size !== archive.compressedBytes) {
+    return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
+  }
+  return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+
+/** Moves an archive from an entry to where the mount's script in the build looks for it. */
+export async function placeArchive(
+  directory: string,
+  { index, archive }: Filling,
+  destination: string,
+): Promise<void> {
+  await mkdir(destination, { recursive: true });
+  await rename(
+    join(directory, archive.file),
+    join(destination, archiveFileName(index, archive.compression)),
+  );
+}
+
+/**
+ * Moves an archive that the build has made into an entry.
+ *
+ * @returns what the manifest says of it
+ */
+export async function storeArchive(
+  source: string,
+  index: number,
+  facts: Pick<Archive, 'compression' | 'files' | 'bytes'>,
+  directory: string,
+): Promise<Archive> {
+  const file = archiveFileName(index, facts.compression);
+  const path = join(directory, file);
+  await mkdir(directory, { recursive: true });
+  await rename(join(source, file), path);
+  const { size } = await stat(path);
+  const { compression, files, bytes } = facts;
+  return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
+}
+
+export async function writeManifest(directory: string, mounts: SavedMount[]): Promise<void> {
+  await writeFile(join(directory, manifestName), renderManifest({ mounts }));
+}
+
+async function digest(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}

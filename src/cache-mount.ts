@@ -1,0 +1,286 @@
+import { posix } from 'node:path';
+import { parseCsvRecord } from './csv.js';
+import { messageOf } from './errors.js';
+import { unquoteWord } from './shell-word.js';
+
+/** Owner and permissions that a mount is created with. */
+export interface Ownership {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/**
+ * A cache mount by what BuildKit tells it from others by: its cache id and the directory that it
+ * starts from. Two mounts that differ in any field are two directories on the builder; target,
+ * sharing and ro are no part of it (`dispatchRunMounts` in BuildKit's Dockerfile frontend).
+ */
+export interface CacheMount {
+  readonly id: string;
+  /** The image whose directory the mount starts from; absent: an empty one. */
+  readonly from?: string;
+  /** Directory in `from`, absolute and cleaned; absent: its root. */
+  readonly source?: string;
+  /**
+   * Present as soon as one of uid, gid and mode is given, the others then being 0, 0 and 0755; even
+   * where all have these values, the mount is another than one without them. Absent beside
+   * `source`, where BuildKit ignores all three.
+   */
+  readonly ownership?: Ownership;
+}
+
+export interface ParsedCacheMounts {
+  readonly mounts: CacheMount[];
+  /** What the user should know, though it is no error. */
+  readonly notices: string[];
+}
+
+type ValueOption =
+  | 'type'
+  | 'id'
+  | 'target'
+  | 'sharing'
+  | 'from'
+  | 'source'
+  | 'uid'
+  | 'gid'
+  | 'mode';
+type Options = Partial<Record<ValueOption, string>>;
+
+const optionOfKey: Readonly<Record<string, ValueOption | 'readonly'>> = {
+  type: 'type',
+  id: 'id',
+  target: 'target',
+  dst: 'target',
+  destination: 'target',
+  sharing: 'sharing',
+  from: 'from',
+  source: 'source',
+  src: 'source',
+  uid: 'uid',
+  gid: 'gid',
+  mode: 'mode',
+  readonly: 'readonly',
+  ro: 'readonly',
+  readwrite: 'readonly',
+  rw: 'readonly',
+};
+
+/**
+ * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
+ * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
+ *
+ * @throws Error that lists every line that is wrong, with its number
+ */
+export function parseCacheMounts(text: string): ParsedCacheMounts {
+  const lineOfIdentity = new Map<string, number>();
+  const mounts: CacheMount[] = [];
+  const notices: string[] = [];
+  const errors: string[] = [];
+  for (const [index, raw] of text.split(/\r?\n/).entries()) {
+    const line = raw.trim();
+    const number = index + 1;
+    if (line === '' || line.startsWith('#')) {
+      continue;
+    }
+    try {
+      const mount = parseLine(line);
+      const identity = identityOf(mount);
+      const earlier = lineOfIdentity.get(identity);
+      if (earlier === undefined) {
+        lineOfIdentity.set(identity, number);
+        mounts.push(mount);
+      } else {
+        notices.push(
+          `line ${number} names the same cache mount as line ${earlier}: ${describeMount(mount)}`,
+        );
+      }
+    } catch (error) {
+      errors.push(`line ${number} (${line}): ${messageOf(error)}`);
+    }
+  }
+  if (errors.length > 0) {
+    throw new Error(errors.join('\n'));
+  }
+  return { mounts, notices };
+}
+
+/** A string that is equal for two mounts just when BuildKit holds them for one. */
+export function identityOf({ id, from, source, ownership }: CacheMount): string {
+  return JSON.stringify([
+    id,
+    from ?? null,
+    source ?? null,
+    ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
+  ]);
+}
+
+/** A mount as a person would name it: the id, and the options that make it another mount. */
+export function describeMount(mount: CacheMount): string {
+  const options = renderIdentityOptions(mount);
+  return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
+}
+
+function renderIdentityOptions({ from, source, ownership }: CacheMount): string[] {
+  return [
+    ...(from === undefined ? [] : [`from=${from}`]),
+    ...(source === undefined ? [] : [`source=${source}`]),
+    ...(ownership ? renderOwnership(ownership) : []),
+  ];
+}
+
+/** The options of a `--mount` flag that stand for the ownership. */
+export function renderOwnership({ uid, gid, mode }: Ownership): string[] {
+  return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
+}
+
+function parseLine(line: string): CacheMount {
+  const flag = /^--mount(=|\s+)(?<value>.*)/.exec(line)?.groups?.value;
+  if (flag !== undefined) {
+    return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag))));
+  }
+  const fields = parseCsvRecord(line);
+  const [first = '', second, ...more] = fields;
+  if (isOption(first)) {
+    return toCacheMount(parseOptions(fields));
+  }
+  if (first === '') {
+    throw new Error('the id is empty');
+  }
+  if (more.length > 0 || (second !== undefined && isOption(second))) {
+    throw new Error(
+      `options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`,
+    );
+  }
+  return { id: first };
+}
+
+function isOption(field: string): boolean {
+  const [key, value] = cut(field);
+  const option = optionOfKey[key.toLowerCase()];
+  return option !== undefined && (value !== undefined || option === 'readonly');
+}
+
+function parseOptions(fields: string[]): Options {
+  const options: Options = {};
+  for (const field of fields) {
+    const [key, raw] = cut(field);
+    const option = optionOfKey[key.toLowerCase()];
+    if (option === undefined) {
+      throw new Error(
+        `unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`,
+      );
+    }
+    if (option === 'readonly') {
+      continue; // no part of the identity, and we must write
+    }
+    if (raw === undefined) {
+      throw new Error(`the option ${key} has no value: write ${key}=…`);
+    }
+    const value = unquoteWord(raw);
+    const earlier = options[option];
+    if (earlier !== undefined && earlier !== value) {
+      throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
+    }
+    options[option] = value;
+  }
+  return options;
+}
+
+function toCacheMount(options: Options): CacheMount {
+  const { type = 'cache', sharing = 'shared', target, from } = options;
+  if (type.toLowerCase() !== 'cache') {
+    throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
+  }
+  if (!['shared', 'private', 'locked'].includes(sharing.toLowerCase())) {
+    throw new Error(`sharing=${sharing} is unknown: it is shared, private or locked`);
+  }
+  const id = options.id || (target && cleanPath(target));
+  if (!id) {
+    throw new Error('neither id nor target is given: one of them must name the mount');
+  }
+  if (!options.id && (id === '/' || id === '.')) {
+    throw new Error(`target=${target} cannot be a mount`);
+  }
+  const ownership = parseOwnership(options);
+  const source = cleanPath(`/${options.source ?? ''}`);
+  if (source !== '/' && !from) {
+    throw new Error(`source=${options.source} needs from=…, the image that holds it`);
+  }
+  return {
+    id,
+    ...(from ? { from } : {}),
+    ...(source === '/' ? {} : { source }),
+    ...(ownership && source === '/' ? { ownership } : {}),
+  };
+}
+
+function parseOwnership({ uid, gid, mode }: Options): Ownership | undefined {
+  if (uid === undefined && gid === undefined && mode === undefined) {
+    return undefined;
+  }
+  return {
+    uid: parseNumber('uid', uid ?? '0', 10),
+    gid: parseNumber('gid', gid ?? '0', 10),
+    mode: parseNumber('mode', mode ?? '0755', 8),
+  };
+}
+
+function parseNumber(option: string, text: string, radix: 8 | 10): number {
+  const value = (radix === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)
+    ? Number.parseInt(text, radix)
+    : Number.NaN;
+  if (!(value < 2 ** 32)) {
+    throw new Error(
+      `${option}=${text} is no ${radix === 8 ? 'octal' : 'decimal'} number of 32 bits`,
+    );
+  }
+  return value;
+}
+
+/**
+ * Reads the value of a flag pasted from a Dockerfile as BuildKit's flag lexer does: quotes are taken
+ * away, a backslash makes the next character literal, white space ends it. The lexer goes byte by
+ * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
+ * the builder has that id, so must ours.
+ */
+function readFlagValue(text: string): string {
+  const bytes = Buffer.from(text, 'utf8').toString('latin1');
+  let value = '';
+  let quote = '';
+  let at = 0;
+  for (; at < bytes.length; at++) {
+    const char = bytes.charAt(at);
+    if (!quote && /[\s\u0085]/.test(char)) {
+      break;
+    }
+    if (char === '\\') {
+      at++;
+      value += bytes.charAt(at);
+    } else if (char === quote) {
+      quote = '';
+    } else if (!quote && /['"]/.test(char)) {
+      quote = char;
+    } else {
+      value += char;
+    }
+  }
+  const rest = Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim();
+  if (rest !== '' && rest !== '\\') {
+    throw new Error(
+      `one mount a line: put "${rest}" on a line of its own, or quotes around white space`,
+    );
+  }
+  return value;
+}
+
+function cut(field: string): [key: string, value: string | undefined] {
+  const at = field.indexOf('=');
+  return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
+}
+
+/** Go's `path.Clean`, but for the empty path. */
+function cleanPath(path: string): string {
+  const cleaned = posix.normalize(path);
+  return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
+}

@@ -1,0 +1,130 @@
+/**
+ * What runs inside the build, once for each mount: POSIX sh around GNU tar and a compressor. Each
+ * script appends one line of JSON to `report` in its working directory (read by report.ts) and
+ * always succeeds, so that trouble with one mount leaves the others alone.
+ *
+ * Incoming files are unpacked into one reserved directory at the mount's root and renamed into place
+ * last: a mount is filled whole or not at all, even where the build is killed (a cancelled RUN gets
+ * SIGKILL, no trap would run). What such a build has left is removed by the next one.
+ */
+export const reservedName = '.buildkit-cache-mounts';
+
+/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as const;
+
+const preamble = `#!/bin/sh
+# usage: SCRIPT INDEX [COMPRESSION]
+index=$1
+mount=/mounts/$index
+reserved=$mount/${reservedName}
+read -r started rest </proc/uptime
+unset TAR_OPTIONS
+LC_ALL=C
+export LC_ALL
+
+# report RESULT [MORE_JSON]: writes the line and ends
+report() {
+  read -r ended rest </proc/uptime
+  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
+    "$index" "$1" "$started" "$ended" "\${2-}" >>report
+  exit 0
+}
+
+# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
+entries() (
+  dir=$1
+  command=$2
+  shift $#
+  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    set -- "$@" "$entry"
+    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
+  done
+  [ $# -eq 0 ] || "$command" "$@"
+)
+
+has_entries() {
+  ! entries "$1" false
+}
+
+for program in ${requiredPrograms.join(' ')}; do
+  command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+done
+case $(tar --version 2>&1) in
+  *'GNU tar'*) ;;
+  *) report unusable ',"missing":"GNU tar"' ;;
+esac
+rm -rf -- "$reserved"
+`;
+
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+
+export const packScript = `${preamble}
+has_entries "$mount" || report empty
+if command -v zstd >/dev/null; then
+  compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+elif command -v gzip >/dev/null; then
+  compression=gzip archive=$index.tar.gz compressor=gzip
+else
+  report unusable ',"missing":"zstd or gzip"'
+fi
+
+# tar lists what it packs on standard output; a directory ends with a slash
+files=$({
+  tar -c --posix ${attributes} --sparse -v --totals \\
+    -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
+  echo $? >"$index.status"
+} | grep -c -v '/$')
+read -r status <"$index.status"
+bytes=0
+while read -r line; do
+  case $line in
+    'Total bytes written: '*)
+      line=\${line#Total bytes written: }
+      bytes=\${line%% *}
+      ;;
+    *) printf '%s\\n' "$line" ;;
+  esac
+done <"$index.log"
+rm -f -- "$index.status" "$index.log"
+if [ "$status" -ne 0 ]; then
+  rm -f -- "$archive"
+  report failed
+fi
+report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+`;
+
+export const unpackScript = `${preamble}
+compression=$2
+case $compression in
+  zstd) archive=/archives/$index.tar.zst ;;
+  gzip) archive=/archives/$index.tar.gz ;;
+esac
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+away() {
+  rm -rf -- "$@"
+}
+
+command -v "$compression" >/dev/null || report unusable ",\\"missing\\":\\"$compression\\""
+! has_entries "$mount" || report warm
+
+# The renames change the root's own times: its attributes are put back last, from an archive of the
+# root alone.
+if mkdir "$reserved" &&
+  tar -x -p ${attributes} -I "$compression" -f "$archive" -C "$reserved" &&
+  tar -c --posix ${attributes} --no-recursion -f "$index.root" -C "$reserved" . &&
+  entries "$reserved" into_mount &&
+  rm -rf -- "$reserved" &&
+  tar -x -p ${attributes} -f "$index.root" -C "$mount"
+then
+  rm -f -- "$index.root"
+  report unpacked
+fi
+rm -f -- "$index.root"
+entries "$mount" away
+report failed
+`;

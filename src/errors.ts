@@ -1,0 +1,12 @@
+/**
+ * What the user wrote is wrong: the step fails at once with this message, which names the input and
+ * the remedy. Every other error is trouble with the cache: a warning, and the build goes on cold.
+ */
+export class InputError extends Error {
+  override readonly name = 'InputError';
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,32 @@
+/** @throws Error where the value is no object */
+export function object(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(name, value);
+  }
+  return { ...value };
+}
+
+/** @throws Error where the value is no array */
+export function array(value: unknown, name: string): unknown[] {
+  if (!Array.isArray(value)) throw invalid(name, value);
+  return value;
+}
+
+/** @throws Error where the value is no string, or an empty one */
+export function string(value: unknown, name: string): string {
+  if (typeof value !== 'string' || value === '') throw invalid(name, value);
+  return value;
+}
+
+/** @throws Error where the value is no whole number from 0 */
+export function count(value: unknown, name: string): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+    throw invalid(name, value);
+  }
+  return value;
+}
+
+/** The error of a field that is not of the expected form. */
+export function invalid(name: string, value: unknown): Error {
+  return new Error(`its field "${name}" is not valid: ${JSON.stringify(value)}`);
+}

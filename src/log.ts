@@ -1,0 +1,61 @@
+import * as core from '@actions/core';
+import type { Builder } from './buildx.js';
+import { type CacheMount, describeMount } from './cache-mount.js';
+import { formatBytes, formatSeconds, formatTable, plural } from './format.js';
+import type { Archive } from './manifest.js';
+import type { Toolkit } from './toolkit.js';
+
+/** One mount's line in the closing table. */
+export interface MountRow {
+  readonly mount: CacheMount;
+  /** What was done with it, in a word or a few. */
+  readonly state: string;
+  readonly archive?: Pick<Archive, 'files' | 'bytes' | 'compressedBytes'>;
+  readonly seconds?: number;
+}
+
+export function logMounts(mounts: readonly CacheMount[]): void {
+  logGroup(`Cache mounts (${mounts.length})`, mounts.map(describeMount));
+}
+
+export function logBuilder(builder: Builder, toolkit: Toolkit): void {
+  logGroup(
+    'Builder',
+    formatTable([
+      ['builder', builder.name],
+      ['driver', builder.driver],
+      ['platforms', builder.platforms.join(', ')],
+      ['BuildKit', builder.buildkit],
+      ['buildx', builder.buildx],
+      ['Docker', builder.docker],
+      ['programs', toolkit.description],
+    ]),
+  );
+}
+
+/** The closing table, which stands outside of all groups: what a person looks for first. */
+export function logRows(rows: readonly MountRow[]): void {
+  const cells = rows.map(({ mount, state, archive, seconds }) => [
+    state,
+    describeMount(mount),
+    ...(archive
+      ? [
+          plural(archive.files, 'file'),
+          formatBytes(archive.bytes),
+          `${formatBytes(archive.compressedBytes)} compressed`,
+        ]
+      : ['', '', '']),
+    seconds === undefined ? '' : formatSeconds(seconds),
+  ]);
+  for (const line of formatTable(cells)) {
+    core.info(line);
+  }
+}
+
+function logGroup(title: string, lines: readonly string[]): void {
+  core.startGroup(title);
+  for (const line of lines) {
+    core.info(line);
+  }
+  core.endGroup();
+}

@@ -1,0 +1,50 @@
+import { array, count, invalid, object, string } from './json.js';
+import type { Compression } from './manifest.js';
+
+/** What a script in the build did with one mount. */
+export type MountReport = { readonly seconds: number } & (
+  | { readonly result: 'packed'; readonly compression: Compression; files: number; bytes: number }
+  | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
+  | { readonly result: 'unusable'; readonly missing: string }
+);
+
+/**
+ * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
+ *
+ * @returns the reports by the mount's index
+ * @throws Error on anything else
+ */
+export function parseReports(text: string): Map<number, MountReport> {
+  const lines = text.split('\n').filter((line) => line !== '');
+  return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+}
+
+function parseLine(value: unknown): [number, MountReport] {
+  const line = object(value, 'report');
+  const index = count(line.mount, 'mount');
+  const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+  const result = line.result;
+  switch (result) {
+    case 'packed': {
+      const compression = line.compression;
+      if (compression !== 'zstd' && compression !== 'gzip')
+        throw invalid('compression', compression);
+      const files = count(line.files, 'files');
+      return [index, { result, seconds, compression, files, bytes: count(line.bytes, 'bytes') }];
+    }
+    case 'unusable':
+      return [index, { result, seconds, missing: string(line.missing, 'missing') }];
+    case 'unpacked':
+    case 'empty':
+    case 'warm':
+    case 'failed':
+      return [index, { result, seconds }];
+    default:
+      throw invalid('result', result);
+  }
+}
+
+function number(value: unknown, name: string): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(name, value);
+  return value;
+}

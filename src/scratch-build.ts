@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Builder, build } from './buildx.js';
+import { messageOf } from './errors.js';
+import { type MountReport, parseReports } from './report.js';
+import {
+  outputDirectory,
+  renderScratchDockerfile,
+  type ScratchBase,
+  type ScratchRun,
+} from './scratch-dockerfile.js';
+import { copyPrograms, type Toolkit } from './toolkit.js';
+
+export interface ScratchBuildResult {
+  /** By the mount's index; a mount whose RUN has not run has none. */
+  readonly reports: ReadonlyMap<number, MountReport>;
+  /** Where the files are that the scripts have written. */
+  readonly directory: string;
+}
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+export function archivesDirectory(workDirectory: string): string {
+  return join(workDirectory, 'context', 'archives');
+}
+
+/**
+ * Runs a script in the builder, once for each mount.
+ *
+ * @throws Error where the build fails
+ */
+export async function runScratchBuild(options: {
+  readonly workDirectory: string;
+  readonly builder: Builder;
+  readonly toolkit: Toolkit;
+  readonly script: string;
+  readonly runs: readonly ScratchRun[];
+  readonly withArchives: boolean;
+}): Promise<ScratchBuildResult> {
+  const { workDirectory, builder, toolkit, runs, withArchives } = options;
+  const context = join(workDirectory, 'context');
+  await mkdir(join(context, 'scripts'), { recursive: true });
+  const base: ScratchBase =
+    toolkit.kind === 'runner'
+      ? {
+          kind: 'runner',
+          directories: await copyPrograms(toolkit.programs, join(context, 'tools')),
+        }
+      : toolkit;
+  const { text, buildArgs } = renderScratchDockerfile(base, runs, {
+    nonce: randomUUID(),
+    withArchives,
+  });
+  await writeFile(join(context, 'Dockerfile'), text);
+  await writeFile(join(context, 'scripts', 'run.sh'), options.script);
+  await build({
+    builder,
+    platform: toolkit.kind === 'runner' ? toolkit.platform : undefined,
+    directory: workDirectory,
+    context: 'context',
+    dockerfile: 'context/Dockerfile',
+    output: 'output',
+    buildArgs,
+  });
+  const directory = join(workDirectory, 'output', outputDirectory);
+  try {
+    return { directory, reports: parseReports(await readFile(join(directory, 'report'), 'utf8')) };
+  } catch (error) {
+    throw new Error(`The build in the builder gave no readable report: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as core from '@actions/core';
+import type { CacheMount } from './cache-mount.js';
+import { messageOf } from './errors.js';
+import { array, object, string } from './json.js';
+import { parseMount } from './manifest.js';
+import { temporaryRoot } from './work-directory.js';
+
+/** What inject leaves for the extract of the same job. */
+export interface InjectState {
+  readonly key: string;
+  readonly mounts: readonly CacheMount[];
+  readonly builder?: string | undefined;
+  readonly utilityImage?: string | undefined;
+  /** The entry that was restored. */
+  readonly restored?: { readonly key: string; readonly mounts: readonly CacheMount[] } | undefined;
+}
+
+/** A file a key, so that a job can have several injects. */
+export async function writeState(state: InjectState): Promise<void> {
+  await mkdir(stateDirectory(), { recursive: true });
+  await writeFile(statePath(state.key), JSON.stringify(state));
+}
+
+/** All that the injects of this job have left; what cannot be read is named and left out. */
+export async function readStates(): Promise<InjectState[]> {
+  const names = await readdir(stateDirectory()).catch((): string[] => []);
+  const states: InjectState[] = [];
+  for (const name of names) {
+    try {
+      states.push(parseState(await readFile(join(stateDirectory(), name), 'utf8')));
+    } catch (error) {
+      core.warning(`What inject has left in this job cannot be read: ${messageOf(error)}`);
+    }
+  }
+  return states;
+}
+
+/** Removes what one inject has left, and the directory with the last of them. */
+export async function removeState(state: InjectState): Promise<void> {
+  await rm(statePath(state.key), { force: true });
+  // Fails while others are left.
+  await rmdir(stateDirectory()).catch(() => undefined);
+}
+
+function stateDirectory(): string {
+  return join(temporaryRoot(), 'buildkit-cache-mounts-state');
+}
+
+function statePath(key: string): string {
+  return join(stateDirectory(), `${createHash('sha256').update(key).digest('hex')}.json`);
+}
+
+function parseState(text: string): InjectState {
+  const { key, mounts, builder, utilityImage, restored } = object(JSON.parse(text), 'state');
+  return {
+    key: string(key, 'key'),
+    mounts: parseMounts(mounts),
+    builder: builder === undefined ? undefined : string(builder, 'builder'),
+    utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
+    restored: restored === undefined ? undefined : parseRestored(restored),
+  };
+}
+
+function parseRestored(value: unknown): NonNullable<InjectState['restored']> {
+  const { key, mounts } = object(value, 'restored');
+  return { key: string(key, 'key'), mounts: parseMounts(mounts) };
+}
+
+function parseMounts(value: unknown): CacheMount[] {
+  return array(value, 'mounts').map(parseMount);
+}

@@ -1,0 +1,38 @@
+import { rmSync } from 'node:fs';
+import { constants } from 'node:os';
+import * as core from '@actions/core';
+import { InputError, messageOf } from './errors.js';
+import { killDescendants } from './processes.js';
+import { createWorkDirectory } from './work-directory.js';
+
+/**
+ * Runs one action from its first line to the end of the process: gives it a work directory, which is
+ * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
+ * input fails the step; everything else is a warning, as a cache must not break a build.
+ */
+export async function runStep(story: (workDirectory: string) => Promise<void>): Promise<void> {
+  let workDirectory: string | undefined;
+  const clear = () => {
+    if (workDirectory) rmSync(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+  };
+  // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      core.info(`Received ${signal}: stopping.`);
+      killDescendants();
+      clear();
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
+  try {
+    workDirectory = await createWorkDirectory();
+    await story(workDirectory);
+  } catch (error) {
+    if (error instanceof InputError) core.setFailed(error.message);
+    else core.warning(messageOf(error));
+  } finally {
+    clear();
+  }
+  // Idle connections of the cache client would keep the process for seconds.
+  process.exit();
+}

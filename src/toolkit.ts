@@ -1,0 +1,154 @@
+import { copyFile, mkdir, realpath, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { getExecOutput } from '@actions/exec';
+import * as io from '@actions/io';
+import { requiredPrograms } from './container-scripts.js';
+import { messageOf } from './errors.js';
+import type { Compression } from './manifest.js';
+
+/** The programs that run inside the build. */
+export type Toolkit =
+  | {
+      readonly kind: 'runner';
+      readonly platform: string;
+      readonly programs: readonly Program[];
+      readonly description: string;
+    }
+  | { readonly kind: 'image'; readonly image: string; readonly description: string };
+
+/** To pack, one of some is enough; to unpack, each that an archive was made with is needed. */
+export type NeededCompressions =
+  | { readonly anyOf: readonly Compression[] }
+  | { readonly allOf: readonly Compression[] };
+
+export interface Program {
+  readonly name: string;
+  /** Where it really is, all symbolic links followed. */
+  readonly path: string;
+}
+
+/**
+ * Decides what runs inside the build. The runner's own programs are taken where the builder can run
+ * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
+ * `FROM scratch` with the libraries that they are linked to.
+ *
+ * @param platforms of the builder
+ * @param image the image to use where the runner's programs cannot run
+ * @throws Error, with the remedy, where neither is possible
+ */
+export async function chooseToolkit(
+  platforms: readonly string[],
+  image: string | undefined,
+  compressions: NeededCompressions,
+): Promise<Toolkit> {
+  let obstacle: string;
+  try {
+    return await findRunnerTools(platforms, compressions);
+  } catch (error) {
+    obstacle = messageOf(error);
+  }
+  if (image === undefined) {
+    throw new Error(
+      `The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`,
+    );
+  }
+  return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
+}
+
+async function findRunnerTools(
+  platforms: readonly string[],
+  compressions: NeededCompressions,
+): Promise<Toolkit> {
+  const runner = runnerPlatform();
+  // 32-bit ARM is listed with its variant only
+  const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
+  if (platform === undefined) {
+    throw new Error(
+      `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`,
+    );
+  }
+  const programs = await findPrograms([...requiredPrograms, 'zstd', 'gzip']);
+  const has = (name: string) => programs.some((program) => program.name === name);
+  const enough =
+    'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
+  const missing = requiredPrograms.filter((name) => !has(name));
+  if (missing.length > 0 || !enough) {
+    const wanted =
+      'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
+    throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
+  }
+  const version = (await output('tar', ['--version'])).split('\n')[0] ?? '';
+  if (!version.includes('GNU tar')) {
+    throw new Error(`the runner's tar is not GNU tar but ${version}`);
+  }
+  return {
+    kind: 'runner',
+    platform,
+    programs,
+    description: `the runner's own (${version}, ${has('zstd') ? 'zstd' : 'gzip'}), as the builder runs ${platform}`,
+  };
+}
+
+/** Finds those of the programs that the runner has. */
+export async function findPrograms(names: readonly string[]): Promise<Program[]> {
+  const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
+  return found.filter((program): program is Program => program.path !== undefined);
+}
+
+/**
+ * Copies programs and the shared libraries that they are linked to below a directory, at the places
+ * where they are on the runner, and makes all of them callable from its `bin`.
+ *
+ * @returns the names of the top-level directories made there
+ */
+export async function copyPrograms(
+  programs: readonly Program[],
+  directory: string,
+): Promise<string[]> {
+  const paths = programs.map(({ path }) => path);
+  const libraries = parseLdd(await output('ldd', paths));
+  const files = new Set([...paths, ...libraries]);
+  const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
+  const directories = new Set(['/bin', ...[...files].map((file) => dirname(file))]);
+  await Promise.all(
+    [...directories].map((path) => mkdir(join(directory, path), { recursive: true })),
+  );
+  await Promise.all([
+    ...[...files].map((file) => copyFile(file, join(directory, file))),
+    ...links.map(({ name, path }) => symlink(path, join(directory, 'bin', name))),
+  ]);
+  return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
+}
+
+/**
+ * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
+ * static program has none.
+ */
+export function parseLdd(text: string): string[] {
+  const paths = text.split('\n').flatMap((line) => {
+    if (/=>\s*not found/.test(line)) {
+      throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
+    }
+    const path = /^\s+(?:\S+ => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line)?.[1];
+    return path === undefined ? [] : [path];
+  });
+  return [...new Set(paths)].sort();
+}
+
+function runnerPlatform(): string {
+  const architectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', ia32: '386' };
+  const os = process.platform === 'win32' ? 'windows' : process.platform;
+  return `${os}/${architectures[process.arch] ?? process.arch}`;
+}
+
+async function locate(name: string): Promise<string | undefined> {
+  // GNU tar starts its compressor through this very path
+  const path = name === 'sh' ? '/bin/sh' : await io.which(name);
+  return path === '' ? undefined : realpath(path);
+}
+
+async function output(command: string, args: string[]): Promise<string> {
+  // ldd fails where one program of several is static
+  const { stdout } = await getExecOutput(command, args, { silent: true, ignoreReturnCode: true });
+  return stdout;
+}
