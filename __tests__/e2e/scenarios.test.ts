@@ -1,93 +1,12 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { type CacheService, startCacheService } from '../support/cache-service.js';
-import { docker, listMount, prepareBuilder, type TestBuilder } from '../support/engine.js';
-import { type Job, type StepResult, startJob } from '../support/runner.js';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { copyPrograms, findPrograms } from '../../src/toolkit.js';
+import { docker, listMount } from '../support/engine.js';
+import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
 
-let service: CacheService;
-let builder: TestBuilder;
-let scratch: string;
-const jobs: Job[] = [];
-
-beforeAll(async () => {
-  [service, builder] = await Promise.all([startCacheService(), prepareBuilder()]);
-}, 60_000);
-
-afterAll(async () => {
-  await Promise.all([service.close(), builder.dispose()]);
-});
-
-beforeEach(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'scenario-'));
-  await builder.empty();
-}, 60_000);
-
-afterEach(async () => {
-  service.reset();
-  service.requests.length = 0;
-  await Promise.all(jobs.splice(0).map((job) => job.dispose()));
-  await rm(scratch, { recursive: true });
-});
-
-/** A job on a runner of its own: other paths, the same cache service. */
-async function newJob(): Promise<Job> {
-  const job = await startJob({ service });
-  jobs.push(job);
-  return job;
-}
-
-/** Saves what a builder holds; every test but those of extract itself begins with it. */
-async function save(mounts: string, key: string): Promise<StepResult> {
-  const job = await newJob();
-  const result = await job.runAction('extract', { 'cache-mounts': mounts, key });
-  expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
-  return result;
-}
-
-/** Inject in a new job, on an emptied builder. */
-async function injectAnew(inputs: Record<string, string>): Promise<StepResult> {
-  await builder.empty();
-  return (await newJob()).runAction('inject', inputs);
-}
-
-/** What a job has left on the runner, but for the runner's own files. */
-async function leftovers(job: Job): Promise<string[]> {
-  const names = [...(await readdir(job.runnerTemp)), ...(await readdir(job.workspace))];
-  return names.filter((name) => name !== '_runner_file_commands');
-}
-
-/** A PATH with the programs that the actions call, but for some of them. */
-async function pathWithout(...missing: string[]): Promise<string> {
-  const programs = 'sh tar zstd gzip grep mkdir mv rm ldd bash cat docker unzstd zstdmt'.split(' ');
-  const directory = join(scratch, 'bin');
-  await mkdir(directory);
-  for (const program of programs.filter((name) => !missing.includes(name))) {
-    for (const candidate of (process.env.PATH ?? '').split(':')) {
-      const linked = symlink(join(candidate, program), join(directory, program));
-      const exists = await readFile(join(candidate, program)).then(
-        () => true,
-        () => false,
-      );
-      if (exists) {
-        await linked;
-        break;
-      }
-      await linked.then(() => rm(join(directory, program)));
-    }
-  }
-  return directory;
-}
-
-/** A PATH whose docker is a script. */
-async function pathWithDocker(script: string): Promise<string> {
-  const directory = join(scratch, 'fake');
-  await mkdir(directory);
-  await writeFile(join(directory, 'docker'), `#!/bin/sh\n${script}\n`);
-  await chmod(join(directory, 'docker'), 0o755);
-  return `${directory}:${process.env.PATH}`;
-}
+const scenario = useScenario();
 
 const everyAttribute = String.raw`
 umask 022
@@ -116,7 +35,7 @@ touch -d '2011-11-11 11:11:11.111111111' .
 
 describe('a round trip over two jobs', () => {
   test('brings a mount back on an emptied builder, equal in every attribute', async () => {
-    const first = await newJob();
+    const first = await scenario.newJob();
     const miss = await first.runAction('inject', { 'cache-mounts': 'm', key: 'k-1' });
     expect(miss).toMatchObject({
       exitCode: 0,
@@ -125,15 +44,15 @@ describe('a round trip over two jobs', () => {
     });
     expect(miss.outputs).not.toHaveProperty('cache-matched-key');
 
-    const before = await builder.run({ id: 'm' }, `${everyAttribute}${listMount}`);
+    const before = await scenario.builder.run({ id: 'm' }, `${everyAttribute}${listMount}`);
     expect(before).toContain('locked/file'); // the listing itself works
     const saved = await first.runAction('extract', {});
     expect(saved).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
     expect(saved.outputs).not.toHaveProperty('reason');
     expect(await leftovers(first)).toEqual([]);
 
-    await builder.empty();
-    const second = await newJob();
+    await scenario.builder.empty();
+    const second = await scenario.newJob();
     const hit = await second.runAction('inject', { 'cache-mounts': 'm', key: 'k-1' });
     expect(hit).toMatchObject({
       exitCode: 0,
@@ -141,29 +60,33 @@ describe('a round trip over two jobs', () => {
       annotations: [],
     });
     expect(await leftovers(second)).toEqual(['buildkit-cache-mounts-state']);
-    expect(await builder.run({ id: 'm' }, listMount)).toBe(before);
+    expect(await scenario.builder.run({ id: 'm' }, listMount)).toBe(before);
   }, 120_000);
 
   test('leaves no image behind', async () => {
     const images = await docker(['images', '--all', '--quiet']);
-    await builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    await save('m', 'k');
-    await injectAnew({ 'cache-mounts': 'm', key: 'k' });
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    await scenario.save('m', 'k');
+    await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k' });
     expect(await docker(['images', '--all', '--quiet'])).toBe(images);
   }, 60_000);
 
   test('restores the newest entry that a restore key matches', async () => {
-    await builder.run({ id: 'm' }, 'echo old >/c/file');
-    await save('m', 'go-1');
-    await builder.run({ id: 'm' }, 'echo new >/c/file');
-    await save('m', 'go-2');
-    const hit = await injectAnew({ 'cache-mounts': 'm', key: 'go-3', 'restore-keys': 'x-\ngo-' });
+    await scenario.builder.run({ id: 'm' }, 'echo old >/c/file');
+    await scenario.save('m', 'go-1');
+    await scenario.builder.run({ id: 'm' }, 'echo new >/c/file');
+    await scenario.save('m', 'go-2');
+    const hit = await scenario.injectAnew({
+      'cache-mounts': 'm',
+      key: 'go-3',
+      'restore-keys': 'x-\ngo-',
+    });
     expect(hit.outputs).toEqual({
       'cache-hit': 'false',
       'cache-primary-key': 'go-3',
       'cache-matched-key': 'go-2',
     });
-    expect(await builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('new\n');
+    expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('new\n');
   }, 60_000);
 
   test('carries several mounts at once, with ids of any characters', async () => {
@@ -172,14 +95,14 @@ describe('a round trip over two jobs', () => {
       ...['ünïcödé-日本', '/x', 'x', 'x/', '//x', '`id`', '%0A::error::', 'a\tb', '../up'],
     ];
     for (const [index, id] of ids.entries()) {
-      await builder.run({ id }, `echo ${index} >/c/file`);
+      await scenario.builder.run({ id }, `echo ${index} >/c/file`);
     }
     const lines = ids.map((id) => `"${id.replaceAll('"', '""')}"`).join('\n');
-    await save(lines, 'k');
-    const hit = await injectAnew({ 'cache-mounts': lines, key: 'k' });
+    await scenario.save(lines, 'k');
+    const hit = await scenario.injectAnew({ 'cache-mounts': lines, key: 'k' });
     expect(hit.outputs['cache-hit']).toBe('true');
     for (const [index, id] of ids.entries()) {
-      expect([id, await builder.run({ id }, 'cat /c/file >/out/result')]).toEqual([
+      expect([id, await scenario.builder.run({ id }, 'cat /c/file >/out/result')]).toEqual([
         id,
         `${index}\n`,
       ]);
@@ -189,19 +112,22 @@ describe('a round trip over two jobs', () => {
   test('tells mounts of one id apart by uid, gid and mode', async () => {
     const options = ['', 'uid=1000', 'uid=1000,gid=7,mode=0700', 'uid=0,gid=0,mode=0755'];
     for (const [index, each] of options.entries()) {
-      await builder.run({ id: 'm', options: each }, `echo ${index} >/c/file`);
+      await scenario.builder.run({ id: 'm', options: each }, `echo ${index} >/c/file`);
     }
     const lines = options.map((each) => (each === '' ? 'm' : `id=m,${each}`)).join('\n');
-    await save(lines, 'k');
-    const hit = await injectAnew({ 'cache-mounts': lines, key: 'k' });
+    await scenario.save(lines, 'k');
+    const hit = await scenario.injectAnew({ 'cache-mounts': lines, key: 'k' });
     expect(hit.outputs['cache-hit']).toBe('true');
     for (const [index, each] of options.entries()) {
-      const seen = await builder.run({ id: 'm', options: each }, 'cat /c/file >/out/result');
+      const seen = await scenario.builder.run(
+        { id: 'm', options: each },
+        'cat /c/file >/out/result',
+      );
       expect([each, seen]).toEqual([each, `${index}\n`]);
     }
     // The order and the defaults are no part of the identity.
     expect(
-      await builder.run(
+      await scenario.builder.run(
         { id: 'm', options: 'mode=755,gid=0,uid=1000' },
         'cat /c/file >/out/result',
       ),
@@ -209,44 +135,50 @@ describe('a round trip over two jobs', () => {
   }, 120_000);
 
   test('finds the mount of a target that stands for the id', async () => {
-    await builder.run({ options: 'ro=false' }, 'echo by target >/c/file');
-    await save('target=/c/', 'k');
-    await injectAnew({ 'cache-mounts': '/c', key: 'k' });
-    expect(await builder.run({}, 'cat /c/file >/out/result')).toBe('by target\n');
+    await scenario.builder.run({ options: 'ro=false' }, 'echo by target >/c/file');
+    await scenario.save('target=/c/', 'k');
+    await scenario.injectAnew({ 'cache-mounts': '/c', key: 'k' });
+    expect(await scenario.builder.run({}, 'cat /c/file >/out/result')).toBe('by target\n');
   }, 60_000);
 });
 
 describe('inject', () => {
   test('leaves a mount that holds files as it is', async () => {
-    await builder.run({ id: 'm' }, 'echo saved >/c/file');
-    await builder.run({ id: 'n' }, 'echo saved >/c/file');
-    await save('m\nn', 'k');
-    await builder.empty();
-    await builder.run({ id: 'm' }, 'echo own >/c/.other');
-    const hit = await (await newJob()).runAction('inject', { 'cache-mounts': 'm\nn', key: 'k' });
+    await scenario.builder.run({ id: 'm' }, 'echo saved >/c/file');
+    await scenario.builder.run({ id: 'n' }, 'echo saved >/c/file');
+    await scenario.save('m\nn', 'k');
+    await scenario.builder.empty();
+    await scenario.builder.run({ id: 'm' }, 'echo own >/c/.other');
+    const hit = await (await scenario.newJob()).runAction('inject', {
+      'cache-mounts': 'm\nn',
+      key: 'k',
+    });
     expect(hit).toMatchObject({ exitCode: 0, outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(hit.log).toMatch(/^already warm, left as it is +m$/m);
     expect(hit.log).toMatch(/^restored +n +1 file /m);
-    expect(await builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('.other\n');
+    expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('.other\n');
   }, 60_000);
 
   test('takes what is there when the list of mounts has changed', async () => {
-    await builder.run({ id: 'kept' }, 'echo 1 >/c/file');
-    await builder.run({ id: 'dropped' }, 'echo 2 >/c/file');
-    await save('kept\ndropped', 'k');
-    const hit = await injectAnew({ 'cache-mounts': 'added\nkept', key: 'k' });
+    await scenario.builder.run({ id: 'kept' }, 'echo 1 >/c/file');
+    await scenario.builder.run({ id: 'dropped' }, 'echo 2 >/c/file');
+    await scenario.save('kept\ndropped', 'k');
+    const hit = await scenario.injectAnew({ 'cache-mounts': 'added\nkept', key: 'k' });
     expect(hit).toMatchObject({ exitCode: 0, outputs: { 'cache-hit': 'true' } });
     expect(hit.log).toContain('Saved, but not named any more: dropped');
     expect(hit.log).toMatch(/^not saved yet +added$/m);
-    expect(await builder.run({ id: 'kept' }, 'cat /c/file >/out/result')).toBe('1\n');
+    expect(await scenario.builder.run({ id: 'kept' }, 'cat /c/file >/out/result')).toBe('1\n');
     for (const id of ['added', 'dropped']) {
-      expect(await builder.run({ id }, 'ls -A /c >/out/result')).toBe('');
+      expect(await scenario.builder.run({ id }, 'ls -A /c >/out/result')).toBe('');
     }
   }, 60_000);
 
   test('calls no Docker on a miss, and fails only where told to', async () => {
-    const PATH = await pathWithDocker(`echo called >>${scratch}/calls; exit 1`);
-    const job = await newJob();
+    const PATH = await pathWithDocker(
+      scenario.directory,
+      `echo called >>${scenario.directory}/calls; exit 1`,
+    );
+    const job = await scenario.newJob();
     const inputs = { 'cache-mounts': 'm', key: 'k' };
     expect(await job.runAction('inject', inputs, { env: { PATH } })).toMatchObject({
       exitCode: 0,
@@ -257,71 +189,72 @@ describe('inject', () => {
       exitCode: 1,
       annotations: [{ level: 'error', message: expect.stringContaining('fail-on-cache-miss') }],
     });
-    expect(await readdir(scratch)).toEqual(['fake']);
+    expect(await readdir(scenario.directory)).toEqual(['fake']);
   }, 60_000);
 
   test('removes what a killed step has left in a mount, and never saves it', async () => {
-    await builder.run({ id: 'm' }, 'echo saved >/c/file');
-    await save('m', 'k');
-    await builder.empty();
-    await builder.run(
+    await scenario.builder.run({ id: 'm' }, 'echo saved >/c/file');
+    await scenario.save('m', 'k');
+    await scenario.builder.empty();
+    await scenario.builder.run(
       { id: 'm' },
       'mkdir /c/.buildkit-cache-mounts; echo >/c/.buildkit-cache-mounts/x',
     );
-    const extracted = await (await newJob()).runAction('extract', {
+    const extracted = await (await scenario.newJob()).runAction('extract', {
       'cache-mounts': 'm',
       key: 'other',
     });
     expect(extracted.outputs).toEqual({ saved: 'false', reason: expect.any(String) });
-    await builder.run({ id: 'm' }, 'mkdir -p /c/.buildkit-cache-mounts/x');
-    await (await newJob()).runAction('inject', { 'cache-mounts': 'm', key: 'k' });
-    expect(await builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('file\n');
+    await scenario.builder.run({ id: 'm' }, 'mkdir -p /c/.buildkit-cache-mounts/x');
+    await (await scenario.newJob()).runAction('inject', { 'cache-mounts': 'm', key: 'k' });
+    expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('file\n');
   }, 60_000);
 
   test('says so when the builder that is named does not exist', async () => {
-    await builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    await save('m', 'k');
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    await scenario.save('m', 'k');
     const inputs = { 'cache-mounts': 'm', key: 'k', builder: 'no-such' };
-    expect(await (await newJob()).runAction('inject', inputs)).toMatchObject({
+    expect(await (await scenario.newJob()).runAction('inject', inputs)).toMatchObject({
       exitCode: 1,
       annotations: [{ level: 'error', message: expect.stringContaining('"no-such"') }],
     });
   }, 60_000);
 
   test('leaves out a mount whose archive is damaged', async () => {
-    await builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    await builder.run({ id: 'n' }, 'echo 2 >/c/file');
-    await save('m\nn', 'k');
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
+    await scenario.save('m\nn', 'k');
     // Repack the entry with one archive changed: the outer archive is whole.
-    await writeFile(join(scratch, 'entry.tzst'), await service.readBlob('k'));
-    await docker(['version']); // the engine stays out of this
-    const { execFileSync } = await import('node:child_process');
+    await writeFile(join(scenario.directory, 'entry.tzst'), await scenario.service.readBlob('k'));
     execFileSync(
       'sh',
       [
         '-euc',
         'tar -xf entry.tzst --zstd; printf X | dd of=buildkit-cache-mounts.v1/1.tar.zst bs=1 seek=20 conv=notrunc; tar -cf entry.tzst --zstd buildkit-cache-mounts.v1',
       ],
-      { cwd: scratch, stdio: 'ignore' },
+      { cwd: scenario.directory, stdio: 'ignore' },
     );
-    await service.writeBlob('k', await readFile(join(scratch, 'entry.tzst')));
-    const hit = await injectAnew({ 'cache-mounts': 'm\nn', key: 'k' });
+    await scenario.service.writeBlob('k', await readFile(join(scenario.directory, 'entry.tzst')));
+    const hit = await scenario.injectAnew({ 'cache-mounts': 'm\nn', key: 'k' });
     expect(hit).toMatchObject({
       exitCode: 0,
       outputs: { 'cache-hit': 'false', 'cache-matched-key': 'k' },
       annotations: [{ level: 'warning', message: expect.stringContaining('n was left out') }],
     });
-    expect(await builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('1\n');
-    expect(await builder.run({ id: 'n' }, 'ls -A /c >/out/result')).toBe('');
+    expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('1\n');
+    expect(await scenario.builder.run({ id: 'n' }, 'ls -A /c >/out/result')).toBe('');
   }, 60_000);
 });
 
 describe('extract', () => {
   test('does nothing, without Docker, where the key is saved', async () => {
-    await builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    await save('m', 'k');
-    const PATH = await pathWithDocker(`echo called >>${scratch}/calls; exit 1`);
-    const result = await (await newJob()).runAction(
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    await scenario.save('m', 'k');
+    const PATH = await pathWithDocker(
+      scenario.directory,
+      `echo called >>${scenario.directory}/calls; exit 1`,
+    );
+    const result = await (await scenario.newJob()).runAction(
       'extract',
       { 'cache-mounts': 'm', key: 'k' },
       { env: { PATH } },
@@ -331,17 +264,17 @@ describe('extract', () => {
       outputs: { saved: 'false', reason: 'the key is saved already' },
       annotations: [],
     });
-    expect(await readdir(scratch)).toEqual(['fake']);
+    expect(await readdir(scenario.directory)).toEqual(['fake']);
     // A longer key that begins with this one is another.
-    expect((await save('m', 'k-longer')).outputs.saved).toBe('true');
-    service.remove('k');
-    expect((await save('m', 'k')).outputs.saved).toBe('true');
+    expect((await scenario.save('m', 'k-longer')).outputs.saved).toBe('true');
+    scenario.service.remove('k');
+    expect((await scenario.save('m', 'k')).outputs.saved).toBe('true');
   }, 60_000);
 
   test('says once that a saved entry lacks a mount', async () => {
-    await builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    await save('m', 'k');
-    const job = await newJob();
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    await scenario.save('m', 'k');
+    const job = await scenario.newJob();
     await job.runAction('inject', { 'cache-mounts': 'm\nnew', key: 'k' });
     const result = await job.runAction('extract', {});
     expect(result).toMatchObject({
@@ -352,9 +285,9 @@ describe('extract', () => {
   }, 60_000);
 
   test('takes what it is not told from the inject of the same job', async () => {
-    await builder.run({ id: 'a' }, 'echo 1 >/c/file');
-    await builder.run({ id: 'b' }, 'echo 2 >/c/file');
-    const job = await newJob();
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    await scenario.builder.run({ id: 'b' }, 'echo 2 >/c/file');
+    const job = await scenario.newJob();
     await job.runAction('inject', { 'cache-mounts': 'a', key: 'k-a' });
     await job.runAction('inject', { 'cache-mounts': 'b', key: 'k-b' });
     expect(await job.runAction('extract', {})).toMatchObject({
@@ -365,7 +298,7 @@ describe('extract', () => {
     expect(b.log).toMatch(/^packed +b /m);
     const a = await job.runAction('extract', {});
     expect(a.log).toMatch(/^packed +a /m);
-    expect(service.entries().map(({ key }) => key)).toEqual(['k-b', 'k-a']);
+    expect(scenario.service.entries().map(({ key }) => key)).toEqual(['k-b', 'k-a']);
     expect(await leftovers(job)).toEqual([]);
     expect(await job.runAction('extract', {})).toMatchObject({
       exitCode: 1,
@@ -374,13 +307,16 @@ describe('extract', () => {
   }, 60_000);
 
   test('saves nothing where no mount holds a file', async () => {
-    const result = await (await newJob()).runAction('extract', { 'cache-mounts': 'm', key: 'k' });
+    const result = await (await scenario.newJob()).runAction('extract', {
+      'cache-mounts': 'm',
+      key: 'k',
+    });
     expect(result).toMatchObject({
       exitCode: 0,
       outputs: { saved: 'false', reason: expect.stringContaining('no mount holds any file') },
       annotations: [{ level: 'warning' }],
     });
-    expect(service.entries()).toEqual([]);
+    expect(scenario.service.entries()).toEqual([]);
   }, 60_000);
 });
 
@@ -388,8 +324,7 @@ describe('the programs of an image', () => {
   const image = 'test/utility';
 
   async function buildImage(programs: string[]): Promise<void> {
-    const context = join(scratch, 'image');
-    const { copyPrograms, findPrograms } = await import('../../src/toolkit.js');
+    const context = join(scenario.directory, 'image');
     await copyPrograms(await findPrograms(programs), join(context, 'tools'));
     await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY tools /\nUSER 1000\n');
     await docker(['buildx', 'build', '--provenance=false', '--load', '--tag', image, context]);
@@ -403,9 +338,9 @@ describe('the programs of an image', () => {
     'are used where the runner lacks some (%s)',
     async (compressor) => {
       await buildImage(['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm', compressor]);
-      const before = await builder.run({ id: 'm' }, `${everyAttribute}${listMount}`);
-      const job = await newJob();
-      const env = { PATH: await pathWithout('grep') };
+      const before = await scenario.builder.run({ id: 'm' }, `${everyAttribute}${listMount}`);
+      const job = await scenario.newJob();
+      const env = { PATH: await pathWithout(scenario.directory, 'grep') };
       const inputs = { 'cache-mounts': 'm', key: 'k', 'utility-image': image };
       const saved = await job.runAction('extract', inputs, { env });
       expect(saved).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
@@ -415,30 +350,30 @@ describe('the programs of an image', () => {
       await docker(['buildx', 'prune', '--all', '--force', '--filter', 'type=exec.cachemount']);
       const hit = await job.runAction('inject', inputs, { env });
       expect(hit.outputs['cache-hit']).toBe('true');
-      expect(await builder.run({ id: 'm' }, listMount)).toBe(before);
+      expect(await scenario.builder.run({ id: 'm' }, listMount)).toBe(before);
     },
     60_000,
   );
 
   test('are checked first', async () => {
     await buildImage(['sh', 'grep', 'mkdir', 'mv', 'rm', 'zstd']);
-    await builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    const result = await (await newJob()).runAction(
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    const result = await (await scenario.newJob()).runAction(
       'extract',
       { 'cache-mounts': 'm', key: 'k', 'utility-image': image },
-      { env: { PATH: await pathWithout('mv') } },
+      { env: { PATH: await pathWithout(scenario.directory, 'mv') } },
     );
     expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'false' } });
     expect(result.annotations[0]?.message).toContain('there is no tar');
-    expect(service.entries()).toEqual([]);
+    expect(scenario.service.entries()).toEqual([]);
   }, 60_000);
 
   test('are asked for where there is no image', async () => {
-    await builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    const result = await (await newJob()).runAction(
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    const result = await (await scenario.newJob()).runAction(
       'extract',
       { 'cache-mounts': 'm', key: 'k' },
-      { env: { PATH: await pathWithout('mv') } },
+      { env: { PATH: await pathWithout(scenario.directory, 'mv') } },
     );
     expect(result).toMatchObject({
       exitCode: 0,

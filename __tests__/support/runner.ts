@@ -66,6 +66,8 @@ export interface JobOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The directory that holds the actions' directories, by default this project. */
   readonly actions?: string;
+  /** What the paths of the runner hold, by default `job`. */
+  readonly name?: string;
 }
 
 type Variables = Record<string, string>;
@@ -101,7 +103,7 @@ const DEFAULT_LIMIT_MS = 5 * 60 * 1000;
 const DRAIN_MS = 5000;
 
 export async function startJob(options: JobOptions = {}): Promise<Job> {
-  const root = await mkdtemp(join(tmpdir(), 'job-'));
+  const root = await mkdtemp(join(tmpdir(), `${options.name ?? 'job'}-`));
   const runnerTemp = join(root, '_temp');
   const workspace = join(root, 'workspace');
   await mkdir(runnerTemp);

@@ -1,0 +1,101 @@
+/** What every end-to-end test begins with: a cache service, an emptied builder, jobs on runners. */
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { which } from '@actions/io';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
+import { type CacheService, startCacheService } from './cache-service.js';
+import { prepareBuilder, type TestBuilder } from './engine.js';
+import { type Job, type JobOptions, type StepResult, startJob } from './runner.js';
+
+export interface Scenario {
+  readonly service: CacheService;
+  readonly builder: TestBuilder;
+  /** A directory for the test's own files. */
+  readonly directory: string;
+  /** A job on a runner of its own: other paths, the same cache service. */
+  newJob(options?: JobOptions): Promise<Job>;
+  /** Saves what the builder holds. */
+  save(mounts: string, key: string): Promise<StepResult>;
+  /** Inject in a new job, on an emptied builder. */
+  injectAnew(inputs: Record<string, string>): Promise<StepResult>;
+}
+
+/** Sets up and tears down all of it around each test of a file. */
+export function useScenario(): Scenario {
+  let service: CacheService;
+  let builder: TestBuilder;
+  let directory: string;
+  const jobs: Job[] = [];
+
+  beforeAll(async () => {
+    [service, builder] = await Promise.all([startCacheService(), prepareBuilder()]);
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all([service.close(), builder.dispose()]);
+  });
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'scenario-'));
+    await builder.empty();
+  }, 60_000);
+  afterEach(async () => {
+    service.reset();
+    service.requests.length = 0;
+    await Promise.all(jobs.splice(0).map((job) => job.dispose()));
+    await rm(directory, { recursive: true });
+  });
+
+  async function newJob(options: JobOptions = {}): Promise<Job> {
+    const job = await startJob({ service, ...options });
+    jobs.push(job);
+    return job;
+  }
+
+  return {
+    get service() {
+      return service;
+    },
+    get builder() {
+      return builder;
+    },
+    get directory() {
+      return directory;
+    },
+    newJob,
+    save: async (mounts, key) => {
+      const result = await (await newJob()).runAction('extract', { 'cache-mounts': mounts, key });
+      expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
+      return result;
+    },
+    injectAnew: async (inputs) => {
+      await builder.empty();
+      return (await newJob()).runAction('inject', inputs);
+    },
+  };
+}
+
+/** What a job has left on the runner, but for the runner's own files. */
+export async function leftovers(job: Job): Promise<string[]> {
+  const names = [...(await readdir(job.runnerTemp)), ...(await readdir(job.workspace))];
+  return names.filter((name) => name !== '_runner_file_commands');
+}
+
+/** A PATH with the programs that the actions and the cache client call, but for some of them. */
+export async function pathWithout(directory: string, ...missing: string[]): Promise<string> {
+  const bin = join(directory, 'bin');
+  await mkdir(bin);
+  const programs = 'docker sh bash cat tar zstd unzstd zstdmt gzip grep mkdir mv rm ldd';
+  for (const program of programs.split(' ').filter((name) => !missing.includes(name))) {
+    await symlink(await which(program, true), join(bin, program));
+  }
+  return bin;
+}
+
+/** A PATH whose docker is a shell script. */
+export async function pathWithDocker(directory: string, script: string): Promise<string> {
+  const bin = join(directory, 'fake');
+  await mkdir(bin);
+  await writeFile(join(bin, 'docker'), `#!/bin/sh\n${script}\n`);
+  await chmod(join(bin, 'docker'), 0o755);
+  return `${bin}:${process.env.PATH}`;
+}

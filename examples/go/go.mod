@@ -1,0 +1,3 @@
+module example.com/apilist
+
+go 1.21

@@ -1,0 +1,91 @@
+# shellcheck shell=bash
+# What scripts/test and scripts/demo need before they can begin. Sourced; needs engine.sh.
+
+# install_packages: the npm packages of package-lock.json, where they are not there yet
+install_packages() {
+  if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
+    npm ci --no-audit --no-fund
+    touch node_modules/.package-lock.json
+  fi
+}
+
+# start_builder STORE: a builder that may be filled and emptied at will, and that docker buildx uses
+# by default from then on. It sets TEST_BUILDER to what it is:
+# - "docker": the own builder of a private engine with that image store (classic or containerd);
+# - "docker-container": a builder of its own on the machine's engine, where there can be no private one.
+start_builder() {
+  if engine_possible; then
+    engine_install "$PWD/.cache/engine"
+    engine_start buildkit-cache-mounts "$1"
+    export TEST_BUILDER=docker
+  elif container_builder_possible; then
+    start_container_builder
+  else
+    echo "A Docker engine is needed: run this as root on a Debian system (it starts a private engine)," >&2
+    echo "or where \"docker buildx\" works and moby/buildkit:buildx-stable-1 is there or can be pulled." >&2
+    return 1
+  fi
+}
+
+stop_builder() {
+  case ${TEST_BUILDER-} in
+    docker) engine_stop ;;
+    docker-container) docker buildx rm --force "$BUILDX_BUILDER" >/dev/null ;;
+  esac
+  unset TEST_BUILDER BUILDX_BUILDER
+}
+
+# container_builder_possible: the machine's own engine answers and has, or can get, BuildKit's image
+container_builder_possible() {
+  local image=moby/buildkit:buildx-stable-1
+  docker version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1 || return 1
+  docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null 2>&1
+}
+
+start_container_builder() {
+  BUILDX_BUILDER=buildkit-cache-mounts-$$
+  export BUILDX_BUILDER TEST_BUILDER=docker-container
+  docker buildx create --name "$BUILDX_BUILDER" --driver docker-container --bootstrap >/dev/null
+}
+
+# install_node24: NODE24 is a node of that version, as today's runners use for these actions
+install_node24() {
+  local version=24.21.0 directory=$PWD/.cache/node24 architecture
+  case $(uname -m) in
+    aarch64 | arm64) architecture=arm64 ;;
+    *) architecture=x64 ;;
+  esac
+  NODE24=$directory/node_modules/node-linux-$architecture/bin/node
+  export NODE24
+  if [ "$("$NODE24" --version 2>/dev/null)" != "v$version" ]; then
+    npm install --no-audit --no-fund --no-save --no-package-lock --prefix "$directory" \
+      "node-linux-$architecture@$version"
+  fi
+}
+
+# install_attribute_tools: what the tests make and list extended attributes and ACLs with
+install_attribute_tools() {
+  if command -v setfattr >/dev/null && command -v setfacl >/dev/null; then
+    return
+  fi
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "The tests need getfattr and getfacl: install the packages attr and acl." >&2
+    return 1
+  fi
+  apt-get update -qq
+  apt-get install -qq -y attr acl
+}
+
+# check_dist: fails where the committed bundles are not what the sources give
+check_dist() {
+  local fresh
+  fresh=$(mktemp -d)
+  cp -r dist "$fresh/committed"
+  npm run --silent build >/dev/null
+  if ! diff -r "$fresh/committed" dist; then
+    rm -rf "$fresh"
+    echo "dist/ was not what the sources give; it is now: commit it." >&2
+    return 1
+  fi
+  rm -rf "$fresh"
+}
