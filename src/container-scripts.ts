@@ -1,7 +1,8 @@
 /**
- * What runs inside the build, once for each mount: POSIX sh around GNU tar and a compressor. Each
- * script appends one line of JSON to `report` in its working directory (read by report.ts) and
- * always succeeds, so that trouble with one mount leaves the others alone.
+ * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
+ * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
+ * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
+ * the others alone.
  *
  * Incoming files are unpacked into one reserved directory at the mount's root and renamed into place
  * last: a mount is filled whole or not at all, even where the build is killed (a cancelled RUN gets
@@ -13,16 +14,11 @@ export const reservedName = '.buildkit-cache-mounts';
 export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as const;
 
 const preamble = `#!/bin/sh
-# usage: SCRIPT INDEX [COMPRESSION]
-index=$1
-mount=/mounts/$index
-reserved=$mount/${reservedName}
-read -r started rest </proc/uptime
 unset TAR_OPTIONS
 LC_ALL=C
 export LC_ALL
 
-# report RESULT [MORE_JSON]: writes the line and ends
+# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
 report() {
   read -r ended rest </proc/uptime
   printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
@@ -43,88 +39,126 @@ entries() (
   [ $# -eq 0 ] || "$command" "$@"
 )
 
-has_entries() {
-  ! entries "$1" false
+# untouched: the mount holds nothing, or just what it was created with
+untouched() {
+  entries "$mount" false ||
+    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
 }
 
-for program in ${requiredPrograms.join(' ')}; do
-  command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
+listing() {
+  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
+}
+
+# prepare INDEX: what comes first for each mount
+prepare() {
+  index=$1
+  mount=/mounts/$index
+  seed=/seeds/$index
+  reserved=$mount/${reservedName}
+  read -r started rest </proc/uptime
+  for program in ${requiredPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+  done
+  case $(tar --version 2>&1) in
+    *'GNU tar'*) ;;
+    *) report unusable ',"missing":"GNU tar"' ;;
+  esac
+  rm -rf -- "$reserved"
+}
+`;
+
+// Subshells: \`report\` ends only the work on one mount.
+const forEachMount = `
+for argument; do
+  (work "$argument")
 done
-case $(tar --version 2>&1) in
-  *'GNU tar'*) ;;
-  *) report unusable ',"missing":"GNU tar"' ;;
-esac
-rm -rf -- "$reserved"
 `;
 
 // --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
 // holes are lost.
 const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
 
+/** Called with the indexes of the mounts. */
 export const packScript = `${preamble}
-has_entries "$mount" || report empty
-if command -v zstd >/dev/null; then
-  compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
-elif command -v gzip >/dev/null; then
-  compression=gzip archive=$index.tar.gz compressor=gzip
-else
-  report unusable ',"missing":"zstd or gzip"'
-fi
+work() {
+  prepare "$1"
+  ! untouched || report empty
+  if command -v zstd >/dev/null; then
+    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+  elif command -v gzip >/dev/null; then
+    compression=gzip archive=$index.tar.gz compressor=gzip
+  else
+    report unusable ',"missing":"zstd or gzip"'
+  fi
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals \\
+      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  read -r status <"$index.status"
+  bytes=0
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  if [ "$status" -ne 0 ]; then
+    rm -f -- "$archive"
+    report failed
+  fi
+  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+}
+${forEachMount}`;
 
-# tar lists what it packs on standard output; a directory ends with a slash
-files=$({
-  tar -c --posix ${attributes} --sparse -v --totals \\
-    -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-  echo $? >"$index.status"
-} | grep -c -v '/$')
-read -r status <"$index.status"
-bytes=0
-while read -r line; do
-  case $line in
-    'Total bytes written: '*)
-      line=\${line#Total bytes written: }
-      bytes=\${line%% *}
-      ;;
-    *) printf '%s\\n' "$line" ;;
-  esac
-done <"$index.log"
-rm -f -- "$index.status" "$index.log"
-if [ "$status" -ne 0 ]; then
-  rm -f -- "$archive"
-  report failed
-fi
-report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
-`;
-
+/** Called with the archives' file names, which begin with the indexes of their mounts. */
 export const unpackScript = `${preamble}
-compression=$2
-case $compression in
-  zstd) archive=/archives/$index.tar.zst ;;
-  gzip) archive=/archives/$index.tar.gz ;;
-esac
 into_mount() {
   mv -- "$@" "$mount"/
 }
+
 away() {
   rm -rf -- "$@"
 }
 
-command -v "$compression" >/dev/null || report unusable ",\\"missing\\":\\"$compression\\""
-! has_entries "$mount" || report warm
+# remove_seed: the archive has what the mount's user has left of it
+remove_seed() {
+  for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+    [ "$entry" = "$reserved" ] || rm -rf -- "$entry" || return 1
+  done
+}
 
-# The renames change the root's own times: its attributes are put back last, from an archive of the
-# root alone.
-if mkdir "$reserved" &&
-  tar -x -p ${attributes} -I "$compression" -f "$archive" -C "$reserved" &&
-  tar -c --posix ${attributes} --no-recursion -f "$index.root" -C "$reserved" . &&
-  entries "$reserved" into_mount &&
-  rm -rf -- "$reserved" &&
-  tar -x -p ${attributes} -f "$index.root" -C "$mount"
-then
+work() {
+  prepare "\${1%%.*}"
+  archive=/archives/$1
+  case $archive in
+    *.zst) compressor=zstd ;;
+    *) compressor=gzip ;;
+  esac
+  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  untouched || report warm
+
+  # The renames change the root's own times: its attributes are put back last, from an archive of
+  # the root alone.
+  if mkdir "$reserved" &&
+    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved" &&
+    tar -c --posix ${attributes} --no-recursion -f "$index.root" -C "$reserved" . &&
+    remove_seed &&
+    entries "$reserved" into_mount &&
+    rm -rf -- "$reserved" &&
+    tar -x -p ${attributes} -f "$index.root" -C "$mount"
+  then
+    rm -f -- "$index.root"
+    report unpacked
+  fi
   rm -f -- "$index.root"
-  report unpacked
-fi
-rm -f -- "$index.root"
-entries "$mount" away
-report failed
-`;
+  entries "$mount" away
+  report failed
+}
+${forEachMount}`;

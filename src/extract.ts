@@ -97,7 +97,7 @@ async function pack(request: ExtractRequest, workDirectory: string): Promise<Scr
       builder,
       toolkit,
       script: packScript,
-      runs: request.mounts.map((mount, index) => ({ index, mount, scriptArguments: [] })),
+      mounts: request.mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
       withArchives: false,
     }),
   );

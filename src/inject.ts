@@ -14,6 +14,7 @@ import { unpackScript } from './container-scripts.js';
 import { InputError, messageOf } from './errors.js';
 import { type InjectInputs, readInjectInputs } from './inputs.js';
 import { logBuilder, logMounts, logRows, type MountRow } from './log.js';
+import { archiveFileName } from './manifest.js';
 import type { MountReport } from './report.js';
 import { archivesDirectory, runScratchBuild } from './scratch-build.js';
 import { type InjectState, writeState } from './state.js';
@@ -130,10 +131,10 @@ async function unpack(
       builder,
       toolkit,
       script: unpackScript,
-      runs: fillings.map(({ index, mount, archive }) => ({
+      mounts: fillings.map(({ index, mount, archive }) => ({
         index,
         mount,
-        scriptArguments: [archive.compression],
+        argument: archiveFileName(index, archive.compression),
       })),
       withArchives: true,
     }),

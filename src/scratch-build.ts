@@ -8,12 +8,12 @@ import {
   outputDirectory,
   renderScratchDockerfile,
   type ScratchBase,
-  type ScratchRun,
+  type ScratchMount,
 } from './scratch-dockerfile.js';
 import { copyPrograms, type Toolkit } from './toolkit.js';
 
 export interface ScratchBuildResult {
-  /** By the mount's index; a mount whose RUN has not run has none. */
+  /** By the mount's index; a mount that the script has not come to has none. */
   readonly reports: ReadonlyMap<number, MountReport>;
   /** Where the files are that the scripts have written. */
   readonly directory: string;
@@ -34,10 +34,10 @@ export async function runScratchBuild(options: {
   readonly builder: Builder;
   readonly toolkit: Toolkit;
   readonly script: string;
-  readonly runs: readonly ScratchRun[];
+  readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
 }): Promise<ScratchBuildResult> {
-  const { workDirectory, builder, toolkit, runs, withArchives } = options;
+  const { workDirectory, builder, toolkit, mounts, withArchives } = options;
   const context = join(workDirectory, 'context');
   await mkdir(join(context, 'scripts'), { recursive: true });
   const base: ScratchBase =
@@ -47,7 +47,7 @@ export async function runScratchBuild(options: {
           directories: await copyPrograms(toolkit.programs, join(context, 'tools')),
         }
       : toolkit;
-  const { text, buildArgs } = renderScratchDockerfile(base, runs, {
+  const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
     nonce: randomUUID(),
     withArchives,
   });

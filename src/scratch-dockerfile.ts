@@ -10,11 +10,11 @@ export type ScratchBase =
     }
   | { readonly kind: 'image'; readonly image: string };
 
-/** One mount, and what its script is told beside the index. */
-export interface ScratchRun {
+/** One mount, and what the script is told of it. */
+export interface ScratchMount {
   readonly index: number;
   readonly mount: CacheMount;
-  readonly scriptArguments: readonly string[];
+  readonly argument: string;
 }
 
 export interface ScratchDockerfile {
@@ -22,16 +22,22 @@ export interface ScratchDockerfile {
   readonly buildArgs: Readonly<Record<string, string>>;
 }
 
+/**
+ * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
+ * with more mounts than this a RUN has several of them.
+ */
+const maximumRuns = 16;
+
 /** Directory, in what the build puts out, with all that the scripts have written. */
 export const outputDirectory = 'out';
 
 /**
  * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh INDEX ARGUMENTS…` of the build context, with the mount at `/mounts/INDEX` and the
- * archives of the build context at `/archives`.
+ * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
+ * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
  *
- * - Each RUN has one mount only: it holds one lock at a time and so cannot wait for another build
- *   that waits for it.
+ * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
+ *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
  * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
  *   written.
  * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
@@ -42,54 +48,62 @@ export const outputDirectory = 'out';
  */
 export function renderScratchDockerfile(
   base: ScratchBase,
-  runs: readonly ScratchRun[],
+  mounts: readonly ScratchMount[],
   options: { readonly nonce: string; readonly withArchives: boolean },
 ): ScratchDockerfile {
-  const buildArgs: Record<string, string> = { NONCE: options.nonce };
-  const argument = (name: string, value: string) => {
+  const buildArgs: Record<string, string> = {};
+  const lines: string[] = [];
+  const declare = (name: string, value: string) => {
     buildArgs[name] = value;
+    lines.push(`ARG ${name}`);
     return name;
   };
-  const images = new Map<string, string>();
-  for (const { mount } of runs) {
-    if (mount.from !== undefined && !images.has(mount.from)) {
-      images.set(mount.from, argument(`FROM_${images.size}`, mount.from));
-    }
+  const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
+  const stageOf = (image: string) => `from_${images.indexOf(image)}`;
+  for (const [index, image] of images.entries()) {
+    declare(`FROM_${index}`, image);
   }
-  const lines: string[] = [...images.values()].map((name) => `ARG ${name}`);
   if (base.kind === 'image') {
-    lines.push(`ARG ${argument('UTILITY_IMAGE', base.image)}`);
+    declare('UTILITY_IMAGE', base.image);
   }
-  for (const name of images.values()) {
-    lines.push(`FROM $${name} AS ${stageName(name)}`);
+  for (const [index, image] of images.entries()) {
+    lines.push(`FROM $FROM_${index} AS ${stageOf(image)}`);
   }
   lines.push(`FROM ${base.kind === 'image' ? '$UTILITY_IMAGE' : 'scratch'} AS work`);
   if (base.kind === 'image') {
     lines.push('USER 0:0');
   }
-  lines.push(`WORKDIR /${outputDirectory}`, 'ARG NONCE');
-  for (const { index, mount, scriptArguments } of runs) {
-    const id = argument(`ID_${index}`, mount.id);
-    const source =
-      mount.source === undefined ? undefined : argument(`SOURCE_${index}`, mount.source);
-    lines.push(`ARG ${id}`, ...(source === undefined ? [] : [`ARG ${source}`]));
-    const from = mount.from === undefined ? undefined : images.get(mount.from);
-    const flags = [
-      ...(base.kind === 'runner'
-        ? base.directories.map((name) => `type=bind,source=tools/${name},target=/${name}`)
-        : []),
-      'type=bind,source=scripts,target=/scripts',
-      ...(options.withArchives ? ['type=bind,source=archives,target=/archives'] : []),
-      [
-        `type=cache,id=$${id},target=/mounts/${index},sharing=locked`,
-        ...(from === undefined ? [] : [`from=${stageName(from)}`]),
-        ...(source === undefined ? [] : [`source=$${source}`]),
-        ...(mount.ownership === undefined ? [] : renderOwnership(mount.ownership)),
-      ].join(','),
-    ];
-    const command = ['/bin/sh', '/scripts/run.sh', String(index), ...scriptArguments];
+  lines.push(`WORKDIR /${outputDirectory}`);
+  declare('NONCE', options.nonce);
+  const shared = [
+    ...(base.kind === 'runner'
+      ? base.directories.map((name) => `type=bind,source=tools/${name},target=/${name}`)
+      : []),
+    'type=bind,source=scripts,target=/scripts',
+    ...(options.withArchives ? ['type=bind,source=archives,target=/archives'] : []),
+  ];
+  const perRun = Math.ceil(mounts.length / maximumRuns);
+  for (let first = 0; first < mounts.length; first += perRun) {
+    const group = mounts.slice(first, first + perRun);
+    const flags = group.flatMap(({ index, mount: { id, from, source, ownership } }) => {
+      const start = [
+        ...(from === undefined ? [] : [`from=${stageOf(from)}`]),
+        ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
+      ];
+      const options = [
+        `type=cache,target=/mounts/${index},sharing=locked`,
+        `id=$${declare(`ID_${index}`, id)}`,
+        ...start,
+        ...(ownership === undefined ? [] : renderOwnership(ownership)),
+      ];
+      // Given an owner, BuildKit starts the mount from a new directory in the image.
+      const isSeeded = from !== undefined && ownership === undefined;
+      const seed = [`type=bind,target=/seeds/${index}`, ...start];
+      return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+    });
+    const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
     lines.push(
-      `RUN ${flags.map((flag) => `--mount=${flag}`).join(' \\\n    ')} \\\n    ${JSON.stringify(command)}`,
+      `RUN ${[...shared, ...flags].map((flag) => `--mount=${flag} \\\n    `).join('')}${JSON.stringify(command)}`,
     );
   }
   if (base.kind === 'image') {
@@ -97,8 +111,4 @@ export function renderScratchDockerfile(
     lines.push('FROM scratch', `COPY --from=work /${outputDirectory} /${outputDirectory}`);
   }
   return { text: `${lines.join('\n')}\n`, buildArgs };
-}
-
-function stageName(argument: string): string {
-  return argument.toLowerCase();
 }

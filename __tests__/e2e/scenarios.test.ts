@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/toolkit.js';
 import { docker, listMount } from '../support/engine.js';
 import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
@@ -139,6 +139,66 @@ describe('a round trip over two jobs', () => {
     await scenario.save('target=/c/', 'k');
     await scenario.injectAnew({ 'cache-mounts': '/c', key: 'k' });
     expect(await scenario.builder.run({}, 'cat /c/file >/out/result')).toBe('by target\n');
+  }, 60_000);
+});
+
+describe('a mount that starts from an image', () => {
+  const image = 'test/seed';
+  const options = `from=${image},source=/seed`;
+  const mount = `id=m,${options}`;
+
+  beforeEach(async () => {
+    const context = join(scenario.directory, 'image');
+    await mkdir(join(context, 'seed', 'sub'), { recursive: true });
+    await writeFile(join(context, 'seed', 'kept'), 'from the image');
+    await writeFile(join(context, 'seed', 'sub', 'removed'), 'from the image');
+    await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY seed /seed\n');
+    await docker(['buildx', 'build', '--provenance=false', '--load', '--tag', image, context]);
+  });
+  afterEach(async () => {
+    await docker(['image', 'rm', '--force', image]);
+  });
+
+  test('is not worth saving while it holds just that', async () => {
+    await scenario.builder.run({ id: 'm', options }, 'ls /c/sub');
+    const job = await scenario.newJob();
+    const result = await job.runAction('extract', { 'cache-mounts': mount, key: 'k' });
+    expect(result.outputs.reason).toContain('no mount holds any file');
+  }, 60_000);
+
+  test('comes back as it was left, without what was removed from it', async () => {
+    const change = 'rm /c/sub/removed; echo own >/c/own; chmod 700 /c/sub;';
+    const before = await scenario.builder.run({ id: 'm', options }, `${change}${listMount}`);
+    await scenario.save(mount, 'k');
+    const hit = await scenario.injectAnew({ 'cache-mounts': mount, key: 'k' });
+    expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
+    expect(hit.log).toMatch(/^restored +m /m);
+    expect(await scenario.builder.run({ id: 'm', options }, listMount)).toBe(before);
+    // It is another mount than the one without `from`.
+    expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('');
+    const again = await (await scenario.newJob()).runAction('inject', {
+      'cache-mounts': mount,
+      key: 'k',
+    });
+    expect(again.log).toMatch(/^already warm, left as it is +m /m);
+  }, 60_000);
+
+  test('starts empty where it is also given an owner', async () => {
+    const owned = `from=${image},uid=1000`;
+    await scenario.builder.run({ id: 'm', options: owned }, 'ls -A /c >/out/result; echo >/c/own');
+    await scenario.save(`id=m,${owned}`, 'k');
+    await scenario.injectAnew({ 'cache-mounts': `id=m,${owned}`, key: 'k' });
+    const seen = await scenario.builder.run({ id: 'm', options: owned }, 'ls -A /c >/out/result');
+    expect(seen).toBe('own\n');
+  }, 60_000);
+
+  test('is another one for another owner, but not where source is given too', async () => {
+    const write = 'echo 1 >/c/own';
+    await scenario.builder.run({ id: 'm', options: `${options},uid=1000` }, write);
+    await scenario.save(mount, 'k');
+    await scenario.injectAnew({ 'cache-mounts': `${mount},mode=0700`, key: 'k' });
+    const seen = await scenario.builder.run({ id: 'm', options }, 'ls -A /c >/out/result');
+    expect(seen.split('\n')).toContain('own');
   }, 60_000);
 });
 

@@ -39,6 +39,11 @@ const programs =
   'setfattr getfattr setfacl getfacl tar zstd gzip grep';
 
 export async function prepareBuilder(): Promise<TestBuilder> {
+  if (!process.env.TEST_BUILDER) {
+    throw new Error(
+      'The tests empty the builder that they use: run scripts/test, which makes one.',
+    );
+  }
   const context = await mkdtemp(join(tmpdir(), 'build-'));
   await copyPrograms(await findPrograms(programs.split(' ')), join(context, 'tools'));
 
@@ -82,7 +87,8 @@ export async function prepareBuilder(): Promise<TestBuilder> {
 export const listMount = `
 cd /c
 {
-  find . -printf '%y %m %U:%G %n %s %T@ %p -> %l\\n' | sort
+  find . -type d -printf '%y %m %U:%G %T@ %p\\n' | sort
+  find . ! -type d -printf '%y %m %U:%G %n %s %T@ %p -> %l\\n' | sort
   echo holes; find . -type f -size +100k -printf '%p %b\\n' | sort
   echo links; find . -type f -links +1 -printf '%i %p\\n' | sort -k2 |
     { seen=; while read -r inode path; do case " $seen" in *" $inode="*) ;; *) seen="$seen $inode=$path" ;; esac

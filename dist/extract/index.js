@@ -38973,9 +38973,10 @@ function cleanPath(path) {
 /* harmony export */ });
 /* unused harmony exports reservedName, unpackScript */
 /**
- * What runs inside the build, once for each mount: POSIX sh around GNU tar and a compressor. Each
- * script appends one line of JSON to `report` in its working directory (read by report.ts) and
- * always succeeds, so that trouble with one mount leaves the others alone.
+ * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
+ * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
+ * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
+ * the others alone.
  *
  * Incoming files are unpacked into one reserved directory at the mount's root and renamed into place
  * last: a mount is filled whole or not at all, even where the build is killed (a cancelled RUN gets
@@ -38985,16 +38986,11 @@ const reservedName = '.buildkit-cache-mounts';
 /** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
 const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
 const preamble = `#!/bin/sh
-# usage: SCRIPT INDEX [COMPRESSION]
-index=$1
-mount=/mounts/$index
-reserved=$mount/${reservedName}
-read -r started rest </proc/uptime
 unset TAR_OPTIONS
 LC_ALL=C
 export LC_ALL
 
-# report RESULT [MORE_JSON]: writes the line and ends
+# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
 report() {
   read -r ended rest </proc/uptime
   printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
@@ -39015,88 +39011,125 @@ entries() (
   [ $# -eq 0 ] || "$command" "$@"
 )
 
-has_entries() {
-  ! entries "$1" false
+# untouched: the mount holds nothing, or just what it was created with
+untouched() {
+  entries "$mount" false ||
+    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
 }
 
-for program in ${requiredPrograms.join(' ')}; do
-  command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
+listing() {
+  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
+}
+
+# prepare INDEX: what comes first for each mount
+prepare() {
+  index=$1
+  mount=/mounts/$index
+  seed=/seeds/$index
+  reserved=$mount/${reservedName}
+  read -r started rest </proc/uptime
+  for program in ${requiredPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+  done
+  case $(tar --version 2>&1) in
+    *'GNU tar'*) ;;
+    *) report unusable ',"missing":"GNU tar"' ;;
+  esac
+  rm -rf -- "$reserved"
+}
+`;
+// Subshells: \`report\` ends only the work on one mount.
+const forEachMount = `
+for argument; do
+  (work "$argument")
 done
-case $(tar --version 2>&1) in
-  *'GNU tar'*) ;;
-  *) report unusable ',"missing":"GNU tar"' ;;
-esac
-rm -rf -- "$reserved"
 `;
 // --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
 // holes are lost.
 const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+/** Called with the indexes of the mounts. */
 const packScript = `${preamble}
-has_entries "$mount" || report empty
-if command -v zstd >/dev/null; then
-  compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
-elif command -v gzip >/dev/null; then
-  compression=gzip archive=$index.tar.gz compressor=gzip
-else
-  report unusable ',"missing":"zstd or gzip"'
-fi
-
-# tar lists what it packs on standard output; a directory ends with a slash
-files=$({
-  tar -c --posix ${attributes} --sparse -v --totals \\
-    -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-  echo $? >"$index.status"
-} | grep -c -v '/$')
-read -r status <"$index.status"
-bytes=0
-while read -r line; do
-  case $line in
-    'Total bytes written: '*)
-      line=\${line#Total bytes written: }
-      bytes=\${line%% *}
-      ;;
-    *) printf '%s\\n' "$line" ;;
-  esac
-done <"$index.log"
-rm -f -- "$index.status" "$index.log"
-if [ "$status" -ne 0 ]; then
-  rm -f -- "$archive"
-  report failed
-fi
-report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
-`;
+work() {
+  prepare "$1"
+  ! untouched || report empty
+  if command -v zstd >/dev/null; then
+    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+  elif command -v gzip >/dev/null; then
+    compression=gzip archive=$index.tar.gz compressor=gzip
+  else
+    report unusable ',"missing":"zstd or gzip"'
+  fi
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals \\
+      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  read -r status <"$index.status"
+  bytes=0
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  if [ "$status" -ne 0 ]; then
+    rm -f -- "$archive"
+    report failed
+  fi
+  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+}
+${forEachMount}`;
+/** Called with the archives' file names, which begin with the indexes of their mounts. */
 const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
-compression=$2
-case $compression in
-  zstd) archive=/archives/$index.tar.zst ;;
-  gzip) archive=/archives/$index.tar.gz ;;
-esac
 into_mount() {
   mv -- "$@" "$mount"/
 }
+
 away() {
   rm -rf -- "$@"
 }
 
-command -v "$compression" >/dev/null || report unusable ",\\"missing\\":\\"$compression\\""
-! has_entries "$mount" || report warm
+# remove_seed: the archive has what the mount's user has left of it
+remove_seed() {
+  for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+    [ "$entry" = "$reserved" ] || rm -rf -- "$entry" || return 1
+  done
+}
 
-# The renames change the root's own times: its attributes are put back last, from an archive of the
-# root alone.
-if mkdir "$reserved" &&
-  tar -x -p ${attributes} -I "$compression" -f "$archive" -C "$reserved" &&
-  tar -c --posix ${attributes} --no-recursion -f "$index.root" -C "$reserved" . &&
-  entries "$reserved" into_mount &&
-  rm -rf -- "$reserved" &&
-  tar -x -p ${attributes} -f "$index.root" -C "$mount"
-then
+work() {
+  prepare "\${1%%.*}"
+  archive=/archives/$1
+  case $archive in
+    *.zst) compressor=zstd ;;
+    *) compressor=gzip ;;
+  esac
+  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  untouched || report warm
+
+  # The renames change the root's own times: its attributes are put back last, from an archive of
+  # the root alone.
+  if mkdir "$reserved" &&
+    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved" &&
+    tar -c --posix ${attributes} --no-recursion -f "$index.root" -C "$reserved" . &&
+    remove_seed &&
+    entries "$reserved" into_mount &&
+    rm -rf -- "$reserved" &&
+    tar -x -p ${attributes} -f "$index.root" -C "$mount"
+  then
+    rm -f -- "$index.root"
+    report unpacked
+  fi
   rm -f -- "$index.root"
-  report unpacked
-fi
-rm -f -- "$index.root"
-entries "$mount" away
-report failed
-`));
+  entries "$mount" away
+  report failed
+}
+${forEachMount}`));
 
 
 /***/ }),
@@ -39274,7 +39307,7 @@ async function pack(request, workDirectory) {
         builder,
         toolkit,
         script: _container_scripts_js__WEBPACK_IMPORTED_MODULE_15__/* .packScript */ .xB,
-        runs: request.mounts.map((mount, index) => ({ index, mount, scriptArguments: [] })),
+        mounts: request.mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
         withArchives: false,
     }));
 }
@@ -39764,15 +39797,20 @@ function number(value, name) {
 var cache_mount = __nccwpck_require__(9921);
 ;// CONCATENATED MODULE: ./src/scratch-dockerfile.ts
 
+/**
+ * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
+ * with more mounts than this a RUN has several of them.
+ */
+const maximumRuns = 16;
 /** Directory, in what the build puts out, with all that the scripts have written. */
 const outputDirectory = 'out';
 /**
  * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh INDEX ARGUMENTS…` of the build context, with the mount at `/mounts/INDEX` and the
- * archives of the build context at `/archives`.
+ * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
+ * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
  *
- * - Each RUN has one mount only: it holds one lock at a time and so cannot wait for another build
- *   that waits for it.
+ * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
+ *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
  * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
  *   written.
  * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
@@ -39781,59 +39819,65 @@ const outputDirectory = 'out';
  * @param nonce a value never used before: BuildKit does not run again what it has already run, and
  *   `--no-cache` would wipe the mounts
  */
-function renderScratchDockerfile(base, runs, options) {
-    const buildArgs = { NONCE: options.nonce };
-    const argument = (name, value) => {
+function renderScratchDockerfile(base, mounts, options) {
+    const buildArgs = {};
+    const lines = [];
+    const declare = (name, value) => {
         buildArgs[name] = value;
+        lines.push(`ARG ${name}`);
         return name;
     };
-    const images = new Map();
-    for (const { mount } of runs) {
-        if (mount.from !== undefined && !images.has(mount.from)) {
-            images.set(mount.from, argument(`FROM_${images.size}`, mount.from));
-        }
+    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
+    const stageOf = (image) => `from_${images.indexOf(image)}`;
+    for (const [index, image] of images.entries()) {
+        declare(`FROM_${index}`, image);
     }
-    const lines = [...images.values()].map((name) => `ARG ${name}`);
     if (base.kind === 'image') {
-        lines.push(`ARG ${argument('UTILITY_IMAGE', base.image)}`);
+        declare('UTILITY_IMAGE', base.image);
     }
-    for (const name of images.values()) {
-        lines.push(`FROM $${name} AS ${stageName(name)}`);
+    for (const [index, image] of images.entries()) {
+        lines.push(`FROM $FROM_${index} AS ${stageOf(image)}`);
     }
     lines.push(`FROM ${base.kind === 'image' ? '$UTILITY_IMAGE' : 'scratch'} AS work`);
     if (base.kind === 'image') {
         lines.push('USER 0:0');
     }
-    lines.push(`WORKDIR /${outputDirectory}`, 'ARG NONCE');
-    for (const { index, mount, scriptArguments } of runs) {
-        const id = argument(`ID_${index}`, mount.id);
-        const source = mount.source === undefined ? undefined : argument(`SOURCE_${index}`, mount.source);
-        lines.push(`ARG ${id}`, ...(source === undefined ? [] : [`ARG ${source}`]));
-        const from = mount.from === undefined ? undefined : images.get(mount.from);
-        const flags = [
-            ...(base.kind === 'runner'
-                ? base.directories.map((name) => `type=bind,source=tools/${name},target=/${name}`)
-                : []),
-            'type=bind,source=scripts,target=/scripts',
-            ...(options.withArchives ? ['type=bind,source=archives,target=/archives'] : []),
-            [
-                `type=cache,id=$${id},target=/mounts/${index},sharing=locked`,
-                ...(from === undefined ? [] : [`from=${stageName(from)}`]),
-                ...(source === undefined ? [] : [`source=$${source}`]),
-                ...(mount.ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(mount.ownership)),
-            ].join(','),
-        ];
-        const command = ['/bin/sh', '/scripts/run.sh', String(index), ...scriptArguments];
-        lines.push(`RUN ${flags.map((flag) => `--mount=${flag}`).join(' \\\n    ')} \\\n    ${JSON.stringify(command)}`);
+    lines.push(`WORKDIR /${outputDirectory}`);
+    declare('NONCE', options.nonce);
+    const shared = [
+        ...(base.kind === 'runner'
+            ? base.directories.map((name) => `type=bind,source=tools/${name},target=/${name}`)
+            : []),
+        'type=bind,source=scripts,target=/scripts',
+        ...(options.withArchives ? ['type=bind,source=archives,target=/archives'] : []),
+    ];
+    const perRun = Math.ceil(mounts.length / maximumRuns);
+    for (let first = 0; first < mounts.length; first += perRun) {
+        const group = mounts.slice(first, first + perRun);
+        const flags = group.flatMap(({ index, mount: { id, from, source, ownership } }) => {
+            const start = [
+                ...(from === undefined ? [] : [`from=${stageOf(from)}`]),
+                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
+            ];
+            const options = [
+                `type=cache,target=/mounts/${index},sharing=locked`,
+                `id=$${declare(`ID_${index}`, id)}`,
+                ...start,
+                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
+            ];
+            // Given an owner, BuildKit starts the mount from a new directory in the image.
+            const isSeeded = from !== undefined && ownership === undefined;
+            const seed = [`type=bind,target=/seeds/${index}`, ...start];
+            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+        });
+        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag} \\\n    `).join('')}${JSON.stringify(command)}`);
     }
     if (base.kind === 'image') {
         // Without this the whole image would be put out; the runner's tools are only mounted.
         lines.push('FROM scratch', `COPY --from=work /${outputDirectory} /${outputDirectory}`);
     }
     return { text: `${lines.join('\n')}\n`, buildArgs };
-}
-function stageName(argument) {
-    return argument.toLowerCase();
 }
 
 // EXTERNAL MODULE: ./src/toolkit.ts
@@ -39857,7 +39901,7 @@ function archivesDirectory(workDirectory) {
  * @throws Error where the build fails
  */
 async function runScratchBuild(options) {
-    const { workDirectory, builder, toolkit, runs, withArchives } = options;
+    const { workDirectory, builder, toolkit, mounts, withArchives } = options;
     const context = (0,external_node_path_.join)(workDirectory, 'context');
     await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
     const base = toolkit.kind === 'runner'
@@ -39866,7 +39910,7 @@ async function runScratchBuild(options) {
             directories: await (0,src_toolkit/* copyPrograms */.B4)(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
         }
         : toolkit;
-    const { text, buildArgs } = renderScratchDockerfile(base, runs, {
+    const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
         nonce: (0,external_node_crypto_.randomUUID)(),
         withArchives,
     });
