@@ -24,13 +24,13 @@
 # What engine_install puts into DIR/bin, and the commands (with their Debian
 # packages) that the machine itself must have. runc is among these because a
 # newer Debian's wants a newer libc.
-engine__parts=(dockerd docker containerd containerd-shim-runc-v2 docker-buildx)
+engine__parts=(dockerd docker-init docker containerd containerd-shim-runc-v2 docker-buildx)
 engine__tools=(runc iptables ip unshare setpriv setsid pgrep)
 engine__tool_packages=(runc iptables iproute2 util-linux procps)
 
 # Debian's stable releases have too old a Docker, and some no buildx.
 engine__suite=forky
-engine__packages=(docker.io docker-cli docker-buildx containerd)
+engine__packages=(docker.io docker-cli docker-buildx containerd tini-static)
 engine__oldest_dockerd=27
 
 engine__say() { printf 'engine: %s\n' "$*" >&2; }
@@ -178,8 +178,9 @@ engine__unpack() {
   for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root" || return; done
   mkdir "$work/bin" || return
   for part in "${engine__parts[@]}"; do
-    file=$(find "$work/root/usr" -type f -perm /111 -name "$part")
-    mv "$file" "$work/bin/" || return
+    # -L: docker-init is a link to tini-static
+    file=$(find -L "$work/root/usr" -type f -perm /111 -name "$part")
+    cp -L "$file" "$work/bin/" || return
   done
 }
 
