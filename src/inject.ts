@@ -9,7 +9,7 @@ import {
   selectArchives,
 } from './archive.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from './buildx.js';
-import { type CacheMount, describeMount } from './cache-mount.js';
+import { describeMount } from './cache-mount.js';
 import { unpackScript } from './container-scripts.js';
 import { InputError, messageOf } from './errors.js';
 import { type InjectInputs, readInjectInputs } from './inputs.js';
@@ -99,7 +99,10 @@ async function fill(
       rows.push({ mount, state: 'left out' });
     }
   }
-  const reports = whole.length > 0 ? await unpack(inputs, whole, entry, workDirectory) : new Map();
+  const reports =
+    whole.length > 0
+      ? await unpack(inputs, whole, entry, workDirectory)
+      : new Map<number, MountReport>();
   rows.push(...whole.map((filling) => rowOf(filling, reports.get(filling.index))));
   rows.push(...unsaved.map((mount) => ({ mount, state: 'not saved yet' })));
   logRows(rows);
@@ -172,5 +175,5 @@ function rowOf({ mount, archive }: Filling, report: MountReport | undefined): Mo
 }
 
 function stateOf({ key, mounts, builder, utilityImage }: InjectInputs): InjectState {
-  return { key, mounts: mounts satisfies readonly CacheMount[], builder, utilityImage };
+  return { key, mounts, builder, utilityImage };
 }
