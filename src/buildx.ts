@@ -74,7 +74,7 @@ export async function inspectBuilder(name: string | undefined): Promise<Builder>
       ...builder,
       // An engine that does not answer need not matter: the builder may be another machine.
       docker: docker.stdout.trim().replace(/, engine $/, '') || lastLine(docker),
-      buildx: /v\d[^\s]*/.exec(buildx.stdout)?.[0] ?? buildx.stdout.trim(),
+      buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
     };
   }
   if (name !== undefined && (await isUnknown(name))) {

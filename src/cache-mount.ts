@@ -47,24 +47,24 @@ type ValueOption =
   | 'mode';
 type Options = Partial<Record<ValueOption, string>>;
 
-const optionOfKey: Readonly<Record<string, ValueOption | 'readonly'>> = {
-  type: 'type',
-  id: 'id',
-  target: 'target',
-  dst: 'target',
-  destination: 'target',
-  sharing: 'sharing',
-  from: 'from',
-  source: 'source',
-  src: 'source',
-  uid: 'uid',
-  gid: 'gid',
-  mode: 'mode',
-  readonly: 'readonly',
-  ro: 'readonly',
-  readwrite: 'readonly',
-  rw: 'readonly',
-};
+const optionOfKey: ReadonlyMap<string, ValueOption | 'readonly'> = new Map([
+  ['type', 'type'],
+  ['id', 'id'],
+  ['target', 'target'],
+  ['dst', 'target'],
+  ['destination', 'target'],
+  ['sharing', 'sharing'],
+  ['from', 'from'],
+  ['source', 'source'],
+  ['src', 'source'],
+  ['uid', 'uid'],
+  ['gid', 'gid'],
+  ['mode', 'mode'],
+  ['readonly', 'readonly'],
+  ['ro', 'readonly'],
+  ['readwrite', 'readonly'],
+  ['rw', 'readonly'],
+]);
 
 /**
  * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
@@ -135,7 +135,7 @@ export function renderOwnership({ uid, gid, mode }: Ownership): string[] {
 }
 
 function parseLine(line: string): CacheMount {
-  const flag = /^--mount(=|\s+)(?<value>.*)/.exec(line)?.groups?.value;
+  const flag = /^--mount(=|\s+)(?<value>.*)/s.exec(line)?.groups?.value;
   if (flag !== undefined) {
     return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag))));
   }
@@ -157,7 +157,7 @@ function parseLine(line: string): CacheMount {
 
 function isOption(field: string): boolean {
   const [key, value] = cut(field);
-  const option = optionOfKey[key.toLowerCase()];
+  const option = optionOfKey.get(key.toLowerCase());
   return option !== undefined && (value !== undefined || option === 'readonly');
 }
 
@@ -165,19 +165,22 @@ function parseOptions(fields: string[]): Options {
   const options: Options = {};
   for (const field of fields) {
     const [key, raw] = cut(field);
-    const option = optionOfKey[key.toLowerCase()];
+    const option = optionOfKey.get(key.toLowerCase());
     if (option === undefined) {
       throw new Error(
         `unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`,
       );
     }
-    if (option === 'readonly') {
-      continue; // no part of the identity, and we must write
-    }
     if (raw === undefined) {
+      if (option === 'readonly') continue;
       throw new Error(`the option ${key} has no value: write ${key}=…`);
     }
     const value = unquoteWord(raw);
+    if (option === 'readonly') {
+      // No part of the identity; these are the booleans of Go.
+      if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)) continue;
+      throw new Error(`${field} is neither true nor false`);
+    }
     const earlier = options[option];
     if (earlier !== undefined && earlier !== value) {
       throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
@@ -188,7 +191,7 @@ function parseOptions(fields: string[]): Options {
 }
 
 function toCacheMount(options: Options): CacheMount {
-  const { type = 'cache', sharing = 'shared', target, from } = options;
+  const { type = 'cache', sharing = 'shared', target } = options;
   if (type.toLowerCase() !== 'cache') {
     throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
   }
@@ -199,10 +202,11 @@ function toCacheMount(options: Options): CacheMount {
   if (!id) {
     throw new Error('neither id nor target is given: one of them must name the mount');
   }
-  if (!options.id && (id === '/' || id === '.')) {
+  if (!options.id && id === '/') {
     throw new Error(`target=${target} cannot be a mount`);
   }
   const ownership = parseOwnership(options);
+  const from = options.from === 'scratch' ? undefined : options.from;
   const source = cleanPath(`/${options.source ?? ''}`);
   if (source !== '/' && !from) {
     throw new Error(`source=${options.source} needs from=…, the image that holds it`);
@@ -222,7 +226,8 @@ function parseOwnership({ uid, gid, mode }: Options): Ownership | undefined {
   return {
     uid: parseNumber('uid', uid ?? '0', 10),
     gid: parseNumber('gid', gid ?? '0', 10),
-    mode: parseNumber('mode', mode ?? '0755', 8),
+    // BuildKit drops setuid, setgid and sticky here.
+    mode: parseNumber('mode', mode ?? '0755', 8) & 0o777,
   };
 }
 

@@ -54,7 +54,9 @@ async function extract(request: ExtractRequest, workDirectory: string): Promise<
   }
   const archives = saved.flatMap(({ archive }) => archive ?? []);
   if (archives.length === 0) {
-    return refuse('no mount holds any file: did the build run, on this builder, with these ids?');
+    return refuse(
+      'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile',
+    );
   }
   await writeManifest(entry, saved);
   const result = await core.group('Save to the cache', () => save(entry, key));

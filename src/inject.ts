@@ -61,6 +61,11 @@ async function inject(inputs: InjectInputs, workDirectory: string): Promise<numb
     return 0;
   }
   core.setOutput('cache-matched-key', matchedKey);
+  core.info(
+    matchedKey === inputs.key
+      ? `Found the entry ${matchedKey}.`
+      : `Found the entry ${matchedKey}, by a restore key; nothing is saved for the key ${inputs.key} yet.`,
+  );
   const selection = await select(inputs, entry, matchedKey);
   const { filled, complete } = await fill(inputs, selection, entry, workDirectory);
   core.setOutput('cache-hit', String(complete && matchedKey === inputs.key));

@@ -36,7 +36,8 @@ export function readInjectInputs(): InjectInputs {
   if (key === '') {
     throw new InputError('Input key is required: the name under which the mounts are saved.');
   }
-  const restoreKeys = core.getMultilineInput('restore-keys');
+  // An empty one would match every entry.
+  const restoreKeys = core.getMultilineInput('restore-keys').filter((each) => each !== '');
   checkKey('key', key);
   for (const restoreKey of restoreKeys) {
     checkKey('restore-keys', restoreKey);

@@ -20,8 +20,8 @@ export function unquoteWord(word: string): string {
         result += next;
         i++;
       }
-    } else if (char === '$' && /^\$[\w{@*#?$!-]/.test(word.slice(i))) {
-      const variable = /^\$(\{[^}]*\}?|\w+|.)/.exec(word.slice(i))?.[0];
+    } else if (char === '$' && /^\$[\p{L}\p{Nd}_{@*#?$!-]/u.test(word.slice(i))) {
+      const variable = /^\$(\{[^}]*\}?|[\p{L}\p{Nd}_]+|.)/u.exec(word.slice(i))?.[0];
       throw new Error(
         `the variable ${variable} is not expanded here: write its value (a plain dollar sign is \\$)`,
       );

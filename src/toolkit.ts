@@ -129,8 +129,9 @@ export function parseLdd(text: string): string[] {
     if (/=>\s*not found/.test(line)) {
       throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
     }
-    const path = /^\s+(?:\S+ => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line)?.[1];
-    return path === undefined ? [] : [path];
+    const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
+    // A loader may be asked for under one path and found under another.
+    return [name, path].filter((each) => each.startsWith('/'));
   });
   return [...new Set(paths)].sort();
 }

@@ -26,7 +26,7 @@ func main() {
 	if *address != "" {
 		err = web.Serve(*address, flag.Arg(0), *cert, *key)
 	} else {
-		err = print(flag.Arg(0), *asJSON)
+		err = write(flag.Arg(0), *asJSON)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "apilist:", err)
@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-func print(directory string, asJSON bool) error {
+func write(directory string, asJSON bool) error {
 	pkg, err := api.Load(directory)
 	if err != nil {
 		return err

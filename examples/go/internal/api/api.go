@@ -77,7 +77,9 @@ func declaration(f *ast.FuncDecl) string {
 
 // WriteText writes one line for each export.
 func (p *Package) WriteText(w io.Writer) error {
-	fmt.Fprintf(w, "Package %s has %d exports:\n", p.Name, len(p.Exports))
+	if _, err := fmt.Fprintf(w, "package %s exports:\n", p.Name); err != nil {
+		return err
+	}
 	for _, export := range p.Exports {
 		if _, err := fmt.Fprintf(w, "  %s\n", export.Declaration); err != nil {
 			return err

@@ -1,0 +1,121 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { readExtractInputs, readInjectInputs } from '../../src/inputs.js';
+
+interface ActionFile {
+  name: unknown;
+  description: unknown;
+  inputs: Record<string, { description: unknown; required: unknown; default?: unknown }>;
+  outputs: Record<string, { description: unknown }>;
+  runs: { using: string; main: string };
+}
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const actions = {
+  inject: { file: readAction('inject'), readInputs: readInjectInputs },
+  extract: { file: readAction('extract'), readInputs: readExtractInputs },
+};
+
+/** Declared, so that workflows that pass them keep running, and never read. */
+const unread = ['github-token'];
+
+function readAction(name: string): ActionFile {
+  return parse(readFileSync(join(root, name, 'action.yml'), 'utf8'));
+}
+
+function readSource(name: string): string {
+  return readFileSync(join(root, 'src', name), 'utf8');
+}
+
+const environment = process.env;
+
+afterEach(() => {
+  process.env = environment;
+});
+
+/** Gives an action its inputs as the runner does, defaults included, and records which it reads. */
+function provideInputs(file: ActionFile, values: Record<string, string>): Set<string> {
+  const variables = Object.entries(file.inputs).map(([name, input]) => [
+    `INPUT_${name.toUpperCase()}`,
+    values[name] ?? input.default ?? '',
+  ]);
+  const read = new Set<string>();
+  process.env = new Proxy(Object.fromEntries(variables), {
+    get(target, variable: string) {
+      if (variable.startsWith('INPUT_')) read.add(variable.slice('INPUT_'.length).toLowerCase());
+      return target[variable];
+    },
+  });
+  return read;
+}
+
+describe.each(['inject', 'extract'] as const)('%s/action.yml', (name) => {
+  const { file, readInputs } = actions[name];
+
+  test('declares just the inputs that the code reads', () => {
+    const read = provideInputs(file, { 'cache-mounts': 'go', key: 'k' });
+    readInputs();
+    expect(Object.keys(file.inputs).sort()).toEqual([...read, ...unread].sort());
+  });
+
+  test('requires just the inputs that the code cannot do without', () => {
+    const given: Record<string, string> = { 'cache-mounts': 'go', key: 'k' };
+    for (const [input, { required, default: standard }] of Object.entries(file.inputs)) {
+      provideInputs(file, { ...given, [input]: String(standard ?? '') });
+      if (required) expect(readInputs).toThrow(`Input ${input}`);
+      else expect(readInputs).not.toThrow();
+      expect([input, typeof required, standard === undefined]).toEqual([
+        input,
+        'boolean',
+        required,
+      ]);
+    }
+  });
+
+  test('declares just the outputs that the code sets', () => {
+    const set = [...readSource(`${name}.ts`).matchAll(/setOutput\(\s*'([^']+)'/g)];
+    expect(Object.keys(file.outputs).sort()).toEqual(
+      [...new Set(set.map(([, output]) => output))].sort(),
+    );
+  });
+
+  test('describes the action, each input and each output', () => {
+    const all = [file, ...Object.values(file.inputs), ...Object.values(file.outputs)];
+    for (const { description } of all) {
+      expect(description).toEqual(expect.stringMatching(/\S/));
+    }
+  });
+
+  test('has strings for defaults', () => {
+    for (const input of Object.values(file.inputs)) {
+      if (input.default !== undefined) expect(typeof input.default).toBe('string');
+    }
+  });
+
+  test('runs a bundle that is there, on Node 20', () => {
+    expect(file.runs.using).toBe('node20');
+    expect(existsSync(join(root, name, file.runs.main))).toBe(true);
+  });
+});
+
+test('the defaults of inject mean what their descriptions say', () => {
+  provideInputs(actions.inject.file, { 'cache-mounts': 'go', key: 'k' });
+  expect(readInjectInputs()).toMatchObject({
+    restoreKeys: [],
+    builder: undefined,
+    utilityImage: undefined,
+    failOnCacheMiss: false,
+  });
+});
+
+test('outputs are set by their names, and only in the files of the two actions', () => {
+  for (const name of readdirSync(join(root, 'src'))) {
+    const calls = readSource(name).match(/\bsetOutput\b/g) ?? [];
+    const readable = readSource(name).match(/core\.setOutput\(\s*'/g) ?? [];
+    expect([name, calls.length]).toEqual([name, readable.length]);
+    if (calls.length > 0) expect(['inject.ts', 'extract.ts']).toContain(name);
+  }
+});

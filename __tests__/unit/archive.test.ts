@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  findDamage,
+  placeArchive,
+  readManifest,
+  selectArchives,
+  storeArchive,
+  writeManifest,
+} from '../../src/archive.js';
+import type { CacheMount } from '../../src/cache-mount.js';
+import type { Archive } from '../../src/manifest.js';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'archive-'));
+});
+
+afterEach(() => rm(directory, { recursive: true }));
+
+const content = 'what was packed';
+const archive: Archive = {
+  file: '0.tar.zst',
+  compression: 'zstd',
+  files: 1,
+  bytes: 10240,
+  compressedBytes: content.length,
+  sha256: createHash('sha256').update(content).digest('hex'),
+};
+
+describe('selectArchives', () => {
+  const go: CacheMount = { id: 'go' };
+  const npm: CacheMount = { id: 'npm' };
+  const ownership = { uid: 0, gid: 0, mode: 0o755 };
+  const second: Archive = { ...archive, file: '1.tar.zst' };
+
+  test('finds each mount’s archive by identity, in the order of the list', () => {
+    const saved = [
+      { mount: go, archive },
+      { mount: npm, archive: second },
+    ];
+    expect(selectArchives([npm, go], { mounts: saved })).toEqual({
+      fillings: [
+        { index: 0, mount: npm, archive: second },
+        { index: 1, mount: go, archive },
+      ],
+      unsaved: [],
+      unnamed: [],
+    });
+  });
+
+  test('tells what is new, what was empty, and what is no longer named', () => {
+    const saved = [
+      { mount: go, archive },
+      { mount: npm },
+      { mount: { id: 'old' }, archive: second },
+    ];
+    expect(selectArchives([{ id: 'new' }, go, npm], { mounts: saved })).toEqual({
+      fillings: [{ index: 1, mount: go, archive }],
+      unsaved: [{ id: 'new' }, npm],
+      unnamed: [{ id: 'old' }],
+    });
+  });
+
+  test.each<[one: CacheMount, other: CacheMount]>([
+    [go, { ...go, ownership }],
+    [
+      { ...go, ownership },
+      { ...go, ownership: { ...ownership, uid: 1 } },
+    ],
+    [go, { ...go, from: 'alpine' }],
+    [
+      { ...go, from: 'alpine' },
+      { ...go, from: 'alpine', source: '/x' },
+    ],
+    [go, { id: 'go/' }],
+  ])('never puts the archive of %j into %j', (one, other) => {
+    expect(selectArchives([other], { mounts: [{ mount: one, archive }] })).toEqual({
+      fillings: [],
+      unsaved: [other],
+      unnamed: [one],
+    });
+  });
+});
+
+describe('findDamage', () => {
+  test.each<[name: string, file: string | undefined, damage: string | undefined]>([
+    ['none', content, undefined],
+    ['a missing file', undefined, 'its archive is missing'],
+    ['an empty file', '', 'its archive has 0 bytes instead of 15'],
+    ['a shorter file', content.slice(1), 'its archive has 14 bytes instead of 15'],
+    ['a longer file', `${content}!`, 'its archive has 16 bytes instead of 15'],
+    ['other content', content.replace('w', 'W'), 'its archive is damaged (checksum)'],
+  ])('%s', async (_, file, damage) => {
+    if (file !== undefined) await writeFile(join(directory, archive.file), file);
+    expect(await findDamage(directory, archive)).toBe(damage);
+  });
+});
+
+test('an archive goes from the build into an entry, and from there into another build', async () => {
+  const path = (name: string) => join(directory, name);
+  await mkdir(path('built'));
+  await writeFile(path('built/3.tar.gz'), content);
+
+  const facts = { compression: 'gzip', files: 1, bytes: 10240 } as const;
+  const stored = await storeArchive(path('built'), 3, facts, path('entry'));
+  expect(stored).toEqual({ ...archive, file: '3.tar.gz', compression: 'gzip' });
+  const mount = { id: 'go' };
+  await writeManifest(path('entry'), [{ mount, archive: stored }, { mount: { id: 'empty' } }]);
+
+  expect(await readManifest(path('entry'))).toEqual({
+    mounts: [{ mount, archive: stored }, { mount: { id: 'empty' } }],
+  });
+  expect(await findDamage(path('entry'), stored)).toBeUndefined();
+  await placeArchive(path('entry'), { index: 5, mount, archive: stored }, path('context/archives'));
+  expect(await readFile(path('context/archives/5.tar.gz'), 'utf8')).toBe(content);
+  expect(await readdir(path('entry'))).toEqual(['manifest.json']);
+  expect(await readdir(path('built'))).toEqual([]);
+});
+
+test('an entry without a manifest cannot be read', async () => {
+  await expect(readManifest(directory)).rejects.toThrow('ENOENT');
+});

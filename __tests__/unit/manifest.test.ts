@@ -1,0 +1,206 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  type Archive,
+  archiveFileName,
+  type Manifest,
+  parseManifest,
+  parseMount,
+  renderManifest,
+} from '../../src/manifest.js';
+
+const archive: Archive = {
+  file: '0.tar.zst',
+  compression: 'zstd',
+  files: 3,
+  bytes: 10240,
+  compressedBytes: 345,
+  sha256: '0123456789abcdef'.repeat(4),
+};
+const mount = { id: 'go' };
+const fullMount = {
+  id: 'a,"b"\n$ü',
+  from: 'alpine:3',
+  source: '/x y',
+  ownership: { uid: 1000, gid: 0, mode: 0o755 },
+};
+
+test.each<[name: string, manifest: Manifest]>([
+  ['no mounts', { mounts: [] }],
+  ['an empty mount', { mounts: [{ mount }] }],
+  [
+    'mounts of every kind',
+    {
+      mounts: [
+        { mount, archive },
+        { mount: fullMount, archive: { ...archive, file: '12.tar.gz', compression: 'gzip' } },
+        { mount: { id: 'z' }, archive: { ...archive, files: 0, bytes: 0, compressedBytes: 0 } },
+      ],
+    },
+  ],
+])('a manifest of %s comes back', (_, manifest) => {
+  expect(parseManifest(renderManifest(manifest))).toEqual(manifest);
+});
+
+test('a field that is not known is dropped', () => {
+  const text = JSON.stringify({
+    format: 1,
+    more: 1,
+    mounts: [{ more: 2, mount: { ...mount, more: 3 }, archive: { ...archive, more: 4 } }],
+  });
+  expect(parseManifest(text)).toEqual({ mounts: [{ mount, archive }] });
+});
+
+describe('a manifest is refused', () => {
+  test.each([
+    ['', 'Unexpected end of JSON input'],
+    ['{', 'JSON'],
+    ['null', 'its field "manifest" is not valid: null'],
+    ['[]', 'its field "manifest" is not valid: []'],
+    ['"x"', 'its field "manifest" is not valid: "x"'],
+    ['{}', 'its format is undefined, and this version reads format 1'],
+    ['{"format":2,"mounts":[]}', 'its format is 2, and this version reads format 1'],
+    ['{"format":"1","mounts":[]}', 'its format is "1", and'],
+    ['{"format":1}', 'its field "mounts" is not valid: undefined'],
+    ['{"format":1,"mounts":{}}', 'its field "mounts" is not valid: {}'],
+    ['{"format":1,"mounts":[null]}', 'its field "mounts[]" is not valid: null'],
+    ['{"format":1,"mounts":[{}]}', 'its field "mount" is not valid: undefined'],
+  ])('that reads %s', (text, message) => {
+    expect(() => parseManifest(text)).toThrow(message);
+  });
+
+  test.each<[field: string, value: unknown]>([
+    ['id', undefined],
+    ['id', ''],
+    ['id', 1],
+    ['from', null],
+    ['from', ''],
+    ['source', ['/x']],
+    ['source', ''],
+    ['ownership', null],
+    ['ownership', [0, 0, 0]],
+  ])('whose mount has the %s %j', (field, value) => {
+    const text = manifestText({ mount: { ...fullMount, [field]: value } });
+    expect(() => parseManifest(text)).toThrow(messageOn(field, value));
+  });
+
+  test.each(
+    ['uid', 'gid', 'mode'].flatMap((field) =>
+      [undefined, null, -1, 0.5, 2 ** 53, '0'].map((value) => [field, value] as const),
+    ),
+  )('whose ownership has the %s %j', (field, value) => {
+    const ownership = { ...fullMount.ownership, [field]: value };
+    const text = manifestText({ mount: { id: 'a', ownership } });
+    expect(() => parseManifest(text)).toThrow(messageOn(field, value));
+  });
+
+  test.each<[field: string, value: unknown]>([
+    ['archive', null],
+    ['archive', '0.tar.zst'],
+    ['file', undefined],
+    ['file', ''],
+    ['file', 0],
+    ['file', '../0.tar.zst'],
+    ['file', '/0.tar.zst'],
+    ['file', './0.tar.zst'],
+    ['file', '0/0.tar.zst'],
+    ['file', '0.tar.zst/..'],
+    ['file', '..'],
+    ['file', 'manifest.json'],
+    ['file', '0.tar.xz'],
+    ['file', '0.tar.zst\n'],
+    ['file', '\n0.tar.zst'],
+    ['file', '-1.tar.gz'],
+    ['file', '٣.tar.gz'],
+    ['compression', undefined],
+    ['compression', 'xz'],
+    ['compression', 'ZSTD'],
+    ['files', undefined],
+    ['files', -1],
+    ['files', 1.5],
+    ['files', '3'],
+    ['bytes', undefined],
+    ['bytes', null],
+    ['compressedBytes', undefined],
+    ['compressedBytes', 2 ** 53],
+    ['sha256', undefined],
+    ['sha256', 'abc'],
+    ['sha256', archive.sha256.toUpperCase()],
+    ['sha256', `${archive.sha256}\n`],
+  ])('whose archive has the %s %j', (field, value) => {
+    const saved = field === 'archive' ? value : { ...archive, [field]: value };
+    const text = manifestText({ mount, archive: saved });
+    expect(() => parseManifest(text)).toThrow(messageOn(field, value));
+  });
+});
+
+function manifestText(saved: unknown): string {
+  return JSON.stringify({ format: 1, mounts: [saved] });
+}
+
+function messageOn(field: string, value: unknown): string {
+  return `its field "${field}" is not valid: ${JSON.stringify(value)}`;
+}
+
+/** Now and then anything in place of what is expected. */
+function perhaps(expected: unknown): fc.Arbitrary<unknown> {
+  return fc.oneof({ weight: 20, arbitrary: fc.constant(expected) }, fc.jsonValue());
+}
+
+function perhapsRecord(fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<unknown> {
+  return fc.oneof({ weight: 20, arbitrary: fc.record(fields) }, fc.jsonValue());
+}
+
+const anyMount = perhapsRecord({
+  id: perhaps('a'),
+  from: perhaps('alpine'),
+  source: perhaps('/x'),
+  ownership: perhapsRecord({ uid: perhaps(1), gid: perhaps(0), mode: perhaps(493) }),
+});
+const anyManifest = perhapsRecord({
+  format: perhaps(1),
+  mounts: fc.array(
+    perhapsRecord({
+      mount: anyMount,
+      archive: perhapsRecord({
+        ...Object.fromEntries(Object.entries(archive).map(([key, value]) => [key, perhaps(value)])),
+        file: fc.oneof(perhaps('1.tar.gz'), fc.stringMatching(/\d+\.tar\.(zst|gz)/)),
+      }),
+    }),
+    { maxLength: 3 },
+  ),
+});
+
+test('any JSON gives a valid manifest or an error', () => {
+  let valid = 0;
+  fc.assert(
+    fc.property(fc.oneof(anyManifest, fc.jsonValue()), (value) => {
+      let manifest: Manifest;
+      try {
+        manifest = parseManifest(JSON.stringify(value));
+      } catch (error) {
+        expect(String(error)).toMatch(/^Error: its (field|format) /);
+        return;
+      }
+      valid++;
+      expect(parseManifest(renderManifest(manifest))).toEqual(manifest);
+      for (const saved of manifest.mounts) {
+        expect(saved.archive?.file ?? '0.tar.gz').toMatch(/^\d+\.tar\.(zst|gz)$/);
+      }
+    }),
+    { numRuns: 500 },
+  );
+  expect(valid).toBeGreaterThan(20);
+});
+
+test('a mount is read by itself, too', () => {
+  expect(parseMount(fullMount)).toEqual(fullMount);
+  expect(() => parseMount('go')).toThrow('its field "mount" is not valid: "go"');
+});
+
+test.each([
+  [0, 'zstd', '0.tar.zst'],
+  [12, 'gzip', '12.tar.gz'],
+] as const)('the archive %d in %s is called %s', (index, compression, name) => {
+  expect(archiveFileName(index, compression)).toBe(name);
+});
