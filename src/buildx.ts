@@ -8,9 +8,10 @@ import { killDescendants } from './processes.js';
 export interface Builder {
   readonly name: string;
   readonly driver: string;
-  /** Platforms of its first node, the node's own first, such as `linux/amd64`. */
-  readonly platforms: readonly string[];
+  /** How many machines it consists of; each has cache mounts of its own. */
   readonly nodes: number;
+  /** What the node that is used runs, its own platform first, such as `linux/amd64`. */
+  readonly platforms: readonly string[];
   readonly buildkit: string;
   readonly buildx: string;
   readonly docker: string;
@@ -27,6 +28,7 @@ export interface BuildOptions {
   /** Directory that holds all of the following, by their names in it. */
   readonly directory: string;
   readonly context: string;
+  readonly namedContexts: Readonly<Record<string, string>>;
   readonly dockerfile: string;
   /** The files of the last stage are put into this directory. */
   readonly output: string;
@@ -40,23 +42,27 @@ interface Output {
 }
 
 // Starting a docker-container builder pulls its image first.
-const probeTimeout = { quick: 30_000, bootstrap: 180_000 };
+const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
 
 /**
  * Looks up a builder and boots it.
  *
  * @param name undefined for the builder that buildx itself would use
+ * @param platform what is built for, which decides between several nodes
  * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
  *   there is no docker, no buildx, or no answer
  */
-export async function inspectBuilder(name: string | undefined): Promise<Builder> {
+export async function inspectBuilder(
+  name: string | undefined,
+  platform: string | undefined,
+): Promise<Builder> {
   if ((await io.which('docker')) === '') {
     throw new Error(
       'Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.',
     );
   }
   const [docker, buildx, inspected] = await Promise.all([
-    probe(['version', '--format', '{{.Client.Version}}, engine {{.Server.Version}}']),
+    probe(['--version']),
     probe(['buildx', 'version']),
     probe(
       ['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])],
@@ -68,12 +74,18 @@ export async function inspectBuilder(name: string | undefined): Promise<Builder>
       `docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`,
     );
   }
-  const builder = parseInspect(inspected.stdout);
-  if (inspected.exitCode === 0 && builder.error === undefined) {
+  const found = parseInspect(inspected.stdout);
+  const node =
+    found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+  const error = found.error ?? node?.error;
+  if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
     return {
-      ...builder,
-      // An engine that does not answer need not matter: the builder may be another machine.
-      docker: docker.stdout.trim().replace(/, engine $/, '') || lastLine(docker),
+      name: found.name,
+      driver: found.driver,
+      nodes: found.nodes.length,
+      platforms: node.platforms,
+      buildkit: node.buildkit,
+      docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
       buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
     };
   }
@@ -82,7 +94,7 @@ export async function inspectBuilder(name: string | undefined): Promise<Builder>
   }
   const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
   throw new Error(
-    `Docker does not answer for ${which}: ${builder.error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`,
+    `Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`,
   );
 }
 
@@ -106,6 +118,7 @@ export async function build(options: BuildOptions): Promise<void> {
     `--file=${options.dockerfile}`,
     // A bare path needs no CSV quoting; it stands for type=local.
     `--output=${options.output}`,
+    ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
     ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
     options.context,
   ];
@@ -124,11 +137,14 @@ export async function build(options: BuildOptions): Promise<void> {
 interface Inspected {
   readonly name: string;
   readonly driver: string;
-  readonly platforms: string[];
-  readonly nodes: number;
-  readonly buildkit: string;
-  /** Why a node cannot be used. */
+  /** Why none of it can be used. */
   readonly error: string | undefined;
+  readonly nodes: readonly {
+    readonly platforms: readonly string[];
+    readonly buildkit: string;
+    /** Why it cannot be used. */
+    readonly error: string | undefined;
+  }[];
 }
 
 /**
@@ -136,24 +152,43 @@ interface Inspected {
  * after `Nodes:`, of each node. The machine-readable form is too young to count on.
  */
 export function parseInspect(text: string): Inspected {
-  const [head = '', nodes = ''] = text.split(/^Nodes:\s*$/m);
-  const first = nodes.trim().split(/\n\s*\n/)[0] ?? '';
+  const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
   return {
     name: field(head, 'Name') ?? '',
     driver: field(head, 'Driver') ?? '',
-    // A platform that the user has set is marked with an asterisk.
-    platforms: (field(first, 'Platforms') ?? '')
-      .split(',')
-      .map((platform) => platform.trim().replace(/\*$/, ''))
-      .filter((platform) => platform !== ''),
-    nodes: nodes.match(/^Endpoint:/gm)?.length ?? 0,
-    buildkit: field(first, 'BuildKit version') ?? field(first, 'Buildkit') ?? 'unknown',
-    error: field(head, 'Error') ?? field(first, 'Error'),
+    error: field(head, 'Error'),
+    nodes: rest
+      .filter((part) => part.startsWith('Name:'))
+      .map((node) => ({
+        // A platform that the user has set is marked with an asterisk.
+        platforms: (field(node, 'Platforms') ?? '')
+          .split(',')
+          .map((platform) => platform.trim().replace(/\*$/, ''))
+          .filter((platform) => platform !== ''),
+        buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
+        error: field(node, 'Error'),
+      })),
   };
 }
 
 function field(text: string, label: string): string | undefined {
-  return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'm').exec(text)?.[1];
+  return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
+}
+
+/**
+ * Lists the cache mounts that the builder has.
+ *
+ * @returns what buildx prints, for builder-records.ts
+ * @throws Error where buildx cannot tell
+ */
+export async function listCacheMounts({ name }: Builder): Promise<string> {
+  const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
+  // Older versions of buildx know only the second form.
+  for (const format of ['--format=json', '--verbose']) {
+    const { exitCode, stdout } = await probe([...args, format]);
+    if (exitCode === 0) return stdout;
+  }
+  throw new Error('docker buildx du fails');
 }
 
 async function isUnknown(name: string): Promise<boolean> {
@@ -182,7 +217,7 @@ async function probe(args: string[], timeout = probeTimeout.quick): Promise<Outp
   }
 }
 
-function lastLine({ stdout, stderr }: Output): string {
+function lastLine({ exitCode, stdout, stderr }: Output): string {
   const lines = `${stdout}\n${stderr}`.trim().split('\n');
-  return (lines.at(-1) ?? '').replace(/^ERROR: /, '');
+  return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }

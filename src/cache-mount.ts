@@ -1,7 +1,15 @@
 import { posix } from 'node:path';
 import { parseCsvRecord } from './csv.js';
 import { messageOf } from './errors.js';
-import { unquoteWord } from './shell-word.js';
+import { splitFlags } from './flags.js';
+import { expandWord, type Lookup } from './shell-word.js';
+
+/** A stage, with what tells it from others of its name. */
+export interface StageReference {
+  readonly name: string;
+  /** Of the text of all that it is built from. */
+  readonly digest: string;
+}
 
 /** Owner and permissions that a mount is created with. */
 export interface Ownership {
@@ -17,9 +25,13 @@ export interface Ownership {
  */
 export interface CacheMount {
   readonly id: string;
-  /** The image whose directory the mount starts from; absent: an empty one. */
+  /** The build argument BUILDKIT_CACHE_MOUNT_NS; absent: none. */
+  readonly namespace?: string;
+  /** The image whose directory the mount starts from; absent: an empty one, or a stage's. */
   readonly from?: string;
-  /** Directory in `from`, absolute and cleaned; absent: its root. */
+  /** The stage of a Dockerfile whose directory the mount starts from. */
+  readonly stage?: StageReference;
+  /** Directory in the image or stage, absolute and cleaned; absent: its root. */
   readonly source?: string;
   /**
    * Present as soon as one of uid, gid and mode is given, the others then being 0, 0 and 0755; even
@@ -45,7 +57,7 @@ type ValueOption =
   | 'uid'
   | 'gid'
   | 'mode';
-type Options = Partial<Record<ValueOption, string>>;
+export type MountOptions = Partial<Record<ValueOption, string>>;
 
 const optionOfKey: ReadonlyMap<string, ValueOption | 'readonly'> = new Map([
   ['type', 'type'],
@@ -70,9 +82,13 @@ const optionOfKey: ReadonlyMap<string, ValueOption | 'readonly'> = new Map([
  * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
  * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
  *
+ * @param lookup the variables that options may hold
  * @throws Error that lists every line that is wrong, with its number
  */
-export function parseCacheMounts(text: string): ParsedCacheMounts {
+export function parseCacheMounts(
+  text: string,
+  lookup: Lookup = () => undefined,
+): ParsedCacheMounts {
   const lineOfIdentity = new Map<string, number>();
   const mounts: CacheMount[] = [];
   const notices: string[] = [];
@@ -84,7 +100,7 @@ export function parseCacheMounts(text: string): ParsedCacheMounts {
       continue;
     }
     try {
-      const mount = parseLine(line);
+      const mount = parseLine(line, lookup);
       const identity = identityOf(mount);
       const earlier = lineOfIdentity.get(identity);
       if (earlier === undefined) {
@@ -106,10 +122,13 @@ export function parseCacheMounts(text: string): ParsedCacheMounts {
 }
 
 /** A string that is equal for two mounts just when BuildKit holds them for one. */
-export function identityOf({ id, from, source, ownership }: CacheMount): string {
+export function identityOf(mount: CacheMount): string {
+  const { id, namespace, from, stage, source, ownership } = mount;
   return JSON.stringify([
     id,
+    namespace ?? null,
     from ?? null,
+    stage ? [stage.name, stage.digest] : null,
     source ?? null,
     ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
   ]);
@@ -117,16 +136,15 @@ export function identityOf({ id, from, source, ownership }: CacheMount): string 
 
 /** A mount as a person would name it: the id, and the options that make it another mount. */
 export function describeMount(mount: CacheMount): string {
-  const options = renderIdentityOptions(mount);
-  return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
-}
-
-function renderIdentityOptions({ from, source, ownership }: CacheMount): string[] {
-  return [
+  const { namespace, source, ownership } = mount;
+  const from = mount.from ?? mount.stage?.name;
+  const options = [
+    ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
     ...(from === undefined ? [] : [`from=${from}`]),
     ...(source === undefined ? [] : [`source=${source}`]),
     ...(ownership ? renderOwnership(ownership) : []),
   ];
+  return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
 }
 
 /** The options of a `--mount` flag that stand for the ownership. */
@@ -134,15 +152,23 @@ export function renderOwnership({ uid, gid, mode }: Ownership): string[] {
   return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
 }
 
-function parseLine(line: string): CacheMount {
-  const flag = /^--mount(=|\s+)(?<value>.*)/s.exec(line)?.groups?.value;
-  if (flag !== undefined) {
-    return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag))));
+function parseLine(line: string, lookup: Lookup): CacheMount {
+  const expand = (value: string) =>
+    expandWord(value, (name, hasAlternative) => {
+      const variable = lookup(name, hasAlternative);
+      if (variable !== undefined || hasAlternative) return variable;
+      throw new Error(
+        `the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`,
+      );
+    });
+  const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
+  if (flag.startsWith('--mount=')) {
+    return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag)), expand));
   }
   const fields = parseCsvRecord(line);
   const [first = '', second, ...more] = fields;
   if (isOption(first)) {
-    return toCacheMount(parseOptions(fields));
+    return toCacheMount(parseOptions(fields, expand));
   }
   if (first === '') {
     throw new Error('the id is empty');
@@ -161,8 +187,19 @@ function isOption(field: string): boolean {
   return option !== undefined && (value !== undefined || option === 'readonly');
 }
 
-function parseOptions(fields: string[]): Options {
-  const options: Options = {};
+/**
+ * Reads the options of a cache mount.
+ *
+ * @param expand expands a value and takes its quotes away
+ * @param duplicates BuildKit takes the last of several values; who writes for us is told
+ * @throws Error on an option that is unknown, or has no value or a bad one
+ */
+export function parseOptions(
+  fields: readonly string[],
+  expand: (value: string) => string,
+  duplicates: 'refused' | 'last wins' = 'refused',
+): MountOptions {
+  const options: MountOptions = {};
   for (const field of fields) {
     const [key, raw] = cut(field);
     const option = optionOfKey.get(key.toLowerCase());
@@ -175,14 +212,14 @@ function parseOptions(fields: string[]): Options {
       if (option === 'readonly') continue;
       throw new Error(`the option ${key} has no value: write ${key}=…`);
     }
-    const value = unquoteWord(raw);
+    const value = expand(raw);
     if (option === 'readonly') {
       // No part of the identity; these are the booleans of Go.
       if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)) continue;
       throw new Error(`${field} is neither true nor false`);
     }
     const earlier = options[option];
-    if (earlier !== undefined && earlier !== value) {
+    if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
       throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
     }
     options[option] = value;
@@ -190,7 +227,8 @@ function parseOptions(fields: string[]): Options {
   return options;
 }
 
-function toCacheMount(options: Options): CacheMount {
+/** @throws Error where the options make no cache mount */
+export function toCacheMount(options: MountOptions): CacheMount {
   const { type = 'cache', sharing = 'shared', target } = options;
   if (type.toLowerCase() !== 'cache') {
     throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
@@ -219,7 +257,7 @@ function toCacheMount(options: Options): CacheMount {
   };
 }
 
-function parseOwnership({ uid, gid, mode }: Options): Ownership | undefined {
+function parseOwnership({ uid, gid, mode }: MountOptions): Ownership | undefined {
   if (uid === undefined && gid === undefined && mode === undefined) {
     return undefined;
   }
@@ -243,43 +281,22 @@ function parseNumber(option: string, text: string, radix: 8 | 10): number {
   return value;
 }
 
-/**
- * Reads the value of a flag pasted from a Dockerfile as BuildKit's flag lexer does: quotes are taken
- * away, a backslash makes the next character literal, white space ends it. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
- */
-function readFlagValue(text: string): string {
-  const bytes = Buffer.from(text, 'utf8').toString('latin1');
-  let value = '';
-  let quote = '';
-  let at = 0;
-  for (; at < bytes.length; at++) {
-    const char = bytes.charAt(at);
-    if (!quote && /[\s\u0085]/.test(char)) {
-      break;
-    }
-    if (char === '\\') {
-      at++;
-      value += bytes.charAt(at);
-    } else if (char === quote) {
-      quote = '';
-    } else if (!quote && /['"]/.test(char)) {
-      quote = char;
-    } else {
-      value += char;
-    }
-  }
-  const rest = Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim();
-  if (rest !== '' && rest !== '\\') {
+/** Reads the value of a flag pasted from a Dockerfile. */
+function readFlagValue(line: string): string {
+  const { flags, rest } = splitFlags(line);
+  const [flag = '', ...others] = flags;
+  // A pasted line may still have its continuation character.
+  if (others.length > 0 || (rest !== '' && rest !== '\\')) {
+    const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
     throw new Error(
-      `one mount a line: put "${rest}" on a line of its own, or quotes around white space`,
+      `one mount a line: put "${more}" on a line of its own, or quotes around white space`,
     );
   }
-  return value;
+  return cut(flag)[1] ?? '';
 }
 
-function cut(field: string): [key: string, value: string | undefined] {
+/** Cuts `key=value` at its first equals sign. */
+export function cut(field: string): [key: string, value: string | undefined] {
   const at = field.indexOf('=');
   return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
 }

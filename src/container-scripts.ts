@@ -4,14 +4,20 @@
  * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
  * the others alone.
  *
- * Incoming files are unpacked into one reserved directory at the mount's root and renamed into place
- * last: a mount is filled whole or not at all, even where the build is killed (a cancelled RUN gets
- * SIGKILL, no trap would run). What such a build has left is removed by the next one.
+ * Incoming files are unpacked into one reserved directory at the mount's root. When they are
+ * complete, the directory is renamed, and from then on they count: their last step is to be renamed
+ * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
+ * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
+ * what is.
  */
 export const reservedName = '.buildkit-cache-mounts';
 
 /** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
 export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as const;
+
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
 
 const preamble = `#!/bin/sh
 unset TAR_OPTIONS
@@ -56,6 +62,7 @@ prepare() {
   mount=/mounts/$index
   seed=/seeds/$index
   reserved=$mount/${reservedName}
+  complete=$mount/${reservedName}.complete
   read -r started rest </proc/uptime
   for program in ${requiredPrograms.join(' ')}; do
     command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
@@ -65,6 +72,29 @@ prepare() {
     *) report unusable ',"missing":"GNU tar"' ;;
   esac
   rm -rf -- "$reserved"
+  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
+  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+
+# settle: puts complete files into place; it can go on where another one was killed
+settle() {
+  if [ ! -e "$complete/cleared" ]; then
+    # What the mount was created with: the files hold what its user has left of it.
+    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
+    done
+    : >"$complete/cleared"
+  fi
+  # The renames change the root's own times: its attributes come last, from an archive of their own.
+  entries "$complete/files" into_mount &&
+    mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
 }
 `;
 
@@ -74,10 +104,6 @@ for argument; do
   (work "$argument")
 done
 `;
-
-// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
-// holes are lost.
-const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
 
 /** Called with the indexes of the mounts. */
 export const packScript = `${preamble}
@@ -119,21 +145,6 @@ ${forEachMount}`;
 
 /** Called with the archives' file names, which begin with the indexes of their mounts. */
 export const unpackScript = `${preamble}
-into_mount() {
-  mv -- "$@" "$mount"/
-}
-
-away() {
-  rm -rf -- "$@"
-}
-
-# remove_seed: the archive has what the mount's user has left of it
-remove_seed() {
-  for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
-    [ "$entry" = "$reserved" ] || rm -rf -- "$entry" || return 1
-  done
-}
-
 work() {
   prepare "\${1%%.*}"
   archive=/archives/$1
@@ -144,21 +155,13 @@ work() {
   command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
   untouched || report warm
 
-  # The renames change the root's own times: its attributes are put back last, from an archive of
-  # the root alone.
-  if mkdir "$reserved" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved" &&
-    tar -c --posix ${attributes} --no-recursion -f "$index.root" -C "$reserved" . &&
-    remove_seed &&
-    entries "$reserved" into_mount &&
-    rm -rf -- "$reserved" &&
-    tar -x -p ${attributes} -f "$index.root" -C "$mount"
-  then
-    rm -f -- "$index.root"
-    report unpacked
-  fi
-  rm -f -- "$index.root"
-  entries "$mount" away
+  mkdir "$reserved" "$reserved/files" &&
+    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    mv -- "$reserved" "$complete" &&
+    settle && report unpacked
+  # Nothing of the mount has changed but what can be settled later.
+  rm -rf -- "$reserved"
   report failed
 }
 ${forEachMount}`;

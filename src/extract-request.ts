@@ -1,14 +1,18 @@
 import type { CacheMount } from './cache-mount.js';
 import { InputError } from './errors.js';
 import type { ExtractInputs } from './inputs.js';
+import { areGiven } from './mount-list.js';
 import type { InjectState } from './state.js';
 
 /** What extract has to do, whether its inputs say so or an inject of the same job. */
 export interface ExtractRequest {
   readonly key: string;
-  readonly mounts: readonly CacheMount[];
+  /** Undefined: those that extract's own inputs say. */
+  readonly mounts: readonly CacheMount[] | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
+  /** The first of the platforms that are built for, where it is known. */
+  readonly platform: string | undefined;
   /** What the inject that this extract belongs to has left. */
   readonly state: InjectState | undefined;
 }
@@ -17,30 +21,30 @@ export interface ExtractRequest {
  * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
  * one.
  *
- * @throws InputError where that leaves the mounts or the key open
+ * @throws InputError where that leaves the key open, or which inject is meant
  */
 export function resolveRequest(
   inputs: ExtractInputs,
   states: readonly InjectState[],
 ): ExtractRequest {
-  const complete = inputs.mounts !== undefined && inputs.key !== undefined;
-  const only = states.length === 1 && !complete ? states[0] : undefined;
+  const isComplete = areGiven(inputs.mountInputs) && inputs.key !== undefined;
+  const only = states.length === 1 ? states[0] : undefined;
   const state = states.find(({ key }) => key === inputs.key) ?? only;
-  const key = inputs.key ?? state?.key;
-  const mounts = inputs.mounts ?? state?.mounts;
-  if (key === undefined || mounts === undefined) {
-    const missing = key === undefined ? 'key' : 'cache-mounts';
+  if (state === undefined && !isComplete && states.length > 1) {
     throw new InputError(
-      states.length > 1
-        ? `This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`
-        : `Input ${missing} is required, as no inject has run before in this job.`,
+      `This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`,
     );
+  }
+  const key = inputs.key ?? state?.key;
+  if (key === undefined) {
+    throw new InputError('Input key is required, as no inject has run before in this job.');
   }
   return {
     key,
-    mounts,
+    mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
     builder: inputs.builder ?? state?.builder,
     utilityImage: inputs.utilityImage ?? state?.utilityImage,
+    platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
     state,
   };
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import * as core from '@actions/core';
 import { storeArchive, writeManifest } from './archive.js';
-import { inspectBuilder } from './buildx.js';
+import { compareRecords, parseRecords } from './builder-records.js';
+import { type Builder, inspectBuilder, listCacheMounts } from './buildx.js';
 import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
 import { packScript } from './container-scripts.js';
 import { messageOf } from './errors.js';
@@ -10,9 +11,10 @@ import { formatBytes } from './format.js';
 import { readExtractInputs } from './inputs.js';
 import { logBuilder, logMounts, logRows, type MountRow } from './log.js';
 import type { SavedMount } from './manifest.js';
+import { listMounts, type MountList } from './mount-list.js';
 import type { MountReport } from './report.js';
 import { runScratchBuild, type ScratchBuildResult } from './scratch-build.js';
-import { readStates, removeState } from './state.js';
+import { type InjectState, readStates, removeState } from './state.js';
 import { runStep } from './step.js';
 import { isSaved, type SaveResult, save, storedDirectoryName } from './store.js';
 import { chooseToolkit } from './toolkit.js';
@@ -21,36 +23,52 @@ const failedState = 'failed';
 
 await runStep(async (workDirectory) => {
   core.setOutput('saved', 'false');
-  const inputs = readExtractInputs();
-  const request = resolveRequest(inputs, await readStates());
-  for (const notice of inputs.notices) {
-    core.notice(notice);
-  }
+  let state: InjectState | undefined;
   try {
-    const result = await extract(request, workDirectory);
+    const inputs = readExtractInputs();
+    const request = resolveRequest(inputs, await readStates());
+    state = request.state;
+    const list = request.mounts
+      ? { mounts: request.mounts, seedStages: request.state?.seedStages, notices: [], warnings: [] }
+      : await listMounts(inputs.mountInputs);
+    logMounts(list);
+    const result = await extract({ ...request, ...list }, workDirectory);
     core.setOutput('saved', String(result.saved));
     if (!result.saved) core.setOutput('reason', result.why);
   } catch (error) {
     core.setOutput('reason', messageOf(error));
     throw error;
   } finally {
-    if (request.state) await removeState(request.state);
+    if (state) await removeState(state);
   }
 });
 
+type Request = ExtractRequest & Pick<MountList, 'mounts' | 'seedStages'>;
+
+interface Packed extends ScratchBuildResult {
+  /** The mounts that were there to pack. */
+  readonly mounts: readonly CacheMount[];
+}
+
 /** Takes the mounts out of the builder and saves them. */
-async function extract(request: ExtractRequest, workDirectory: string): Promise<SaveResult> {
+async function extract(request: Request, workDirectory: string): Promise<SaveResult> {
   const { key, mounts } = request;
   const entry = join(workDirectory, storedDirectoryName);
-  logMounts(mounts);
+  if (mounts.length === 0) return { saved: false, why: 'there are no cache mounts' };
   if (await core.group('Look up the key', () => isSaved(entry, key))) {
     return skip(request);
   }
   const packed = await pack(request, workDirectory);
-  const { saved, rows } = await collect(mounts, packed, entry);
+  const { saved, rows } = await collect(packed, entry);
   logRows(rows);
   if (rows.some(({ state }) => state === failedState)) {
     return refuse('a mount could not be packed, and an entry without it would hide it for good');
+  }
+  const lost = findLost(request, saved);
+  if (lost.length > 0) {
+    return refuse(
+      `${lost.map(describeMount).join(', ')} was restored and is empty or gone now, and an entry without it would hide what is saved. The builder has dropped it (no-cache, low disk), or the build has emptied it; then use another key prefix`,
+    );
   }
   const archives = saved.flatMap(({ archive }) => archive ?? []);
   if (archives.length === 0) {
@@ -68,7 +86,17 @@ async function extract(request: ExtractRequest, workDirectory: string): Promise<
   return result;
 }
 
-function skip({ key, mounts, state }: ExtractRequest): SaveResult {
+/** The mounts that inject had filled and that hold nothing any more. */
+function findLost({ mounts, state }: Request, saved: readonly SavedMount[]): CacheMount[] {
+  const held = new Set(saved.flatMap(({ mount, archive }) => (archive ? identityOf(mount) : [])));
+  const restored = new Set(state?.restored?.mounts.map(identityOf));
+  return mounts.filter((mount) => {
+    const identity = identityOf(mount);
+    return restored.has(identity) && !held.has(identity);
+  });
+}
+
+function skip({ key, mounts, state }: Request): SaveResult {
   core.info(`The key ${key} is saved already, nothing to do.`);
   if (state?.restored?.key === key) {
     const held = new Set(state.restored.mounts.map(identityOf));
@@ -87,28 +115,53 @@ function refuse(why: string): SaveResult {
   return { saved: false, why };
 }
 
-async function pack(request: ExtractRequest, workDirectory: string): Promise<ScratchBuildResult> {
-  const builder = await inspectBuilder(request.builder);
+async function pack(request: Request, workDirectory: string): Promise<Packed> {
+  const builder = await inspectBuilder(request.builder, request.platform);
+  const mounts = await knownMounts(request.mounts, builder);
+  if (mounts.length === 0) return { mounts, reports: new Map(), directory: workDirectory };
   const toolkit = await chooseToolkit(builder.platforms, request.utilityImage, {
     anyOf: ['zstd', 'gzip'],
   });
   logBuilder(builder, toolkit);
-  return core.group('Pack out of the builder', () =>
+  const result = await core.group('Pack out of the builder', () =>
     runScratchBuild({
       workDirectory,
       builder,
       toolkit,
       script: packScript,
-      mounts: request.mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
+      mounts: mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
       withArchives: false,
+      seedStages: request.seedStages,
     }),
   );
+  return { mounts, ...result };
+}
+
+/**
+ * Leaves out the mounts that the builder does not have (our own build would make them, empty), and
+ * says what is odd about the others.
+ */
+async function knownMounts(
+  mounts: readonly CacheMount[],
+  builder: Builder,
+): Promise<readonly CacheMount[]> {
+  try {
+    const records = parseRecords(await listCacheMounts(builder));
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    for (const warning of warnings) core.warning(warning);
+    for (const line of information) core.info(line);
+    return known;
+  } catch (error) {
+    core.info(
+      `The cache mounts of the builder cannot be listed (${messageOf(error)}): not checked.`,
+    );
+    return mounts;
+  }
 }
 
 /** Gathers the archives into an entry. */
 async function collect(
-  mounts: readonly CacheMount[],
-  { reports, directory }: ScratchBuildResult,
+  { mounts, reports, directory }: Packed,
   entry: string,
 ): Promise<{ saved: SavedMount[]; rows: MountRow[] }> {
   const saved: SavedMount[] = [];

@@ -15,12 +15,15 @@ import { InputError, messageOf } from './errors.js';
 import { type InjectInputs, readInjectInputs } from './inputs.js';
 import { logBuilder, logMounts, logRows, type MountRow } from './log.js';
 import { archiveFileName } from './manifest.js';
+import { listMounts, type MountList } from './mount-list.js';
 import type { MountReport } from './report.js';
 import { archivesDirectory, runScratchBuild } from './scratch-build.js';
 import { type InjectState, writeState } from './state.js';
 import { runStep } from './step.js';
 import { restore, storedDirectoryName } from './store.js';
 import { chooseToolkit } from './toolkit.js';
+
+type InjectRequest = InjectInputs & Pick<MountList, 'mounts' | 'seedStages'>;
 
 interface Injection {
   /** How many mounts were filled. */
@@ -33,13 +36,11 @@ await runStep(async (workDirectory) => {
   const inputs = readInjectInputs();
   core.setOutput('cache-hit', 'false');
   core.setOutput('cache-primary-key', inputs.key);
-  for (const notice of inputs.notices) {
-    core.notice(notice);
-  }
-  logMounts(inputs.mounts);
+  const list = await listMounts(inputs.mountInputs);
+  logMounts(list);
   let filled = 0;
   try {
-    filled = await inject(inputs, workDirectory);
+    filled = await inject({ ...inputs, ...list }, workDirectory);
   } catch (error) {
     if (error instanceof InputError || !inputs.failOnCacheMiss) throw error;
     core.warning(messageOf(error));
@@ -50,13 +51,14 @@ await runStep(async (workDirectory) => {
 });
 
 /** Restores the saved mounts into the builder; tells how many were filled. */
-async function inject(inputs: InjectInputs, workDirectory: string): Promise<number> {
+async function inject(inputs: InjectRequest, workDirectory: string): Promise<number> {
+  if (inputs.mounts.length === 0) return 0;
+  await writeState(stateOf(inputs));
   const entry = join(workDirectory, storedDirectoryName);
   const matchedKey = await core.group('Restore from the cache', () =>
     restore(entry, inputs.key, inputs.restoreKeys),
   );
   if (matchedKey === undefined) {
-    await writeState(stateOf(inputs));
     core.info(`Nothing is saved for the key ${inputs.key}: the build starts cold.`);
     return 0;
   }
@@ -64,7 +66,7 @@ async function inject(inputs: InjectInputs, workDirectory: string): Promise<numb
   core.info(
     matchedKey === inputs.key
       ? `Found the entry ${matchedKey}.`
-      : `Found the entry ${matchedKey}, by a restore key; nothing is saved for the key ${inputs.key} yet.`,
+      : `Found the entry ${matchedKey}, whose key begins with a restore key or with the key; nothing is saved for just the key ${inputs.key} yet.`,
   );
   const selection = await select(inputs, entry, matchedKey);
   const { filled, complete } = await fill(inputs, selection, entry, workDirectory);
@@ -73,12 +75,11 @@ async function inject(inputs: InjectInputs, workDirectory: string): Promise<numb
 }
 
 /** Decides what of a restored entry goes where, and says what does not. */
-async function select(inputs: InjectInputs, entry: string, key: string): Promise<Selection> {
-  const manifest = await readManifest(entry).catch(async (error: unknown) => {
-    await writeState(stateOf(inputs));
+async function select(inputs: InjectRequest, entry: string, key: string): Promise<Selection> {
+  const manifest = await readManifest(entry).catch((error: unknown) => {
     throw new Error(`The saved entry ${key} cannot be used: ${messageOf(error)}.`);
   });
-  const mounts = manifest.mounts.map(({ mount }) => mount);
+  const mounts = manifest.mounts.flatMap(({ mount, archive }) => (archive ? mount : []));
   await writeState({ ...stateOf(inputs), restored: { key, mounts } });
   const selection = selectArchives(inputs.mounts, manifest);
   if (selection.unnamed.length > 0) {
@@ -89,7 +90,7 @@ async function select(inputs: InjectInputs, entry: string, key: string): Promise
 
 /** Unpacks the archives into their mounts and prints what became of each mount. */
 async function fill(
-  inputs: InjectInputs,
+  inputs: InjectRequest,
   { fillings, unsaved }: Selection,
   entry: string,
   workDirectory: string,
@@ -115,17 +116,17 @@ async function fill(
     [...reports.values()].filter((report) => report.result === result).length;
   return {
     filled: count('unpacked'),
-    complete: count('unpacked') + count('warm') === fillings.length,
+    complete: fillings.length > 0 && count('unpacked') + count('warm') === fillings.length,
   };
 }
 
 async function unpack(
-  inputs: InjectInputs,
+  inputs: InjectRequest,
   fillings: readonly Filling[],
   entry: string,
   workDirectory: string,
 ): Promise<ReadonlyMap<number, MountReport>> {
-  const builder = await inspectNamedBuilder(inputs.builder);
+  const builder = await inspectNamedBuilder(inputs);
   const toolkit = await chooseToolkit(builder.platforms, inputs.utilityImage, {
     allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
   });
@@ -145,14 +146,15 @@ async function unpack(
         argument: archiveFileName(index, archive.compression),
       })),
       withArchives: true,
+      seedStages: inputs.seedStages,
     }),
   );
   return reports;
 }
 
-async function inspectNamedBuilder(name: string | undefined): Promise<Builder> {
+async function inspectNamedBuilder({ builder, mountInputs }: InjectInputs): Promise<Builder> {
   try {
-    return await inspectBuilder(name);
+    return await inspectBuilder(builder, mountInputs.platforms?.[0]);
   } catch (error) {
     if (!(error instanceof NoSuchBuilderError)) throw error;
     throw new InputError(
@@ -179,6 +181,8 @@ function rowOf({ mount, archive }: Filling, report: MountReport | undefined): Mo
   }
 }
 
-function stateOf({ key, mounts, builder, utilityImage }: InjectInputs): InjectState {
-  return { key, mounts, builder, utilityImage };
+function stateOf(inputs: InjectRequest): InjectState {
+  const { key, mounts, builder, utilityImage, seedStages, mountInputs } = inputs;
+  const platform = mountInputs.platforms?.[0];
+  return { key, mounts, builder, utilityImage, seedStages, platform };
 }

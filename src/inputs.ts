@@ -1,26 +1,26 @@
 import * as core from '@actions/core';
-import { type CacheMount, type ParsedCacheMounts, parseCacheMounts } from './cache-mount.js';
-import { InputError, messageOf } from './errors.js';
+import { cut } from './cache-mount.js';
+import { parseCsvRecord } from './csv.js';
+import { InputError } from './errors.js';
+import type { MountInputs } from './mount-list.js';
+import { formatPlatform, parsePlatform } from './platform.js';
 
 export interface InjectInputs {
-  readonly mounts: readonly CacheMount[];
+  readonly mountInputs: MountInputs;
   readonly key: string;
   readonly restoreKeys: string[];
   /** Undefined: the builder that buildx itself would use. */
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
   readonly failOnCacheMiss: boolean;
-  /** What the user should know of the inputs, though it is no error. */
-  readonly notices: readonly string[];
 }
 
 /** What is left out here is taken from what inject has left. */
 export interface ExtractInputs {
-  readonly mounts: readonly CacheMount[] | undefined;
+  readonly mountInputs: MountInputs;
   readonly key: string | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
-  readonly notices: readonly string[];
 }
 
 /** Limits of the cache service and of its client. */
@@ -28,10 +28,6 @@ const maximum = { keyLength: 512, keys: 10 };
 
 /** @throws InputError that names the input and the remedy */
 export function readInjectInputs(): InjectInputs {
-  const { mounts, notices } = readCacheMounts();
-  if (mounts.length === 0) {
-    throw new InputError('Input cache-mounts: no mount is named. Write one id or target a line.');
-  }
   const key = core.getInput('key');
   if (key === '') {
     throw new InputError('Input key is required: the name under which the mounts are saved.');
@@ -48,41 +44,63 @@ export function readInjectInputs(): InjectInputs {
     );
   }
   return {
-    mounts,
+    mountInputs: readMountInputs(),
     key,
     restoreKeys,
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
     failOnCacheMiss: readBoolean('fail-on-cache-miss'),
-    notices,
   };
 }
 
 /** @throws InputError that names the input and the remedy */
 export function readExtractInputs(): ExtractInputs {
-  const { mounts, notices } = readCacheMounts();
   const key = optional('key');
   if (key !== undefined) {
     checkKey('key', key);
   }
   return {
-    mounts: mounts.length === 0 ? undefined : mounts,
+    mountInputs: readMountInputs(),
     key,
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
-    notices,
   };
 }
 
-function readCacheMounts(): ParsedCacheMounts {
-  try {
+function readMountInputs(): MountInputs {
+  const platforms = core
+    .getMultilineInput('platforms')
+    .flatMap((line) => line.split(','))
+    .map((platform) => platform.trim())
+    .filter((platform) => platform !== '')
+    .map((platform) => formatPlatform(parsePlatform(platform)));
+  return {
     // Not trimmed: the line numbers of messages are those of the workflow.
-    const { mounts, notices } = parseCacheMounts(
-      core.getInput('cache-mounts', { trimWhitespace: false }),
-    );
-    return { mounts, notices: notices.map((notice) => `Input cache-mounts: ${notice}`) };
-  } catch (error) {
-    throw new InputError(`Input cache-mounts: ${messageOf(error)}`);
+    cacheMounts: core.getInput('cache-mounts', { trimWhitespace: false }),
+    context: optional('context'),
+    files: core.getMultilineInput('file').filter((file) => file !== ''),
+    target: optional('target'),
+    buildArgs: readBuildArgs(),
+    platforms: platforms.length > 0 ? platforms : undefined,
+  };
+}
+
+/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+function readBuildArgs(): Map<string, string> {
+  const buildArgs = new Map<string, string>();
+  for (const line of core.getMultilineInput('build-args').filter((each) => each !== '')) {
+    const [name, given] = cut(line.startsWith('"') ? parseQuoted(line) : line);
+    const value = given ?? process.env[name];
+    if (value !== undefined) buildArgs.set(name, value);
+  }
+  return buildArgs;
+}
+
+function parseQuoted(line: string): string {
+  try {
+    return parseCsvRecord(line).join(',');
+  } catch {
+    return line;
   }
 }
 
@@ -100,6 +118,7 @@ function checkKey(input: string, key: string): void {
 }
 
 function readBoolean(name: string): boolean {
+  if (optional(name) === undefined) return false;
   try {
     return core.getBooleanInput(name);
   } catch {

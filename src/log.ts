@@ -3,6 +3,7 @@ import type { Builder } from './buildx.js';
 import { type CacheMount, describeMount } from './cache-mount.js';
 import { formatBytes, formatSeconds, formatTable, plural } from './format.js';
 import type { Archive } from './manifest.js';
+import type { MountList } from './mount-list.js';
 import type { Toolkit } from './toolkit.js';
 
 /** One mount's line in the closing table. */
@@ -14,11 +15,19 @@ export interface MountRow {
   readonly seconds?: number;
 }
 
-export function logMounts(mounts: readonly CacheMount[]): void {
+/** The mounts as they were understood, and all that the user should know of them. */
+export function logMounts({ mounts, notices, warnings }: MountList): void {
+  for (const notice of notices) core.notice(notice);
+  for (const warning of warnings) core.warning(warning);
   logGroup(`Cache mounts (${mounts.length})`, mounts.map(describeMount));
 }
 
 export function logBuilder(builder: Builder, toolkit: Toolkit): void {
+  if (builder.nodes > 1) {
+    core.warning(
+      `The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`,
+    );
+  }
   logGroup(
     'Builder',
     formatTable([

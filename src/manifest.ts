@@ -1,4 +1,4 @@
-import type { CacheMount, Ownership } from './cache-mount.js';
+import type { CacheMount, Ownership, StageReference } from './cache-mount.js';
 import { array, count, invalid, object, string } from './json.js';
 
 /** The format that this code writes, and the only one that it reads. */
@@ -68,13 +68,20 @@ function parseSavedMount(value: unknown): SavedMount {
 
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
 export function parseMount(value: unknown): CacheMount {
-  const { id, from, source, ownership } = object(value, 'mount');
+  const { id, namespace, from, stage, source, ownership } = object(value, 'mount');
   return {
     id: string(id, 'id'),
+    ...(namespace === undefined ? {} : { namespace: string(namespace, 'namespace') }),
     ...(from === undefined ? {} : { from: string(from, 'from') }),
+    ...(stage === undefined ? {} : { stage: parseStage(stage) }),
     ...(source === undefined ? {} : { source: string(source, 'source') }),
     ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
   };
+}
+
+function parseStage(value: unknown): StageReference {
+  const { name, digest } = object(value, 'stage');
+  return { name: string(name, 'name'), digest: string(digest, 'digest') };
 }
 
 function parseOwnership(value: unknown): Ownership {

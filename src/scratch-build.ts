@@ -3,8 +3,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Builder, build } from './buildx.js';
 import { messageOf } from './errors.js';
+import type { SeedStages } from './mount-list.js';
 import { type MountReport, parseReports } from './report.js';
 import {
+  filesContext,
   outputDirectory,
   renderScratchDockerfile,
   type ScratchBase,
@@ -36,8 +38,9 @@ export async function runScratchBuild(options: {
   readonly script: string;
   readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
+  readonly seedStages: SeedStages | undefined;
 }): Promise<ScratchBuildResult> {
-  const { workDirectory, builder, toolkit, mounts, withArchives } = options;
+  const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
   await mkdir(join(context, 'scripts'), { recursive: true });
   const base: ScratchBase =
@@ -50,17 +53,23 @@ export async function runScratchBuild(options: {
   const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
     nonce: randomUUID(),
     withArchives,
+    seedStages,
   });
-  await writeFile(join(context, 'Dockerfile'), text);
+  await writeFile(join(workDirectory, 'Dockerfile'), text);
+  if (seedStages?.ignore) {
+    await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+  }
   await writeFile(join(context, 'scripts', 'run.sh'), options.script);
   await build({
     builder,
-    platform: toolkit.kind === 'runner' ? toolkit.platform : undefined,
+    platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
     directory: workDirectory,
-    context: 'context',
-    dockerfile: 'context/Dockerfile',
+    // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+    context: seedStages?.context ?? 'context',
+    namedContexts: { [filesContext]: 'context' },
+    dockerfile: 'Dockerfile',
     output: 'output',
-    buildArgs,
+    buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
   });
   const directory = join(workDirectory, 'output', outputDirectory);
   try {

@@ -1,4 +1,5 @@
 import { type CacheMount, renderOwnership } from './cache-mount.js';
+import type { StageText } from './stages.js';
 
 /** What the RUNs of the scratch Dockerfile run in. */
 export type ScratchBase =
@@ -28,6 +29,12 @@ export interface ScratchDockerfile {
  */
 const maximumRuns = 16;
 
+/** The name of the build context with the programs, the scripts and the archives. */
+export const filesContext = 'buildkit-cache-mounts';
+
+// The stages of the user's Dockerfile may have any name but such.
+const workStage = `${filesContext}-work`;
+
 /** Directory, in what the build puts out, with all that the scripts have written. */
 export const outputDirectory = 'out';
 
@@ -49,17 +56,28 @@ export const outputDirectory = 'out';
 export function renderScratchDockerfile(
   base: ScratchBase,
   mounts: readonly ScratchMount[],
-  options: { readonly nonce: string; readonly withArchives: boolean },
+  options: {
+    readonly nonce: string;
+    readonly withArchives: boolean;
+    /** Stages that mounts start from; they are built with their own context, the main one. */
+    readonly seedStages: StageText | undefined;
+  },
 ): ScratchDockerfile {
   const buildArgs: Record<string, string> = {};
-  const lines: string[] = [];
+  const lines = options.seedStages ? [options.seedStages.head] : [];
   const declare = (name: string, value: string) => {
-    buildArgs[name] = value;
-    lines.push(`ARG ${name}`);
-    return name;
+    const argument = `CACHE_MOUNT_${name}`;
+    buildArgs[argument] = value;
+    lines.push(`ARG ${argument}`);
+    return argument;
   };
+  const namespace = mounts[0]?.mount.namespace;
+  if (namespace !== undefined) {
+    // A build has one for all its mounts; no ARG is needed for it.
+    buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
+  }
   const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
-  const stageOf = (image: string) => `from_${images.indexOf(image)}`;
+  const stageOf = (image: string) => `${filesContext}-from-${images.indexOf(image)}`;
   for (const [index, image] of images.entries()) {
     declare(`FROM_${index}`, image);
   }
@@ -67,9 +85,12 @@ export function renderScratchDockerfile(
     declare('UTILITY_IMAGE', base.image);
   }
   for (const [index, image] of images.entries()) {
-    lines.push(`FROM $FROM_${index} AS ${stageOf(image)}`);
+    lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
   }
-  lines.push(`FROM ${base.kind === 'image' ? '$UTILITY_IMAGE' : 'scratch'} AS work`);
+  lines.push(
+    ...(options.seedStages ? [options.seedStages.stages] : []),
+    `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`,
+  );
   if (base.kind === 'image') {
     lines.push('USER 0:0');
   }
@@ -77,17 +98,22 @@ export function renderScratchDockerfile(
   declare('NONCE', options.nonce);
   const shared = [
     ...(base.kind === 'runner'
-      ? base.directories.map((name) => `type=bind,source=tools/${name},target=/${name}`)
+      ? base.directories.map(
+          (name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`,
+        )
       : []),
-    'type=bind,source=scripts,target=/scripts',
-    ...(options.withArchives ? ['type=bind,source=archives,target=/archives'] : []),
+    `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+    ...(options.withArchives
+      ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+      : []),
   ];
   const perRun = Math.ceil(mounts.length / maximumRuns);
   for (let first = 0; first < mounts.length; first += perRun) {
     const group = mounts.slice(first, first + perRun);
-    const flags = group.flatMap(({ index, mount: { id, from, source, ownership } }) => {
+    const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+      const origin = from === undefined ? stage?.name : stageOf(from);
       const start = [
-        ...(from === undefined ? [] : [`from=${stageOf(from)}`]),
+        ...(origin === undefined ? [] : [`from=${origin}`]),
         ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
       ];
       const options = [
@@ -97,18 +123,18 @@ export function renderScratchDockerfile(
         ...(ownership === undefined ? [] : renderOwnership(ownership)),
       ];
       // Given an owner, BuildKit starts the mount from a new directory in the image.
-      const isSeeded = from !== undefined && ownership === undefined;
+      const isSeeded = origin !== undefined && ownership === undefined;
       const seed = [`type=bind,target=/seeds/${index}`, ...start];
       return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
     });
     const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
     lines.push(
-      `RUN ${[...shared, ...flags].map((flag) => `--mount=${flag} \\\n    `).join('')}${JSON.stringify(command)}`,
+      `RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`,
     );
   }
   if (base.kind === 'image') {
     // Without this the whole image would be put out; the runner's tools are only mounted.
-    lines.push('FROM scratch', `COPY --from=work /${outputDirectory} /${outputDirectory}`);
+    lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
   }
   return { text: `${lines.join('\n')}\n`, buildArgs };
 }

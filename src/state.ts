@@ -6,6 +6,7 @@ import type { CacheMount } from './cache-mount.js';
 import { messageOf } from './errors.js';
 import { array, object, string } from './json.js';
 import { parseMount } from './manifest.js';
+import type { SeedStages } from './mount-list.js';
 import { temporaryRoot } from './work-directory.js';
 
 /** What inject leaves for the extract of the same job. */
@@ -14,6 +15,9 @@ export interface InjectState {
   readonly mounts: readonly CacheMount[];
   readonly builder?: string | undefined;
   readonly utilityImage?: string | undefined;
+  readonly seedStages?: SeedStages | undefined;
+  /** The first of the platforms that are built for, where it was given. */
+  readonly platform?: string | undefined;
   /** The entry that was restored. */
   readonly restored?: { readonly key: string; readonly mounts: readonly CacheMount[] } | undefined;
 }
@@ -54,12 +58,15 @@ function statePath(key: string): string {
 }
 
 function parseState(text: string): InjectState {
-  const { key, mounts, builder, utilityImage, restored } = object(JSON.parse(text), 'state');
+  const state = object(JSON.parse(text), 'state');
+  const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
   return {
     key: string(key, 'key'),
     mounts: parseMounts(mounts),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
+    platform: platform === undefined ? undefined : string(platform, 'platform'),
+    seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
     restored: restored === undefined ? undefined : parseRestored(restored),
   };
 }
@@ -67,6 +74,18 @@ function parseState(text: string): InjectState {
 function parseRestored(value: unknown): NonNullable<InjectState['restored']> {
   const { key, mounts } = object(value, 'restored');
   return { key: string(key, 'key'), mounts: parseMounts(mounts) };
+}
+
+function parseSeedStages(value: unknown): SeedStages {
+  const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
+  const args = Object.entries(object(buildArgs, 'buildArgs'));
+  return {
+    head: string(head, 'head'),
+    stages: string(stages, 'stages'),
+    context: string(context, 'context'),
+    buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+    ignore: String(ignore),
+  };
 }
 
 function parseMounts(value: unknown): CacheMount[] {

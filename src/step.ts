@@ -13,7 +13,12 @@ import { createWorkDirectory } from './work-directory.js';
 export async function runStep(story: (workDirectory: string) => Promise<void>): Promise<void> {
   let workDirectory: string | undefined;
   const clear = () => {
-    if (workDirectory) rmSync(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+    if (workDirectory === undefined) return;
+    try {
+      rmSync(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      core.warning(`The directory ${workDirectory} cannot be removed: ${messageOf(error)}`);
+    }
   };
   // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -5,6 +5,7 @@ import * as io from '@actions/io';
 import { requiredPrograms } from './container-scripts.js';
 import { messageOf } from './errors.js';
 import type { Compression } from './manifest.js';
+import { runnerPlatform } from './platform.js';
 
 /** The programs that run inside the build. */
 export type Toolkit =
@@ -134,12 +135,6 @@ export function parseLdd(text: string): string[] {
     return [name, path].filter((each) => each.startsWith('/'));
   });
   return [...new Set(paths)].sort();
-}
-
-function runnerPlatform(): string {
-  const architectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', ia32: '386' };
-  const os = process.platform === 'win32' ? 'windows' : process.platform;
-  return `${os}/${architectures[process.arch] ?? process.arch}`;
 }
 
 async function locate(name: string): Promise<string | undefined> {

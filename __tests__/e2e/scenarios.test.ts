@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/toolkit.js';
 import { docker, listMount } from '../support/engine.js';
@@ -35,6 +36,16 @@ touch -h -d '1999-12-31 23:59:59.987654321' link
 chown 77:88 .; chmod 2750 .; setfattr -n user.root -v r .
 touch -d '2011-11-11 11:11:11.111111111' .
 `;
+
+/** Changes what is inside the entry saved under the key `k`; the outer archive is whole again. */
+async function repack(script: string): Promise<void> {
+  const file = join(scenario.directory, 'entry.tzst');
+  await writeFile(file, await scenario.service.readBlob('k'));
+  const directory = 'buildkit-cache-mounts.v1';
+  const commands = `tar -xf entry.tzst --zstd; cd ${directory}; ${script}; cd ..; tar -cf entry.tzst --zstd ${directory}`;
+  execFileSync('sh', ['-euc', commands], { cwd: scenario.directory, stdio: 'ignore' });
+  await scenario.service.writeBlob('k', await readFile(file));
+}
 
 describe('a round trip over two jobs', () => {
   test('brings a mount back on an emptied builder, equal in every attribute', async () => {
@@ -273,6 +284,44 @@ describe('inject', () => {
     expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('file\n');
   }, 60_000);
 
+  test('finishes what a step that was killed while it renamed has left', async () => {
+    const directory = '/c/.buildkit-cache-mounts.complete';
+    await scenario.builder.run(
+      { id: 'm' },
+      `mkdir -p ${directory}/files/sub; echo >/c/renamed; echo >${directory}/files/sub/left
+      chmod 750 ${directory}/files; tar -cf ${directory}/root.tar --no-recursion -C ${directory}/files .
+      : >${directory}/cleared`,
+    );
+    await scenario.save('m', 'k');
+    await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k' });
+    const seen = await scenario.builder.run(
+      { id: 'm' },
+      'cd /c; find . -printf "%p %m\\n" | sort >/out/result',
+    );
+    expect(seen).toBe('. 750\n./renamed 644\n./sub 755\n./sub/left 644\n');
+  }, 60_000);
+
+  test('leaves a mount as it was where unpacking fails', async () => {
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
+    await scenario.save('m\nn', 'k');
+    // An archive that is whole by its checksum and still no archive.
+    await repack(`
+      printf garbage >1.tar.zst
+      sum=$(sha256sum 1.tar.zst); old=$(grep -o '"sha256": "[^"]*"' manifest.json | tail -n 1)
+      size=$(grep -o '"compressedBytes": [0-9]*' manifest.json | tail -n 1)
+      sed -i "s/$old/\\"sha256\\": \\"\${sum%% *}\\"/; \\$!b" manifest.json
+      sed -i '/"file": "1.tar.zst"/,$ s/"compressedBytes": [0-9]*/"compressedBytes": 7/' manifest.json`);
+    const hit = await scenario.injectAnew({ 'cache-mounts': 'm\nn', key: 'k' });
+    expect(hit).toMatchObject({
+      exitCode: 0,
+      outputs: { 'cache-hit': 'false' },
+      annotations: [{ level: 'warning', message: expect.stringContaining('n was left empty') }],
+    });
+    expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('1\n');
+    expect(await scenario.builder.run({ id: 'n' }, 'ls -A /c >/out/result')).toBe('');
+  }, 60_000);
+
   test('says so when the builder that is named does not exist', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     await scenario.save('m', 'k');
@@ -287,17 +336,7 @@ describe('inject', () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
     await scenario.save('m\nn', 'k');
-    // Repack the entry with one archive changed: the outer archive is whole.
-    await writeFile(join(scenario.directory, 'entry.tzst'), await scenario.service.readBlob('k'));
-    execFileSync(
-      'sh',
-      [
-        '-euc',
-        'tar -xf entry.tzst --zstd; printf X | dd of=buildkit-cache-mounts.v1/1.tar.zst bs=1 seek=20 conv=notrunc; tar -cf entry.tzst --zstd buildkit-cache-mounts.v1',
-      ],
-      { cwd: scenario.directory, stdio: 'ignore' },
-    );
-    await scenario.service.writeBlob('k', await readFile(join(scenario.directory, 'entry.tzst')));
+    await repack('printf X | dd of=1.tar.zst bs=1 seek=20 conv=notrunc');
     const hit = await scenario.injectAnew({ 'cache-mounts': 'm\nn', key: 'k' });
     expect(hit).toMatchObject({
       exitCode: 0,
@@ -369,6 +408,52 @@ describe('extract', () => {
     });
   }, 60_000);
 
+  test('saves nothing where a mount that was restored is empty now', async () => {
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    await scenario.builder.run({ id: 'b' }, 'echo 2 >/c/file');
+    await scenario.save('a\nb', 'k-1');
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    const inputs = { 'cache-mounts': 'a\nb', key: 'k-2', 'restore-keys': 'k-' };
+    await job.runAction('inject', inputs);
+    await scenario.builder.run({ id: 'b' }, 'rm /c/file');
+    expect(await job.runAction('extract', {})).toMatchObject({
+      exitCode: 0,
+      outputs: { saved: 'false', reason: expect.stringMatching(/^b was restored and is empty/) },
+    });
+    await job.runAction('inject', inputs);
+    await scenario.builder.empty();
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    const gone = await job.runAction('extract', {});
+    expect(gone.outputs.reason).toMatch(/^b was restored and is empty or gone/);
+    expect(scenario.service.entries().map(({ key }) => key)).toEqual(['k-1']);
+  }, 60_000);
+
+  test('says in every run that the entry of the key lacks a mount that was empty', async () => {
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    await scenario.builder.run({ id: 'b' }, 'true');
+    const first = await scenario.newJob();
+    await first.runAction('extract', { 'cache-mounts': 'a\nb', key: 'k' });
+    const second = await scenario.newJob();
+    await second.runAction('inject', { 'cache-mounts': 'a\nb', key: 'k' });
+    const { annotations } = await second.runAction('extract', {});
+    expect(annotations).toEqual([
+      { level: 'warning', message: expect.stringContaining('lacks b') },
+    ]);
+  }, 60_000);
+
+  test('waits for a build that holds the mount, and sees all that it wrote', async () => {
+    const options = 'sharing=locked';
+    await scenario.builder.run({ id: 'm', options }, 'echo 1 >/c/file');
+    const build = scenario.builder.run({ id: 'm', options }, 'sleep 4; echo 2 >/c/late');
+    await delay(2000);
+    const result = await scenario.save('m', 'k');
+    await build;
+    expect(result.log).toMatch(/^packed +m +2 files/m);
+    // It has not made a directory of its own: there is one still.
+    await scenario.save('m', 'k-2');
+  }, 60_000);
+
   test('saves nothing where no mount holds a file', async () => {
     const result = await (await scenario.newJob()).runAction('extract', {
       'cache-mounts': 'm',
@@ -377,7 +462,10 @@ describe('extract', () => {
     expect(result).toMatchObject({
       exitCode: 0,
       outputs: { saved: 'false', reason: expect.stringContaining('no mount holds any file') },
-      annotations: [{ level: 'warning' }],
+      annotations: [
+        { message: expect.stringMatching(/no cache mount "m" .* none at all/) },
+        { message: expect.stringMatching(/^Nothing was saved: no mount holds any file/) },
+      ],
     });
     expect(scenario.service.entries()).toEqual([]);
   }, 60_000);
@@ -386,9 +474,10 @@ describe('extract', () => {
 withLocalImages('the programs of an image', () => {
   const image = 'test/utility';
 
-  async function buildImage(programs: string[]): Promise<void> {
+  async function buildImage(programs: string[], change = 'true'): Promise<void> {
     const context = join(scenario.directory, 'image');
     await copyPrograms(await findPrograms(programs), join(context, 'tools'));
+    execFileSync('sh', ['-euc', change], { cwd: join(context, 'tools') });
     await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY tools /\nUSER 1000\n');
     await docker(['buildx', 'build', '--provenance=false', '--load', '--tag', image, context]);
   }
@@ -417,6 +506,28 @@ withLocalImages('the programs of an image', () => {
     },
     60_000,
   );
+
+  test('save nothing where one mount cannot be packed', async () => {
+    await buildImage(
+      ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm', 'zstd'],
+      // A tar that has trouble with the second mount, after it has written an archive.
+      'mkdir -p usr/local/bin; cd usr/local/bin; printf \'#!/bin/sh\\n/bin/tar "$@" || exit; case "$*" in *"-f 1.tar"*) exit 2 ;; esac\\n\' >tar; chmod +x tar',
+    );
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    await scenario.builder.run({ id: 'n' }, 'echo 1 >/c/file');
+    const job = await scenario.newJob();
+    const result = await job.runAction(
+      'extract',
+      { 'cache-mounts': 'm\nn', key: 'k', 'utility-image': image },
+      { env: { PATH: await pathWithout(scenario.directory, 'mv') } },
+    );
+    expect(result).toMatchObject({
+      exitCode: 0,
+      outputs: { saved: 'false', reason: expect.stringContaining('could not be packed') },
+    });
+    expect(result.log).toMatch(/^packed +m .*\nfailed +n$/m);
+    expect(scenario.service.entries()).toEqual([]);
+  }, 60_000);
 
   test('are checked first', async () => {
     await buildImage(['sh', 'grep', 'mkdir', 'mv', 'rm', 'zstd']);

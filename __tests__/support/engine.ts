@@ -1,7 +1,7 @@
 /** Builds as a user runs them, on the engine that DOCKER_HOST names. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,9 +28,12 @@ export interface TestBuilder {
   /**
    * Runs a shell script in a build with a cache mount at /c, as root, with the programs below.
    *
+   * @param buildOptions of docker buildx build
    * @returns what the script has written to /out/result
    */
-  run(mount: MountFlags, script: string): Promise<string>;
+  run(mount: MountFlags, script: string, buildOptions?: readonly string[]): Promise<string>;
+  /** Copies a shell and other programs, such as a user's image has, into a directory. */
+  copyTools(directory: string): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -47,7 +50,11 @@ export async function prepareBuilder(): Promise<TestBuilder> {
   const context = await mkdtemp(join(tmpdir(), 'build-'));
   await copyPrograms(await findPrograms(programs.split(' ')), join(context, 'tools'));
 
-  async function run({ id, options }: MountFlags, script: string): Promise<string> {
+  async function run(
+    { id, options }: MountFlags,
+    script: string,
+    buildOptions: readonly string[] = [],
+  ): Promise<string> {
     const flags = ['type=cache', 'target=/c', ...(id === undefined ? [] : ['id=$ID'])];
     const dockerfile = [
       'FROM scratch AS tools',
@@ -61,12 +68,14 @@ export async function prepareBuilder(): Promise<TestBuilder> {
       'COPY --from=run /out /',
     ];
     const output = await mkdtemp(join(tmpdir(), 'build-output-'));
+    // Not in the context, and not where another run that goes on at the same time has its own.
+    const file = join(output, 'Dockerfile');
     try {
-      await writeFile(join(context, 'Dockerfile'), `${dockerfile.join('\n')}\n`);
+      await writeFile(file, `${dockerfile.join('\n')}\n`);
       await docker([
         ...['buildx', 'build', '--progress=plain', '--provenance=false', '--network=none'],
         ...['--build-arg', `NONCE=${randomUUID()}`, '--build-arg', `ID=${id ?? ''}`],
-        ...['--output', output, context],
+        ...[...buildOptions, '--file', file, '--output', output, context],
       ]);
       return await readFile(join(output, 'result'), 'utf8').catch(() => '');
     } finally {
@@ -76,6 +85,7 @@ export async function prepareBuilder(): Promise<TestBuilder> {
 
   return {
     run,
+    copyTools: (directory) => cp(join(context, 'tools'), directory, { recursive: true }),
     empty: async () => {
       await docker(['buildx', 'prune', '--all', '--force']);
     },

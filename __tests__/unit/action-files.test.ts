@@ -56,13 +56,13 @@ describe.each(['inject', 'extract'] as const)('%s/action.yml', (name) => {
   const { file, readInputs } = actions[name];
 
   test('declares just the inputs that the code reads', () => {
-    const read = provideInputs(file, { 'cache-mounts': 'go', key: 'k' });
+    const read = provideInputs(file, { key: 'k' });
     readInputs();
     expect(Object.keys(file.inputs).sort()).toEqual([...read, ...unread].sort());
   });
 
   test('requires just the inputs that the code cannot do without', () => {
-    const given: Record<string, string> = { 'cache-mounts': 'go', key: 'k' };
+    const given: Record<string, string> = { key: 'k' };
     for (const [input, { required, default: standard }] of Object.entries(file.inputs)) {
       provideInputs(file, { ...given, [input]: String(standard ?? '') });
       if (required) expect(readInputs).toThrow(`Input ${input}`);
@@ -102,13 +102,49 @@ describe.each(['inject', 'extract'] as const)('%s/action.yml', (name) => {
 });
 
 test('the defaults of inject mean what their descriptions say', () => {
-  provideInputs(actions.inject.file, { 'cache-mounts': 'go', key: 'k' });
+  provideInputs(actions.inject.file, { key: 'k' });
   expect(readInjectInputs()).toMatchObject({
     restoreKeys: [],
     builder: undefined,
     utilityImage: undefined,
     failOnCacheMiss: false,
+    mountInputs: { context: undefined, files: [], target: undefined, platforms: undefined },
   });
+});
+
+test('the key of inject is all that is required', () => {
+  const required = Object.values(actions).map(({ file }) =>
+    Object.keys(file.inputs).filter((name) => file.inputs[name]?.required),
+  );
+  expect(required).toEqual([['key'], []]);
+});
+
+test('the inputs that say which mounts there are mean the same to both', () => {
+  const names = ['context', 'file', 'target', 'build-args', 'platforms'];
+  const declared = Object.values(actions).map(({ file }) => names.map((name) => file.inputs[name]));
+  expect(declared[0]).toEqual(declared[1]);
+  const given = {
+    'cache-mounts': 'go',
+    key: 'k',
+    context: 'app',
+    file: 'a\nb',
+    target: 'build',
+    'build-args': 'A=1',
+    platforms: 'linux/arm64',
+  };
+  const read = Object.values(actions).map(({ file, readInputs }) => {
+    provideInputs(file, given);
+    return readInputs().mountInputs;
+  });
+  expect(read[0]).toEqual({
+    cacheMounts: 'go',
+    context: 'app',
+    files: ['a', 'b'],
+    target: 'build',
+    buildArgs: new Map([['A', '1']]),
+    platforms: ['linux/arm64'],
+  });
+  expect(read[1]).toEqual(read[0]);
 });
 
 test('outputs are set by their names, and only in the files of the two actions', () => {

@@ -24,10 +24,13 @@ GC Policy rule#1:
   ).toEqual({
     name: 'default',
     driver: 'docker',
-    platforms: ['linux/amd64', 'linux/amd64/v2', 'linux/amd64/v3', 'linux/386'],
-    nodes: 1,
-    buildkit: 'v0.25.1',
-    error: undefined,
+    nodes: [
+      {
+        platforms: ['linux/amd64', 'linux/amd64/v2', 'linux/amd64/v3', 'linux/386'],
+        buildkit: 'v0.25.1',
+        error: undefined,
+      },
+    ],
   });
 });
 
@@ -72,10 +75,15 @@ Error:    no route to host
   ).toEqual({
     name: 'multi',
     driver: 'docker-container',
-    platforms: ['linux/amd64', 'linux/arm/v7', 'linux/amd64/v2', 'linux/386'],
-    nodes: 3,
-    buildkit: 'v0.18.2',
-    error: undefined,
+    nodes: [
+      {
+        platforms: ['linux/amd64', 'linux/arm/v7', 'linux/amd64/v2', 'linux/386'],
+        buildkit: 'v0.18.2',
+        error: undefined,
+      },
+      { platforms: ['linux/arm64', 'linux/arm/v6'], buildkit: 'v0.10.3', error: undefined },
+      { platforms: [], buildkit: 'unknown', error: 'no route to host' },
+    ],
   });
 });
 
@@ -94,10 +102,13 @@ Platforms: linux/amd64, linux/arm64
   ).toEqual({
     name: 'old',
     driver: 'docker',
-    platforms: ['linux/amd64', 'linux/arm64'],
-    nodes: 1,
-    buildkit: 'v0.8.2+eeb7b65',
-    error: undefined,
+    nodes: [
+      {
+        platforms: ['linux/amd64', 'linux/arm64'],
+        buildkit: 'v0.8.2+eeb7b65',
+        error: undefined,
+      },
+    ],
   });
 });
 
@@ -115,25 +126,27 @@ Error:    Cannot connect to the Docker daemon at unix:///var/run/docker.sock.
   ).toEqual({
     name: 'b',
     driver: 'docker-container',
-    platforms: [],
-    nodes: 1,
-    buildkit: 'unknown',
-    error: 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.',
+    nodes: [
+      {
+        platforms: [],
+        buildkit: 'unknown',
+        error: 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.',
+      },
+    ],
   });
 });
 
+// The error at the head is lost where there is no node.
 test('no engine', () => {
   expect(
     parseInspect(`Name:   default
 Driver: 
 Error:  Cannot connect to the Docker daemon at tcp://192.0.2.1:1. Is it running?
 `),
-  ).toEqual({
+  ).toMatchObject({
     name: 'default',
     driver: '',
-    platforms: [],
-    nodes: 0,
-    buildkit: 'unknown',
+    nodes: [],
     error: 'Cannot connect to the Docker daemon at tcp://192.0.2.1:1. Is it running?',
   });
 });
@@ -149,16 +162,17 @@ Name:     b0
 Endpoint: tcp://192.0.2.1:1234
 Status:   inactive
 `),
-  ).toMatchObject({ name: 'b', driver: 'remote', platforms: [], nodes: 1, error: undefined });
+  ).toMatchObject({
+    name: 'b',
+    driver: 'remote',
+    nodes: [{ platforms: [], error: undefined }],
+  });
 });
 
 test('nothing', () => {
   expect(parseInspect('')).toEqual({
     name: '',
     driver: '',
-    platforms: [],
-    nodes: 0,
-    buildkit: 'unknown',
-    error: undefined,
+    nodes: [],
   });
 });

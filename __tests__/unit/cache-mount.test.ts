@@ -94,6 +94,10 @@ describe('a line that is options', () => {
     ['id=\\$HOME', { id: '$HOME' }],
     ['id=a$', { id: 'a$' }],
     ['id=ü', { id: 'ü' }],
+    ['id=${NAME:-y}', { id: 'y' }],
+    ['id=a${NAME-}b', { id: 'ab' }],
+    ['id=${NAME:+y}a', { id: 'a' }],
+    ['id=a,target=/x/${NAME:-y}', { id: 'a' }],
     ['id=a,sharing=shared', { id: 'a' }],
     ['id=a,sharing=private', { id: 'a' }],
     ['id=a,sharing=LOCKED', { id: 'a' }],
@@ -148,13 +152,54 @@ describe('a line that is options', () => {
   });
 });
 
+describe('the variables in options', () => {
+  const variables = new Map([
+    ['NAME', 'go'],
+    ['USER', '1000'],
+    ['EMPTY', ''],
+    ['COMMA', 'a,uid=1'],
+    ['QUOTED', `"a' $NAME`],
+    ['BASE', 'alpine'],
+  ]);
+  const parse = (text: string) => parseCacheMounts(text, (name) => variables.get(name)).mounts;
+
+  test.each<[line: string, mount: CacheMount]>([
+    ['id=$NAME', { id: 'go' }],
+    ['id=${NAME}-build', { id: 'go-build' }],
+    ['target=/c/$NAME/../x', { id: '/c/x' }],
+    ['id=a,uid=$USER', { id: 'a', ...ownership(1000, 0, 0o755) }],
+    ['id=a,from=$BASE,source=/$NAME', { id: 'a', from: 'alpine', source: '/go' }],
+    ['id=x$EMPTY', { id: 'x' }],
+    ['id=$EMPTY,target=/x', { id: '/x' }],
+    ['id=$COMMA', { id: 'a,uid=1' }],
+    ['id=$QUOTED', { id: `"a' $NAME` }],
+    ["id='$NAME'", { id: '$NAME' }],
+    ['id=\\$NAME', { id: '$NAME' }],
+    ['id=${EMPTY:-${NAME}}', { id: 'go' }],
+    ['--mount=type=cache,id=$NAME', { id: 'go' }],
+    ['--mount=type=cache,id=\\$NAME', { id: 'go' }],
+    ['--mount=type=cache,id=\\\\$NAME', { id: '$NAME' }],
+  ])('%s', (line, mount) => {
+    expect(parse(line)).toEqual([mount]);
+  });
+
+  test('are none in an id alone', () => {
+    expect(parse('$NAME\n${NAME}')).toEqual([{ id: '$NAME' }, { id: '${NAME}' }]);
+  });
+
+  test('count for what is one mount', () => {
+    expect(parse('id=$NAME\ngo')).toEqual([{ id: 'go' }]);
+  });
+});
+
 const behindBackslashes = (text: string) => [...text].map((char) => `\\${char}`).join('');
 
 describe('a line pasted from a Dockerfile is read as BuildKit reads the flag', () => {
   test.each<[line: string, mount: CacheMount]>([
     ['--mount=type=cache,target=/root/.cache', { id: '/root/.cache' }],
     ['--mount=id=a,target=/x', { id: 'a' }],
-    ['--mount type=cache,target=/x', { id: '/x' }],
+    ['RUN --mount=type=cache,target=/x', { id: '/x' }],
+    ['run \t--mount=type=cache,target=/x \\', { id: '/x' }],
     ['--mount=type=cache,target=/x \\', { id: '/x' }],
     ['--mount=type=cache,target=/x\\', { id: '/x' }],
     ['--mount=type=cache,target=/x,uid=1000', { id: '/x', ...ownership(1000, 0, 0o755) }],
@@ -175,6 +220,8 @@ describe('a line pasted from a Dockerfile is read as BuildKit reads the flag', (
   test.each([
     ['ü', 'Ã¼'],
     ['é/日', 'Ã©/æ\u0097¥'],
+    // The second byte of à is white space in Latin-1, and ends the flag.
+    ['à', 'Ã'],
   ])('each byte of %s becomes a character', (written, id) => {
     expect(parseOne(`--mount=type=cache,id=${written}`)).toEqual({ id });
     expect(parseOne(`--mount=type=cache,target=${written}`)).toEqual({ id });
@@ -244,6 +291,11 @@ describe('identity', () => {
       { id: 'a","b' },
       { id: 'a', from: 'b', source: '/c' },
       { id: 'a', from: 'b","/c' },
+      { id: 'a', namespace: 'b' },
+      { id: 'b/a' },
+      { id: 'a', stage: { name: 'b', digest: 'c' } },
+      { id: 'a', stage: { name: 'b', digest: 'd' } },
+      { id: 'a', stage: { name: 'c', digest: 'c' } },
       { id: 'null' },
     ];
     expect(new Set(tricky.map(identityOf)).size).toBe(tricky.length);
@@ -293,19 +345,26 @@ describe('a wrong line', () => {
     ['id=a,from=x,source=/y,uid=no', 'uid=no is no decimal number'],
     ['id=a,source=/x', 'source=/x needs from=…'],
     ['id=a,from=,source=/x', 'source=/x needs from=…'],
-    ['id=$NAME', 'the variable $NAME is not expanded here'],
-    ['id=a,target=/x/${NAME:-y}', 'the variable ${NAME:-y} is not expanded here'],
-    ['id=a,from=$BASE', 'the variable $BASE is not expanded here'],
-    ['id=a,uid=$UID', 'the variable $UID is not expanded here'],
+    [
+      'id=$NAME',
+      'the variable $NAME has no value: give it in build-args, or write the value itself',
+    ],
+    ['id=a,target=/x/${NAME}', 'the variable $NAME has no value'],
+    ['id=${NAME#x}', 'the variable $NAME has no value'],
+    ['id=${NAME/x/y}', 'the variable $NAME has no value'],
+    ['id=${NAME:-$OTHER}', 'the variable $OTHER has no value'],
+    ['id=${NAME:?give a name}', 'NAME: give a name'],
+    ['id=${NAME', '"}" is missing'],
+    ['id=${NAME=x}', 'a substitution ${…} in "${NAME=x}" is not valid'],
+    ['id=a,from=$BASE', 'the variable $BASE has no value'],
+    ['id=a,uid=$UID', 'the variable $UID has no value'],
     ["id='a", "the quote ' is not closed"],
     ['--mount=', 'unknown option ""'],
     ['--mount=type=bind,target=/x', 'type=bind is no cache mount'],
-    ['--mount=type=cache,id=$NAME', 'the variable $NAME is not expanded here'],
-    ['--mount=type=cache,id=\\$NAME', 'the variable $NAME is not expanded here'],
+    ['--mount=type=cache,id=$NAME', 'the variable $NAME has no value'],
+    ['--mount=type=cache,id=\\$NAME', 'the variable $NAME has no value'],
     ['--mount=type=cache,id=a b', 'one mount a line: put "b" on a line of its own'],
     ['--mount=target=/a --mount=target=/b', 'put "--mount=target=/b" on a line of its own'],
-    ['--mount=type=cache,id=à', 'one mount a line'],
-    ['RUN --mount=type=cache,target=/x', 'options can follow only an option'],
   ])('%s', (line, message) => {
     expect(() => parseCacheMounts(`\n${line}`)).toThrow(`line 2 (${line}): `);
     expect(() => parseCacheMounts(`\n${line}`)).toThrow(message);
@@ -316,7 +375,7 @@ describe('a wrong line', () => {
     const message = [
       'line 2 (id=a,uid=x): uid=x is no decimal number of 32 bits',
       'line 5 (uid=1): neither id nor target is given: one of them must name the mount',
-      'line 7 (id=$X): the variable $X is not expanded here: write its value (a plain dollar sign is \\$)',
+      'line 7 (id=$X): the variable $X has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)',
     ].join('\n');
     expect(() => parseCacheMounts(text)).toThrow(new Error(message));
   });
@@ -367,6 +426,8 @@ test.each<[mount: CacheMount, text: string]>([
   [{ id: 'a', from: 'alpine', source: '/x' }, 'a (from=alpine,source=/x)'],
   [{ id: 'a', ...ownership(1000, 7, 0o50) }, 'a (uid=1000,gid=7,mode=050)'],
   [{ id: 'a', from: 'b', ...ownership(0, 0, 0) }, 'a (from=b,uid=0,gid=0,mode=00)'],
+  [{ id: 'a', namespace: 'n', from: 'b' }, 'a (namespace=n,from=b)'],
+  [{ id: 'a', stage: { name: 'seed', digest: 'abc' }, source: '/x' }, 'a (from=seed,source=/x)'],
 ])('%j is described as %s', (mount, text) => {
   expect(describeMount(mount)).toBe(text);
 });
@@ -388,7 +449,7 @@ describe('corners', () => {
     ['id=a,constructor=1', 'unknown option "constructor"'],
     ['id=a,ro=maybe', 'ro=maybe'],
     ['id=a,rw=', 'rw='],
-    ['id=a,ro=$X', 'the variable $X is not expanded here'],
+    ['id=a,ro=$X', 'the variable $X has no value'],
     ['--mount=type=cache,id=a\rb', 'one mount a line'],
   ])('%s is refused', (line, message) => {
     expect(() => parseCacheMounts(line)).toThrow(message);

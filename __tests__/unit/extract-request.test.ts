@@ -2,16 +2,32 @@ import { describe, expect, test } from '@jest/globals';
 import { InputError } from '../../src/errors.js';
 import { resolveRequest } from '../../src/extract-request.js';
 import type { ExtractInputs } from '../../src/inputs.js';
+import type { MountInputs } from '../../src/mount-list.js';
 import type { InjectState } from '../../src/state.js';
 
 const mounts = [{ id: 'go' }];
-const own = [{ id: 'own' }];
-const first: InjectState = { key: 'first', mounts, builder: 'b1', utilityImage: 'u1' };
+
+const noMountInputs: MountInputs = {
+  cacheMounts: '',
+  context: undefined,
+  files: [],
+  target: undefined,
+  buildArgs: new Map(),
+  platforms: undefined,
+};
+const own: MountInputs = { ...noMountInputs, cacheMounts: 'own' };
+const first: InjectState = {
+  key: 'first',
+  mounts,
+  builder: 'b1',
+  utilityImage: 'u1',
+  platform: 'linux/arm64',
+};
 const second: InjectState = { key: 'second', mounts: [{ id: 'npm' }], builder: 'b2' };
 
 function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
-  const none = { mounts: undefined, key: undefined, builder: undefined, utilityImage: undefined };
-  return resolveRequest({ ...none, notices: [], ...inputs }, states);
+  const none = { key: undefined, builder: undefined, utilityImage: undefined };
+  return resolveRequest({ mountInputs: noMountInputs, ...none, ...inputs }, states);
 }
 
 describe('what extract leaves out', () => {
@@ -19,21 +35,42 @@ describe('what extract leaves out', () => {
     [
       [
         'is not needed without an inject',
-        { key: 'k', mounts: own },
+        { key: 'k', mountInputs: own },
         [],
-        { key: 'k', mounts: own, builder: undefined, utilityImage: undefined, state: undefined },
+        {
+          key: 'k',
+          mounts: undefined,
+          builder: undefined,
+          utilityImage: undefined,
+          platform: undefined,
+          state: undefined,
+        },
       ],
       [
         'is taken from the only inject',
         {},
         [first],
-        { key: 'first', mounts, builder: 'b1', utilityImage: 'u1', state: first },
+        {
+          key: 'first',
+          mounts,
+          builder: 'b1',
+          utilityImage: 'u1',
+          platform: 'linux/arm64',
+          state: first,
+        },
       ],
       [
         'is taken from the only inject, whatever its key',
         { key: 'k' },
         [first],
-        { key: 'k', mounts, builder: 'b1', utilityImage: 'u1', state: first },
+        {
+          key: 'k',
+          mounts,
+          builder: 'b1',
+          utilityImage: 'u1',
+          platform: 'linux/arm64',
+          state: first,
+        },
       ],
       [
         'is taken from the inject of its key',
@@ -44,32 +81,90 @@ describe('what extract leaves out', () => {
           mounts: second.mounts,
           builder: 'b2',
           utilityImage: undefined,
+          platform: undefined,
           state: second,
         },
       ],
       [
         'may be the key alone',
-        { mounts: own },
+        { mountInputs: own },
         [first],
-        { key: 'first', mounts: own, builder: 'b1', utilityImage: 'u1', state: first },
+        {
+          key: 'first',
+          mounts: undefined,
+          builder: 'b1',
+          utilityImage: 'u1',
+          platform: 'linux/arm64',
+          state: first,
+        },
       ],
       [
         'may be the builder alone',
-        { key: 'first', mounts: own },
+        { key: 'first', mountInputs: own },
         [first, second],
-        { key: 'first', mounts: own, builder: 'b1', utilityImage: 'u1', state: first },
+        {
+          key: 'first',
+          mounts: undefined,
+          builder: 'b1',
+          utilityImage: 'u1',
+          platform: 'linux/arm64',
+          state: first,
+        },
       ],
       [
         'is little: what it names wins',
-        { key: 'first', mounts: own, builder: 'b', utilityImage: 'u' },
+        { key: 'first', mountInputs: own, builder: 'b', utilityImage: 'u' },
         [first],
-        { key: 'first', mounts: own, builder: 'b', utilityImage: 'u', state: first },
+        {
+          key: 'first',
+          mounts: undefined,
+          builder: 'b',
+          utilityImage: 'u',
+          platform: 'linux/arm64',
+          state: first,
+        },
+      ],
+      [
+        'may be the mounts alone: without an inject they are those of the Dockerfile',
+        { key: 'k' },
+        [],
+        {
+          key: 'k',
+          mounts: undefined,
+          builder: undefined,
+          utilityImage: undefined,
+          platform: undefined,
+          state: undefined,
+        },
+      ],
+      [
+        'is little: the platform that it names wins',
+        {
+          key: 'first',
+          mountInputs: { ...noMountInputs, platforms: ['linux/386', 'linux/arm64'] },
+        },
+        [first],
+        {
+          key: 'first',
+          mounts: undefined,
+          builder: 'b1',
+          utilityImage: 'u1',
+          platform: 'linux/386',
+          state: first,
+        },
       ],
       [
         'is not taken from one of several injects of other keys',
-        { key: 'k', mounts: own },
+        { key: 'k', mountInputs: own },
         [first, second],
-        { key: 'k', mounts: own, builder: undefined, utilityImage: undefined, state: undefined },
+        {
+          key: 'k',
+          mounts: undefined,
+          builder: undefined,
+          utilityImage: undefined,
+          platform: undefined,
+          state: undefined,
+        },
       ],
     ],
   )('%s', (_, inputs, states, request) => {
@@ -80,14 +175,33 @@ describe('what extract leaves out', () => {
   test.each<[name: string, inputs: Partial<ExtractInputs>, states: InjectState[], message: string]>(
     [
       ['everything', {}, [], 'Input key is required, as no inject has run'],
-      ['the key', { mounts: own }, [], 'Input key is required, as no inject has run'],
-      ['the mounts', { key: 'k' }, [], 'Input cache-mounts is required, as no inject has run'],
+      ['the key', { mountInputs: own }, [], 'Input key is required, as no inject has run'],
       ['everything, after two injects', {}, [first, second], several],
-      ['the key, after two injects', { mounts: own }, [first, second], several],
+      ['the key, after two injects', { mountInputs: own }, [first, second], several],
       ['the mounts, after two injects of other keys', { key: 'k' }, [first, second], several],
     ],
   )('cannot be %s', (_, inputs, states, message) => {
     expect(() => resolve(inputs, states)).toThrow(InputError);
     expect(() => resolve(inputs, states)).toThrow(message);
   });
+
+  test.each<[name: string, given: Partial<MountInputs>]>([
+    ['cache-mounts', { cacheMounts: '\n# comment\n  go\n' }],
+    ['context', { context: 'app' }],
+    ['file', { files: ['app/Dockerfile'] }],
+    ['target', { target: 'build' }],
+    ['build-args', { buildArgs: new Map([['A', '']]) }],
+    ['platforms', { platforms: ['linux/amd64'] }],
+  ])('are not the mounts, as soon as it has the input %s', (_, given) => {
+    const mountInputs = { ...noMountInputs, ...given };
+    expect(resolve({ mountInputs }, [first]).mounts).toBeUndefined();
+  });
+
+  test.each(['', '\n', '# go', '  \n\t# go\n'])(
+    'are the mounts where cache-mounts names none: %j',
+    (cacheMounts) => {
+      const mountInputs = { ...noMountInputs, cacheMounts };
+      expect(resolve({ mountInputs }, [first]).mounts).toEqual(mounts);
+    },
+  );
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { InputError } from '../../src/errors.js';
 import { readExtractInputs, readInjectInputs } from '../../src/inputs.js';
+import type { MountInputs } from '../../src/mount-list.js';
 
 type Inputs = Record<string, string>;
 
@@ -21,25 +22,39 @@ function give(inputs: Inputs): void {
   }
 }
 
-const least: Inputs = { 'cache-mounts': 'go', key: 'k', 'fail-on-cache-miss': 'false' };
+const least: Inputs = { key: 'k', 'fail-on-cache-miss': 'false' };
+
+/** What the inputs that say which mounts there are give where they are empty. */
+const noMountInputs: MountInputs = {
+  cacheMounts: '',
+  context: undefined,
+  files: [],
+  target: undefined,
+  buildArgs: new Map(),
+  platforms: undefined,
+};
 
 describe('inject', () => {
   test('reads the least that it needs', () => {
     give(least);
     expect(readInjectInputs()).toEqual({
-      mounts: [{ id: 'go' }],
+      mountInputs: noMountInputs,
       key: 'k',
       restoreKeys: [],
       builder: undefined,
       utilityImage: undefined,
       failOnCacheMiss: false,
-      notices: [],
     });
   });
 
   test('reads all', () => {
     give({
       'cache-mounts': '\ngo\n# comment\nid=npm,uid=1000\n',
+      context: ' app ',
+      file: ' app/Dockerfile \n\nother\n',
+      target: ' build ',
+      'build-args': 'A=1\n',
+      platforms: 'linux/amd64',
       key: ' k-1 ',
       'restore-keys': ' k- \n\nx-\n',
       builder: ' b ',
@@ -47,13 +62,19 @@ describe('inject', () => {
       'fail-on-cache-miss': 'true',
     });
     expect(readInjectInputs()).toEqual({
-      mounts: [{ id: 'go' }, { id: 'npm', ownership: { uid: 1000, gid: 0, mode: 0o755 } }],
+      mountInputs: {
+        cacheMounts: '\ngo\n# comment\nid=npm,uid=1000\n',
+        context: 'app',
+        files: ['app/Dockerfile', 'other'],
+        target: 'build',
+        buildArgs: new Map([['A', '1']]),
+        platforms: ['linux/amd64'],
+      },
       key: 'k-1',
       restoreKeys: ['k-', 'x-'],
       builder: 'b',
       utilityImage: 'debian:12',
       failOnCacheMiss: true,
-      notices: [],
     });
   });
 
@@ -63,6 +84,8 @@ describe('inject', () => {
     ['TRUE', true],
     ['false', false],
     ['FALSE', false],
+    ['', false],
+    [' ', false],
   ])('reads %s as a boolean', (text, value) => {
     give({ ...least, 'fail-on-cache-miss': text });
     expect(readInjectInputs().failOnCacheMiss).toBe(value);
@@ -80,10 +103,6 @@ describe('inject', () => {
   });
 
   test.each<[name: string, wrong: Inputs, message: string]>([
-    ['no mount', { 'cache-mounts': '' }, 'Input cache-mounts: no mount is named.'],
-    ['only a comment', { 'cache-mounts': '# go' }, 'Input cache-mounts: no mount is named.'],
-    ['a wrong line', { 'cache-mounts': 'go\nid=$X' }, 'Input cache-mounts: line 2 (id=$X): '],
-    ['a line after blank ones', { 'cache-mounts': '\n\nro' }, 'Input cache-mounts: line 3 (ro): '],
     ['no key', { key: '' }, 'Input key is required'],
     ['a blank key', { key: '  ' }, 'Input key is required'],
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
@@ -115,27 +134,41 @@ describe('inject', () => {
 describe('extract', () => {
   test('may leave everything out', () => {
     expect(readExtractInputs()).toEqual({
-      mounts: undefined,
+      mountInputs: noMountInputs,
       key: undefined,
       builder: undefined,
       utilityImage: undefined,
-      notices: [],
     });
   });
 
   test('reads all', () => {
-    give({ 'cache-mounts': 'go', key: ' k ', builder: 'b', 'utility-image': 'debian:12' });
+    give({
+      'cache-mounts': 'go',
+      context: 'app',
+      file: 'app/Dockerfile',
+      target: 'build',
+      'build-args': 'A=1',
+      platforms: 'linux/amd64',
+      key: ' k ',
+      builder: 'b',
+      'utility-image': 'debian:12',
+    });
     expect(readExtractInputs()).toEqual({
-      mounts: [{ id: 'go' }],
+      mountInputs: {
+        cacheMounts: 'go',
+        context: 'app',
+        files: ['app/Dockerfile'],
+        target: 'build',
+        buildArgs: new Map([['A', '1']]),
+        platforms: ['linux/amd64'],
+      },
       key: 'k',
       builder: 'b',
       utilityImage: 'debian:12',
-      notices: [],
     });
   });
 
   test.each<[name: string, wrong: Inputs, message: string]>([
-    ['a wrong line', { 'cache-mounts': 'id=a,uid=x' }, 'Input cache-mounts: line 1 (id=a,uid=x): '],
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a long key', { key: 'k'.repeat(513) }, 'has 513 characters'],
   ])('refuses %s', (_, wrong, message) => {
@@ -145,9 +178,42 @@ describe('extract', () => {
   });
 });
 
-test.each([readInjectInputs, readExtractInputs])('%p names the input in a notice', (read) => {
-  give({ ...least, 'cache-mounts': 'go\nid=go' });
-  expect(read().notices).toEqual([
-    'Input cache-mounts: line 2 names the same cache mount as line 1: go',
-  ]);
+describe.each([readInjectInputs, readExtractInputs])('%p', (read) => {
+  test.each<[name: string, text: string, buildArgs: Record<string, string>]>([
+    ['nothing', '', {}],
+    ['blank lines', '\n \n', {}],
+    ['one', 'A=1', { A: '1' }],
+    ['several', ' A=1 \n\n B=2\n', { A: '1', B: '2' }],
+    ['an equals sign in the value', 'A=b=c', { A: 'b=c' }],
+    ['spaces and commas in the value', 'A=b, c', { A: 'b, c' }],
+    ['quotes in the value', 'A="b" c', { A: '"b" c' }],
+    ['an empty value', 'A=', { A: '' }],
+    ['CSV quotes', '"A=say ""b"", c"', { A: 'say "b", c' }],
+    ['a quote that is none of CSV', '"A"=b', { '"A"': 'b' }],
+    ['a variable of the environment', 'FROM_OUTSIDE', { FROM_OUTSIDE: 'outer' }],
+    ['a variable that is not there', 'A=1\nNOT_THERE', { A: '1' }],
+    ['one twice: the last counts', 'A=1\nA=2', { A: '2' }],
+    ['comments, which are none', '#A=1', { '#A': '1' }],
+  ])('build-args: %s', (_, text, buildArgs) => {
+    process.env.FROM_OUTSIDE = 'outer';
+    give({ ...least, 'build-args': text });
+    expect(read().mountInputs.buildArgs).toEqual(new Map(Object.entries(buildArgs)));
+  });
+
+  test.each<[text: string, platforms: string[] | undefined]>([
+    ['', undefined],
+    [' , \n', undefined],
+    ['linux/amd64', ['linux/amd64']],
+    ['linux/amd64,linux/arm64', ['linux/amd64', 'linux/arm64']],
+    [' linux/amd64 ,\n linux/arm64\n\n', ['linux/amd64', 'linux/arm64']],
+    ['linux/arm64/v8,LINUX/x86_64,linux/arm', ['linux/arm64', 'linux/amd64', 'linux/arm/v7']],
+  ])('platforms: %j', (text, platforms) => {
+    give({ ...least, platforms: text });
+    expect(read().mountInputs.platforms).toEqual(platforms);
+  });
+
+  test('cache-mounts is not trimmed, as its lines are numbered in messages', () => {
+    give({ ...least, 'cache-mounts': '\n\n  go \n' });
+    expect(read().mountInputs.cacheMounts).toBe('\n\n  go \n');
+  });
 });

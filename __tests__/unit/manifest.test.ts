@@ -20,6 +20,7 @@ const archive: Archive = {
 const mount = { id: 'go' };
 const fullMount = {
   id: 'a,"b"\n$ü',
+  namespace: 'n/s',
   from: 'alpine:3',
   source: '/x y',
   ownership: { uid: 1000, gid: 0, mode: 0o755 },
@@ -34,6 +35,10 @@ test.each<[name: string, manifest: Manifest]>([
       mounts: [
         { mount, archive },
         { mount: fullMount, archive: { ...archive, file: '12.tar.gz', compression: 'gzip' } },
+        {
+          mount: { id: 'y', stage: { name: 'seed', digest: 'abc' }, source: '/x' },
+          archive: { ...archive, file: '3.tar.zst' },
+        },
         { mount: { id: 'z' }, archive: { ...archive, files: 0, bytes: 0, compressedBytes: 0 } },
       ],
     },
@@ -73,8 +78,13 @@ describe('a manifest is refused', () => {
     ['id', undefined],
     ['id', ''],
     ['id', 1],
+    ['namespace', null],
+    ['namespace', ''],
+    ['namespace', 1],
     ['from', null],
     ['from', ''],
+    ['stage', null],
+    ['stage', 'seed'],
     ['source', ['/x']],
     ['source', ''],
     ['ownership', null],
@@ -82,6 +92,18 @@ describe('a manifest is refused', () => {
   ])('whose mount has the %s %j', (field, value) => {
     const text = manifestText({ mount: { ...fullMount, [field]: value } });
     expect(() => parseManifest(text)).toThrow(messageOn(field, value));
+  });
+
+  test.each<[field: string, value: unknown]>([
+    ['name', undefined],
+    ['name', ''],
+    ['digest', undefined],
+    ['digest', 1],
+  ])('whose stage has the %s %j', (field, value) => {
+    const stage = { name: 'seed', digest: 'abc', [field]: value };
+    expect(() => parseManifest(manifestText({ mount: { id: 'a', stage } }))).toThrow(
+      messageOn(field, value),
+    );
   });
 
   test.each(
@@ -153,6 +175,8 @@ function perhapsRecord(fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitr
 
 const anyMount = perhapsRecord({
   id: perhaps('a'),
+  namespace: perhaps('n'),
+  stage: perhapsRecord({ name: perhaps('s'), digest: perhaps('d') }),
   from: perhaps('alpine'),
   source: perhaps('/x'),
   ownership: perhapsRecord({ uid: perhaps(1), gid: perhaps(0), mode: perhaps(493) }),

@@ -39434,8 +39434,328 @@ module.exports = {
 
 /***/ }),
 
-/***/ 327:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 2613:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("assert");
+
+/***/ }),
+
+/***/ 6982:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("crypto");
+
+/***/ }),
+
+/***/ 4434:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("events");
+
+/***/ }),
+
+/***/ 9896:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
+
+/***/ }),
+
+/***/ 8611:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("http");
+
+/***/ }),
+
+/***/ 5692:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("https");
+
+/***/ }),
+
+/***/ 9278:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("net");
+
+/***/ }),
+
+/***/ 4589:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:assert");
+
+/***/ }),
+
+/***/ 6698:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:async_hooks");
+
+/***/ }),
+
+/***/ 4573:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:buffer");
+
+/***/ }),
+
+/***/ 7540:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:console");
+
+/***/ }),
+
+/***/ 7598:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
+
+/***/ }),
+
+/***/ 3053:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:diagnostics_channel");
+
+/***/ }),
+
+/***/ 610:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
+
+/***/ }),
+
+/***/ 8474:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
+
+/***/ }),
+
+/***/ 3024:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+
+/***/ }),
+
+/***/ 1455:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs/promises");
+
+/***/ }),
+
+/***/ 7067:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http");
+
+/***/ }),
+
+/***/ 2467:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http2");
+
+/***/ }),
+
+/***/ 7030:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
+
+/***/ }),
+
+/***/ 8161:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
+
+/***/ }),
+
+/***/ 6760:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
+
+/***/ }),
+
+/***/ 643:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:perf_hooks");
+
+/***/ }),
+
+/***/ 1792:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:querystring");
+
+/***/ }),
+
+/***/ 7075:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
+
+/***/ }),
+
+/***/ 1692:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:tls");
+
+/***/ }),
+
+/***/ 3136:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:url");
+
+/***/ }),
+
+/***/ 7975:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
+
+/***/ }),
+
+/***/ 3429:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util/types");
+
+/***/ }),
+
+/***/ 5919:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:worker_threads");
+
+/***/ }),
+
+/***/ 8522:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:zlib");
+
+/***/ }),
+
+/***/ 857:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
+
+/***/ }),
+
+/***/ 6928:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("path");
+
+/***/ }),
+
+/***/ 3193:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("string_decoder");
+
+/***/ }),
+
+/***/ 4756:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("tls");
+
+/***/ }),
+
+/***/ 2018:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("tty");
+
+/***/ }),
+
+/***/ 7016:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("url");
+
+/***/ }),
+
+/***/ 9023:
+/***/ ((module) => {
+
+module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
+
+/***/ }),
+
+/***/ 30:
+/***/ ((__unused_webpack_module, exports) => {
+
+var __webpack_unused_export__;
+
+// Copyright (c) Microsoft Corporation.
+// Licensed under the MIT License.
+__webpack_unused_export__ = ({ value: true });
+exports.w = void 0;
+/**
+ * Holds the singleton operationRequestMap, to be shared across CJS and ESM imports.
+ */
+exports.w = {
+    operationRequestMap: new WeakMap(),
+};
+//# sourceMappingURL=state-cjs.js.map
+
+/***/ }),
+
+/***/ 8914:
+/***/ ((__unused_webpack_module, exports) => {
+
+var __webpack_unused_export__;
+
+// Copyright (c) Microsoft Corporation.
+// Licensed under the MIT License.
+__webpack_unused_export__ = ({ value: true });
+exports.w = void 0;
+/**
+ * @internal
+ *
+ * Holds the singleton instrumenter, to be shared across CJS and ESM imports.
+ */
+exports.w = {
+    instrumenterImplementation: undefined,
+};
+//# sourceMappingURL=state-cjs.cjs.map
+
+/***/ }),
+
+/***/ 8658:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+// This file exists as a CommonJS module to read the version from package.json.
+// In an ESM package, using `require()` directly in .ts files requires disabling
+// ESLint rules and doesn't work reliably across all Node.js versions.
+// By keeping this as a .cjs file, we can use require() naturally and export
+// the version for the ESM modules to import.
+const packageJson = __nccwpck_require__(4012)
+module.exports = { version: packageJson.version }
+
+
+/***/ }),
+
+/***/ 7757:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
@@ -39456,11 +39776,11 @@ var promises_ = __nccwpck_require__(1455);
 var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: external "node:stream/promises"
 const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./src/cache-mount.ts + 2 modules
-var cache_mount = __nccwpck_require__(9921);
-// EXTERNAL MODULE: ./src/manifest.ts
-var manifest = __nccwpck_require__(5546);
-;// CONCATENATED MODULE: ./src/archive.ts
+// EXTERNAL MODULE: ./build/cache-mount.js
+var cache_mount = __nccwpck_require__(7382);
+// EXTERNAL MODULE: ./build/manifest.js
+var manifest = __nccwpck_require__(9683);
+;// CONCATENATED MODULE: ./build/archive.js
 
 
 
@@ -39533,19 +39853,141 @@ async function digest(file) {
 
 /***/ }),
 
-/***/ 9903:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 5116:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Q: () => (/* binding */ parseRecords),
+/* harmony export */   a: () => (/* binding */ compareRecords)
+/* harmony export */ });
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a line with its description, which ends in the Go-quoted id; that is
+ * missing where it equals the target.
+ *
+ * @throws Error where a description is of another form
+ */
+function parseRecords(text) {
+    return text.split('\n').flatMap((line) => {
+        const description = readDescription(line);
+        return description === undefined ? [] : { id: parseDescription(description) };
+    });
+}
+function readDescription(line) {
+    if (!line.startsWith('{'))
+        return /^Description:\s+(.*)$/.exec(line)?.[1];
+    const record = JSON.parse(line);
+    return record && typeof record === 'object' && 'Description' in record
+        ? String(record.Description)
+        : undefined;
+}
+function parseDescription(description) {
+    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+    if (quoted !== undefined)
+        return unquoteGo(quoted);
+    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+    if (target === undefined)
+        throw new Error(`a record cannot be read: ${description}`);
+    return target;
+}
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted) {
+    const named = {
+        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+    };
+    return quoted
+        .slice(1, -1)
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g, (_, x, u, U, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+            ? (named[char] ?? char)
+            : String.fromCodePoint(Number.parseInt(code, 16));
+    });
+}
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+function compareRecords(mounts, records, builder) {
+    const held = countBy(records.map(({ id }) => id));
+    const asked = countBy(mounts.map(recordId));
+    const known = mounts.filter((mount) => held.has(recordId(mount)));
+    const others = [...held.keys()].filter((id) => !asked.has(id));
+    const warnings = [];
+    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+        const nearest = findNearest(recordId(mount), others);
+        warnings.push(`There is no cache mount "${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+    }
+    for (const [id, count] of asked) {
+        const records = held.get(id) ?? 0;
+        if (records > count) {
+            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        }
+    }
+    const information = others.length > 0
+        ? [`Not asked for, but on the builder: ${others.map(displayId).sort().join(', ')}`]
+        : [];
+    return { known, warnings, information };
+}
+function recordId({ namespace = '', id }) {
+    return `${namespace}/${id}`;
+}
+/** Without the slash behind an empty namespace. */
+function displayId(record) {
+    return record.replace(/^\//, '');
+}
+function listHeld(held) {
+    return held.size === 0
+        ? 'It has none at all: did the build run on this builder?'
+        : `It has ${[...held.keys()].map(displayId).sort().join(', ')}.`;
+}
+function countBy(ids) {
+    const counts = new Map();
+    for (const id of ids)
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+}
+/** The most similar one, where it is similar at all. */
+function findNearest(id, candidates) {
+    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+    const distances = candidates
+        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+/** Levenshtein's. */
+function editDistance(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (const [i, char] of [...a].entries()) {
+        const next = [i + 1];
+        for (let j = 0; j < b.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
+            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[b.length] ?? 0;
+}
+
+
+/***/ }),
+
+/***/ 802:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   IK: () => (/* binding */ inspectBuilder),
+/* harmony export */   hj: () => (/* binding */ listCacheMounts),
 /* harmony export */   jq: () => (/* binding */ build)
 /* harmony export */ });
 /* unused harmony exports NoSuchBuilderError, parseInspect */
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7187);
 /* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8701);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3916);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7454);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9473);
+/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4541);
 
 
 
@@ -39556,32 +39998,38 @@ class NoSuchBuilderError extends Error {
     name = 'NoSuchBuilderError';
 }
 // Starting a docker-container builder pulls its image first.
-const probeTimeout = { quick: 30_000, bootstrap: 180_000 };
+const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
 /**
  * Looks up a builder and boots it.
  *
  * @param name undefined for the builder that buildx itself would use
+ * @param platform what is built for, which decides between several nodes
  * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
  *   there is no docker, no buildx, or no answer
  */
-async function inspectBuilder(name) {
+async function inspectBuilder(name, platform) {
     if ((await _actions_io__WEBPACK_IMPORTED_MODULE_2__/* .which */ .K7('docker')) === '') {
         throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
     }
     const [docker, buildx, inspected] = await Promise.all([
-        probe(['version', '--format', '{{.Client.Version}}, engine {{.Server.Version}}']),
+        probe(['--version']),
         probe(['buildx', 'version']),
         probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
     ]);
     if (buildx.exitCode !== 0) {
         throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
     }
-    const builder = parseInspect(inspected.stdout);
-    if (inspected.exitCode === 0 && builder.error === undefined) {
+    const found = parseInspect(inspected.stdout);
+    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+    const error = found.error ?? node?.error;
+    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
         return {
-            ...builder,
-            // An engine that does not answer need not matter: the builder may be another machine.
-            docker: docker.stdout.trim().replace(/, engine $/, '') || lastLine(docker),
+            name: found.name,
+            driver: found.driver,
+            nodes: found.nodes.length,
+            platforms: node.platforms,
+            buildkit: node.buildkit,
+            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
             buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
         };
     }
@@ -39589,7 +40037,7 @@ async function inspectBuilder(name) {
         throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
     }
     const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
-    throw new Error(`Docker does not answer for ${which}: ${builder.error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
+    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
 }
 /**
  * Runs `docker buildx build`, whose progress goes to the log as it happens.
@@ -39611,6 +40059,7 @@ async function build(options) {
         `--file=${options.dockerfile}`,
         // A bare path needs no CSV quoting; it stands for type=local.
         `--output=${options.output}`,
+        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
         ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
         options.context,
     ];
@@ -39630,23 +40079,42 @@ async function build(options) {
  * after `Nodes:`, of each node. The machine-readable form is too young to count on.
  */
 function parseInspect(text) {
-    const [head = '', nodes = ''] = text.split(/^Nodes:\s*$/m);
-    const first = nodes.trim().split(/\n\s*\n/)[0] ?? '';
+    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
     return {
         name: field(head, 'Name') ?? '',
         driver: field(head, 'Driver') ?? '',
-        // A platform that the user has set is marked with an asterisk.
-        platforms: (field(first, 'Platforms') ?? '')
-            .split(',')
-            .map((platform) => platform.trim().replace(/\*$/, ''))
-            .filter((platform) => platform !== ''),
-        nodes: nodes.match(/^Endpoint:/gm)?.length ?? 0,
-        buildkit: field(first, 'BuildKit version') ?? field(first, 'Buildkit') ?? 'unknown',
-        error: field(head, 'Error') ?? field(first, 'Error'),
+        error: field(head, 'Error'),
+        nodes: rest
+            .filter((part) => part.startsWith('Name:'))
+            .map((node) => ({
+            // A platform that the user has set is marked with an asterisk.
+            platforms: (field(node, 'Platforms') ?? '')
+                .split(',')
+                .map((platform) => platform.trim().replace(/\*$/, ''))
+                .filter((platform) => platform !== ''),
+            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
+            error: field(node, 'Error'),
+        })),
     };
 }
 function field(text, label) {
-    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'm').exec(text)?.[1];
+    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
+}
+/**
+ * Lists the cache mounts that the builder has.
+ *
+ * @returns what buildx prints, for builder-records.ts
+ * @throws Error where buildx cannot tell
+ */
+async function listCacheMounts({ name }) {
+    const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
+    // Older versions of buildx know only the second form.
+    for (const format of ['--format=json', '--verbose']) {
+        const { exitCode, stdout } = await probe([...args, format]);
+        if (exitCode === 0)
+            return stdout;
+    }
+    throw new Error('docker buildx du fails');
 }
 async function isUnknown(name) {
     const listed = await probe(['buildx', 'ls']);
@@ -39671,107 +40139,32 @@ async function probe(args, timeout = probeTimeout.quick) {
         clearTimeout(timer);
     }
 }
-function lastLine({ stdout, stderr }) {
+function lastLine({ exitCode, stdout, stderr }) {
     const lines = `${stdout}\n${stderr}`.trim().split('\n');
-    return (lines.at(-1) ?? '').replace(/^ERROR: /, '');
+    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }
 
 
 /***/ }),
 
-/***/ 9921:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 7382:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Ac: () => (/* binding */ parseOptions),
+/* harmony export */   Jj: () => (/* binding */ cut),
+/* harmony export */   NX: () => (/* binding */ toCacheMount),
+/* harmony export */   cu: () => (/* binding */ identityOf),
+/* harmony export */   hK: () => (/* binding */ describeMount),
+/* harmony export */   wk: () => (/* binding */ renderOwnership),
+/* harmony export */   yY: () => (/* binding */ parseCacheMounts)
+/* harmony export */ });
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2332);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9473);
+/* harmony import */ var _flags_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5939);
+/* harmony import */ var _shell_word_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4491);
 
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  hK: () => (/* binding */ describeMount),
-  cu: () => (/* binding */ identityOf),
-  yY: () => (/* binding */ parseCacheMounts),
-  wk: () => (/* binding */ renderOwnership)
-});
-
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-;// CONCATENATED MODULE: ./src/csv.ts
-/**
- * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
- * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
- * for one quote; a quote anywhere else is an error. Spaces belong to the field.
- *
- * @throws Error on a stray or missing quote
- */
-function parseCsvRecord(record) {
-    const fields = [];
-    let rest = record;
-    for (;;) {
-        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
-        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
-        if (!field) {
-            throw new Error(rest.startsWith('"')
-                ? 'a quoted field must end with a quote before the next comma'
-                : 'a quote inside a field: put quotes around the whole field and double those inside');
-        }
-        const [matched, text = '', separator] = field;
-        fields.push(quoted ? text.replaceAll('""', '"') : text);
-        if (!separator) {
-            return fields;
-        }
-        rest = rest.slice(matched.length);
-    }
-}
-
-// EXTERNAL MODULE: ./src/errors.ts
-var src_errors = __nccwpck_require__(3916);
-;// CONCATENATED MODULE: ./src/shell-word.ts
-/**
- * Reads a value as BuildKit's frontend reads an option of a RUN flag: single and double quotes are
- * taken away, a backslash makes the next character literal.
- *
- * @throws Error on an open quote, or on a variable (`$NAME`, `${…}`): they are not expanded
- */
-function unquoteWord(word) {
-    let result = '';
-    let quote;
-    for (let i = 0; i < word.length; i++) {
-        const char = word.charAt(i);
-        if (quote === "'") {
-            if (char === quote)
-                quote = undefined;
-            else
-                result += char;
-        }
-        else if (char === '\\') {
-            const next = word.charAt(i + 1);
-            // Inside double quotes a backslash only escapes what would be special there.
-            if (quote && !['"', '$', '\\', ''].includes(next))
-                result += char;
-            else {
-                result += next;
-                i++;
-            }
-        }
-        else if (char === '$' && /^\$[\p{L}\p{Nd}_{@*#?$!-]/u.test(word.slice(i))) {
-            const variable = /^\$(\{[^}]*\}?|[\p{L}\p{Nd}_]+|.)/u.exec(word.slice(i))?.[0];
-            throw new Error(`the variable ${variable} is not expanded here: write its value (a plain dollar sign is \\$)`);
-        }
-        else if (char === quote) {
-            quote = undefined;
-        }
-        else if (!quote && (char === '"' || char === "'")) {
-            quote = char;
-        }
-        else {
-            result += char;
-        }
-    }
-    if (quote) {
-        throw new Error(`the quote ${quote} is not closed (a plain one is \\${quote})`);
-    }
-    return result;
-}
-
-;// CONCATENATED MODULE: ./src/cache-mount.ts
 
 
 
@@ -39798,9 +40191,10 @@ const optionOfKey = new Map([
  * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
  * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
  *
+ * @param lookup the variables that options may hold
  * @throws Error that lists every line that is wrong, with its number
  */
-function parseCacheMounts(text) {
+function parseCacheMounts(text, lookup = () => undefined) {
     const lineOfIdentity = new Map();
     const mounts = [];
     const notices = [];
@@ -39812,7 +40206,7 @@ function parseCacheMounts(text) {
             continue;
         }
         try {
-            const mount = parseLine(line);
+            const mount = parseLine(line, lookup);
             const identity = identityOf(mount);
             const earlier = lineOfIdentity.get(identity);
             if (earlier === undefined) {
@@ -39824,7 +40218,7 @@ function parseCacheMounts(text) {
             }
         }
         catch (error) {
-            errors.push(`line ${number} (${line}): ${(0,src_errors/* messageOf */.b)(error)}`);
+            errors.push(`line ${number} (${line}): ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_1__/* .messageOf */ .b)(error)}`);
         }
     }
     if (errors.length > 0) {
@@ -39833,39 +40227,48 @@ function parseCacheMounts(text) {
     return { mounts, notices };
 }
 /** A string that is equal for two mounts just when BuildKit holds them for one. */
-function identityOf({ id, from, source, ownership }) {
+function identityOf(mount) {
+    const { id, namespace, from, stage, source, ownership } = mount;
     return JSON.stringify([
         id,
+        namespace ?? null,
         from ?? null,
+        stage ? [stage.name, stage.digest] : null,
         source ?? null,
         ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
     ]);
 }
 /** A mount as a person would name it: the id, and the options that make it another mount. */
 function describeMount(mount) {
-    const options = renderIdentityOptions(mount);
-    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
-}
-function renderIdentityOptions({ from, source, ownership }) {
-    return [
+    const { namespace, source, ownership } = mount;
+    const from = mount.from ?? mount.stage?.name;
+    const options = [
+        ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
         ...(from === undefined ? [] : [`from=${from}`]),
         ...(source === undefined ? [] : [`source=${source}`]),
         ...(ownership ? renderOwnership(ownership) : []),
     ];
+    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
 }
 /** The options of a `--mount` flag that stand for the ownership. */
 function renderOwnership({ uid, gid, mode }) {
     return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
 }
-function parseLine(line) {
-    const flag = /^--mount(=|\s+)(?<value>.*)/s.exec(line)?.groups?.value;
-    if (flag !== undefined) {
-        return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag))));
+function parseLine(line, lookup) {
+    const expand = (value) => (0,_shell_word_js__WEBPACK_IMPORTED_MODULE_2__/* .expandWord */ .V)(value, (name, hasAlternative) => {
+        const variable = lookup(name, hasAlternative);
+        if (variable !== undefined || hasAlternative)
+            return variable;
+        throw new Error(`the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`);
+    });
+    const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
+    if (flag.startsWith('--mount=')) {
+        return toCacheMount(parseOptions((0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(readFlagValue(flag)), expand));
     }
-    const fields = parseCsvRecord(line);
+    const fields = (0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(line);
     const [first = '', second, ...more] = fields;
     if (isOption(first)) {
-        return toCacheMount(parseOptions(fields));
+        return toCacheMount(parseOptions(fields, expand));
     }
     if (first === '') {
         throw new Error('the id is empty');
@@ -39880,7 +40283,14 @@ function isOption(field) {
     const option = optionOfKey.get(key.toLowerCase());
     return option !== undefined && (value !== undefined || option === 'readonly');
 }
-function parseOptions(fields) {
+/**
+ * Reads the options of a cache mount.
+ *
+ * @param expand expands a value and takes its quotes away
+ * @param duplicates BuildKit takes the last of several values; who writes for us is told
+ * @throws Error on an option that is unknown, or has no value or a bad one
+ */
+function parseOptions(fields, expand, duplicates = 'refused') {
     const options = {};
     for (const field of fields) {
         const [key, raw] = cut(field);
@@ -39893,7 +40303,7 @@ function parseOptions(fields) {
                 continue;
             throw new Error(`the option ${key} has no value: write ${key}=…`);
         }
-        const value = unquoteWord(raw);
+        const value = expand(raw);
         if (option === 'readonly') {
             // No part of the identity; these are the booleans of Go.
             if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value))
@@ -39901,13 +40311,14 @@ function parseOptions(fields) {
             throw new Error(`${field} is neither true nor false`);
         }
         const earlier = options[option];
-        if (earlier !== undefined && earlier !== value) {
+        if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
             throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
         }
         options[option] = value;
     }
     return options;
 }
+/** @throws Error where the options make no cache mount */
 function toCacheMount(options) {
     const { type = 'cache', sharing = 'shared', target } = options;
     if (type.toLowerCase() !== 'cache') {
@@ -39956,57 +40367,33 @@ function parseNumber(option, text, radix) {
     }
     return value;
 }
-/**
- * Reads the value of a flag pasted from a Dockerfile as BuildKit's flag lexer does: quotes are taken
- * away, a backslash makes the next character literal, white space ends it. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
- */
-function readFlagValue(text) {
-    const bytes = Buffer.from(text, 'utf8').toString('latin1');
-    let value = '';
-    let quote = '';
-    let at = 0;
-    for (; at < bytes.length; at++) {
-        const char = bytes.charAt(at);
-        if (!quote && /[\s\u0085]/.test(char)) {
-            break;
-        }
-        if (char === '\\') {
-            at++;
-            value += bytes.charAt(at);
-        }
-        else if (char === quote) {
-            quote = '';
-        }
-        else if (!quote && /['"]/.test(char)) {
-            quote = char;
-        }
-        else {
-            value += char;
-        }
+/** Reads the value of a flag pasted from a Dockerfile. */
+function readFlagValue(line) {
+    const { flags, rest } = (0,_flags_js__WEBPACK_IMPORTED_MODULE_4__/* .splitFlags */ .g)(line);
+    const [flag = '', ...others] = flags;
+    // A pasted line may still have its continuation character.
+    if (others.length > 0 || (rest !== '' && rest !== '\\')) {
+        const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
+        throw new Error(`one mount a line: put "${more}" on a line of its own, or quotes around white space`);
     }
-    const rest = Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim();
-    if (rest !== '' && rest !== '\\') {
-        throw new Error(`one mount a line: put "${rest}" on a line of its own, or quotes around white space`);
-    }
-    return value;
+    return cut(flag)[1] ?? '';
 }
+/** Cuts `key=value` at its first equals sign. */
 function cut(field) {
     const at = field.indexOf('=');
     return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
 }
 /** Go's `path.Clean`, but for the empty path. */
 function cleanPath(path) {
-    const cleaned = external_node_path_.posix.normalize(path);
+    const cleaned = node_path__WEBPACK_IMPORTED_MODULE_0__.posix.normalize(path);
     return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
 }
 
 
 /***/ }),
 
-/***/ 9797:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 7178:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   D3: () => (/* binding */ requiredPrograms),
@@ -40019,13 +40406,18 @@ function cleanPath(path) {
  * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
  * the others alone.
  *
- * Incoming files are unpacked into one reserved directory at the mount's root and renamed into place
- * last: a mount is filled whole or not at all, even where the build is killed (a cancelled RUN gets
- * SIGKILL, no trap would run). What such a build has left is removed by the next one.
+ * Incoming files are unpacked into one reserved directory at the mount's root. When they are
+ * complete, the directory is renamed, and from then on they count: their last step is to be renamed
+ * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
+ * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
+ * what is.
  */
 const reservedName = '.buildkit-cache-mounts';
 /** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
 const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
 const preamble = `#!/bin/sh
 unset TAR_OPTIONS
 LC_ALL=C
@@ -40069,6 +40461,7 @@ prepare() {
   mount=/mounts/$index
   seed=/seeds/$index
   reserved=$mount/${reservedName}
+  complete=$mount/${reservedName}.complete
   read -r started rest </proc/uptime
   for program in ${requiredPrograms.join(' ')}; do
     command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
@@ -40078,6 +40471,29 @@ prepare() {
     *) report unusable ',"missing":"GNU tar"' ;;
   esac
   rm -rf -- "$reserved"
+  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
+  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+
+# settle: puts complete files into place; it can go on where another one was killed
+settle() {
+  if [ ! -e "$complete/cleared" ]; then
+    # What the mount was created with: the files hold what its user has left of it.
+    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
+    done
+    : >"$complete/cleared"
+  fi
+  # The renames change the root's own times: its attributes come last, from an archive of their own.
+  entries "$complete/files" into_mount &&
+    mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
 }
 `;
 // Subshells: \`report\` ends only the work on one mount.
@@ -40086,9 +40502,6 @@ for argument; do
   (work "$argument")
 done
 `;
-// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
-// holes are lost.
-const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
 /** Called with the indexes of the mounts. */
 const packScript = `${preamble}
 work() {
@@ -40128,21 +40541,6 @@ work() {
 ${forEachMount}`;
 /** Called with the archives' file names, which begin with the indexes of their mounts. */
 const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
-into_mount() {
-  mv -- "$@" "$mount"/
-}
-
-away() {
-  rm -rf -- "$@"
-}
-
-# remove_seed: the archive has what the mount's user has left of it
-remove_seed() {
-  for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
-    [ "$entry" = "$reserved" ] || rm -rf -- "$entry" || return 1
-  done
-}
-
 work() {
   prepare "\${1%%.*}"
   archive=/archives/$1
@@ -40153,21 +40551,13 @@ work() {
   command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
   untouched || report warm
 
-  # The renames change the root's own times: its attributes are put back last, from an archive of
-  # the root alone.
-  if mkdir "$reserved" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved" &&
-    tar -c --posix ${attributes} --no-recursion -f "$index.root" -C "$reserved" . &&
-    remove_seed &&
-    entries "$reserved" into_mount &&
-    rm -rf -- "$reserved" &&
-    tar -x -p ${attributes} -f "$index.root" -C "$mount"
-  then
-    rm -f -- "$index.root"
-    report unpacked
-  fi
-  rm -f -- "$index.root"
-  entries "$mount" away
+  mkdir "$reserved" "$reserved/files" &&
+    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    mv -- "$reserved" "$complete" &&
+    settle && report unpacked
+  # Nothing of the mount has changed but what can be settled later.
+  rm -rf -- "$reserved"
   report failed
 }
 ${forEachMount}`));
@@ -40175,8 +40565,44 @@ ${forEachMount}`));
 
 /***/ }),
 
-/***/ 3916:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 2332:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   b: () => (/* binding */ parseCsvRecord)
+/* harmony export */ });
+/**
+ * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
+ * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
+ * for one quote; a quote anywhere else is an error. Spaces belong to the field.
+ *
+ * @throws Error on a stray or missing quote
+ */
+function parseCsvRecord(record) {
+    const fields = [];
+    let rest = record;
+    for (;;) {
+        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
+        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
+        if (!field) {
+            throw new Error(rest.startsWith('"')
+                ? 'a quoted field must end with a quote before the next comma'
+                : 'a quote inside a field: put quotes around the whole field and double those inside');
+        }
+        const [matched, text = '', separator] = field;
+        fields.push(quoted ? text.replaceAll('""', '"') : text);
+        if (!separator) {
+            return fields;
+        }
+        rest = rest.slice(matched.length);
+    }
+}
+
+
+/***/ }),
+
+/***/ 9473:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   b: () => (/* binding */ messageOf),
@@ -40197,37 +40623,39 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 4026:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 2657:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   M: () => (/* binding */ resolveRequest)
 /* harmony export */ });
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3916);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9473);
+/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9647);
+
 
 /**
  * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
  * one.
  *
- * @throws InputError where that leaves the mounts or the key open
+ * @throws InputError where that leaves the key open, or which inject is meant
  */
 function resolveRequest(inputs, states) {
-    const complete = inputs.mounts !== undefined && inputs.key !== undefined;
-    const only = states.length === 1 && !complete ? states[0] : undefined;
+    const isComplete = (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_0__/* .areGiven */ .k)(inputs.mountInputs) && inputs.key !== undefined;
+    const only = states.length === 1 ? states[0] : undefined;
     const state = states.find(({ key }) => key === inputs.key) ?? only;
+    if (state === undefined && !isComplete && states.length > 1) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .InputError */ .d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
+    }
     const key = inputs.key ?? state?.key;
-    const mounts = inputs.mounts ?? state?.mounts;
-    if (key === undefined || mounts === undefined) {
-        const missing = key === undefined ? 'key' : 'cache-mounts';
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_0__/* .InputError */ .d(states.length > 1
-            ? `This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`
-            : `Input ${missing} is required, as no inject has run before in this job.`);
+    if (key === undefined) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .InputError */ .d('Input key is required, as no inject has run before in this job.');
     }
     return {
         key,
-        mounts,
+        mounts: (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_0__/* .areGiven */ .k)(inputs.mountInputs) ? undefined : state?.mounts,
         builder: inputs.builder ?? state?.builder,
         utilityImage: inputs.utilityImage ?? state?.utilityImage,
+        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
         state,
     };
 }
@@ -40235,27 +40663,30 @@ function resolveRequest(inputs, states) {
 
 /***/ }),
 
-/***/ 6542:
-/***/ ((module, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+/***/ 9097:
+/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
-__nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
-/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(327);
-/* harmony import */ var _buildx_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9903);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9921);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_15__ = __nccwpck_require__(9797);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(3916);
-/* harmony import */ var _extract_request_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(4026);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_14__ = __nccwpck_require__(6264);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8422);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5625);
-/* harmony import */ var _scratch_build_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5647);
-/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(2462);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4353);
-/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(6219);
-/* harmony import */ var _toolkit_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(7441);
+/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7757);
+/* harmony import */ var _builder_records_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5116);
+/* harmony import */ var _buildx_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(802);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7382);
+/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_17__ = __nccwpck_require__(7178);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_15__ = __nccwpck_require__(9473);
+/* harmony import */ var _extract_request_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(2657);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_16__ = __nccwpck_require__(7413);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8175);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(6650);
+/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9647);
+/* harmony import */ var _scratch_build_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(1569);
+/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(8801);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(4460);
+/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(3807);
+/* harmony import */ var _toolkit_js__WEBPACK_IMPORTED_MODULE_14__ = __nccwpck_require__(7794);
+
+
 
 
 
@@ -40273,62 +40704,79 @@ __nccwpck_require__.a(module, async (__webpack_handle_async_dependencies__, __we
 
 
 const failedState = 'failed';
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_9__/* .runStep */ .e)(async (workDirectory) => {
+await (0,_step_js__WEBPACK_IMPORTED_MODULE_12__/* .runStep */ .e)(async (workDirectory) => {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', 'false');
-    const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .readExtractInputs */ .N)();
-    const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_12__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_8__/* .readStates */ .rs)());
-    for (const notice of inputs.notices) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(notice);
-    }
+    let state;
     try {
-        const result = await extract(request, workDirectory);
+        const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .readExtractInputs */ .N)();
+        const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_6__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_11__/* .readStates */ .rs)());
+        state = request.state;
+        const list = request.mounts
+            ? { mounts: request.mounts, seedStages: request.state?.seedStages, notices: [], warnings: [] }
+            : await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_9__/* .listMounts */ .d)(inputs.mountInputs);
+        (0,_log_js__WEBPACK_IMPORTED_MODULE_8__/* .logMounts */ .Zx)(list);
+        const result = await extract({ ...request, ...list }, workDirectory);
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', String(result.saved));
         if (!result.saved)
             _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', result.why);
     }
     catch (error) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', (0,_errors_js__WEBPACK_IMPORTED_MODULE_13__/* .messageOf */ .b)(error));
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', (0,_errors_js__WEBPACK_IMPORTED_MODULE_15__/* .messageOf */ .b)(error));
         throw error;
     }
     finally {
-        if (request.state)
-            await (0,_state_js__WEBPACK_IMPORTED_MODULE_8__/* .removeState */ .aF)(request.state);
+        if (state)
+            await (0,_state_js__WEBPACK_IMPORTED_MODULE_11__/* .removeState */ .aF)(state);
     }
 });
 /** Takes the mounts out of the builder and saves them. */
 async function extract(request, workDirectory) {
     const { key, mounts } = request;
-    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_10__/* .storedDirectoryName */ .cW);
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logMounts */ .Zx)(mounts);
-    if (await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_10__/* .isSaved */ .Gs)(entry, key))) {
+    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_13__/* .storedDirectoryName */ .cW);
+    if (mounts.length === 0)
+        return { saved: false, why: 'there are no cache mounts' };
+    if (await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_13__/* .isSaved */ .Gs)(entry, key))) {
         return skip(request);
     }
     const packed = await pack(request, workDirectory);
-    const { saved, rows } = await collect(mounts, packed, entry);
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logRows */ .Wk)(rows);
+    const { saved, rows } = await collect(packed, entry);
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_8__/* .logRows */ .Wk)(rows);
     if (rows.some(({ state }) => state === failedState)) {
         return refuse('a mount could not be packed, and an entry without it would hide it for good');
+    }
+    const lost = findLost(request, saved);
+    if (lost.length > 0) {
+        return refuse(`${lost.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .describeMount */ .hK).join(', ')} was restored and is empty or gone now, and an entry without it would hide what is saved. The builder has dropped it (no-cache, low disk), or the build has emptied it; then use another key prefix`);
     }
     const archives = saved.flatMap(({ archive }) => archive ?? []);
     if (archives.length === 0) {
         return refuse('no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile');
     }
     await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .writeManifest */ .HN)(entry, saved);
-    const result = await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Save to the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_10__/* .save */ .UN)(entry, key));
+    const result = await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Save to the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_13__/* .save */ .UN)(entry, key));
     if (!result.saved) {
         return refuse(result.why);
     }
     const total = archives.reduce((sum, { compressedBytes }) => sum + compressedBytes, 0);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`Saved ${(0,_format_js__WEBPACK_IMPORTED_MODULE_14__/* .formatBytes */ .z3)(total)} under the key ${key}.`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`Saved ${(0,_format_js__WEBPACK_IMPORTED_MODULE_16__/* .formatBytes */ .z3)(total)} under the key ${key}.`);
     return result;
+}
+/** The mounts that inject had filled and that hold nothing any more. */
+function findLost({ mounts, state }, saved) {
+    const held = new Set(saved.flatMap(({ mount, archive }) => (archive ? (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu)(mount) : [])));
+    const restored = new Set(state?.restored?.mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu));
+    return mounts.filter((mount) => {
+        const identity = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu)(mount);
+        return restored.has(identity) && !held.has(identity);
+    });
 }
 function skip({ key, mounts, state }) {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`The key ${key} is saved already, nothing to do.`);
     if (state?.restored?.key === key) {
-        const held = new Set(state.restored.mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_4__/* .identityOf */ .cu));
-        const lacking = mounts.filter((mount) => !held.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_4__/* .identityOf */ .cu)(mount)));
+        const held = new Set(state.restored.mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu));
+        const lacking = mounts.filter((mount) => !held.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu)(mount)));
         if (lacking.length > 0) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The saved entry ${key} lacks ${lacking.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_4__/* .describeMount */ .hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`);
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The saved entry ${key} lacks ${lacking.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .describeMount */ .hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`);
         }
     }
     return { saved: false, why: 'the key is saved already' };
@@ -40338,22 +40786,46 @@ function refuse(why) {
     return { saved: false, why };
 }
 async function pack(request, workDirectory) {
-    const builder = await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_3__/* .inspectBuilder */ .IK)(request.builder);
-    const toolkit = await (0,_toolkit_js__WEBPACK_IMPORTED_MODULE_11__/* .chooseToolkit */ .QG)(builder.platforms, request.utilityImage, {
+    const builder = await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_4__/* .inspectBuilder */ .IK)(request.builder, request.platform);
+    const mounts = await knownMounts(request.mounts, builder);
+    if (mounts.length === 0)
+        return { mounts, reports: new Map(), directory: workDirectory };
+    const toolkit = await (0,_toolkit_js__WEBPACK_IMPORTED_MODULE_14__/* .chooseToolkit */ .QG)(builder.platforms, request.utilityImage, {
         anyOf: ['zstd', 'gzip'],
     });
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logBuilder */ .wz)(builder, toolkit);
-    return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Pack out of the builder', () => (0,_scratch_build_js__WEBPACK_IMPORTED_MODULE_7__/* .runScratchBuild */ .E)({
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_8__/* .logBuilder */ .wz)(builder, toolkit);
+    const result = await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Pack out of the builder', () => (0,_scratch_build_js__WEBPACK_IMPORTED_MODULE_10__/* .runScratchBuild */ .E)({
         workDirectory,
         builder,
         toolkit,
-        script: _container_scripts_js__WEBPACK_IMPORTED_MODULE_15__/* .packScript */ .xB,
-        mounts: request.mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
+        script: _container_scripts_js__WEBPACK_IMPORTED_MODULE_17__/* .packScript */ .xB,
+        mounts: mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
         withArchives: false,
+        seedStages: request.seedStages,
     }));
+    return { mounts, ...result };
+}
+/**
+ * Leaves out the mounts that the builder does not have (our own build would make them, empty), and
+ * says what is odd about the others.
+ */
+async function knownMounts(mounts, builder) {
+    try {
+        const records = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_3__/* .parseRecords */ .Q)(await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_4__/* .listCacheMounts */ .hj)(builder));
+        const { known, warnings, information } = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_3__/* .compareRecords */ .a)(mounts, records, builder.name);
+        for (const warning of warnings)
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(warning);
+        for (const line of information)
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(line);
+        return known;
+    }
+    catch (error) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`The cache mounts of the builder cannot be listed (${(0,_errors_js__WEBPACK_IMPORTED_MODULE_15__/* .messageOf */ .b)(error)}): not checked.`);
+        return mounts;
+    }
 }
 /** Gathers the archives into an entry. */
-async function collect(mounts, { reports, directory }, entry) {
+async function collect({ mounts, reports, directory }, entry) {
     const saved = [];
     const rows = [];
     for (const [index, mount] of mounts.entries()) {
@@ -40368,7 +40840,7 @@ async function collect(mounts, { reports, directory }, entry) {
             rows.push({ mount, state: 'empty' });
         }
         else {
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_4__/* .describeMount */ .hK)(mount)} could not be packed${why(report)}.`);
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .describeMount */ .hK)(mount)} could not be packed${why(report)}.`);
             rows.push({ mount, state: failedState });
         }
     }
@@ -40385,8 +40857,68 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 6264:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 5939:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   g: () => (/* binding */ splitFlags)
+/* harmony export */ });
+/**
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, a
+ * backslash makes the next character literal (whatever the Dockerfile's escape character), white
+ * space ends a flag. The lexer goes byte by byte and takes each
+ * for a character, so that a non-ASCII id becomes another one; as the mount on the builder has that
+ * id, so must ours.
+ */
+function splitFlags(text) {
+    const bytes = Buffer.from(text, 'utf8').toString('latin1');
+    const flags = [];
+    let at = skipSpace(bytes, 0);
+    while (bytes.startsWith('--', at)) {
+        const word = readWord(bytes, at);
+        at = skipSpace(bytes, word.end);
+        if (word.text === '--')
+            break;
+        flags.push(word.text.slice(2));
+    }
+    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+}
+/** White space below U+0100, as Go has it. */
+const space = /[\s\u0085]/;
+function skipSpace(bytes, start) {
+    let at = start;
+    while (at < bytes.length && space.test(bytes.charAt(at)))
+        at++;
+    return at;
+}
+function readWord(bytes, start) {
+    let text = '';
+    let quote = '';
+    let at = start;
+    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+        const char = bytes.charAt(at);
+        if (char === '\\') {
+            at++;
+            text += bytes.charAt(at);
+        }
+        else if (char === quote) {
+            quote = '';
+        }
+        else if (!quote && (char === '"' || char === "'")) {
+            quote = char;
+        }
+        else {
+            text += char;
+        }
+    }
+    return { text, end: Math.min(at, bytes.length) };
+}
+
+
+/***/ }),
+
+/***/ 7413:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   LS: () => (/* binding */ plural),
@@ -40436,16 +40968,20 @@ function formatTable(rows) {
 
 /***/ }),
 
-/***/ 8422:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 8175:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   N: () => (/* binding */ readExtractInputs)
 /* harmony export */ });
 /* unused harmony export readInjectInputs */
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9921);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3916);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
+/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2332);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9473);
+/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7997);
+
+
 
 
 
@@ -40453,10 +40989,6 @@ function formatTable(rows) {
 const maximum = { keyLength: 512, keys: 10 };
 /** @throws InputError that names the input and the remedy */
 function readInjectInputs() {
-    const { mounts, notices } = readCacheMounts();
-    if (mounts.length === 0) {
-        throw new InputError('Input cache-mounts: no mount is named. Write one id or target a line.');
-    }
     const key = core.getInput('key');
     if (key === '') {
         throw new InputError('Input key is required: the name under which the mounts are saved.');
@@ -40471,49 +41003,73 @@ function readInjectInputs() {
         throw new InputError(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${maximum.keys - 1}.`);
     }
     return {
-        mounts,
+        mountInputs: readMountInputs(),
         key,
         restoreKeys,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
         failOnCacheMiss: readBoolean('fail-on-cache-miss'),
-        notices,
     };
 }
 /** @throws InputError that names the input and the remedy */
 function readExtractInputs() {
-    const { mounts, notices } = readCacheMounts();
     const key = optional('key');
     if (key !== undefined) {
         checkKey('key', key);
     }
     return {
-        mounts: mounts.length === 0 ? undefined : mounts,
+        mountInputs: readMountInputs(),
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
-        notices,
     };
 }
-function readCacheMounts() {
-    try {
+function readMountInputs() {
+    const platforms = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('platforms')
+        .flatMap((line) => line.split(','))
+        .map((platform) => platform.trim())
+        .filter((platform) => platform !== '')
+        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .parsePlatform */ .FL)(platform)));
+    return {
         // Not trimmed: the line numbers of messages are those of the workflow.
-        const { mounts, notices } = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .parseCacheMounts */ .yY)(_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }));
-        return { mounts, notices: notices.map((notice) => `Input cache-mounts: ${notice}`) };
+        cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
+        context: optional('context'),
+        files: _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('file').filter((file) => file !== ''),
+        target: optional('target'),
+        buildArgs: readBuildArgs(),
+        platforms: platforms.length > 0 ? platforms : undefined,
+    };
+}
+/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+function readBuildArgs() {
+    const buildArgs = new Map();
+    for (const line of _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('build-args').filter((each) => each !== '')) {
+        const [name, given] = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
+        const value = given ?? process.env[name];
+        if (value !== undefined)
+            buildArgs.set(name, value);
     }
-    catch (error) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .InputError */ .d(`Input cache-mounts: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_2__/* .messageOf */ .b)(error)}`);
+    return buildArgs;
+}
+function parseQuoted(line) {
+    try {
+        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(line).join(',');
+    }
+    catch {
+        return line;
     }
 }
 function checkKey(input, key) {
     if (key.length > maximum.keyLength) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
     }
     if (/[,\n]/.test(key)) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_2__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
 }
 function readBoolean(name) {
+    if (optional(name) === undefined)
+        return false;
     try {
         return core.getBooleanInput(name);
     }
@@ -40528,8 +41084,8 @@ function optional(name) {
 
 /***/ }),
 
-/***/ 8301:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 9368:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Gq: () => (/* binding */ invalid),
@@ -40572,8 +41128,8 @@ function invalid(name, value) {
 
 /***/ }),
 
-/***/ 5625:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 6650:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Wk: () => (/* binding */ logRows),
@@ -40581,15 +41137,23 @@ function invalid(name, value) {
 /* harmony export */   wz: () => (/* binding */ logBuilder)
 /* harmony export */ });
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9921);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6264);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
 
 
 
-function logMounts(mounts) {
+/** The mounts as they were understood, and all that the user should know of them. */
+function logMounts({ mounts, notices, warnings }) {
+    for (const notice of notices)
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .notice */ .lm(notice);
+    for (const warning of warnings)
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(warning);
     logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .describeMount */ .hK));
 }
 function logBuilder(builder, toolkit) {
+    if (builder.nodes > 1) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+    }
     logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
         ['builder', builder.name],
         ['driver', builder.driver],
@@ -40629,8 +41193,8 @@ function logGroup(title, lines) {
 
 /***/ }),
 
-/***/ 5546:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 9683:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Gm: () => (/* binding */ archiveFileName),
@@ -40638,7 +41202,7 @@ function logGroup(title, lines) {
 /* harmony export */   zt: () => (/* binding */ parseMount)
 /* harmony export */ });
 /* unused harmony exports manifestFormat, parseManifest */
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8301);
+/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9368);
 
 /** The format that this code writes, and the only one that it reads. */
 const manifestFormat = 1;
@@ -40672,13 +41236,19 @@ function parseSavedMount(value) {
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
 function parseMount(value) {
-    const { id, from, source, ownership } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
+    const { id, namespace, from, stage, source, ownership } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
     return {
         id: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(id, 'id'),
+        ...(namespace === undefined ? {} : { namespace: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(namespace, 'namespace') }),
         ...(from === undefined ? {} : { from: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(from, 'from') }),
+        ...(stage === undefined ? {} : { stage: parseStage(stage) }),
         ...(source === undefined ? {} : { source: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(source, 'source') }),
         ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
     };
+}
+function parseStage(value) {
+    const { name, digest } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'stage');
+    return { name: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(name, 'name'), digest: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(digest, 'digest') };
 }
 function parseOwnership(value) {
     const { uid, gid, mode } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'ownership');
@@ -40711,14 +41281,718 @@ function parseArchive(value) {
 
 /***/ }),
 
-/***/ 7454:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 9647:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  k: () => (/* binding */ areGiven),
+  d: () => (/* binding */ listMounts)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./build/cache-mount.js
+var cache_mount = __nccwpck_require__(7382);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: ./build/csv.js
+var csv = __nccwpck_require__(2332);
+// EXTERNAL MODULE: ./build/flags.js
+var build_flags = __nccwpck_require__(5939);
+// EXTERNAL MODULE: ./build/shell-word.js
+var shell_word = __nccwpck_require__(4491);
+;// CONCATENATED MODULE: ./build/dockerfile.js
+
+
+/**
+ * Splits a Dockerfile into its instructions as BuildKit's parser does (parser.Parse, heredocs
+ * included). A line that is read in another way hides a mount or makes one up; the parsers that there
+ * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
+ */
+function parseDockerfile(text) {
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    const escapeToken = readEscapeDirective(lines);
+    const instructions = [];
+    for (let at = 0; at < lines.length;) {
+        if (isBlankOrComment(lines[at])) {
+            at++;
+            continue;
+        }
+        const { logicalLine, end } = joinLines(lines, at, escapeToken);
+        const instruction = parseInstruction(logicalLine, at + 1);
+        const next = skipHeredocs(lines, end, instruction);
+        instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
+        at = next;
+    }
+    return { escapeToken, instructions };
+}
+/** Reads one instruction, such as that of an ONBUILD, in a single line. */
+function parseInstruction(text, line) {
+    const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
+    const { flags, rest: following } = (0,build_flags/* splitFlags */.g)(rest);
+    return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
+}
+/** Directives stand at the top, before any other comment, and end at the first that is not known. */
+function readEscapeDirective(lines) {
+    for (const line of lines) {
+        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line.trimStart()) ?? [];
+        if (name.toLowerCase() === 'escape')
+            return value;
+        if (!['syntax', 'check'].includes(name.toLowerCase()))
+            break;
+    }
+    return '\\';
+}
+function isBlankOrComment(line = '') {
+    return /^\s*(#|$)/.test(line);
+}
+/**
+ * Joins continued lines, without their escape token and the white space behind it, leaving out
+ * comments and blank lines between them.
+ *
+ * @returns the joined line, and the place of the line behind it
+ */
+function joinLines(lines, start, escapeToken) {
+    // Two escape tokens are an escaped one.
+    const continuation = escapeToken === '`' ? /(^|[^`])`[ \t]*$/ : /(^|[^\\])\\[ \t]*$/;
+    let logicalLine = '';
+    let end = start;
+    while (end < lines.length) {
+        const line = lines[end] ?? '';
+        end++;
+        if (end > start + 1 && isBlankOrComment(line))
+            continue;
+        logicalLine += line.replace(continuation, '$1');
+        if (!continuation.test(line))
+            break;
+    }
+    return { logicalLine, end };
+}
+/** Passes over the bodies of the heredocs that an instruction opens; returns the place behind. */
+function skipHeredocs(lines, start, instruction) {
+    let at = start;
+    for (const { name, chomps } of readHeredocs(instruction)) {
+        while (at < lines.length) {
+            const line = lines[at] ?? '';
+            at++;
+            if ((chomps ? line.replace(/^\t+/, '') : line) === name)
+                break;
+        }
+    }
+    return at;
+}
+function readHeredocs({ keyword, text, line }) {
+    if (keyword === 'ONBUILD')
+        return readHeredocs(parseInstruction(text, line));
+    if (!['RUN', 'COPY', 'ADD'].includes(keyword) || isJsonArray(text))
+        return [];
+    return splitWords(text, '\\').flatMap((word) => {
+        const [, dash, quoted = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
+        if (quoted === '')
+            return [];
+        try {
+            return { name: (0,shell_word/* expandWord */.V)(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
+        }
+        catch {
+            return []; // no word, and so no heredoc
+        }
+    });
+}
+function isJsonArray(text) {
+    try {
+        return Array.isArray(JSON.parse(text));
+    }
+    catch {
+        return false;
+    }
+}
+/**
+ * Splits text into words at white space, as BuildKit does for ARG and ENV: quotes and escapes stay
+ * in the words, for the expansion to take them away.
+ */
+function splitWords(text, escapeToken) {
+    const words = [];
+    let word = '';
+    let quote = '';
+    const chars = [...text];
+    for (let at = 0; at < chars.length; at++) {
+        const char = chars[at] ?? '';
+        if (char === escapeToken && quote !== "'") {
+            at++;
+            if (at < chars.length)
+                word += char + chars[at];
+        }
+        else if (!quote && /\s/.test(char)) {
+            if (word !== '')
+                words.push(word);
+            word = '';
+        }
+        else {
+            if (char === quote)
+                quote = '';
+            else if (!quote && (char === '"' || char === "'"))
+                quote = char;
+            word += char;
+        }
+    }
+    return word === '' ? words : [...words, word];
+}
+
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+// EXTERNAL MODULE: ./build/platform.js
+var build_platform = __nccwpck_require__(7997);
+;// CONCATENATED MODULE: ./build/stages.js
+
+
+
+/** @param expand expands a FROM's words with the global arguments */
+function readStages(instructions, expand) {
+    const stages = [];
+    for (const instruction of instructions) {
+        if (instruction.keyword !== 'FROM') {
+            stages.at(-1)?.instructions.push(instruction);
+            continue;
+        }
+        const { base, name } = splitFrom(instruction.text);
+        const image = expand(base, instruction.line);
+        const parent = findStage(stages, image);
+        stages.push({ name, from: instruction, parent, image, instructions: [] });
+    }
+    return stages;
+}
+function splitFrom(text) {
+    const [, base = '', name] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+    return { base, name: name?.toLowerCase() };
+}
+/** The name of the last stage, which is the default target. */
+function lastStageName(instructions) {
+    const last = instructions.filter(({ keyword }) => keyword === 'FROM').at(-1);
+    return last && splitFrom(last.text).name;
+}
+/** Of several stages of one name the last counts. */
+function findStage(stages, name) {
+    return stages.filter((stage) => stage.name === name.toLowerCase()).at(-1);
+}
+/** The stages that a stage needs, itself too, in the order of the file: parents come first. */
+function neededStages(stages, goal) {
+    const needed = new Set();
+    const add = (stage) => {
+        if (stage === undefined || needed.has(stage))
+            return;
+        needed.add(stage);
+        add(stage.parent);
+        for (const instruction of allInstructions(stage)) {
+            for (const name of sourcesOf(instruction)) {
+                add(instruction.keyword === 'COPY' ? findTarget(stages, name) : findStage(stages, name));
+            }
+        }
+    };
+    add(goal);
+    return stages.filter((stage) => needed.has(stage));
+}
+/** As findStage, or by its place in the file. */
+function findTarget(stages, name) {
+    return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
+}
+/** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
+function allInstructions({ parent, instructions }) {
+    const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
+        if (keyword !== 'ONBUILD' || flags.length > 0)
+            return [];
+        return parseInstruction(text, line);
+    });
+    return [...triggers, ...instructions];
+}
+/** The stages or images that an instruction reads from. */
+function sourcesOf({ keyword, flags }) {
+    if (keyword === 'COPY') {
+        return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
+    }
+    if (keyword !== 'RUN')
+        return [];
+    return mountFlags(flags).flatMap((value) => {
+        try {
+            return lastValue((0,csv/* parseCsvRecord */.b)(value), 'from') ?? [];
+        }
+        catch {
+            return []; // named when the stage is walked
+        }
+    });
+}
+/** The values of all --mount flags. */
+function mountFlags(flags) {
+    return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
+}
+/** The value of an option in the fields of a --mount flag: the last one counts. */
+function lastValue(fields, option) {
+    return fields
+        .map(cache_mount/* cut */.Jj)
+        .filter(([key]) => key.toLowerCase() === option)
+        .at(-1)?.[1];
+}
+/**
+ * The text of the stages of these names and of those that they need: built with the same context,
+ * they are the same to BuildKit.
+ *
+ * @throws Error where they do more than copy local files
+ */
+function renderStages({ instructions, escapeToken }, stages, names) {
+    const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
+    const needed = stages.filter((stage) => found.has(stage));
+    const parts = [];
+    for (const stage of needed) {
+        const costly = stage.instructions.find((instruction) => !isCheap(instruction));
+        if (costly) {
+            throw new Error(`it starts from the stage ${stage.name ?? ''}, which would have to be built again and does more than copy local files (${costly.keyword} in line ${costly.line}); that is not supported`);
+        }
+        parts.push(stage.from.source, ...stage.instructions.map(({ source }) => source));
+    }
+    const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
+    const head = instructions.slice(0, firstFrom).map(({ source }) => source);
+    return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
+}
+/** Needs only files of the build context, and little time. */
+function isCheap({ keyword, text }) {
+    // What a variable stands for may be an address.
+    if (keyword === 'ADD')
+        return !/:\/\/|git@|\$/.test(text);
+    return cheapInstructions.has(keyword);
+}
+const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
+
+;// CONCATENATED MODULE: ./build/discovery.js
+
+
+
+
+
+
+
+
+/**
+ * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
+ * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
+ *
+ * @throws InputError where the target does not exist
+ */
+function discoverMounts(text, options) {
+    const dockerfile = parseDockerfile(text);
+    const mounts = new Map();
+    const problems = new Set();
+    const args = new Map();
+    let stages;
+    for (const platform of options.platforms) {
+        const evaluation = evaluate(dockerfile, { ...options, platform });
+        for (const mount of evaluation.mounts)
+            mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
+        for (const problem of evaluation.problems)
+            problems.add(problem);
+        for (const [name, value] of evaluation.args)
+            args.set(name, value);
+        stages = evaluation.seedStages;
+    }
+    return { mounts: [...mounts.values()], problems: [...problems], args, stages };
+}
+function evaluate(dockerfile, options) {
+    const { escapeToken, instructions } = dockerfile;
+    const problems = [];
+    const expandGlobally = (word, line) => {
+        try {
+            return (0,shell_word/* expandWord */.V)(word, (name) => globals.get(name), escapeToken);
+        }
+        catch (error) {
+            problems.push(`${options.file}:${line}: ${(0,errors/* messageOf */.b)(error)}`);
+            return word;
+        }
+    };
+    const globals = platformArgs(options, lastStageName(instructions));
+    const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
+    const stages = readStages(instructions, expandGlobally);
+    const common = { dockerfile, escapeToken, globals, stages, problems, args };
+    const context = { ...options, ...common, mounts: [] };
+    const environments = new Map();
+    for (const stage of neededStages(stages, resolveTarget(context))) {
+        environments.set(stage, walkStage(stage, environments, context));
+    }
+    const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
+    const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
+    return { ...context, seedStages };
+}
+/** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
+function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expand) {
+    const args = new Map();
+    for (const { keyword, text, line } of instructions) {
+        if (keyword === 'FROM')
+            break;
+        if (keyword !== 'ARG')
+            continue;
+        for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
+            const value = buildArgs.get(name) ?? (raw === undefined ? undefined : expand(raw, line));
+            if (value !== undefined) {
+                globals.set(name, value);
+                args.set(name, value);
+            }
+        }
+    }
+    return args;
+}
+/** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
+function platformArgs({ platform, target, buildArgs }, lastStage) {
+    const describe = (prefix, text) => {
+        const { os, architecture, variant } = (0,build_platform/* parsePlatform */.FL)(text);
+        return [
+            [`${prefix}PLATFORM`, (0,build_platform/* formatPlatform */.Bq)({ os, architecture, variant })],
+            [`${prefix}OS`, os],
+            [`${prefix}OSVERSION`, ''],
+            [`${prefix}ARCH`, architecture],
+            [`${prefix}VARIANT`, variant],
+        ];
+    };
+    const [, architecture] = (0,build_platform/* runnerPlatform */.GQ)().split('/');
+    const predefined = [
+        ...describe('BUILD', `linux/${architecture}`),
+        ...describe('TARGET', platform),
+        ['TARGETSTAGE', target ?? lastStage ?? 'default'],
+    ];
+    return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
+}
+/** @throws InputError where there is no such stage */
+function resolveTarget({ stages, target, file }) {
+    const goal = target === undefined ? stages.at(-1) : findTarget(stages, target);
+    if (goal === undefined && target !== undefined) {
+        const names = stages.flatMap(({ name }) => name ?? []);
+        throw new errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
+    }
+    return goal;
+}
+/** Goes through a stage with its variables, and collects the cache mounts of its RUNs. */
+function walkStage(stage, environments, context) {
+    const environment = startStage(stage, environments);
+    const { escapeToken, problems, file } = context;
+    for (const { keyword, text, flags, line } of allInstructions(stage)) {
+        if (keyword === 'ENV') {
+            // All of them see the variables as they were before.
+            const pairs = readPairs(text, escapeToken).map(([key, raw]) => [
+                expand(key, environment, escapeToken).value ?? key,
+                expand(raw, environment, escapeToken),
+            ]);
+            for (const [key, variable] of pairs)
+                environment.variables.set(key, variable);
+        }
+        else if (keyword === 'ARG') {
+            for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
+                declareArg(name, raw, environment, context);
+            }
+        }
+        else if (keyword === 'RUN') {
+            const at = (message) => problems.push(`${file}:${line}: ${message}`);
+            for (const flag of mountFlags(flags))
+                readMount(flag, environment, at, context);
+        }
+    }
+    return environment;
+}
+function startStage({ parent, image }, environments) {
+    const inherited = parent && environments.get(parent);
+    if (inherited) {
+        const { variables, unset } = inherited;
+        return { ...inherited, variables: new Map(variables), unset: new Set(unset) };
+    }
+    const isScratch = image === 'scratch';
+    return {
+        variables: new Map(isScratch ? [['PATH', { value: defaultPath }]] : []),
+        unset: new Set(),
+        image: isScratch ? undefined : image,
+    };
+}
+function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken }) {
+    const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
+    if (given === undefined && raw === undefined) {
+        environment.unset.add(name);
+        return;
+    }
+    const variable = given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
+    environment.variables.set(name, variable);
+    if (variable.value !== undefined)
+        args.set(name, variable.value);
+}
+/** Expands a word with what is known of a stage's variables. */
+function expand(word, { variables, unset, image }, escapeToken) {
+    let doubt;
+    const lookup = (name, hasAlternative) => {
+        const variable = variables.get(name);
+        if (variable) {
+            doubt ??= variable.doubt;
+            if (variable.value === undefined)
+                throw new Error(variable.doubt);
+        }
+        else if (unset.has(name)) {
+            // Where the word says what to do then, it is meant to be left out.
+            if (!hasAlternative) {
+                doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
+            }
+        }
+        else if (image !== undefined) {
+            throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
+        }
+        return variable?.value;
+    };
+    try {
+        const value = (0,shell_word/* expandWord */.V)(word, lookup, escapeToken);
+        return { value, doubt };
+    }
+    catch (error) {
+        return { value: undefined, doubt: (0,errors/* messageOf */.b)(error) };
+    }
+}
+/** What PATH is where no image has set it. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** `KEY=VALUE …`, or the older `KEY VALUE`. */
+function readPairs(text, escapeToken) {
+    const words = splitWords(text, escapeToken);
+    if (words[0]?.includes('=')) {
+        return words.map(cache_mount/* cut */.Jj).map(([key, value]) => [key, value ?? '']);
+    }
+    const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
+    return key === '' ? [] : [[key, value]];
+}
+function readMount(flag, environment, at, { dockerfile, escapeToken, stages, buildArgs, mounts }) {
+    const doubts = new Set();
+    const expandOption = (word) => {
+        const { value, doubt } = expand(word, environment, escapeToken);
+        if (value === undefined)
+            throw new Error(doubt);
+        if (doubt !== undefined)
+            doubts.add(doubt);
+        return value;
+    };
+    try {
+        const fields = (0,csv/* parseCsvRecord */.b)(flag);
+        const type = lastValue(fields, 'type');
+        if (type === undefined || expandOption(type).toLowerCase() !== 'cache')
+            return;
+        const mount = (0,cache_mount/* toCacheMount */.NX)((0,cache_mount/* parseOptions */.Ac)(fields, expandOption, 'last wins'));
+        const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+        const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
+        mounts.push({
+            ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
+            ...(namespace ? { namespace } : {}),
+        });
+        for (const doubt of doubts)
+            at(doubt);
+    }
+    catch (error) {
+        at(`a mount is left out: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+}
+function startFrom({ name = '' }, mount, dockerfile, stages) {
+    const { from: _, ...others } = mount;
+    const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
+    return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
+}
+
+;// CONCATENATED MODULE: ./build/mount-list.js
+
+
+
+
+
+
+/** Whether any of the inputs says something. */
+function areGiven(inputs) {
+    const { context, files, target, buildArgs, platforms } = inputs;
+    const isAnyGiven = [context, target, platforms].some((each) => each !== undefined);
+    return isAnyGiven || namesMounts(inputs) || files.length > 0 || buildArgs.size > 0;
+}
+function namesMounts({ cacheMounts }) {
+    return cacheMounts.split('\n').some((line) => /^\s*[^#\s]/.test(line));
+}
+/**
+ * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
+ * Dockerfiles declare.
+ *
+ * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
+ */
+async function listMounts(inputs) {
+    const isNamed = namesMounts(inputs);
+    const discovery = await readDockerfiles(inputs, isNamed);
+    return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
+}
+/** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
+async function readDockerfiles(inputs, optional) {
+    const { target, buildArgs } = inputs;
+    const platforms = inputs.platforms ?? [(0,build_platform/* runnerPlatform */.GQ)()];
+    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+    const context = (0,external_node_path_.resolve)(workspace, inputs.context ?? '.');
+    const files = inputs.files.length > 0
+        ? inputs.files.map((file) => (0,external_node_path_.resolve)(workspace, file))
+        : [(0,external_node_path_.join)(context, 'Dockerfile')];
+    const found = [];
+    let seedStages;
+    for (const path of files) {
+        const file = (0,external_node_path_.relative)(workspace, path);
+        const text = await (0,promises_.readFile)(path, 'utf8').catch((error) => {
+            if (optional)
+                return undefined;
+            throw new errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
+        });
+        if (text === undefined)
+            continue;
+        const discovery = discoverMounts(text, { file, target, buildArgs, platforms });
+        if (discovery.stages && files.length > 1) {
+            found.push(withoutStages(discovery, file));
+            continue;
+        }
+        found.push(discovery);
+        if (discovery.stages) {
+            const ignore = await (0,promises_.readFile)(`${path}.dockerignore`, 'utf8').catch(() => '');
+            seedStages = {
+                ...discovery.stages,
+                context,
+                buildArgs: Object.fromEntries(buildArgs),
+                ignore,
+            };
+        }
+    }
+    return {
+        mounts: distinct(found.flatMap(({ mounts }) => mounts)),
+        problems: found.flatMap(({ problems }) => problems),
+        args: new Map(found.flatMap(({ args }) => [...args])),
+        seedStages,
+    };
+}
+/** Stages of several Dockerfiles cannot stand in one. */
+function withoutStages(discovery, file) {
+    const problems = discovery.mounts.flatMap(({ id, stage }) => stage
+        ? `${file}: the mount ${id} is left out: it starts from the stage ${stage.name}, which is supported for a single Dockerfile only`
+        : []);
+    return {
+        ...discovery,
+        mounts: discovery.mounts.filter(({ stage }) => stage === undefined),
+        problems: [...discovery.problems, ...problems],
+    };
+}
+function takeDiscovered({ files }, { mounts, problems, seedStages }) {
+    const where = files.length > 0 ? files.join(', ') : 'the Dockerfile';
+    const warnings = mounts.length === 0 ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
+    return { mounts, seedStages, notices: [], warnings: [...problems, ...warnings] };
+}
+function nameMounts({ cacheMounts, buildArgs }, discovery) {
+    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+    const lookup = (name) => buildArgs.get(name) ?? discovery.args.get(name);
+    let parsed;
+    try {
+        parsed = (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, lookup);
+    }
+    catch (error) {
+        throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+    const notices = parsed.notices.map((notice) => `Input cache-mounts: ${notice}`);
+    const mounts = parsed.mounts.flatMap((named) => {
+        const mount = namespace ? { ...named, namespace } : named;
+        const declared = findDeclared(mount, discovery.mounts);
+        if (declared.length === 0)
+            return mount;
+        notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(cache_mount/* describeMount */.hK).join(' and ')}.`);
+        return declared;
+    });
+    const { seedStages } = discovery;
+    return { mounts: distinct(mounts), seedStages, notices, warnings: [] };
+}
+/**
+ * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
+ * make it another mount, and the bare one would be empty.
+ */
+function findDeclared(mount, declared) {
+    const isBare = !mount.from && !mount.source && !mount.ownership;
+    const sameId = isBare ? declared.filter(({ id }) => id === mount.id) : [];
+    const isJustBare = sameId.every((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
+    return isJustBare ? [] : sameId;
+}
+function distinct(mounts) {
+    return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
+}
+
+
+/***/ }),
+
+/***/ 7997:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Bq: () => (/* binding */ formatPlatform),
+/* harmony export */   FL: () => (/* binding */ parsePlatform),
+/* harmony export */   GQ: () => (/* binding */ runnerPlatform)
+/* harmony export */ });
+const architectureOf = {
+    x64: 'amd64',
+    x86_64: 'amd64',
+    'x86-64': 'amd64',
+    aarch64: 'arm64',
+    ia32: '386',
+    i386: '386',
+    armhf: 'arm',
+    armel: 'arm',
+};
+/** The runner's platform. */
+function runnerPlatform() {
+    const os = process.platform === 'win32' ? 'windows' : process.platform;
+    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
+}
+/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+function parsePlatform(text) {
+    const [first = '', second, third = ''] = text.toLowerCase().split('/');
+    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
+    if (second === undefined && ['local', 'default'].includes(first)) {
+        return parsePlatform(runnerPlatform());
+    }
+    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
+        return parsePlatform(`${first}/${runnerArchitecture}`);
+    }
+    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
+    const architecture = architectureOf[name] ?? name;
+    return {
+        os: os === 'macos' ? 'darwin' : os,
+        architecture,
+        variant: normalizeVariant(name, architecture, third),
+    };
+}
+function normalizeVariant(name, architecture, given) {
+    const variant = given.replace(/^(?=\d)/, 'v');
+    switch (architecture) {
+        case 'arm64':
+            return variant === 'v8' ? '' : variant;
+        case 'amd64':
+            return variant === 'v1' ? '' : variant;
+        case '386':
+            return '';
+        case 'arm':
+            if (name === 'armhf')
+                return 'v7';
+            return name === 'armel' ? 'v6' : variant || 'v7';
+        default:
+            return variant;
+    }
+}
+function formatPlatform({ os, architecture, variant }) {
+    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+}
+
+
+/***/ }),
+
+/***/ 4541:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   H: () => (/* binding */ killDescendants)
 /* harmony export */ });
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
 
 /**
  * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
@@ -40770,8 +42044,8 @@ function readParents() {
 
 /***/ }),
 
-/***/ 5647:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 1569:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
@@ -40787,13 +42061,13 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./src/buildx.ts
-var buildx = __nccwpck_require__(9903);
-// EXTERNAL MODULE: ./src/errors.ts
-var errors = __nccwpck_require__(3916);
-// EXTERNAL MODULE: ./src/json.ts
-var json = __nccwpck_require__(8301);
-;// CONCATENATED MODULE: ./src/report.ts
+// EXTERNAL MODULE: ./build/buildx.js
+var buildx = __nccwpck_require__(802);
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+// EXTERNAL MODULE: ./build/json.js
+var json = __nccwpck_require__(9368);
+;// CONCATENATED MODULE: ./build/report.js
 
 /**
  * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
@@ -40835,15 +42109,19 @@ function number(value, name) {
     return value;
 }
 
-// EXTERNAL MODULE: ./src/cache-mount.ts + 2 modules
-var cache_mount = __nccwpck_require__(9921);
-;// CONCATENATED MODULE: ./src/scratch-dockerfile.ts
+// EXTERNAL MODULE: ./build/cache-mount.js
+var cache_mount = __nccwpck_require__(7382);
+;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
 
 /**
  * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
  * with more mounts than this a RUN has several of them.
  */
 const maximumRuns = 16;
+/** The name of the build context with the programs, the scripts and the archives. */
+const filesContext = 'buildkit-cache-mounts';
+// The stages of the user's Dockerfile may have any name but such.
+const workStage = `${filesContext}-work`;
 /** Directory, in what the build puts out, with all that the scripts have written. */
 const outputDirectory = 'out';
 /**
@@ -40863,14 +42141,20 @@ const outputDirectory = 'out';
  */
 function renderScratchDockerfile(base, mounts, options) {
     const buildArgs = {};
-    const lines = [];
+    const lines = options.seedStages ? [options.seedStages.head] : [];
     const declare = (name, value) => {
-        buildArgs[name] = value;
-        lines.push(`ARG ${name}`);
-        return name;
+        const argument = `CACHE_MOUNT_${name}`;
+        buildArgs[argument] = value;
+        lines.push(`ARG ${argument}`);
+        return argument;
     };
+    const namespace = mounts[0]?.mount.namespace;
+    if (namespace !== undefined) {
+        // A build has one for all its mounts; no ARG is needed for it.
+        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
+    }
     const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
-    const stageOf = (image) => `from_${images.indexOf(image)}`;
+    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
     for (const [index, image] of images.entries()) {
         declare(`FROM_${index}`, image);
     }
@@ -40878,9 +42162,9 @@ function renderScratchDockerfile(base, mounts, options) {
         declare('UTILITY_IMAGE', base.image);
     }
     for (const [index, image] of images.entries()) {
-        lines.push(`FROM $FROM_${index} AS ${stageOf(image)}`);
+        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
     }
-    lines.push(`FROM ${base.kind === 'image' ? '$UTILITY_IMAGE' : 'scratch'} AS work`);
+    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
     if (base.kind === 'image') {
         lines.push('USER 0:0');
     }
@@ -40888,17 +42172,20 @@ function renderScratchDockerfile(base, mounts, options) {
     declare('NONCE', options.nonce);
     const shared = [
         ...(base.kind === 'runner'
-            ? base.directories.map((name) => `type=bind,source=tools/${name},target=/${name}`)
+            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
             : []),
-        'type=bind,source=scripts,target=/scripts',
-        ...(options.withArchives ? ['type=bind,source=archives,target=/archives'] : []),
+        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+        ...(options.withArchives
+            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+            : []),
     ];
     const perRun = Math.ceil(mounts.length / maximumRuns);
     for (let first = 0; first < mounts.length; first += perRun) {
         const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount: { id, from, source, ownership } }) => {
+        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+            const origin = from === undefined ? stage?.name : stageOf(from);
             const start = [
-                ...(from === undefined ? [] : [`from=${stageOf(from)}`]),
+                ...(origin === undefined ? [] : [`from=${origin}`]),
                 ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
             ];
             const options = [
@@ -40908,23 +42195,23 @@ function renderScratchDockerfile(base, mounts, options) {
                 ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
             ];
             // Given an owner, BuildKit starts the mount from a new directory in the image.
-            const isSeeded = from !== undefined && ownership === undefined;
+            const isSeeded = origin !== undefined && ownership === undefined;
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
             return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
         });
         const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
-        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag} \\\n    `).join('')}${JSON.stringify(command)}`);
+        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
     }
     if (base.kind === 'image') {
         // Without this the whole image would be put out; the runner's tools are only mounted.
-        lines.push('FROM scratch', `COPY --from=work /${outputDirectory} /${outputDirectory}`);
+        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
     }
     return { text: `${lines.join('\n')}\n`, buildArgs };
 }
 
-// EXTERNAL MODULE: ./src/toolkit.ts
-var src_toolkit = __nccwpck_require__(7441);
-;// CONCATENATED MODULE: ./src/scratch-build.ts
+// EXTERNAL MODULE: ./build/toolkit.js
+var build_toolkit = __nccwpck_require__(7794);
+;// CONCATENATED MODULE: ./build/scratch-build.js
 
 
 
@@ -40943,29 +42230,35 @@ function archivesDirectory(workDirectory) {
  * @throws Error where the build fails
  */
 async function runScratchBuild(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives } = options;
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
     const context = (0,external_node_path_.join)(workDirectory, 'context');
     await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
     const base = toolkit.kind === 'runner'
         ? {
             kind: 'runner',
-            directories: await (0,src_toolkit/* copyPrograms */.B4)(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
+            directories: await (0,build_toolkit/* copyPrograms */.B4)(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
         }
         : toolkit;
     const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
         nonce: (0,external_node_crypto_.randomUUID)(),
         withArchives,
+        seedStages,
     });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'Dockerfile'), text);
+    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+    if (seedStages?.ignore) {
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+    }
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
     await (0,buildx/* build */.jq)({
         builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : undefined,
+        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
         directory: workDirectory,
-        context: 'context',
-        dockerfile: 'context/Dockerfile',
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: 'Dockerfile',
         output: 'output',
-        buildArgs,
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
     });
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     try {
@@ -40979,8 +42272,208 @@ async function runScratchBuild(options) {
 
 /***/ }),
 
-/***/ 2462:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 4491:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   V: () => (/* binding */ expandWord)
+/* harmony export */ });
+/**
+ * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
+ * are taken away, the escape character makes the next one literal, and variables are expanded:
+ * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
+ * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
+ *
+ * @param escape the escape character of the Dockerfile
+ * @throws Error on what BuildKit refuses, and whatever `lookup` throws
+ */
+function expandWord(word, lookup, escapeToken = '\\') {
+    const chars = [...word];
+    let at = 0;
+    const next = () => chars[at++] ?? '';
+    // A variable that cannot be known is no matter in an alternative that does not count.
+    let unknown = [];
+    const look = (name, hasAlternative) => {
+        try {
+            return lookup(name, hasAlternative);
+        }
+        catch (error) {
+            unknown.push(error);
+            return hasAlternative ? undefined : '';
+        }
+    };
+    /** Up to `stop`, or to the end where there is none. */
+    function readTo(stop, keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === stop)
+                return result;
+            if (char === "'")
+                result += readSingleQuoted();
+            else if (char === '"')
+                result += readDoubleQuoted(keepEscapes);
+            else if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken)
+                result += (keepEscapes ? char : '') + next();
+            else
+                result += char;
+        }
+        if (stop !== undefined)
+            throw new Error(`"${stop}" is missing`);
+        return result;
+    }
+    function readSingleQuoted() {
+        const end = chars.indexOf("'", at);
+        if (end < 0)
+            throw unclosed("'");
+        const text = chars.slice(at, end).join('');
+        at = end + 1;
+        return text;
+    }
+    function readDoubleQuoted(keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === '"')
+                return result;
+            if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken) {
+                if (keepEscapes)
+                    result += char;
+                if (at === chars.length)
+                    break;
+                // Only what would be special inside the quotes can be escaped there.
+                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
+            }
+            else
+                result += char;
+        }
+        throw unclosed('"');
+    }
+    function readVariable() {
+        if (chars[at] !== '{') {
+            const name = readName();
+            return name === '' ? '$' : (look(name, false) ?? '');
+        }
+        at++;
+        if (at === chars.length)
+            throw new Error('"}" is missing');
+        if ('{}:'.includes(chars[at] ?? ''))
+            throw badSubstitution();
+        return readSubstitution(readName());
+    }
+    function readName() {
+        const rest = chars.slice(at).join('');
+        const name = /^(?:\p{Nd}+|[@*#?$!-]|[\p{L}\p{Nd}_]+)/u.exec(rest)?.[0] ?? '';
+        at += [...name].length;
+        return name;
+    }
+    /** What follows the name in `${name…}`. */
+    function readSubstitution(name) {
+        const first = next();
+        if (first === '}')
+            return look(name, false) ?? '';
+        if (first === '/')
+            return replacePattern(look(name, false) ?? '');
+        const emptyIsUnset = first === ':';
+        const operator = emptyIsUnset ? next() : first;
+        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
+            throw badSubstitution();
+        const before = unknown;
+        unknown = [];
+        const argument = readTo('}', operator === '#' || operator === '%');
+        const inArgument = unknown;
+        unknown = before;
+        const value = look(name, '-+?'.includes(operator));
+        const isSet = value !== undefined && !(emptyIsUnset && value === '');
+        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
+        if (counts)
+            unknown = [...unknown, ...inArgument];
+        switch (operator) {
+            case '-':
+                return isSet ? value : argument;
+            case '+':
+                return isSet ? argument : '';
+            case '?':
+                if (isSet)
+                    return value;
+                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
+            case '#':
+                return trimPrefix(argument, value ?? '');
+            case '%':
+                return trimSuffix(argument, value ?? '');
+            default:
+                throw badSubstitution();
+        }
+    }
+    function replacePattern(value) {
+        const all = chars[at] === '/';
+        if (all)
+            at++;
+        const pattern = toRegExp(readTo('/', true), true, all ? 'gu' : 'u');
+        const replacement = readTo('}', true);
+        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
+    }
+    function badSubstitution() {
+        return new Error(`a substitution \${…} in "${word}" is not valid`);
+    }
+    function unclosed(quote) {
+        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
+    }
+    const result = readTo(undefined, false);
+    if (unknown.length > 0)
+        throw unknown[0];
+    return result;
+}
+/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
+function expandTemplate(template, match) {
+    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
+        const name = braced ?? bare;
+        if (name === undefined)
+            return all.slice(1);
+        return /^0+$/.test(name) ? match : '';
+    });
+}
+function trimPrefix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '#');
+    return value.slice(toRegExp(pattern, greedy, 'uy').exec(value)?.[0].length ?? 0);
+}
+/** The shortest match at the end is not found by a regular expression: try every start. */
+function trimSuffix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '%');
+    const whole = new RegExp(`^(?:${toRegExp(pattern, true, 'u').source})$`, 'u');
+    const chars = [...value];
+    const starts = Array.from({ length: chars.length + 1 }, (_, index) => index);
+    const matches = starts.filter((start) => whole.test(chars.slice(start).join('')));
+    return chars.slice(0, greedy ? matches.at(0) : matches.at(-1)).join('');
+}
+function parsePattern(argument, operator) {
+    const greedy = argument.startsWith(operator);
+    return { greedy, pattern: greedy ? argument.slice(1) : argument };
+}
+/** A shell pattern of `*`, `?` and escaped characters as a regular expression. */
+function toRegExp(pattern, greedy, flags) {
+    const source = pattern.replace(/\\([\s\S]?)|([\s\S])/g, (_, escaped, char = '') => {
+        if (escaped !== undefined && !/^[*?\\}/]$/.test(escaped)) {
+            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+        }
+        if (char === '*')
+            return greedy ? '.*' : '.*?';
+        if (char === '?')
+            return '.';
+        return (escaped ?? char).replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+    });
+    return new RegExp(source, flags);
+}
+
+
+/***/ }),
+
+/***/ 8801:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   aF: () => (/* binding */ removeState),
@@ -40988,16 +42481,13 @@ async function runScratchBuild(options) {
 /* harmony export */ });
 /* unused harmony export writeState */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_crypto__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3838);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(3916);
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8301);
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5546);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3772);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
+/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9368);
+/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9683);
+/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
 
 
 
@@ -41038,18 +42528,32 @@ function statePath(key) {
     return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), `${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex')}.json`);
 }
 function parseState(text) {
-    const { key, mounts, builder, utilityImage, restored } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
+    const state = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
+    const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
     return {
         key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
         mounts: parseMounts(mounts),
         builder: builder === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(builder, 'builder'),
         utilityImage: utilityImage === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
+        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
 function parseRestored(value) {
     const { key, mounts } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
     return { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'), mounts: parseMounts(mounts) };
+}
+function parseSeedStages(value) {
+    const { head, stages, context, buildArgs, ignore } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
+    const args = Object.entries((0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(buildArgs, 'buildArgs'));
+    return {
+        head: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(head, 'head'),
+        stages: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(stages, 'stages'),
+        context: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(context, 'context'),
+        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+        ignore: String(ignore),
+    };
 }
 function parseMounts(value) {
     return (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(value, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt);
@@ -41058,20 +42562,18 @@ function parseMounts(value) {
 
 /***/ }),
 
-/***/ 4353:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 4460:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   e: () => (/* binding */ runStep)
 /* harmony export */ });
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3838);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3916);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7454);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3772);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
+/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4541);
+/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4353);
 
 
 
@@ -41086,8 +42588,14 @@ function parseMounts(value) {
 async function runStep(story) {
     let workDirectory;
     const clear = () => {
-        if (workDirectory)
+        if (workDirectory === undefined)
+            return;
+        try {
             (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+        }
+        catch (error) {
+            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error)}`);
+        }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -41118,8 +42626,8 @@ async function runStep(story) {
 
 /***/ }),
 
-/***/ 6219:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 3807:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
@@ -98010,9 +99518,9 @@ function saveCacheV2(paths_1, key_1, options_1) {
     });
 }
 //# sourceMappingURL=cache.js.map
-// EXTERNAL MODULE: ./src/errors.ts
-var errors = __nccwpck_require__(3916);
-;// CONCATENATED MODULE: ./src/store.ts
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+;// CONCATENATED MODULE: ./build/store.js
 
 
 
@@ -98086,8 +99594,8 @@ function restoreVariable(name, environment) {
 
 /***/ }),
 
-/***/ 7441:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 7794:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   B4: () => (/* binding */ copyPrograms),
@@ -98095,13 +99603,13 @@ function restoreVariable(name, environment) {
 /* harmony export */ });
 /* unused harmony exports findPrograms, parseLdd */
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7187);
 /* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9797);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3916);
+/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7178);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
+/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7997);
+
 
 
 
@@ -98123,7 +99631,7 @@ async function chooseToolkit(platforms, image, compressions) {
         return await findRunnerTools(platforms, compressions);
     }
     catch (error) {
-        obstacle = (0,_errors_js__WEBPACK_IMPORTED_MODULE_4__/* .messageOf */ .b)(error);
+        obstacle = (0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error);
     }
     if (image === undefined) {
         throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
@@ -98131,16 +99639,16 @@ async function chooseToolkit(platforms, image, compressions) {
     return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
 }
 async function findRunnerTools(platforms, compressions) {
-    const runner = runnerPlatform();
+    const runner = (0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .runnerPlatform */ .GQ)();
     // 32-bit ARM is listed with its variant only
     const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
     if (platform === undefined) {
         throw new Error(`the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`);
     }
-    const programs = await findPrograms([..._container_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3, 'zstd', 'gzip']);
+    const programs = await findPrograms([..._container_scripts_js__WEBPACK_IMPORTED_MODULE_6__/* .requiredPrograms */ .D3, 'zstd', 'gzip']);
     const has = (name) => programs.some((program) => program.name === name);
     const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
-    const missing = _container_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3.filter((name) => !has(name));
+    const missing = _container_scripts_js__WEBPACK_IMPORTED_MODULE_6__/* .requiredPrograms */ .D3.filter((name) => !has(name));
     if (missing.length > 0 || !enough) {
         const wanted = 'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
         throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
@@ -98195,11 +99703,6 @@ function parseLdd(text) {
     });
     return [...new Set(paths)].sort();
 }
-function runnerPlatform() {
-    const architectures = { x64: 'amd64', ia32: '386' };
-    const os = process.platform === 'win32' ? 'windows' : process.platform;
-    return `${os}/${architectures[process.arch] ?? process.arch}`;
-}
 async function locate(name) {
     // GNU tar starts its compressor through this very path
     const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
@@ -98214,19 +99717,16 @@ async function output(command, args) {
 
 /***/ }),
 
-/***/ 3772:
-/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+/***/ 4353:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   h: () => (/* binding */ createWorkDirectory),
 /* harmony export */   i: () => (/* binding */ temporaryRoot)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__nccwpck_require__.n(node_fs_promises__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__nccwpck_require__.n(node_os__WEBPACK_IMPORTED_MODULE_1__);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2___default = /*#__PURE__*/__nccwpck_require__.n(node_path__WEBPACK_IMPORTED_MODULE_2__);
 
 
 
@@ -98249,326 +99749,6 @@ async function createWorkDirectory() {
 
 /***/ }),
 
-/***/ 2613:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("assert");
-
-/***/ }),
-
-/***/ 6982:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("crypto");
-
-/***/ }),
-
-/***/ 4434:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("events");
-
-/***/ }),
-
-/***/ 9896:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("fs");
-
-/***/ }),
-
-/***/ 8611:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("http");
-
-/***/ }),
-
-/***/ 5692:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("https");
-
-/***/ }),
-
-/***/ 9278:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("net");
-
-/***/ }),
-
-/***/ 4589:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:assert");
-
-/***/ }),
-
-/***/ 6698:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:async_hooks");
-
-/***/ }),
-
-/***/ 4573:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:buffer");
-
-/***/ }),
-
-/***/ 7540:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:console");
-
-/***/ }),
-
-/***/ 7598:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
-
-/***/ }),
-
-/***/ 3053:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:diagnostics_channel");
-
-/***/ }),
-
-/***/ 610:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns");
-
-/***/ }),
-
-/***/ 8474:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:events");
-
-/***/ }),
-
-/***/ 3024:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
-
-/***/ }),
-
-/***/ 1455:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs/promises");
-
-/***/ }),
-
-/***/ 7067:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http");
-
-/***/ }),
-
-/***/ 2467:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http2");
-
-/***/ }),
-
-/***/ 7030:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
-
-/***/ }),
-
-/***/ 8161:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
-
-/***/ }),
-
-/***/ 6760:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
-
-/***/ }),
-
-/***/ 643:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:perf_hooks");
-
-/***/ }),
-
-/***/ 1792:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:querystring");
-
-/***/ }),
-
-/***/ 7075:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
-
-/***/ }),
-
-/***/ 1692:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:tls");
-
-/***/ }),
-
-/***/ 3136:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:url");
-
-/***/ }),
-
-/***/ 7975:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
-
-/***/ }),
-
-/***/ 3429:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util/types");
-
-/***/ }),
-
-/***/ 5919:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:worker_threads");
-
-/***/ }),
-
-/***/ 8522:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:zlib");
-
-/***/ }),
-
-/***/ 857:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
-
-/***/ }),
-
-/***/ 6928:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("path");
-
-/***/ }),
-
-/***/ 3193:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("string_decoder");
-
-/***/ }),
-
-/***/ 4756:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("tls");
-
-/***/ }),
-
-/***/ 2018:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("tty");
-
-/***/ }),
-
-/***/ 7016:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("url");
-
-/***/ }),
-
-/***/ 9023:
-/***/ ((module) => {
-
-module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("util");
-
-/***/ }),
-
-/***/ 30:
-/***/ ((__unused_webpack_module, exports) => {
-
-var __webpack_unused_export__;
-
-// Copyright (c) Microsoft Corporation.
-// Licensed under the MIT License.
-__webpack_unused_export__ = ({ value: true });
-exports.w = void 0;
-/**
- * Holds the singleton operationRequestMap, to be shared across CJS and ESM imports.
- */
-exports.w = {
-    operationRequestMap: new WeakMap(),
-};
-//# sourceMappingURL=state-cjs.js.map
-
-/***/ }),
-
-/***/ 8914:
-/***/ ((__unused_webpack_module, exports) => {
-
-var __webpack_unused_export__;
-
-// Copyright (c) Microsoft Corporation.
-// Licensed under the MIT License.
-__webpack_unused_export__ = ({ value: true });
-exports.w = void 0;
-/**
- * @internal
- *
- * Holds the singleton instrumenter, to be shared across CJS and ESM imports.
- */
-exports.w = {
-    instrumenterImplementation: undefined,
-};
-//# sourceMappingURL=state-cjs.cjs.map
-
-/***/ }),
-
-/***/ 8658:
-/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
-
-// This file exists as a CommonJS module to read the version from package.json.
-// In an ESM package, using `require()` directly in .ts files requires disabling
-// ESLint rules and doesn't work reliably across all Node.js versions.
-// By keeping this as a .cjs file, we can use require() naturally and export
-// the version for the ESM modules to import.
-const packageJson = __nccwpck_require__(4012)
-module.exports = { version: packageJson.version }
-
-
-/***/ }),
-
 /***/ 3838:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -98579,6 +99759,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   N4: () => (/* binding */ endGroup),
   z3: () => (/* binding */ error),
   V4: () => (/* binding */ getInput),
+  q3: () => (/* binding */ getMultilineInput),
   Os: () => (/* binding */ group),
   pq: () => (/* binding */ info),
   _o: () => (/* binding */ isDebug),
@@ -98590,7 +99771,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, exportVariable, getBooleanInput, getIDToken, getMultilineInput, getState, markdownSummary, platform, saveState, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, exportVariable, getBooleanInput, getIDToken, getState, markdownSummary, platform, saveState, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
@@ -101734,18 +102915,6 @@ module.exports = /*#__PURE__*/JSON.parse('{"name":"@actions/cache","version":"6.
 /******/ 	};
 /******/ })();
 /******/ 
-/******/ /* webpack/runtime/compat get default export */
-/******/ (() => {
-/******/ 	// getDefaultExport function for compatibility with non-harmony modules
-/******/ 	__nccwpck_require__.n = (module) => {
-/******/ 		var getter = module && module.__esModule ?
-/******/ 			() => (module['default']) :
-/******/ 			() => (module);
-/******/ 		__nccwpck_require__.d(getter, { a: getter });
-/******/ 		return getter;
-/******/ 	};
-/******/ })();
-/******/ 
 /******/ /* webpack/runtime/create fake namespace object */
 /******/ (() => {
 /******/ 	var getProto = Object.getPrototypeOf ? (obj) => (Object.getPrototypeOf(obj)) : (obj) => (obj.__proto__);
@@ -101809,6 +102978,6 @@ module.exports = /*#__PURE__*/JSON.parse('{"name":"@actions/cache","version":"6.
 /******/ // startup
 /******/ // Load entry module and return exports
 /******/ // This entry module used 'module' so it can't be inlined
-/******/ var __webpack_exports__ = __nccwpck_require__(6542);
+/******/ var __webpack_exports__ = __nccwpck_require__(9097);
 /******/ __webpack_exports__ = await __webpack_exports__;
 /******/ 

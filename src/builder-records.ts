@@ -1,0 +1,142 @@
+import { type CacheMount, describeMount } from './cache-mount.js';
+
+/** A directory that the builder keeps for a cache mount. */
+export interface BuilderRecord {
+  /** With its namespace in front: `NAMESPACE/ID`. */
+  readonly id: string;
+}
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a line with its description, which ends in the Go-quoted id; that is
+ * missing where it equals the target.
+ *
+ * @throws Error where a description is of another form
+ */
+export function parseRecords(text: string): BuilderRecord[] {
+  return text.split('\n').flatMap((line) => {
+    const description = readDescription(line);
+    return description === undefined ? [] : { id: parseDescription(description) };
+  });
+}
+
+function readDescription(line: string): string | undefined {
+  if (!line.startsWith('{')) return /^Description:\s+(.*)$/.exec(line)?.[1];
+  const record: unknown = JSON.parse(line);
+  return record && typeof record === 'object' && 'Description' in record
+    ? String(record.Description)
+    : undefined;
+}
+
+function parseDescription(description: string): string {
+  const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+  if (quoted !== undefined) return unquoteGo(quoted);
+  const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+  if (target === undefined) throw new Error(`a record cannot be read: ${description}`);
+  return target;
+}
+
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted: string): string {
+  const named: Readonly<Record<string, string>> = {
+    ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+  };
+  return quoted
+    .slice(1, -1)
+    .replace(
+      /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g,
+      (_, x?: string, u?: string, U?: string, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+          ? (named[char] ?? char)
+          : String.fromCodePoint(Number.parseInt(code, 16));
+      },
+    );
+}
+
+/** What a comparison of the mounts asked for with those of the builder shows. */
+export interface Comparison {
+  /** The mounts that the builder has. */
+  readonly known: readonly CacheMount[];
+  readonly warnings: readonly string[];
+  readonly information: readonly string[];
+}
+
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+export function compareRecords(
+  mounts: readonly CacheMount[],
+  records: readonly BuilderRecord[],
+  builder: string,
+): Comparison {
+  const held = countBy(records.map(({ id }) => id));
+  const asked = countBy(mounts.map(recordId));
+  const known = mounts.filter((mount) => held.has(recordId(mount)));
+  const others = [...held.keys()].filter((id) => !asked.has(id));
+  const warnings: string[] = [];
+  for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+    const nearest = findNearest(recordId(mount), others);
+    warnings.push(
+      `There is no cache mount "${describeMount(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`,
+    );
+  }
+  for (const [id, count] of asked) {
+    const records = held.get(id) ?? 0;
+    if (records > count) {
+      warnings.push(
+        `The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`,
+      );
+    }
+  }
+  const information =
+    others.length > 0
+      ? [`Not asked for, but on the builder: ${others.map(displayId).sort().join(', ')}`]
+      : [];
+  return { known, warnings, information };
+}
+
+function recordId({ namespace = '', id }: CacheMount): string {
+  return `${namespace}/${id}`;
+}
+
+/** Without the slash behind an empty namespace. */
+function displayId(record: string): string {
+  return record.replace(/^\//, '');
+}
+
+function listHeld(held: ReadonlyMap<string, number>): string {
+  return held.size === 0
+    ? 'It has none at all: did the build run on this builder?'
+    : `It has ${[...held.keys()].map(displayId).sort().join(', ')}.`;
+}
+
+function countBy(ids: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return counts;
+}
+
+/** The most similar one, where it is similar at all. */
+function findNearest(id: string, candidates: readonly string[]): string | undefined {
+  const simple = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+  const distances = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+    .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+  return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+
+/** Levenshtein's. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [i, char] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

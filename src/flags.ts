@@ -1,0 +1,55 @@
+/** The flags at the beginning of an instruction, and what follows them. */
+export interface SplitFlags {
+  /** Each without its leading dashes, such as `mount=type=cache,…`. */
+  readonly flags: readonly string[];
+  readonly rest: string;
+}
+
+/**
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, a
+ * backslash makes the next character literal (whatever the Dockerfile's escape character), white
+ * space ends a flag. The lexer goes byte by byte and takes each
+ * for a character, so that a non-ASCII id becomes another one; as the mount on the builder has that
+ * id, so must ours.
+ */
+export function splitFlags(text: string): SplitFlags {
+  const bytes = Buffer.from(text, 'utf8').toString('latin1');
+  const flags: string[] = [];
+  let at = skipSpace(bytes, 0);
+  while (bytes.startsWith('--', at)) {
+    const word = readWord(bytes, at);
+    at = skipSpace(bytes, word.end);
+    if (word.text === '--') break;
+    flags.push(word.text.slice(2));
+  }
+  return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+}
+
+/** White space below U+0100, as Go has it. */
+const space = /[\s\u0085]/;
+
+function skipSpace(bytes: string, start: number): number {
+  let at = start;
+  while (at < bytes.length && space.test(bytes.charAt(at))) at++;
+  return at;
+}
+
+function readWord(bytes: string, start: number): { text: string; end: number } {
+  let text = '';
+  let quote = '';
+  let at = start;
+  for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+    const char = bytes.charAt(at);
+    if (char === '\\') {
+      at++;
+      text += bytes.charAt(at);
+    } else if (char === quote) {
+      quote = '';
+    } else if (!quote && (char === '"' || char === "'")) {
+      quote = char;
+    } else {
+      text += char;
+    }
+  }
+  return { text, end: Math.min(at, bytes.length) };
+}
