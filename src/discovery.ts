@@ -170,6 +170,8 @@ interface Variable {
 /** The variables at the end of a stage. */
 interface StageEnvironment {
   readonly variables: Map<string, Variable>;
+  /** Those of them that ENV has set: in a stage that starts from this one, they hide its ARGs. */
+  readonly env: Map<string, Variable>;
   /** ARGs that were declared and have no value. */
   readonly unset: Set<string>;
   /** The image whose own variables are not known here. */
@@ -191,7 +193,10 @@ function walkStage(
         expand(key, environment, escapeToken).value ?? key,
         expand(raw, environment, escapeToken),
       ]);
-      for (const [key, variable] of pairs) environment.variables.set(key, variable);
+      for (const [key, variable] of pairs) {
+        environment.variables.set(key, variable);
+        environment.env.set(key, variable);
+      }
     } else if (keyword === 'ARG') {
       for (const [name, raw] of splitWords(text, escapeToken).map(cut)) {
         declareArg(name, raw, environment, context);
@@ -210,12 +215,19 @@ function startStage(
 ): StageEnvironment {
   const inherited = parent && environments.get(parent);
   if (inherited) {
-    const { variables, unset } = inherited;
-    return { ...inherited, variables: new Map(variables), unset: new Set(unset) };
+    const { variables, env, unset, image } = inherited;
+    return {
+      variables: new Map([...variables, ...env]),
+      env: new Map(env),
+      unset: new Set(unset),
+      image,
+    };
   }
   const isScratch = image === 'scratch';
+  const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
   return {
-    variables: new Map(isScratch ? [['PATH', { value: defaultPath }]] : []),
+    variables: new Map(env),
+    env,
     unset: new Set(),
     image: isScratch ? undefined : image,
   };

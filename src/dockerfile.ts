@@ -34,7 +34,7 @@ export function parseDockerfile(text: string): Dockerfile {
       continue;
     }
     const { logicalLine, end } = joinLines(lines, at, escapeToken);
-    const instruction = parseInstruction(logicalLine, at + 1);
+    const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
     const next = skipHeredocs(lines, end, instruction);
     instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
     at = next;
@@ -43,9 +43,9 @@ export function parseDockerfile(text: string): Dockerfile {
 }
 
 /** Reads one instruction, such as that of an ONBUILD, in a single line. */
-export function parseInstruction(text: string, line: number): Instruction {
+export function parseInstruction(text: string, line: number, escapeToken = '\\'): Instruction {
   const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-  const { flags, rest: following } = splitFlags(rest);
+  const { flags, rest: following } = splitFlags(rest, escapeToken);
   return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
 }
 

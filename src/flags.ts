@@ -6,18 +6,17 @@ export interface SplitFlags {
 }
 
 /**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, a
- * backslash makes the next character literal (whatever the Dockerfile's escape character), white
- * space ends a flag. The lexer goes byte by byte and takes each
- * for a character, so that a non-ASCII id becomes another one; as the mount on the builder has that
- * id, so must ours.
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
+ * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
+ * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
+ * the builder has that id, so must ours.
  */
-export function splitFlags(text: string): SplitFlags {
+export function splitFlags(text: string, escapeToken = '\\'): SplitFlags {
   const bytes = Buffer.from(text, 'utf8').toString('latin1');
   const flags: string[] = [];
   let at = skipSpace(bytes, 0);
   while (bytes.startsWith('--', at)) {
-    const word = readWord(bytes, at);
+    const word = readWord(bytes, at, escapeToken);
     at = skipSpace(bytes, word.end);
     if (word.text === '--') break;
     flags.push(word.text.slice(2));
@@ -34,13 +33,17 @@ function skipSpace(bytes: string, start: number): number {
   return at;
 }
 
-function readWord(bytes: string, start: number): { text: string; end: number } {
+function readWord(
+  bytes: string,
+  start: number,
+  escapeToken: string,
+): { text: string; end: number } {
   let text = '';
   let quote = '';
   let at = start;
   for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
     const char = bytes.charAt(at);
-    if (char === '\\') {
+    if (char === escapeToken) {
       at++;
       text += bytes.charAt(at);
     } else if (char === quote) {

@@ -986,3 +986,32 @@ describe('any text', () => {
     );
   });
 });
+
+test('an ENV hides an ARG of the same name in the stages that start from it', () => {
+  const text = [
+    'FROM scratch AS first',
+    'ENV A=env',
+    'ARG A=arg',
+    'RUN --mount=type=cache,target=/c,id=$A-here go',
+    'FROM first',
+    'RUN --mount=type=cache,target=/c,id=$A-there go',
+  ].join('\n');
+  const { mounts } = discoverMounts(text, {
+    file: 'Dockerfile',
+    target: undefined,
+    buildArgs: new Map(),
+    platforms: ['linux/amd64'],
+  });
+  expect(mounts).toEqual([{ id: 'arg-here' }, { id: 'env-there' }]);
+});
+
+test('the escape token of the Dockerfile is that of its flags too', () => {
+  const text = '# escape=`\nFROM scratch\nRUN --mount=type=cache,id=C:\\x`y,target=/c go';
+  const { mounts } = discoverMounts(text, {
+    file: 'Dockerfile',
+    target: undefined,
+    buildArgs: new Map(),
+    platforms: ['linux/amd64'],
+  });
+  expect(mounts).toEqual([{ id: 'C:\\xy' }]);
+});

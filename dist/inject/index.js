@@ -40511,18 +40511,17 @@ function messageOf(error) {
 /* harmony export */   g: () => (/* binding */ splitFlags)
 /* harmony export */ });
 /**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, a
- * backslash makes the next character literal (whatever the Dockerfile's escape character), white
- * space ends a flag. The lexer goes byte by byte and takes each
- * for a character, so that a non-ASCII id becomes another one; as the mount on the builder has that
- * id, so must ours.
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
+ * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
+ * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
+ * the builder has that id, so must ours.
  */
-function splitFlags(text) {
+function splitFlags(text, escapeToken = '\\') {
     const bytes = Buffer.from(text, 'utf8').toString('latin1');
     const flags = [];
     let at = skipSpace(bytes, 0);
     while (bytes.startsWith('--', at)) {
-        const word = readWord(bytes, at);
+        const word = readWord(bytes, at, escapeToken);
         at = skipSpace(bytes, word.end);
         if (word.text === '--')
             break;
@@ -40538,13 +40537,13 @@ function skipSpace(bytes, start) {
         at++;
     return at;
 }
-function readWord(bytes, start) {
+function readWord(bytes, start, escapeToken) {
     let text = '';
     let quote = '';
     let at = start;
     for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
         const char = bytes.charAt(at);
-        if (char === '\\') {
+        if (char === escapeToken) {
             at++;
             text += bytes.charAt(at);
         }
@@ -41135,7 +41134,7 @@ function parseDockerfile(text) {
             continue;
         }
         const { logicalLine, end } = joinLines(lines, at, escapeToken);
-        const instruction = parseInstruction(logicalLine, at + 1);
+        const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
         const next = skipHeredocs(lines, end, instruction);
         instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
         at = next;
@@ -41143,9 +41142,9 @@ function parseDockerfile(text) {
     return { escapeToken, instructions };
 }
 /** Reads one instruction, such as that of an ONBUILD, in a single line. */
-function parseInstruction(text, line) {
+function parseInstruction(text, line, escapeToken = '\\') {
     const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-    const { flags, rest: following } = (0,build_flags/* splitFlags */.g)(rest);
+    const { flags, rest: following } = (0,build_flags/* splitFlags */.g)(rest, escapeToken);
     return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
 }
 /** Directives stand at the top, before any other comment, and end at the first that is not known. */
@@ -41493,8 +41492,10 @@ function walkStage(stage, environments, context) {
                 expand(key, environment, escapeToken).value ?? key,
                 expand(raw, environment, escapeToken),
             ]);
-            for (const [key, variable] of pairs)
+            for (const [key, variable] of pairs) {
                 environment.variables.set(key, variable);
+                environment.env.set(key, variable);
+            }
         }
         else if (keyword === 'ARG') {
             for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
@@ -41512,12 +41513,19 @@ function walkStage(stage, environments, context) {
 function startStage({ parent, image }, environments) {
     const inherited = parent && environments.get(parent);
     if (inherited) {
-        const { variables, unset } = inherited;
-        return { ...inherited, variables: new Map(variables), unset: new Set(unset) };
+        const { variables, env, unset, image } = inherited;
+        return {
+            variables: new Map([...variables, ...env]),
+            env: new Map(env),
+            unset: new Set(unset),
+            image,
+        };
     }
     const isScratch = image === 'scratch';
+    const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
     return {
-        variables: new Map(isScratch ? [['PATH', { value: defaultPath }]] : []),
+        variables: new Map(env),
+        env,
         unset: new Set(),
         image: isScratch ? undefined : image,
     };
