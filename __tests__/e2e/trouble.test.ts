@@ -60,7 +60,8 @@ describe('without an engine that answers', () => {
       expect(injected).toMatchObject({ ...warned(words), outputs: { 'cache-hit': 'false' } });
       const extracted = await job.runAction('extract', { ...inputs, key: 'other' }, { env });
       expect(extracted).toMatchObject({ ...warned(words), outputs: { saved: 'false' } });
-      expect(await leftovers(job)).toEqual(['buildkit-cache-mounts-state']);
+      // Whatever its key, extract belongs to the only inject of the job.
+      expect(await leftovers(job)).toEqual([]);
       const strict = { ...inputs, 'fail-on-cache-miss': 'true' };
       expect((await job.runAction('inject', strict, { env })).exitCode).toBe(1);
     },
