@@ -382,7 +382,7 @@ function command(draft: Draft, withHeredoc: boolean): string {
   if (choice > 3 || !withHeredoc) return 'sentinel';
   return random.pick([
     '<<EOF\nsentinel\n: RUN --mount=type=cache,target=/heredoc\nEOF',
-    "<<'EOF' && true\nsentinel\n# --mount=type=cache,target=/heredoc \\\nEOF",
+    "sh <<'EOF' && true\nsentinel\n# --mount=type=cache,target=/heredoc \\\nEOF",
     '<<-EOF\n\tsentinel\n\t: --mount=type=cache,target=/heredoc\n\tEOF',
     'cat <<A <<B && sentinel\nFROM scratch\nA\nRUN --mount=type=cache,target=/b\nB',
   ]);
