@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type CacheMount, identityOf } from './cache-mount.js';
@@ -12,6 +12,7 @@ import {
   renderManifest,
   type SavedMount,
 } from './manifest.js';
+import { moveFile } from './work-directory.js';
 
 const manifestName = 'manifest.json';
 
@@ -75,11 +76,35 @@ export async function placeArchive(
   { index, archive }: Filling,
   destination: string,
 ): Promise<void> {
-  await mkdir(destination, { recursive: true });
-  await rename(
-    join(directory, archive.file),
-    join(destination, archiveFileName(index, archive.compression)),
-  );
+  const file = archiveFileName(index, archive.compression);
+  await moveFile(join(directory, archive.file), join(destination, file));
+}
+
+/** Moves it back from there to where the extract of the same job finds it. */
+export async function keepArchive(
+  source: string,
+  { index, archive }: Filling,
+  directory: string,
+): Promise<void> {
+  const file = archiveFileName(index, archive.compression);
+  await moveFile(join(source, file), join(directory, archive.file));
+}
+
+/**
+ * Moves a kept archive into a new entry as it is.
+ *
+ * @returns what the manifest says of it; undefined where it is not there, or not whole
+ */
+export async function takeKeptArchive(
+  directory: string,
+  index: number,
+  archive: Archive,
+  entry: string,
+): Promise<Archive | undefined> {
+  if ((await findDamage(directory, archive)) !== undefined) return undefined;
+  const file = archiveFileName(index, archive.compression);
+  await moveFile(join(directory, archive.file), join(entry, file));
+  return { ...archive, file };
 }
 
 /**
@@ -95,8 +120,7 @@ export async function storeArchive(
 ): Promise<Archive> {
   const file = archiveFileName(index, facts.compression);
   const path = join(directory, file);
-  await mkdir(directory, { recursive: true });
-  await rename(join(source, file), path);
+  await moveFile(join(source, file), path);
   const { size } = await stat(path);
   const { compression, files, bytes } = facts;
   return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };

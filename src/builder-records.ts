@@ -1,31 +1,46 @@
 import { type CacheMount, describeMount } from './cache-mount.js';
+import { object, string } from './json.js';
 
 /** A directory that the builder keeps for a cache mount. */
 export interface BuilderRecord {
-  /** With its namespace in front: `NAMESPACE/ID`. */
+  /** What the builder calls it: as long as it is the same, the directory is, too. */
+  readonly key: string;
+  /** The mount's id with its namespace in front: `NAMESPACE/ID`. */
   readonly id: string;
 }
 
 /**
  * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a line with its description, which ends in the Go-quoted id; that is
- * missing where it equals the target.
+ * exec.cachemount: each has a line with its key and, further on, one with its description, or both
+ * in a line of JSON. The description ends in the Go-quoted id; that is missing where it equals the
+ * target.
  *
  * @throws Error where a description is of another form
  */
 export function parseRecords(text: string): BuilderRecord[] {
+  let key = '';
   return text.split('\n').flatMap((line) => {
-    const description = readDescription(line);
-    return description === undefined ? [] : { id: parseDescription(description) };
+    const record = line.startsWith('{') ? readJson(line) : readLabel(line);
+    key = record.key ?? key;
+    return record.description === undefined
+      ? []
+      : { key, id: parseDescription(record.description) };
   });
 }
 
-function readDescription(line: string): string | undefined {
-  if (!line.startsWith('{')) return /^Description:\s+(.*)$/.exec(line)?.[1];
-  const record: unknown = JSON.parse(line);
-  return record && typeof record === 'object' && 'Description' in record
-    ? String(record.Description)
-    : undefined;
+interface PartOfRecord {
+  readonly key?: string | undefined;
+  readonly description?: string | undefined;
+}
+
+function readJson(line: string): PartOfRecord {
+  const { ID, Description } = object(JSON.parse(line), 'record');
+  return { key: string(ID, 'ID'), description: string(Description, 'Description') };
+}
+
+function readLabel(line: string): PartOfRecord {
+  const [, label, value] = /^(ID|Description):\s+(.*)$/.exec(line) ?? [];
+  return label === 'ID' ? { key: value } : { description: value };
 }
 
 function parseDescription(description: string): string {
@@ -52,6 +67,17 @@ function unquoteGo(quoted: string): string {
           : String.fromCodePoint(Number.parseInt(code, 16));
       },
     );
+}
+
+/** Whether the builder has a record for each of the mounts. */
+export function hasAll(records: readonly BuilderRecord[], mounts: readonly CacheMount[]): boolean {
+  const held = new Set(records.map(({ id }) => id));
+  return mounts.every((mount) => held.has(recordId(mount)));
+}
+
+/** The keys of the records that there are for a mount's id. */
+export function recordsOf(mount: CacheMount, records: readonly BuilderRecord[]): string[] {
+  return records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
 }
 
 /** What a comparison of the mounts asked for with those of the builder shows. */
@@ -91,9 +117,7 @@ export function compareRecords(
     }
   }
   const information =
-    others.length > 0
-      ? [`Not asked for, but on the builder: ${others.map(displayId).sort().join(', ')}`]
-      : [];
+    others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
   return { known, warnings, information };
 }
 
@@ -109,8 +133,16 @@ function displayId(record: string): string {
 function listHeld(held: ReadonlyMap<string, number>): string {
   return held.size === 0
     ? 'It has none at all: did the build run on this builder?'
-    : `It has ${[...held.keys()].map(displayId).sort().join(', ')}.`;
+    : `It has ${listIds([...held.keys()])}.`;
 }
+
+function listIds(records: readonly string[]): string {
+  const ids = records.map(displayId).sort();
+  const rest = ids.length - maximumListed;
+  return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+}
+
+const maximumListed = 20;
 
 function countBy(ids: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>();

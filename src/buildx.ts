@@ -2,6 +2,7 @@ import * as core from '@actions/core';
 import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
 import { messageOf } from './errors.js';
+import { logText } from './log.js';
 import { killDescendants } from './processes.js';
 
 /** The builder that is used, and what a person who debugs wants to know of it. */
@@ -127,7 +128,7 @@ export async function build(options: BuildOptions): Promise<void> {
     cwd: options.directory,
     ignoreReturnCode: true,
     silent: true,
-    listeners: { errline: (line) => core.info(line), stdline: (line) => core.info(line) },
+    listeners: { errline: logText, stdline: logText },
   });
   if (result.exitCode !== 0) {
     throw new Error(`docker buildx build failed: ${lastLine(result)}`);

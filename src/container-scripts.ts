@@ -15,6 +15,9 @@ export const reservedName = '.buildkit-cache-mounts';
 /** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
 export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as const;
 
+/** Without it, the free space is not looked at before unpacking. */
+export const optionalProgram = 'df';
+
 // --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
 // holes are lost.
 const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
@@ -143,17 +146,37 @@ work() {
 }
 ${forEachMount}`;
 
-/** Called with the archives' file names, which begin with the indexes of their mounts. */
+/**
+ * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
+ * colon the number of bytes that they unpack to.
+ */
 export const unpackScript = `${preamble}
+# free: the bytes that the mount's disk has free, or nothing
+free() {
+  command -v ${optionalProgram} >/dev/null || return
+  df -P -k "$mount" | {
+    read -r header
+    read -r device blocks used available rest
+    case $available in
+      '' | *[!0-9]*) ;;
+      *) echo "$((available * 1024))" ;;
+    esac
+  }
+}
+
 work() {
-  prepare "\${1%%.*}"
-  archive=/archives/$1
+  file=\${1%:*}
+  needed=\${1##*:}
+  prepare "\${file%%.*}"
+  archive=/archives/$file
   case $archive in
     *.zst) compressor=zstd ;;
     *) compressor=gzip ;;
   esac
   command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
   untouched || report warm
+  available=$(free)
+  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
   mkdir "$reserved" "$reserved/files" &&
     tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&

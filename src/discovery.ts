@@ -8,7 +8,6 @@ import { expandWord } from './shell-word.js';
 import {
   allInstructions,
   findStage,
-  findTarget,
   lastStageName,
   lastValue,
   mountFlags,
@@ -34,8 +33,8 @@ export interface Discovery {
   readonly mounts: readonly CacheMount[];
   /** What could not be resolved, each with file and line. */
   readonly problems: readonly string[];
-  /** The values of all ARGs; where stages differ, the last. */
-  readonly args: ReadonlyMap<string, string>;
+  /** For each platform, the values of all ARGs; where stages differ, the last. */
+  readonly args: readonly ReadonlyMap<string, string>[];
   /** The stages that mounts start from. */
   readonly stages: StageText | undefined;
 }
@@ -50,13 +49,13 @@ export function discoverMounts(text: string, options: DiscoveryOptions): Discove
   const dockerfile = parseDockerfile(text);
   const mounts = new Map<string, CacheMount>();
   const problems = new Set<string>();
-  const args = new Map<string, string>();
+  const args: Environment[] = [];
   let stages: StageText | undefined;
   for (const platform of options.platforms) {
     const evaluation = evaluate(dockerfile, { ...options, platform });
     for (const mount of evaluation.mounts) mounts.set(identityOf(mount), mount);
     for (const problem of evaluation.problems) problems.add(problem);
-    for (const [name, value] of evaluation.args) args.set(name, value);
+    args.push(evaluation.args);
     stages = evaluation.seedStages;
   }
   return { mounts: [...mounts.values()], problems: [...problems], args, stages };
@@ -150,7 +149,7 @@ function platformArgs(
 
 /** @throws InputError where there is no such stage */
 function resolveTarget({ stages, target, file }: Context): Stage | undefined {
-  const goal = target === undefined ? stages.at(-1) : findTarget(stages, target);
+  const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
   if (goal === undefined && target !== undefined) {
     const names = stages.flatMap(({ name }) => name ?? []);
     throw new InputError(

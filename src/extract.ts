@@ -1,105 +1,108 @@
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import { storeArchive, writeManifest } from './archive.js';
-import { compareRecords, parseRecords } from './builder-records.js';
-import { type Builder, inspectBuilder, listCacheMounts } from './buildx.js';
+import { storeArchive, takeKeptArchive, writeManifest } from './archive.js';
 import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
-import { packScript } from './container-scripts.js';
-import { messageOf } from './errors.js';
-import { type ExtractRequest, resolveRequest } from './extract-request.js';
+import { resolveRequest } from './extract-request.js';
 import { formatBytes } from './format.js';
 import { readExtractInputs } from './inputs.js';
-import { logBuilder, logMounts, logRows, type MountRow } from './log.js';
+import { logMounts, logRows, logStage, logText, type MountRow } from './log.js';
 import type { SavedMount } from './manifest.js';
-import { listMounts, type MountList } from './mount-list.js';
+import { listMounts } from './mount-list.js';
+import { type Packed, type PackRequest, pack } from './pack.js';
 import type { MountReport } from './report.js';
-import { runScratchBuild, type ScratchBuildResult } from './scratch-build.js';
-import { type InjectState, readStates, removeState } from './state.js';
-import { runStep } from './step.js';
-import { isSaved, type SaveResult, save, storedDirectoryName } from './store.js';
-import { chooseToolkit } from './toolkit.js';
+import { type InjectState, keptArchives, readStates, removeState } from './state.js';
+import { runStep, withinTime } from './step.js';
+import { isSaved, save, storedDirectoryName } from './store.js';
 
-const failedState = 'failed';
+interface Result {
+  readonly saved: boolean;
+  /** Why nothing was saved, or what is not as one would expect. */
+  readonly reasons: readonly string[];
+}
 
-await runStep(async (workDirectory) => {
-  core.setOutput('saved', 'false');
-  let state: InjectState | undefined;
-  try {
+/** What becomes of one mount in the new entry. */
+interface Outcome {
+  readonly mount: CacheMount;
+  readonly row: MountRow;
+  /** Undefined where an entry would hide a better one: nothing can be saved then. */
+  readonly saved: SavedMount | undefined;
+  /** Whether the build has left something in it that could be packed. */
+  readonly isPacked: boolean;
+  /** What is not as one would expect. */
+  readonly remark?: string;
+}
+
+const causes =
+  'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
+
+await runStep(
+  async (workDirectory) => {
+    core.setOutput('saved', 'false');
     const inputs = readExtractInputs();
     const request = resolveRequest(inputs, await readStates());
-    state = request.state;
-    const list = request.mounts
-      ? { mounts: request.mounts, seedStages: request.state?.seedStages, notices: [], warnings: [] }
-      : await listMounts(inputs.mountInputs);
-    logMounts(list);
-    const result = await extract({ ...request, ...list }, workDirectory);
-    core.setOutput('saved', String(result.saved));
-    if (!result.saved) core.setOutput('reason', result.why);
-  } catch (error) {
-    core.setOutput('reason', messageOf(error));
-    throw error;
-  } finally {
-    if (state) await removeState(state);
-  }
-});
-
-type Request = ExtractRequest & Pick<MountList, 'mounts' | 'seedStages'>;
-
-interface Packed extends ScratchBuildResult {
-  /** The mounts that were there to pack. */
-  readonly mounts: readonly CacheMount[];
-}
+    try {
+      const list = request.mounts
+        ? {
+            mounts: request.mounts,
+            seedStages: request.state?.seedStages,
+            notices: [],
+            warnings: [],
+          }
+        : await listMounts(inputs.mountInputs);
+      logMounts(list);
+      const { saved, reasons } = await withinTime(inputs.timeout, () =>
+        extract({ ...request, ...list }, workDirectory),
+      );
+      core.setOutput('saved', String(saved));
+      if (reasons.length > 0) core.setOutput('reason', reasons.join('\n'));
+    } finally {
+      if (request.state) await removeState(request.state);
+    }
+  },
+  (failure) => core.setOutput('reason', failure),
+);
 
 /** Takes the mounts out of the builder and saves them. */
-async function extract(request: Request, workDirectory: string): Promise<SaveResult> {
+async function extract(request: PackRequest, workDirectory: string): Promise<Result> {
   const { key, mounts } = request;
   const entry = join(workDirectory, storedDirectoryName);
-  if (mounts.length === 0) return { saved: false, why: 'there are no cache mounts' };
-  if (await core.group('Look up the key', () => isSaved(entry, key))) {
-    return skip(request);
-  }
+  if (mounts.length === 0) return { saved: false, reasons: ['there are no cache mounts'] };
+  if (await logStage('Look up the key', () => isSaved(entry, key))) return skip(request);
   const packed = await pack(request, workDirectory);
-  const { saved, rows } = await collect(packed, entry);
-  logRows(rows);
-  if (rows.some(({ state }) => state === failedState)) {
-    return refuse('a mount could not be packed, and an entry without it would hide it for good');
+  const outcomes: Outcome[] = [];
+  for (const [index, mount] of mounts.entries()) {
+    outcomes.push(await collect(request, packed, index, mount, entry));
   }
-  const lost = findLost(request, saved);
-  if (lost.length > 0) {
+  logRows(outcomes.map(({ row }) => row));
+  const remarks = outcomes.flatMap(({ remark }) => remark ?? []);
+  for (const remark of remarks) core.warning(remark);
+  const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
+  if (missing.length > 0) {
     return refuse(
-      `${lost.map(describeMount).join(', ')} was restored and is empty or gone now, and an entry without it would hide what is saved. The builder has dropped it (no-cache, low disk), or the build has emptied it; then use another key prefix`,
+      `an entry without ${missing.map(describeMount).join(', ')} would hide what is saved, or could be, for good`,
+      remarks,
     );
   }
-  const archives = saved.flatMap(({ archive }) => archive ?? []);
-  if (archives.length === 0) {
+  if (!outcomes.some(({ isPacked }) => isPacked)) {
     return refuse(
       'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile',
+      remarks,
     );
   }
+  const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
   await writeManifest(entry, saved);
-  const result = await core.group('Save to the cache', () => save(entry, key));
-  if (!result.saved) {
-    return refuse(result.why);
-  }
-  const total = archives.reduce((sum, { compressedBytes }) => sum + compressedBytes, 0);
-  core.info(`Saved ${formatBytes(total)} under the key ${key}.`);
-  return result;
+  const result = await logStage('Save to the cache', () => save(entry, key));
+  if (!result.saved) return refuse(result.why, remarks);
+  const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  logText(`Saved ${formatBytes(total)} under the key ${key}.`);
+  return { saved: true, reasons: remarks };
 }
 
-/** The mounts that inject had filled and that hold nothing any more. */
-function findLost({ mounts, state }: Request, saved: readonly SavedMount[]): CacheMount[] {
-  const held = new Set(saved.flatMap(({ mount, archive }) => (archive ? identityOf(mount) : [])));
-  const restored = new Set(state?.restored?.mounts.map(identityOf));
-  return mounts.filter((mount) => {
-    const identity = identityOf(mount);
-    return restored.has(identity) && !held.has(identity);
-  });
-}
-
-function skip({ key, mounts, state }: Request): SaveResult {
-  core.info(`The key ${key} is saved already, nothing to do.`);
+function skip({ key, mounts, state }: PackRequest): Result {
+  logText(`The key ${key} is saved already, nothing to do.`);
   if (state?.restored?.key === key) {
-    const held = new Set(state.restored.mounts.map(identityOf));
+    const held = new Set(state.restored.mounts.map(({ mount }) => identityOf(mount)));
     const lacking = mounts.filter((mount) => !held.has(identityOf(mount)));
     if (lacking.length > 0) {
       core.warning(
@@ -107,84 +110,80 @@ function skip({ key, mounts, state }: Request): SaveResult {
       );
     }
   }
-  return { saved: false, why: 'the key is saved already' };
+  return { saved: false, reasons: ['the key is saved already'] };
 }
 
-function refuse(why: string): SaveResult {
+function refuse(why: string, remarks: readonly string[]): Result {
   core.warning(`Nothing was saved: ${why}.`);
-  return { saved: false, why };
-}
-
-async function pack(request: Request, workDirectory: string): Promise<Packed> {
-  const builder = await inspectBuilder(request.builder, request.platform);
-  const mounts = await knownMounts(request.mounts, builder);
-  if (mounts.length === 0) return { mounts, reports: new Map(), directory: workDirectory };
-  const toolkit = await chooseToolkit(builder.platforms, request.utilityImage, {
-    anyOf: ['zstd', 'gzip'],
-  });
-  logBuilder(builder, toolkit);
-  const result = await core.group('Pack out of the builder', () =>
-    runScratchBuild({
-      workDirectory,
-      builder,
-      toolkit,
-      script: packScript,
-      mounts: mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
-      withArchives: false,
-      seedStages: request.seedStages,
-    }),
-  );
-  return { mounts, ...result };
+  return { saved: false, reasons: [why, ...remarks] };
 }
 
 /**
- * Leaves out the mounts that the builder does not have (our own build would make them, empty), and
- * says what is odd about the others.
+ * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
+ * ever followed by one at least as complete.
  */
-async function knownMounts(
-  mounts: readonly CacheMount[],
-  builder: Builder,
-): Promise<readonly CacheMount[]> {
-  try {
-    const records = parseRecords(await listCacheMounts(builder));
-    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
-    for (const warning of warnings) core.warning(warning);
-    for (const line of information) core.info(line);
-    return known;
-  } catch (error) {
-    core.info(
-      `The cache mounts of the builder cannot be listed (${messageOf(error)}): not checked.`,
-    );
-    return mounts;
+async function collect(
+  { state }: PackRequest,
+  packed: Packed,
+  index: number,
+  mount: CacheMount,
+  entry: string,
+): Promise<Outcome> {
+  const name = describeMount(mount);
+  const report = packed.reports.get(index);
+  if (report?.result === 'packed') {
+    const archive = await storeArchive(packed.directory, index, report, entry);
+    if (packed.isRemade(mount)) {
+      core.notice(
+        `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`,
+      );
+    }
+    const row = { mount, state: 'packed', archive, seconds: report.seconds };
+    return { mount, row, saved: { mount, archive }, isPacked: true };
   }
+  const { what, hasFailed } = describe(report, packed.isKnown(mount));
+  const restored = findRestored(state, mount);
+  const archive =
+    state && restored
+      ? await takeKeptArchive(keptArchives(state.key), index, restored.archive, entry)
+      : undefined;
+  if (archive) {
+    return {
+      mount,
+      row: { mount, state: `${what}, kept as restored`, archive },
+      saved: { mount, archive },
+      isPacked: false,
+      remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+    };
+  }
+  const row = { mount, state: what };
+  if (restored) {
+    const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
+    return { mount, row, saved: undefined, isPacked: false, remark };
+  }
+  if (hasFailed) {
+    const remark = `The cache mount ${name} could not be packed${why(report)}.`;
+    return { mount, row, saved: undefined, isPacked: false, remark };
+  }
+  return { mount, row, saved: { mount }, isPacked: false };
 }
 
-/** Gathers the archives into an entry. */
-async function collect(
-  { mounts, reports, directory }: Packed,
-  entry: string,
-): Promise<{ saved: SavedMount[]; rows: MountRow[] }> {
-  const saved: SavedMount[] = [];
-  const rows: MountRow[] = [];
-  for (const [index, mount] of mounts.entries()) {
-    const report = reports.get(index);
-    if (report?.result === 'packed') {
-      const archive = await storeArchive(directory, index, report, entry);
-      saved.push({ mount, archive });
-      rows.push({ mount, state: 'packed', archive, seconds: report.seconds });
-    } else if (report?.result === 'empty') {
-      saved.push({ mount });
-      rows.push({ mount, state: 'empty' });
-    } else {
-      core.warning(`The cache mount ${describeMount(mount)} could not be packed${why(report)}.`);
-      rows.push({ mount, state: failedState });
-    }
-  }
-  return { saved, rows };
+function describe(
+  report: MountReport | undefined,
+  isKnown: boolean,
+): { readonly what: string; readonly hasFailed: boolean } {
+  if (!isKnown) return { what: 'absent', hasFailed: false };
+  if (report?.result === 'empty') return { what: 'empty', hasFailed: false };
+  return { what: 'failed', hasFailed: true };
 }
 
 function why(report: MountReport | undefined): string {
   return report?.result === 'unusable'
     ? `: there is no ${report.missing}`
     : ' (the log above says why)';
+}
+
+function findRestored(state: InjectState | undefined, mount: CacheMount) {
+  const identity = identityOf(mount);
+  return state?.restored?.mounts.find((each) => identityOf(each.mount) === identity);
 }

@@ -1,29 +1,18 @@
 import { join } from 'node:path';
 import * as core from '@actions/core';
-import {
-  type Filling,
-  findDamage,
-  placeArchive,
-  readManifest,
-  type Selection,
-  selectArchives,
-} from './archive.js';
-import { type Builder, inspectBuilder, NoSuchBuilderError } from './buildx.js';
-import { describeMount } from './cache-mount.js';
-import { unpackScript } from './container-scripts.js';
+import { type Filling, findDamage, readManifest, selectArchives } from './archive.js';
+import { describeMount, identityOf } from './cache-mount.js';
 import { InputError, messageOf } from './errors.js';
-import { type InjectInputs, readInjectInputs } from './inputs.js';
-import { logBuilder, logMounts, logRows, type MountRow } from './log.js';
-import { archiveFileName } from './manifest.js';
-import { listMounts, type MountList } from './mount-list.js';
+import { formatBytes } from './format.js';
+import { readInjectInputs } from './inputs.js';
+import { logMounts, logRows, logStage, logText, type MountRow } from './log.js';
+import type { Manifest } from './manifest.js';
+import { listMounts } from './mount-list.js';
 import type { MountReport } from './report.js';
-import { archivesDirectory, runScratchBuild } from './scratch-build.js';
-import { type InjectState, writeState } from './state.js';
-import { runStep } from './step.js';
+import { type InjectState, type RestoredMount, writeState } from './state.js';
+import { runStep, withinTime } from './step.js';
 import { restore, storedDirectoryName } from './store.js';
-import { chooseToolkit } from './toolkit.js';
-
-type InjectRequest = InjectInputs & Pick<MountList, 'mounts' | 'seedStages'>;
+import { type InjectRequest, unpack } from './unpack.js';
 
 interface Injection {
   /** How many mounts were filled. */
@@ -40,7 +29,7 @@ await runStep(async (workDirectory) => {
   logMounts(list);
   let filled = 0;
   try {
-    filled = await inject({ ...inputs, ...list }, workDirectory);
+    filled = await withinTime(inputs.timeout, () => inject({ ...inputs, ...list }, workDirectory));
   } catch (error) {
     if (error instanceof InputError || !inputs.failOnCacheMiss) throw error;
     core.warning(messageOf(error));
@@ -51,67 +40,77 @@ await runStep(async (workDirectory) => {
 });
 
 /** Restores the saved mounts into the builder; tells how many were filled. */
-async function inject(inputs: InjectRequest, workDirectory: string): Promise<number> {
-  if (inputs.mounts.length === 0) return 0;
-  await writeState(stateOf(inputs));
+async function inject(request: InjectRequest, workDirectory: string): Promise<number> {
+  if (request.mounts.length === 0) return 0;
+  await writeState(stateOf(request));
   const entry = join(workDirectory, storedDirectoryName);
-  const matchedKey = await core.group('Restore from the cache', () =>
-    restore(entry, inputs.key, inputs.restoreKeys),
+  const { key, isRestored } = await logStage('Restore from the cache', () =>
+    restore(entry, request.key, request.restoreKeys),
   );
-  if (matchedKey === undefined) {
-    core.info(`Nothing is saved for the key ${inputs.key}: the build starts cold.`);
+  if (key === undefined) {
+    logText(`Nothing was found for the key ${request.key}: the build starts cold.`);
     return 0;
   }
-  core.setOutput('cache-matched-key', matchedKey);
-  core.info(
-    matchedKey === inputs.key
-      ? `Found the entry ${matchedKey}.`
-      : `Found the entry ${matchedKey}, whose key begins with a restore key or with the key; nothing is saved for just the key ${inputs.key} yet.`,
+  core.setOutput('cache-matched-key', key);
+  if (!isRestored) {
+    throw new Error(
+      `The saved entry ${key} could not be restored (the log says why): the build starts cold.${remedy(request, key)}`,
+    );
+  }
+  logText(
+    key === request.key
+      ? `Found the entry ${key}.`
+      : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`,
   );
-  const selection = await select(inputs, entry, matchedKey);
-  const { filled, complete } = await fill(inputs, selection, entry, workDirectory);
-  core.setOutput('cache-hit', String(complete && matchedKey === inputs.key));
+  const manifest = await readManifest(entry).catch((error: unknown) => {
+    throw new Error(
+      `The saved entry ${key} cannot be used: ${messageOf(error)}.${remedy(request, key)}`,
+    );
+  });
+  const { filled, complete } = await fill(request, { entry, key, manifest }, workDirectory);
+  core.setOutput('cache-hit', String(complete && key === request.key));
   return filled;
 }
 
-/** Decides what of a restored entry goes where, and says what does not. */
-async function select(inputs: InjectRequest, entry: string, key: string): Promise<Selection> {
-  const manifest = await readManifest(entry).catch((error: unknown) => {
-    throw new Error(`The saved entry ${key} cannot be used: ${messageOf(error)}.`);
-  });
-  const mounts = manifest.mounts.flatMap(({ mount, archive }) => (archive ? mount : []));
-  await writeState({ ...stateOf(inputs), restored: { key, mounts } });
-  const selection = selectArchives(inputs.mounts, manifest);
-  if (selection.unnamed.length > 0) {
-    core.info(`Saved, but not named any more: ${selection.unnamed.map(describeMount).join(', ')}`);
-  }
-  return selection;
+/** What to do about a damaged entry: no later extract can save its key again. */
+function remedy(request: InjectRequest, key: string): string {
+  return key === request.key
+    ? ` A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`
+    : '';
 }
 
-/** Unpacks the archives into their mounts and prints what became of each mount. */
+/** Unpacks what is whole of a restored entry into its mounts, and prints what became of each. */
 async function fill(
-  inputs: InjectRequest,
-  { fillings, unsaved }: Selection,
-  entry: string,
+  request: InjectRequest,
+  restored: { readonly entry: string; readonly key: string; readonly manifest: Manifest },
   workDirectory: string,
 ): Promise<Injection> {
+  const { entry, key, manifest } = restored;
+  const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
+  if (unnamed.length > 0) {
+    logText(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
+  }
   const damage = await Promise.all(fillings.map(({ archive }) => findDamage(entry, archive)));
   const whole = fillings.filter((_, index) => damage[index] === undefined);
-  const rows: MountRow[] = [];
+  const damaged = fillings.filter((_, index) => damage[index] !== undefined);
   for (const [index, { mount }] of fillings.entries()) {
-    const problem = damage[index];
-    if (problem !== undefined) {
-      core.warning(`The cache mount ${describeMount(mount)} was left out: ${problem}.`);
-      rows.push({ mount, state: 'left out' });
-    }
+    if (damage[index] === undefined) continue;
+    core.warning(
+      `The cache mount ${describeMount(mount)} was left out: ${damage[index]}.${remedy(request, key)}`,
+    );
   }
-  const reports =
-    whole.length > 0
-      ? await unpack(inputs, whole, entry, workDirectory)
-      : new Map<number, MountReport>();
-  rows.push(...whole.map((filling) => rowOf(filling, reports.get(filling.index))));
-  rows.push(...unsaved.map((mount) => ({ mount, state: 'not saved yet' })));
-  logRows(rows);
+  const mounts = listRestored(manifest, damaged);
+  await writeState({ ...stateOf(request), restored: { key, mounts } });
+  const { reports, recordsOf } = await unpack(request, whole, entry, workDirectory);
+  await writeState({
+    ...stateOf(request),
+    restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
+  });
+  logRows([
+    ...damaged.map(({ mount }) => ({ mount, state: 'left out' })),
+    ...whole.map((filling) => rowOf(filling, reports.get(filling.index))),
+    ...unsaved.map((mount) => ({ mount, state: 'not saved yet' })),
+  ]);
   const count = (result: MountReport['result']) =>
     [...reports.values()].filter((report) => report.result === result).length;
   return {
@@ -120,47 +119,11 @@ async function fill(
   };
 }
 
-async function unpack(
-  inputs: InjectRequest,
-  fillings: readonly Filling[],
-  entry: string,
-  workDirectory: string,
-): Promise<ReadonlyMap<number, MountReport>> {
-  const builder = await inspectNamedBuilder(inputs);
-  const toolkit = await chooseToolkit(builder.platforms, inputs.utilityImage, {
-    allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
-  });
-  logBuilder(builder, toolkit);
-  for (const filling of fillings) {
-    await placeArchive(entry, filling, archivesDirectory(workDirectory));
-  }
-  const { reports } = await core.group('Unpack into the builder', () =>
-    runScratchBuild({
-      workDirectory,
-      builder,
-      toolkit,
-      script: unpackScript,
-      mounts: fillings.map(({ index, mount, archive }) => ({
-        index,
-        mount,
-        argument: archiveFileName(index, archive.compression),
-      })),
-      withArchives: true,
-      seedStages: inputs.seedStages,
-    }),
+function listRestored(manifest: Manifest, damaged: readonly Filling[]): RestoredMount[] {
+  const unusable = new Set(damaged.map(({ mount }) => identityOf(mount)));
+  return manifest.mounts.flatMap(({ mount, archive }) =>
+    archive === undefined || unusable.has(identityOf(mount)) ? [] : { mount, archive },
   );
-  return reports;
-}
-
-async function inspectNamedBuilder({ builder, mountInputs }: InjectInputs): Promise<Builder> {
-  try {
-    return await inspectBuilder(builder, mountInputs.platforms?.[0]);
-  } catch (error) {
-    if (!(error instanceof NoSuchBuilderError)) throw error;
-    throw new InputError(
-      `Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`,
-    );
-  }
 }
 
 function rowOf({ mount, archive }: Filling, report: MountReport | undefined): MountRow {
@@ -173,6 +136,11 @@ function rowOf({ mount, archive }: Filling, report: MountReport | undefined): Mo
     case 'unusable':
       core.warning(`The cache mount ${name} was left out: there is no ${report.missing}.`);
       return { mount, state: 'left out' };
+    case 'full':
+      core.warning(
+        `The cache mount ${name} was left out: it needs ${formatBytes(archive.bytes)}, and the builder's disk has ${formatBytes(report.available)} free.`,
+      );
+      return { mount, state: 'left out' };
     default:
       core.warning(
         `The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`,
@@ -181,8 +149,8 @@ function rowOf({ mount, archive }: Filling, report: MountReport | undefined): Mo
   }
 }
 
-function stateOf(inputs: InjectRequest): InjectState {
-  const { key, mounts, builder, utilityImage, seedStages, mountInputs } = inputs;
+function stateOf(request: InjectRequest): InjectState {
+  const { key, mounts, builder, utilityImage, seedStages, mountInputs } = request;
   const platform = mountInputs.platforms?.[0];
   return { key, mounts, builder, utilityImage, seedStages, platform };
 }

@@ -13,6 +13,8 @@ export interface InjectInputs {
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
   readonly failOnCacheMiss: boolean;
+  /** Minutes that the step may take. */
+  readonly timeout: number;
 }
 
 /** What is left out here is taken from what inject has left. */
@@ -21,10 +23,15 @@ export interface ExtractInputs {
   readonly key: string | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
+  /** Minutes that the step may take. */
+  readonly timeout: number;
 }
 
-/** Limits of the cache service and of its client. */
-const maximum = { keyLength: 512, keys: 10 };
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+
+/** Minutes. */
+const defaultTimeout = 30;
 
 /** @throws InputError that names the input and the remedy */
 export function readInjectInputs(): InjectInputs {
@@ -50,6 +57,7 @@ export function readInjectInputs(): InjectInputs {
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
     failOnCacheMiss: readBoolean('fail-on-cache-miss'),
+    timeout: readTimeout(),
   };
 }
 
@@ -64,6 +72,7 @@ export function readExtractInputs(): ExtractInputs {
     key,
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
+    timeout: readTimeout(),
   };
 }
 
@@ -115,6 +124,17 @@ function checkKey(input: string, key: string): void {
       `Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`,
     );
   }
+}
+
+function readTimeout(): number {
+  const text = optional('timeout') ?? String(defaultTimeout);
+  const minutes = Number(text);
+  if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+    throw new InputError(
+      `Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`,
+    );
+  }
+  return minutes;
 }
 
 function readBoolean(name: string): boolean {

@@ -15,6 +15,32 @@ export interface MountRow {
   readonly seconds?: number;
 }
 
+let stage = 'reading the inputs';
+
+/** Runs one stage of the step, in a group of the log. */
+export async function logStage<T>(title: string, work: () => Promise<T>): Promise<T> {
+  stage = title;
+  return core.group(title, work);
+}
+
+/** Where the step stands. */
+export function currentStage(): string {
+  return stage;
+}
+
+/**
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. The runner takes a line that begins with `::`, or holds `##[`, for a command to itself: not
+ * these.
+ */
+export function logText(text: string): void {
+  core.info(
+    text
+      .replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`)
+      .replaceAll('##[', '## ['),
+  );
+}
+
 /** The mounts as they were understood, and all that the user should know of them. */
 export function logMounts({ mounts, notices, warnings }: MountList): void {
   for (const notice of notices) core.notice(notice);
@@ -57,14 +83,14 @@ export function logRows(rows: readonly MountRow[]): void {
     seconds === undefined ? '' : formatSeconds(seconds),
   ]);
   for (const line of formatTable(cells)) {
-    core.info(line);
+    logText(line);
   }
 }
 
 function logGroup(title: string, lines: readonly string[]): void {
   core.startGroup(title);
   for (const line of lines) {
-    core.info(line);
+    logText(line);
   }
   core.endGroup();
 }

@@ -54,10 +54,14 @@ export function parseManifest(text: string): Manifest {
       `its format is ${JSON.stringify(value.format)}, and this version reads format ${manifestFormat}`,
     );
   }
-  return { mounts: array(value.mounts, 'mounts').map(parseSavedMount) };
+  const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
+  const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
+  if (new Set(files).size < files.length) throw new Error('two of its mounts have one archive');
+  return { mounts };
 }
 
-function parseSavedMount(value: unknown): SavedMount {
+/** Reads what a manifest, or the state that inject leaves, says of one mount. */
+export function parseSavedMount(value: unknown): SavedMount {
   const saved = object(value, 'mounts[]');
   const archive = saved.archive;
   return {

@@ -102,7 +102,9 @@ async function readDockerfiles(inputs: MountInputs, optional: boolean): Promise<
   return {
     mounts: distinct(found.flatMap(({ mounts }) => mounts)),
     problems: found.flatMap(({ problems }) => problems),
-    args: new Map(found.flatMap(({ args }) => [...args])),
+    args: platforms.map(
+      (_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])])),
+    ),
     seedStages,
   };
 }
@@ -133,16 +135,20 @@ function takeDiscovered(
 
 function nameMounts({ cacheMounts, buildArgs }: MountInputs, discovery: Declared): MountList {
   const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-  const lookup = (name: string) => buildArgs.get(name) ?? discovery.args.get(name);
-  let parsed: ReturnType<typeof parseCacheMounts>;
-  try {
-    parsed = parseCacheMounts(cacheMounts, lookup);
-  } catch (error) {
-    throw new InputError(`Input cache-mounts: ${messageOf(error)}`);
-  }
-  const notices = parsed.notices.map((notice) => `Input cache-mounts: ${notice}`);
-  const mounts = parsed.mounts.flatMap((named) => {
+  const parsed = discovery.args.map((args) => {
+    try {
+      return parseCacheMounts(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
+    } catch (error) {
+      throw new InputError(`Input cache-mounts: ${messageOf(error)}`);
+    }
+  });
+  const notices = parsed.flatMap((each) =>
+    each.notices.map((notice) => `Input cache-mounts: ${notice}`),
+  );
+  const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
     const mount = namespace ? { ...named, namespace } : named;
+    const fromStage = findFromStage(mount, discovery.mounts);
+    if (fromStage) return fromStage;
     const declared = findDeclared(mount, discovery.mounts);
     if (declared.length === 0) return mount;
     notices.push(
@@ -151,7 +157,18 @@ function nameMounts({ cacheMounts, buildArgs }: MountInputs, discovery: Declared
     return declared;
   });
   const { seedStages } = discovery;
-  return { mounts: distinct(mounts), seedStages, notices, warnings: [] };
+  return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
+}
+
+/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
+function findFromStage(
+  { from, ...others }: CacheMount,
+  declared: readonly CacheMount[],
+): CacheMount | undefined {
+  return declared.find(({ stage, ...each }) => {
+    const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
+    return isNamed && identityOf(each) === identityOf(others);
+  });
 }
 
 /**

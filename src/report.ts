@@ -6,6 +6,8 @@ export type MountReport = { readonly seconds: number } & (
   | { readonly result: 'packed'; readonly compression: Compression; files: number; bytes: number }
   | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
   | { readonly result: 'unusable'; readonly missing: string }
+  /** Bytes that the builder has free. */
+  | { readonly result: 'full'; readonly available: number }
 );
 
 /**
@@ -34,6 +36,8 @@ function parseLine(value: unknown): [number, MountReport] {
     }
     case 'unusable':
       return [index, { result, seconds, missing: string(line.missing, 'missing') }];
+    case 'full':
+      return [index, { result, seconds, available: count(line.available, 'available') }];
     case 'unpacked':
     case 'empty':
     case 'warm':

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as core from '@actions/core';
 import { type Builder, build } from './buildx.js';
 import { messageOf } from './errors.js';
 import type { SeedStages } from './mount-list.js';
@@ -26,12 +27,7 @@ export function archivesDirectory(workDirectory: string): string {
   return join(workDirectory, 'context', 'archives');
 }
 
-/**
- * Runs a script in the builder, once for each mount.
- *
- * @throws Error where the build fails
- */
-export async function runScratchBuild(options: {
+interface ScratchBuildOptions {
   readonly workDirectory: string;
   readonly builder: Builder;
   readonly toolkit: Toolkit;
@@ -39,7 +35,28 @@ export async function runScratchBuild(options: {
   readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
   readonly seedStages: SeedStages | undefined;
-}): Promise<ScratchBuildResult> {
+}
+
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+export async function runScratchBuild(options: ScratchBuildOptions): Promise<ScratchBuildResult> {
+  try {
+    return await runScript(options);
+  } catch (error) {
+    const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+    if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
+    core.warning(
+      `The mounts that start from an image or a stage are left out, as the build fails with them: ${messageOf(error)}`,
+    );
+    return runScript({ ...options, mounts, seedStages: undefined });
+  }
+}
+
+async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResult> {
   const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
   await mkdir(join(context, 'scripts'), { recursive: true });

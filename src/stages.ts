@@ -64,7 +64,7 @@ export function neededStages(stages: readonly Stage[], goal: Stage | undefined):
     add(stage.parent);
     for (const instruction of allInstructions(stage)) {
       for (const name of sourcesOf(instruction)) {
-        add(instruction.keyword === 'COPY' ? findTarget(stages, name) : findStage(stages, name));
+        add(instruction.keyword === 'COPY' ? findSource(stages, name) : findStage(stages, name));
       }
     }
   };
@@ -72,8 +72,8 @@ export function neededStages(stages: readonly Stage[], goal: Stage | undefined):
   return stages.filter((stage) => needed.has(stage));
 }
 
-/** As findStage, or by its place in the file. */
-export function findTarget(stages: readonly Stage[], name: string): Stage | undefined {
+/** What a COPY's `from` means: as findStage, or by its place in the file. */
+function findSource(stages: readonly Stage[], name: string): Stage | undefined {
   return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
 }
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import * as core from '@actions/core';
 import type { CacheMount } from './cache-mount.js';
 import { messageOf } from './errors.js';
-import { array, object, string } from './json.js';
-import { parseMount } from './manifest.js';
+import { array, invalid, object, string } from './json.js';
+import { type Archive, parseMount, parseSavedMount } from './manifest.js';
 import type { SeedStages } from './mount-list.js';
 import { temporaryRoot } from './work-directory.js';
 
@@ -19,13 +19,31 @@ export interface InjectState {
   /** The first of the platforms that are built for, where it was given. */
   readonly platform?: string | undefined;
   /** The entry that was restored. */
-  readonly restored?: { readonly key: string; readonly mounts: readonly CacheMount[] } | undefined;
+  readonly restored?: RestoredEntry | undefined;
 }
 
-/** A file a key, so that a job can have several injects. */
+export interface RestoredEntry {
+  readonly key: string;
+  readonly mounts: readonly RestoredMount[];
+}
+
+/** A mount of an entry whose archive was whole; where it was named, the archive is kept. */
+export interface RestoredMount {
+  readonly mount: CacheMount;
+  readonly archive: Archive;
+  /** The keys of the records that the builder then had for the mount's id, where they are known. */
+  readonly records?: readonly string[] | undefined;
+}
+
+/** A directory a key, so that a job can have several injects. */
 export async function writeState(state: InjectState): Promise<void> {
-  await mkdir(stateDirectory(), { recursive: true });
-  await writeFile(statePath(state.key), JSON.stringify(state));
+  await mkdir(directoryOf(state.key), { recursive: true });
+  await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
+}
+
+/** Where the inject with this key keeps the archives that it has restored. */
+export function keptArchives(key: string): string {
+  return join(directoryOf(key), 'archives');
 }
 
 /** All that the injects of this job have left; what cannot be read is named and left out. */
@@ -34,7 +52,7 @@ export async function readStates(): Promise<InjectState[]> {
   const states: InjectState[] = [];
   for (const name of names) {
     try {
-      states.push(parseState(await readFile(join(stateDirectory(), name), 'utf8')));
+      states.push(parseState(await readFile(join(stateDirectory(), name, stateName), 'utf8')));
     } catch (error) {
       core.warning(`What inject has left in this job cannot be read: ${messageOf(error)}`);
     }
@@ -44,7 +62,7 @@ export async function readStates(): Promise<InjectState[]> {
 
 /** Removes what one inject has left, and the directory with the last of them. */
 export async function removeState(state: InjectState): Promise<void> {
-  await rm(statePath(state.key), { force: true });
+  await rm(directoryOf(state.key), { recursive: true, force: true });
   // Fails while others are left.
   await rmdir(stateDirectory()).catch(() => undefined);
 }
@@ -53,9 +71,11 @@ function stateDirectory(): string {
   return join(temporaryRoot(), 'buildkit-cache-mounts-state');
 }
 
-function statePath(key: string): string {
-  return join(stateDirectory(), `${createHash('sha256').update(key).digest('hex')}.json`);
+function directoryOf(key: string): string {
+  return join(stateDirectory(), createHash('sha256').update(key).digest('hex'));
 }
+
+const stateName = 'state.json';
 
 function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
@@ -71,9 +91,17 @@ function parseState(text: string): InjectState {
   };
 }
 
-function parseRestored(value: unknown): NonNullable<InjectState['restored']> {
+function parseRestored(value: unknown): RestoredEntry {
   const { key, mounts } = object(value, 'restored');
-  return { key: string(key, 'key'), mounts: parseMounts(mounts) };
+  return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
+}
+
+function parseRestoredMount(value: unknown): RestoredMount {
+  const { records } = object(value, 'mounts[]');
+  const { mount, archive } = parseSavedMount(value);
+  if (archive === undefined) throw invalid('archive', archive);
+  const keys = records === undefined ? undefined : array(records, 'records');
+  return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
 }
 
 function parseSeedStages(value: unknown): SeedStages {

@@ -2,15 +2,47 @@ import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import * as core from '@actions/core';
 import { InputError, messageOf } from './errors.js';
+import { plural } from './format.js';
+import { currentStage } from './log.js';
 import { killDescendants } from './processes.js';
 import { createWorkDirectory } from './work-directory.js';
+
+/**
+ * Gives up on work that takes longer than a number of minutes, with all processes that it has
+ * started; what it does itself goes on until the process ends.
+ *
+ * @throws Error that says where it stood
+ */
+export async function withinTime<T>(minutes: number, work: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const end = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new Error(
+          `Stopped after ${plural(minutes, 'minute')} (input timeout) in the stage "${currentStage()}".`,
+        ),
+      );
+      killDescendants();
+    }, minutes * 60_000);
+  });
+  try {
+    return await Promise.race([work(), end]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /**
  * Runs one action from its first line to the end of the process: gives it a work directory, which is
  * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
  * input fails the step; everything else is a warning, as a cache must not break a build.
+ *
+ * @param onFailure is told in either case
  */
-export async function runStep(story: (workDirectory: string) => Promise<void>): Promise<void> {
+export async function runStep(
+  story: (workDirectory: string) => Promise<void>,
+  onFailure: (message: string) => void = () => undefined,
+): Promise<void> {
   let workDirectory: string | undefined;
   const clear = () => {
     if (workDirectory === undefined) return;
@@ -33,6 +65,7 @@ export async function runStep(story: (workDirectory: string) => Promise<void>): 
     workDirectory = await createWorkDirectory();
     await story(workDirectory);
   } catch (error) {
+    onFailure(messageOf(error));
     if (error instanceof InputError) core.setFailed(error.message);
     else core.warning(messageOf(error));
   } finally {

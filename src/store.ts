@@ -1,5 +1,7 @@
+import { readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as cache from '@actions/cache';
+import * as core from '@actions/core';
 import { messageOf } from './errors.js';
 
 /**
@@ -12,19 +14,32 @@ export const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
 export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
 
+export interface Restoration {
+  /** Of the entry that was found; undefined where there is none, or no service to tell. */
+  readonly key: string | undefined;
+  /** Whether it could be fetched and unpacked; if not, the client has said why in the log. */
+  readonly isRestored: boolean;
+}
+
 /**
  * Restores the newest entry that matches into `directory`, whose last part is
- * {@link storedDirectoryName}.
- *
- * @returns the key of the entry; undefined where there is none, or where the service cannot be
- *   reached (the client has said so in the log)
+ * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
  */
 export async function restore(
   directory: string,
   key: string,
   restoreKeys: string[],
-): Promise<string | undefined> {
-  return inParentOf(directory, (path) => cache.restoreCache([path], key, restoreKeys));
+): Promise<Restoration> {
+  const parent = dirname(directory);
+  const before = await readdir(parent);
+  const find = (options: { lookupOnly: boolean }) =>
+    inParentOf(directory, (path) => cache.restoreCache([path], key, restoreKeys, options));
+  const restored = await find({ lookupOnly: false });
+  if (restored !== undefined) return { key: restored, isRestored: true };
+  // The client says nothing of a key that it could not restore; but by then it has made a directory
+  // for the download, which it has not where nothing was found.
+  const hasTried = (await readdir(parent)).length > before.length;
+  return { key: hasTried ? await find({ lookupOnly: true }) : undefined, isRestored: false };
 }
 
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
@@ -63,9 +78,16 @@ async function inParentOf<T>(directory: string, call: (path: string) => Promise<
   process.chdir(parent);
   process.env.GITHUB_WORKSPACE = parent;
   process.env.RUNNER_TEMP = parent;
+  // It retries for half a minute without a word.
+  const started = Date.now();
+  const patience = setInterval(() => {
+    const seconds = Math.round((Date.now() - started) / 1000);
+    core.info(`The cache service has taken ${seconds} seconds so far.`);
+  }, 10_000);
   try {
     return await call(basename(directory));
   } finally {
+    clearInterval(patience);
     process.chdir(previous.cwd);
     restoreVariable('GITHUB_WORKSPACE', previous.env);
     restoreVariable('RUNNER_TEMP', previous.env);

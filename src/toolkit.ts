@@ -2,7 +2,7 @@ import { copyFile, mkdir, realpath, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
-import { requiredPrograms } from './container-scripts.js';
+import { optionalProgram, requiredPrograms } from './container-scripts.js';
 import { messageOf } from './errors.js';
 import type { Compression } from './manifest.js';
 import { runnerPlatform } from './platform.js';
@@ -68,7 +68,7 @@ async function findRunnerTools(
       `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`,
     );
   }
-  const programs = await findPrograms([...requiredPrograms, 'zstd', 'gzip']);
+  const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
   const has = (name: string) => programs.some((program) => program.name === name);
   const enough =
     'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);

@@ -1,6 +1,6 @@
-import { mkdtemp } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
 export function temporaryRoot(): string {
@@ -17,4 +17,16 @@ export function temporaryRoot(): string {
 export async function createWorkDirectory(): Promise<string> {
   const root = /[\s"'\\]/.test(temporaryRoot()) ? tmpdir() : temporaryRoot();
   return mkdtemp(join(root, 'buildkit-cache-mounts-'));
+}
+
+/** Moves a file, between file systems too, and makes the directory that it goes into. */
+export async function moveFile(source: string, destination: string): Promise<void> {
+  await mkdir(dirname(destination), { recursive: true });
+  try {
+    await rename(source, destination);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    await copyFile(source, destination);
+    await rm(source);
+  }
 }

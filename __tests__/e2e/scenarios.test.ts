@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -408,7 +408,43 @@ describe('extract', () => {
     });
   }, 60_000);
 
-  test('saves nothing where a mount that was restored is empty now', async () => {
+  test.each([
+    ['emptied by the build', 'rm /c/file', [], 'is empty now'],
+    ['wiped by a build with no-cache', 'true', ['--no-cache'], 'is empty now'],
+    ['dropped by the builder', undefined, [], 'is absent now'],
+  ] as const)(
+    'keeps what was restored of a mount that was %s',
+    async (_, script, options, words) => {
+      await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+      const before = await scenario.builder.run({ id: 'b' }, `echo 2 >/c/file${listMount}`);
+      await scenario.save('a\nb', 'k-1');
+      await scenario.builder.empty();
+      const job = await scenario.newJob();
+      const inputs = { 'cache-mounts': 'a\nb', key: 'k-2', 'restore-keys': 'k-' };
+      await job.runAction('inject', inputs);
+      if (script === undefined) {
+        await scenario.builder.empty();
+        await scenario.builder.run({ id: 'a' }, 'echo 3 >/c/file');
+      } else {
+        await scenario.builder.run({ id: 'b' }, script, options);
+      }
+      const result = await job.runAction('extract', {});
+      const remark = expect.stringMatching(
+        `^The cache mount b was filled by inject and ${words}: `,
+      );
+      expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'true', reason: remark } });
+      expect(result.annotations.at(-1)).toEqual({ level: 'warning', message: remark });
+      expect(result.log).toMatch(/^(empty|absent), kept as restored +b /m);
+      expect(await leftovers(job)).toEqual([]);
+
+      const next = await scenario.injectAnew({ ...inputs });
+      expect(next.outputs['cache-hit']).toBe('true');
+      expect(await scenario.builder.run({ id: 'b' }, listMount)).toBe(before);
+    },
+    60_000,
+  );
+
+  test('saves nothing where what was restored of an empty mount is not at hand', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
     await scenario.builder.run({ id: 'b' }, 'echo 2 >/c/file');
     await scenario.save('a\nb', 'k-1');
@@ -417,16 +453,35 @@ describe('extract', () => {
     const inputs = { 'cache-mounts': 'a\nb', key: 'k-2', 'restore-keys': 'k-' };
     await job.runAction('inject', inputs);
     await scenario.builder.run({ id: 'b' }, 'rm /c/file');
+    const state = join(job.runnerTemp, 'buildkit-cache-mounts-state');
+    const [name = ''] = await readdir(state);
+    await truncate(join(state, name, 'archives', '1.tar.zst'), 20);
     expect(await job.runAction('extract', {})).toMatchObject({
       exitCode: 0,
-      outputs: { saved: 'false', reason: expect.stringMatching(/^b was restored and is empty/) },
+      outputs: {
+        saved: 'false',
+        reason: expect.stringMatching(/^an entry without b would hide [\s\S]*not at hand any more/),
+      },
     });
-    await job.runAction('inject', inputs);
-    await scenario.builder.empty();
-    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
-    const gone = await job.runAction('extract', {});
-    expect(gone.outputs.reason).toMatch(/^b was restored and is empty or gone/);
     expect(scenario.service.entries().map(({ key }) => key)).toEqual(['k-1']);
+  }, 60_000);
+
+  test('says that a mount was made anew since inject, and saves it as it is', async () => {
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    await scenario.save('a', 'k-1');
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    await job.runAction('inject', { 'cache-mounts': 'a', key: 'k-2', 'restore-keys': 'k-' });
+    await scenario.builder.run({ id: 'a' }, 'echo new >/c/new', ['--no-cache']);
+    const after = await scenario.builder.run({ id: 'a' }, listMount);
+    expect(await job.runAction('extract', {})).toMatchObject({
+      outputs: { saved: 'true' },
+      annotations: [
+        { level: 'notice', message: expect.stringMatching(/^The cache mount a is not the one/) },
+      ],
+    });
+    await scenario.injectAnew({ 'cache-mounts': 'a', key: 'k-2' });
+    expect(await scenario.builder.run({ id: 'a' }, listMount)).toBe(after);
   }, 60_000);
 
   test('says in every run that the entry of the key lacks a mount that was empty', async () => {

@@ -432,7 +432,8 @@ function idText(draft: Draft, mark: string): string {
   return random.pick([
     () => own,
     () => `${own}-${word(draft, 2)}`,
-    () => `${word(draft, 2)}${own}`,
+    // Right behind a `$NAME` it would belong to the name.
+    () => `${word(draft, 2)}.${own}`,
     () => `${word(draft, 2)}-${own}/${word(draft, 1)}`,
     () => `"${own} ${doubleQuoted(draft, 1)}"`,
     () => `/${own}/`,

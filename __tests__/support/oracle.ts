@@ -38,7 +38,8 @@ export interface Workshop {
 const forEachMount = (action: string): string => `#!/bin/sh
 while read -r _ _ _ _ point options rest; do
   case $point in / | /proc | /proc/* | /dev | /dev/* | /sys | /sys/* | /etc/hosts | /etc/resolv.conf) continue ;; esac
-  case ",$options," in *,ro,*) continue ;; esac
+  # What is mounted read-only may say so in its own options, or in those of its file system.
+  case ",$options,\${rest##* }," in *,ro,*) continue ;; esac
   case $rest in *"- tmpfs "*) continue ;; esac
   mount=$(printf '%b.' "$point")
   mount=\${mount%.}
@@ -91,7 +92,7 @@ export async function openWorkshop(
     const named = images.map((image) => `--build-context=${image}=${join(context, 'tools')}`);
     for (const platform of example.platforms) {
       const args = [
-        ...['buildx', 'build', '--progress=plain', '--provenance=false', '--network=none'],
+        ...['buildx', 'build', '--progress=quiet', '--provenance=false', '--network=none'],
         ...['--output=type=cacheonly', `--platform=${platform}`, `--file=${file}`, ...named],
         ...(example.target === undefined ? [] : [`--target=${example.target}`]),
         ...[...example.buildArgs].map(([name, value]) => `--build-arg=${name}=${value}`),

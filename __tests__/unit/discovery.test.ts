@@ -280,13 +280,13 @@ describe('ARG and ENV', () => {
       ],
       { buildArgs: { B: 'b', UNUSED: 'x' } },
     );
-    expect(args).toEqual(
+    expect(args).toEqual([
       new Map([
         ['G', '1'],
         ['A', '3'],
         ['B', 'b'],
       ]),
-    );
+    ]);
   });
 
   test.each<[lines: string[], id: string]>([
@@ -578,6 +578,7 @@ describe('stages', () => {
     ],
     ['x', ['FROM a'], 'Input target: Dockerfile has no stage "x".'],
     ['9', ['FROM a'], 'Input target: Dockerfile has no stage "9".'],
+    ['0', ['FROM a'], 'Input target: Dockerfile has no stage "0".'],
     ['x', [], 'Input target: Dockerfile has no stage "x".'],
   ])('a target that does not exist is an error: %s in %j', (target, lines, message) => {
     expect(() => discover(lines, { target })).toThrow(InputError);

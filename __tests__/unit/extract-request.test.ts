@@ -26,7 +26,7 @@ const first: InjectState = {
 const second: InjectState = { key: 'second', mounts: [{ id: 'npm' }], builder: 'b2' };
 
 function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
-  const none = { key: undefined, builder: undefined, utilityImage: undefined };
+  const none = { key: undefined, builder: undefined, utilityImage: undefined, timeout: 30 };
   return resolveRequest({ mountInputs: noMountInputs, ...none, ...inputs }, states);
 }
 

@@ -44,6 +44,7 @@ describe('inject', () => {
       builder: undefined,
       utilityImage: undefined,
       failOnCacheMiss: false,
+      timeout: 30,
     });
   });
 
@@ -60,6 +61,7 @@ describe('inject', () => {
       builder: ' b ',
       'utility-image': ' debian:12 ',
       'fail-on-cache-miss': 'true',
+      timeout: ' 0.5 ',
     });
     expect(readInjectInputs()).toEqual({
       mountInputs: {
@@ -75,6 +77,7 @@ describe('inject', () => {
       builder: 'b',
       utilityImage: 'debian:12',
       failOnCacheMiss: true,
+      timeout: 0.5,
     });
   });
 
@@ -138,6 +141,7 @@ describe('extract', () => {
       key: undefined,
       builder: undefined,
       utilityImage: undefined,
+      timeout: 30,
     });
   });
 
@@ -152,6 +156,7 @@ describe('extract', () => {
       key: ' k ',
       builder: 'b',
       'utility-image': 'debian:12',
+      timeout: '1440',
     });
     expect(readExtractInputs()).toEqual({
       mountInputs: {
@@ -165,12 +170,18 @@ describe('extract', () => {
       key: 'k',
       builder: 'b',
       utilityImage: 'debian:12',
+      timeout: 1440,
     });
   });
 
   test.each<[name: string, wrong: Inputs, message: string]>([
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a long key', { key: 'k'.repeat(513) }, 'has 513 characters'],
+    ...['0', '-1', '1441', '1e3', 'ten', '1.'].map((timeout): [string, Inputs, string] => [
+      `the timeout ${timeout}`,
+      { key: 'k', timeout },
+      `Input timeout: "${timeout}" is no number of minutes between 0 and 1440.`,
+    ]),
   ])('refuses %s', (_, wrong, message) => {
     give(wrong);
     expect(readExtractInputs).toThrow(InputError);

@@ -39,7 +39,10 @@ test.each<[name: string, manifest: Manifest]>([
           mount: { id: 'y', stage: { name: 'seed', digest: 'abc' }, source: '/x' },
           archive: { ...archive, file: '3.tar.zst' },
         },
-        { mount: { id: 'z' }, archive: { ...archive, files: 0, bytes: 0, compressedBytes: 0 } },
+        {
+          mount: { id: 'z' },
+          archive: { ...archive, file: '4.tar.zst', files: 0, bytes: 0, compressedBytes: 0 },
+        },
       ],
     },
   ],
@@ -54,6 +57,14 @@ test('a field that is not known is dropped', () => {
     mounts: [{ more: 2, mount: { ...mount, more: 3 }, archive: { ...archive, more: 4 } }],
   });
   expect(parseManifest(text)).toEqual({ mounts: [{ mount, archive }] });
+});
+
+test('a manifest whose mounts share an archive is refused', () => {
+  const mounts = [
+    { mount, archive },
+    { mount: fullMount, archive },
+  ];
+  expect(() => parseManifest(renderManifest({ mounts }))).toThrow('two of its mounts');
 });
 
 describe('a manifest is refused', () => {
@@ -203,7 +214,7 @@ test('any JSON gives a valid manifest or an error', () => {
       try {
         manifest = parseManifest(JSON.stringify(value));
       } catch (error) {
-        expect(String(error)).toMatch(/^Error: its (field|format) /);
+        expect(String(error)).toMatch(/^Error: (its (field|format)|two of its mounts) /);
         return;
       }
       valid++;

@@ -263,6 +263,32 @@ describe('a list', () => {
   });
 });
 
+test.each(['from=Seed', 'from=seed,source=/x', 'from=seed,uid=7,gid=0,mode=0755'])(
+  '%s means the stage of the Dockerfile',
+  async (options) => {
+    await write(
+      'Dockerfile',
+      'FROM alpine AS seed',
+      'COPY x /',
+      'FROM golang',
+      run(`id=go,${options}`),
+    );
+    const { mounts } = await listMounts({ ...none, cacheMounts: `id=go,${options}` });
+    expect(mounts).toMatchObject([{ id: 'go', stage: { name: 'seed' } }]);
+    expect(mounts[0]).not.toHaveProperty('from');
+    const others = await listMounts({ ...none, cacheMounts: `id=other,${options}` });
+    expect(others.mounts).toMatchObject([{ id: 'other', from: expect.stringMatching(/seed/i) }]);
+  },
+);
+
+test('an option that depends on the platform gives a mount for each of them', async () => {
+  await write('Dockerfile', 'FROM golang', 'ARG TARGETARCH', 'RUN go');
+  const platforms = ['linux/amd64', 'linux/arm64'];
+  expect(await list({ cacheMounts: 'id=go-$TARGETARCH\nid=plain', platforms })).toEqual(
+    just('go-amd64', 'plain', 'go-arm64'),
+  );
+});
+
 describe('a bare id takes the options that the Dockerfile declares', () => {
   test.each<[options: string, mount: string]>([
     ['id=go,uid=1000', 'go (uid=1000,gid=0,mode=0755)'],

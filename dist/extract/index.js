@@ -39761,10 +39761,11 @@ module.exports = { version: packageJson.version }
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   m8: () => (/* binding */ storeArchive),
+  U$: () => (/* binding */ takeKeptArchive),
   HN: () => (/* binding */ writeManifest)
 });
 
-// UNUSED EXPORTS: findDamage, placeArchive, readManifest, selectArchives
+// UNUSED EXPORTS: findDamage, keepArchive, placeArchive, readManifest, selectArchives
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
@@ -39780,7 +39781,10 @@ const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createR
 var cache_mount = __nccwpck_require__(7382);
 // EXTERNAL MODULE: ./build/manifest.js
 var manifest = __nccwpck_require__(9683);
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
 ;// CONCATENATED MODULE: ./build/archive.js
+
 
 
 
@@ -39813,8 +39817,8 @@ async function readManifest(directory) {
  * @returns what is wrong with it
  */
 async function findDamage(directory, archive) {
-    const file = join(directory, archive.file);
-    const size = await stat(file).then((found) => found.size, () => undefined);
+    const file = (0,external_node_path_.join)(directory, archive.file);
+    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
     if (size === undefined)
         return 'its archive is missing';
     if (size !== archive.compressedBytes) {
@@ -39824,8 +39828,25 @@ async function findDamage(directory, archive) {
 }
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */
 async function placeArchive(directory, { index, archive }, destination) {
-    await mkdir(destination, { recursive: true });
-    await rename(join(directory, archive.file), join(destination, archiveFileName(index, archive.compression)));
+    const file = archiveFileName(index, archive.compression);
+    await moveFile(join(directory, archive.file), join(destination, file));
+}
+/** Moves it back from there to where the extract of the same job finds it. */
+async function keepArchive(source, { index, archive }, directory) {
+    const file = archiveFileName(index, archive.compression);
+    await moveFile(join(source, file), join(directory, archive.file));
+}
+/**
+ * Moves a kept archive into a new entry as it is.
+ *
+ * @returns what the manifest says of it; undefined where it is not there, or not whole
+ */
+async function takeKeptArchive(directory, index, archive, entry) {
+    if ((await findDamage(directory, archive)) !== undefined)
+        return undefined;
+    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(entry, file));
+    return { ...archive, file };
 }
 /**
  * Moves an archive that the build has made into an entry.
@@ -39835,8 +39856,7 @@ async function placeArchive(directory, { index, archive }, destination) {
 async function storeArchive(source, index, facts, directory) {
     const file = (0,manifest/* archiveFileName */.Gm)(index, facts.compression);
     const path = (0,external_node_path_.join)(directory, file);
-    await (0,promises_.mkdir)(directory, { recursive: true });
-    await (0,promises_.rename)((0,external_node_path_.join)(source, file), path);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), path);
     const { size } = await (0,promises_.stat)(path);
     const { compression, files, bytes } = facts;
     return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
@@ -39848,300 +39868,6 @@ async function digest(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
     await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
     return hash.digest('hex');
-}
-
-
-/***/ }),
-
-/***/ 5116:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Q: () => (/* binding */ parseRecords),
-/* harmony export */   a: () => (/* binding */ compareRecords)
-/* harmony export */ });
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
-
-/**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a line with its description, which ends in the Go-quoted id; that is
- * missing where it equals the target.
- *
- * @throws Error where a description is of another form
- */
-function parseRecords(text) {
-    return text.split('\n').flatMap((line) => {
-        const description = readDescription(line);
-        return description === undefined ? [] : { id: parseDescription(description) };
-    });
-}
-function readDescription(line) {
-    if (!line.startsWith('{'))
-        return /^Description:\s+(.*)$/.exec(line)?.[1];
-    const record = JSON.parse(line);
-    return record && typeof record === 'object' && 'Description' in record
-        ? String(record.Description)
-        : undefined;
-}
-function parseDescription(description) {
-    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
-    if (quoted !== undefined)
-        return unquoteGo(quoted);
-    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
-    if (target === undefined)
-        throw new Error(`a record cannot be read: ${description}`);
-    return target;
-}
-/** Go's strconv.Unquote, for what its %q writes. */
-function unquoteGo(quoted) {
-    const named = {
-        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
-    };
-    return quoted
-        .slice(1, -1)
-        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g, (_, x, u, U, char = '') => {
-        const code = x ?? u ?? U;
-        return code === undefined
-            ? (named[char] ?? char)
-            : String.fromCodePoint(Number.parseInt(code, 16));
-    });
-}
-/**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
- */
-function compareRecords(mounts, records, builder) {
-    const held = countBy(records.map(({ id }) => id));
-    const asked = countBy(mounts.map(recordId));
-    const known = mounts.filter((mount) => held.has(recordId(mount)));
-    const others = [...held.keys()].filter((id) => !asked.has(id));
-    const warnings = [];
-    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
-        const nearest = findNearest(recordId(mount), others);
-        warnings.push(`There is no cache mount "${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
-    }
-    for (const [id, count] of asked) {
-        const records = held.get(id) ?? 0;
-        if (records > count) {
-            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
-        }
-    }
-    const information = others.length > 0
-        ? [`Not asked for, but on the builder: ${others.map(displayId).sort().join(', ')}`]
-        : [];
-    return { known, warnings, information };
-}
-function recordId({ namespace = '', id }) {
-    return `${namespace}/${id}`;
-}
-/** Without the slash behind an empty namespace. */
-function displayId(record) {
-    return record.replace(/^\//, '');
-}
-function listHeld(held) {
-    return held.size === 0
-        ? 'It has none at all: did the build run on this builder?'
-        : `It has ${[...held.keys()].map(displayId).sort().join(', ')}.`;
-}
-function countBy(ids) {
-    const counts = new Map();
-    for (const id of ids)
-        counts.set(id, (counts.get(id) ?? 0) + 1);
-    return counts;
-}
-/** The most similar one, where it is similar at all. */
-function findNearest(id, candidates) {
-    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
-    const distances = candidates
-        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
-        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
-    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-/** Levenshtein's. */
-function editDistance(a, b) {
-    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-    for (const [i, char] of [...a].entries()) {
-        const next = [i + 1];
-        for (let j = 0; j < b.length; j++) {
-            const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
-            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-        }
-        row = next;
-    }
-    return row[b.length] ?? 0;
-}
-
-
-/***/ }),
-
-/***/ 802:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   IK: () => (/* binding */ inspectBuilder),
-/* harmony export */   hj: () => (/* binding */ listCacheMounts),
-/* harmony export */   jq: () => (/* binding */ build)
-/* harmony export */ });
-/* unused harmony exports NoSuchBuilderError, parseInspect */
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7187);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8701);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9473);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4541);
-
-
-
-
-
-/** A builder that was named does not exist. */
-class NoSuchBuilderError extends Error {
-    name = 'NoSuchBuilderError';
-}
-// Starting a docker-container builder pulls its image first.
-const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
-/**
- * Looks up a builder and boots it.
- *
- * @param name undefined for the builder that buildx itself would use
- * @param platform what is built for, which decides between several nodes
- * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
- *   there is no docker, no buildx, or no answer
- */
-async function inspectBuilder(name, platform) {
-    if ((await _actions_io__WEBPACK_IMPORTED_MODULE_2__/* .which */ .K7('docker')) === '') {
-        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
-    }
-    const [docker, buildx, inspected] = await Promise.all([
-        probe(['--version']),
-        probe(['buildx', 'version']),
-        probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
-    ]);
-    if (buildx.exitCode !== 0) {
-        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
-    }
-    const found = parseInspect(inspected.stdout);
-    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
-    const error = found.error ?? node?.error;
-    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
-        return {
-            name: found.name,
-            driver: found.driver,
-            nodes: found.nodes.length,
-            platforms: node.platforms,
-            buildkit: node.buildkit,
-            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
-            buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
-        };
-    }
-    if (name !== undefined && (await isUnknown(name))) {
-        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
-    }
-    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
-    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
-}
-/**
- * Runs `docker buildx build`, whose progress goes to the log as it happens.
- *
- * @throws Error with buildx's own last line where the build fails
- */
-async function build(options) {
-    const { builder, platform, buildArgs } = options;
-    const args = [
-        'buildx',
-        'build',
-        `--builder=${builder.name}`,
-        ...(platform === undefined ? [] : [`--platform=${platform}`]),
-        '--progress=plain',
-        '--provenance=false',
-        '--sbom=false',
-        // No part of the build needs a network, and an engine may have none to give.
-        '--network=none',
-        `--file=${options.dockerfile}`,
-        // A bare path needs no CSV quoting; it stands for type=local.
-        `--output=${options.output}`,
-        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
-        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
-        options.context,
-    ];
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .debug */ .Yz(`docker ${args.join(' ')}`);
-    const result = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_1__/* .getExecOutput */ .H)('docker', args, {
-        cwd: options.directory,
-        ignoreReturnCode: true,
-        silent: true,
-        listeners: { errline: (line) => _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(line), stdline: (line) => _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(line) },
-    });
-    if (result.exitCode !== 0) {
-        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
-    }
-}
-/**
- * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
- * after `Nodes:`, of each node. The machine-readable form is too young to count on.
- */
-function parseInspect(text) {
-    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
-    return {
-        name: field(head, 'Name') ?? '',
-        driver: field(head, 'Driver') ?? '',
-        error: field(head, 'Error'),
-        nodes: rest
-            .filter((part) => part.startsWith('Name:'))
-            .map((node) => ({
-            // A platform that the user has set is marked with an asterisk.
-            platforms: (field(node, 'Platforms') ?? '')
-                .split(',')
-                .map((platform) => platform.trim().replace(/\*$/, ''))
-                .filter((platform) => platform !== ''),
-            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
-            error: field(node, 'Error'),
-        })),
-    };
-}
-function field(text, label) {
-    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
-}
-/**
- * Lists the cache mounts that the builder has.
- *
- * @returns what buildx prints, for builder-records.ts
- * @throws Error where buildx cannot tell
- */
-async function listCacheMounts({ name }) {
-    const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
-    // Older versions of buildx know only the second form.
-    for (const format of ['--format=json', '--verbose']) {
-        const { exitCode, stdout } = await probe([...args, format]);
-        if (exitCode === 0)
-            return stdout;
-    }
-    throw new Error('docker buildx du fails');
-}
-async function isUnknown(name) {
-    const listed = await probe(['buildx', 'ls']);
-    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
-    return listed.exitCode === 0 && !names.includes(name);
-}
-/** Runs a docker command that only asks for something, and gives up on it after a while. */
-async function probe(args, timeout = probeTimeout.quick) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .debug */ .Yz(`docker ${args.join(' ')}`);
-    let timer;
-    const silence = new Promise((resolve) => {
-        timer = setTimeout(() => {
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_3__/* .killDescendants */ .H)();
-            resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
-        }, timeout);
-    });
-    const answer = (0,_actions_exec__WEBPACK_IMPORTED_MODULE_1__/* .getExecOutput */ .H)('docker', args, { ignoreReturnCode: true, silent: true }).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,_errors_js__WEBPACK_IMPORTED_MODULE_4__/* .messageOf */ .b)(error) }));
-    try {
-        return await Promise.race([answer, silence]);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-function lastLine({ exitCode, stdout, stderr }) {
-    const lines = `${stdout}\n${stderr}`.trim().split('\n');
-    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }
 
 
@@ -40392,179 +40118,6 @@ function cleanPath(path) {
 
 /***/ }),
 
-/***/ 7178:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   D3: () => (/* binding */ requiredPrograms),
-/* harmony export */   xB: () => (/* binding */ packScript)
-/* harmony export */ });
-/* unused harmony exports reservedName, unpackScript */
-/**
- * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
- * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
- * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
- * the others alone.
- *
- * Incoming files are unpacked into one reserved directory at the mount's root. When they are
- * complete, the directory is renamed, and from then on they count: their last step is to be renamed
- * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
- * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
- * what is.
- */
-const reservedName = '.buildkit-cache-mounts';
-/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
-const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
-// holes are lost.
-const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
-const preamble = `#!/bin/sh
-unset TAR_OPTIONS
-LC_ALL=C
-export LC_ALL
-
-# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
-report() {
-  read -r ended rest </proc/uptime
-  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
-    "$index" "$1" "$started" "$ended" "\${2-}" >>report
-  exit 0
-}
-
-# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
-entries() (
-  dir=$1
-  command=$2
-  shift $#
-  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
-    [ -e "$entry" ] || [ -L "$entry" ] || continue
-    set -- "$@" "$entry"
-    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
-  done
-  [ $# -eq 0 ] || "$command" "$@"
-)
-
-# untouched: the mount holds nothing, or just what it was created with
-untouched() {
-  entries "$mount" false ||
-    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
-}
-
-# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
-listing() {
-  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
-}
-
-# prepare INDEX: what comes first for each mount
-prepare() {
-  index=$1
-  mount=/mounts/$index
-  seed=/seeds/$index
-  reserved=$mount/${reservedName}
-  complete=$mount/${reservedName}.complete
-  read -r started rest </proc/uptime
-  for program in ${requiredPrograms.join(' ')}; do
-    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
-  done
-  case $(tar --version 2>&1) in
-    *'GNU tar'*) ;;
-    *) report unusable ',"missing":"GNU tar"' ;;
-  esac
-  rm -rf -- "$reserved"
-  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
-  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
-}
-
-into_mount() {
-  mv -- "$@" "$mount"/
-}
-
-# settle: puts complete files into place; it can go on where another one was killed
-settle() {
-  if [ ! -e "$complete/cleared" ]; then
-    # What the mount was created with: the files hold what its user has left of it.
-    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
-      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
-    done
-    : >"$complete/cleared"
-  fi
-  # The renames change the root's own times: its attributes come last, from an archive of their own.
-  entries "$complete/files" into_mount &&
-    mv -- "$complete/root.tar" "$index.root.tar" &&
-    rm -rf -- "$complete" &&
-    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
-    rm -f -- "$index.root.tar"
-}
-`;
-// Subshells: \`report\` ends only the work on one mount.
-const forEachMount = `
-for argument; do
-  (work "$argument")
-done
-`;
-/** Called with the indexes of the mounts. */
-const packScript = `${preamble}
-work() {
-  prepare "$1"
-  ! untouched || report empty
-  if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
-  elif command -v gzip >/dev/null; then
-    compression=gzip archive=$index.tar.gz compressor=gzip
-  else
-    report unusable ',"missing":"zstd or gzip"'
-  fi
-  # tar lists what it packs on standard output; a directory ends with a slash
-  files=$({
-    tar -c --posix ${attributes} --sparse -v --totals \\
-      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-    echo $? >"$index.status"
-  } | grep -c -v '/$')
-  read -r status <"$index.status"
-  bytes=0
-  while read -r line; do
-    case $line in
-      'Total bytes written: '*)
-        line=\${line#Total bytes written: }
-        bytes=\${line%% *}
-        ;;
-      *) printf '%s\\n' "$line" ;;
-    esac
-  done <"$index.log"
-  rm -f -- "$index.status" "$index.log"
-  if [ "$status" -ne 0 ]; then
-    rm -f -- "$archive"
-    report failed
-  fi
-  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
-}
-${forEachMount}`;
-/** Called with the archives' file names, which begin with the indexes of their mounts. */
-const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
-work() {
-  prepare "\${1%%.*}"
-  archive=/archives/$1
-  case $archive in
-    *.zst) compressor=zstd ;;
-    *) compressor=gzip ;;
-  esac
-  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
-  untouched || report warm
-
-  mkdir "$reserved" "$reserved/files" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
-    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
-    mv -- "$reserved" "$complete" &&
-    settle && report unpacked
-  # Nothing of the mount has changed but what can be settled later.
-  rm -rf -- "$reserved"
-  report failed
-}
-${forEachMount}`));
-
-
-/***/ }),
-
 /***/ 2332:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -40670,21 +40223,16 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
 /* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7757);
-/* harmony import */ var _builder_records_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5116);
-/* harmony import */ var _buildx_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(802);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7382);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_17__ = __nccwpck_require__(7178);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_15__ = __nccwpck_require__(9473);
-/* harmony import */ var _extract_request_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(2657);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_16__ = __nccwpck_require__(7413);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8175);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(6650);
-/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9647);
-/* harmony import */ var _scratch_build_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(1569);
-/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(8801);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(4460);
-/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(3807);
-/* harmony import */ var _toolkit_js__WEBPACK_IMPORTED_MODULE_14__ = __nccwpck_require__(7794);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7382);
+/* harmony import */ var _extract_request_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2657);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(7413);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8175);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6650);
+/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9647);
+/* harmony import */ var _pack_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9352);
+/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(8801);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(4460);
+/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(3807);
 
 
 
@@ -40698,158 +40246,135 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 
 
 
-
-
-
-
-
-const failedState = 'failed';
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_12__/* .runStep */ .e)(async (workDirectory) => {
+const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
+await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .runStep */ .e)(async (workDirectory) => {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', 'false');
-    let state;
+    const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .readExtractInputs */ .N)();
+    const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_4__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .readStates */ .rs)());
     try {
-        const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_7__/* .readExtractInputs */ .N)();
-        const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_6__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_11__/* .readStates */ .rs)());
-        state = request.state;
         const list = request.mounts
-            ? { mounts: request.mounts, seedStages: request.state?.seedStages, notices: [], warnings: [] }
-            : await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_9__/* .listMounts */ .d)(inputs.mountInputs);
-        (0,_log_js__WEBPACK_IMPORTED_MODULE_8__/* .logMounts */ .Zx)(list);
-        const result = await extract({ ...request, ...list }, workDirectory);
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', String(result.saved));
-        if (!result.saved)
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', result.why);
-    }
-    catch (error) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', (0,_errors_js__WEBPACK_IMPORTED_MODULE_15__/* .messageOf */ .b)(error));
-        throw error;
+            ? {
+                mounts: request.mounts,
+                seedStages: request.state?.seedStages,
+                notices: [],
+                warnings: [],
+            }
+            : await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_7__/* .listMounts */ .d)(inputs.mountInputs);
+        (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logMounts */ .Zx)(list);
+        const { saved, reasons } = await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .withinTime */ .d)(inputs.timeout, () => extract({ ...request, ...list }, workDirectory));
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', String(saved));
+        if (reasons.length > 0)
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', reasons.join('\n'));
     }
     finally {
-        if (state)
-            await (0,_state_js__WEBPACK_IMPORTED_MODULE_11__/* .removeState */ .aF)(state);
+        if (request.state)
+            await (0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .removeState */ .aF)(request.state);
     }
-});
+}, (failure) => _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', failure));
 /** Takes the mounts out of the builder and saves them. */
 async function extract(request, workDirectory) {
     const { key, mounts } = request;
-    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_13__/* .storedDirectoryName */ .cW);
+    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_11__/* .storedDirectoryName */ .cW);
     if (mounts.length === 0)
-        return { saved: false, why: 'there are no cache mounts' };
-    if (await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_13__/* .isSaved */ .Gs)(entry, key))) {
+        return { saved: false, reasons: ['there are no cache mounts'] };
+    if (await (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logStage */ .jl)('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_11__/* .isSaved */ .Gs)(entry, key)))
         return skip(request);
+    const packed = await (0,_pack_js__WEBPACK_IMPORTED_MODULE_8__/* .pack */ .q)(request, workDirectory);
+    const outcomes = [];
+    for (const [index, mount] of mounts.entries()) {
+        outcomes.push(await collect(request, packed, index, mount, entry));
     }
-    const packed = await pack(request, workDirectory);
-    const { saved, rows } = await collect(packed, entry);
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_8__/* .logRows */ .Wk)(rows);
-    if (rows.some(({ state }) => state === failedState)) {
-        return refuse('a mount could not be packed, and an entry without it would hide it for good');
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logRows */ .Wk)(outcomes.map(({ row }) => row));
+    const remarks = outcomes.flatMap(({ remark }) => remark ?? []);
+    for (const remark of remarks)
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(remark);
+    const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
+    if (missing.length > 0) {
+        return refuse(`an entry without ${missing.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK).join(', ')} would hide what is saved, or could be, for good`, remarks);
     }
-    const lost = findLost(request, saved);
-    if (lost.length > 0) {
-        return refuse(`${lost.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .describeMount */ .hK).join(', ')} was restored and is empty or gone now, and an entry without it would hide what is saved. The builder has dropped it (no-cache, low disk), or the build has emptied it; then use another key prefix`);
+    if (!outcomes.some(({ isPacked }) => isPacked)) {
+        return refuse('no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile', remarks);
     }
-    const archives = saved.flatMap(({ archive }) => archive ?? []);
-    if (archives.length === 0) {
-        return refuse('no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile');
-    }
+    const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
     await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .writeManifest */ .HN)(entry, saved);
-    const result = await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Save to the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_13__/* .save */ .UN)(entry, key));
-    if (!result.saved) {
-        return refuse(result.why);
-    }
-    const total = archives.reduce((sum, { compressedBytes }) => sum + compressedBytes, 0);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`Saved ${(0,_format_js__WEBPACK_IMPORTED_MODULE_16__/* .formatBytes */ .z3)(total)} under the key ${key}.`);
-    return result;
-}
-/** The mounts that inject had filled and that hold nothing any more. */
-function findLost({ mounts, state }, saved) {
-    const held = new Set(saved.flatMap(({ mount, archive }) => (archive ? (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu)(mount) : [])));
-    const restored = new Set(state?.restored?.mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu));
-    return mounts.filter((mount) => {
-        const identity = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu)(mount);
-        return restored.has(identity) && !held.has(identity);
-    });
+    const result = await (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logStage */ .jl)('Save to the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_11__/* .save */ .UN)(entry, key));
+    if (!result.saved)
+        return refuse(result.why, remarks);
+    const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logText */ .kc)(`Saved ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(total)} under the key ${key}.`);
+    return { saved: true, reasons: remarks };
 }
 function skip({ key, mounts, state }) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`The key ${key} is saved already, nothing to do.`);
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logText */ .kc)(`The key ${key} is saved already, nothing to do.`);
     if (state?.restored?.key === key) {
-        const held = new Set(state.restored.mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu));
-        const lacking = mounts.filter((mount) => !held.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .identityOf */ .cu)(mount)));
+        const held = new Set(state.restored.mounts.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
+        const lacking = mounts.filter((mount) => !held.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
         if (lacking.length > 0) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The saved entry ${key} lacks ${lacking.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .describeMount */ .hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`);
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The saved entry ${key} lacks ${lacking.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`);
         }
     }
-    return { saved: false, why: 'the key is saved already' };
+    return { saved: false, reasons: ['the key is saved already'] };
 }
-function refuse(why) {
+function refuse(why, remarks) {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`Nothing was saved: ${why}.`);
-    return { saved: false, why };
-}
-async function pack(request, workDirectory) {
-    const builder = await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_4__/* .inspectBuilder */ .IK)(request.builder, request.platform);
-    const mounts = await knownMounts(request.mounts, builder);
-    if (mounts.length === 0)
-        return { mounts, reports: new Map(), directory: workDirectory };
-    const toolkit = await (0,_toolkit_js__WEBPACK_IMPORTED_MODULE_14__/* .chooseToolkit */ .QG)(builder.platforms, request.utilityImage, {
-        anyOf: ['zstd', 'gzip'],
-    });
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_8__/* .logBuilder */ .wz)(builder, toolkit);
-    const result = await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Pack out of the builder', () => (0,_scratch_build_js__WEBPACK_IMPORTED_MODULE_10__/* .runScratchBuild */ .E)({
-        workDirectory,
-        builder,
-        toolkit,
-        script: _container_scripts_js__WEBPACK_IMPORTED_MODULE_17__/* .packScript */ .xB,
-        mounts: mounts.map((mount, index) => ({ index, mount, argument: String(index) })),
-        withArchives: false,
-        seedStages: request.seedStages,
-    }));
-    return { mounts, ...result };
+    return { saved: false, reasons: [why, ...remarks] };
 }
 /**
- * Leaves out the mounts that the builder does not have (our own build would make them, empty), and
- * says what is odd about the others.
+ * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
+ * ever followed by one at least as complete.
  */
-async function knownMounts(mounts, builder) {
-    try {
-        const records = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_3__/* .parseRecords */ .Q)(await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_4__/* .listCacheMounts */ .hj)(builder));
-        const { known, warnings, information } = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_3__/* .compareRecords */ .a)(mounts, records, builder.name);
-        for (const warning of warnings)
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(warning);
-        for (const line of information)
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(line);
-        return known;
+async function collect({ state }, packed, index, mount, entry) {
+    const name = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount);
+    const report = packed.reports.get(index);
+    if (report?.result === 'packed') {
+        const archive = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .storeArchive */ .m8)(packed.directory, index, report, entry);
+        if (packed.isRemade(mount)) {
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
+        }
+        const row = { mount, state: 'packed', archive, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive }, isPacked: true };
     }
-    catch (error) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`The cache mounts of the builder cannot be listed (${(0,_errors_js__WEBPACK_IMPORTED_MODULE_15__/* .messageOf */ .b)(error)}): not checked.`);
-        return mounts;
+    const { what, hasFailed } = describe(report, packed.isKnown(mount));
+    const restored = findRestored(state, mount);
+    const archive = state && restored
+        ? await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .takeKeptArchive */ .U$)((0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .keptArchives */ .I)(state.key), index, restored.archive, entry)
+        : undefined;
+    if (archive) {
+        return {
+            mount,
+            row: { mount, state: `${what}, kept as restored`, archive },
+            saved: { mount, archive },
+            isPacked: false,
+            remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+        };
     }
+    const row = { mount, state: what };
+    if (restored) {
+        const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
+        return { mount, row, saved: undefined, isPacked: false, remark };
+    }
+    if (hasFailed) {
+        const remark = `The cache mount ${name} could not be packed${why(report)}.`;
+        return { mount, row, saved: undefined, isPacked: false, remark };
+    }
+    return { mount, row, saved: { mount }, isPacked: false };
 }
-/** Gathers the archives into an entry. */
-async function collect({ mounts, reports, directory }, entry) {
-    const saved = [];
-    const rows = [];
-    for (const [index, mount] of mounts.entries()) {
-        const report = reports.get(index);
-        if (report?.result === 'packed') {
-            const archive = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .storeArchive */ .m8)(directory, index, report, entry);
-            saved.push({ mount, archive });
-            rows.push({ mount, state: 'packed', archive, seconds: report.seconds });
-        }
-        else if (report?.result === 'empty') {
-            saved.push({ mount });
-            rows.push({ mount, state: 'empty' });
-        }
-        else {
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_5__/* .describeMount */ .hK)(mount)} could not be packed${why(report)}.`);
-            rows.push({ mount, state: failedState });
-        }
-    }
-    return { saved, rows };
+function describe(report, isKnown) {
+    if (!isKnown)
+        return { what: 'absent', hasFailed: false };
+    if (report?.result === 'empty')
+        return { what: 'empty', hasFailed: false };
+    return { what: 'failed', hasFailed: true };
 }
 function why(report) {
     return report?.result === 'unusable'
         ? `: there is no ${report.missing}`
         : ' (the log above says why)';
+}
+function findRestored(state, mount) {
+    const identity = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount);
+    return state?.restored?.mounts.find((each) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(each.mount) === identity);
 }
 
 __webpack_async_result__();
@@ -40984,8 +40509,10 @@ function formatTable(rows) {
 
 
 
-/** Limits of the cache service and of its client. */
-const maximum = { keyLength: 512, keys: 10 };
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+/** Minutes. */
+const defaultTimeout = 30;
 /** @throws InputError that names the input and the remedy */
 function readInjectInputs() {
     const key = core.getInput('key');
@@ -41008,6 +40535,7 @@ function readInjectInputs() {
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
         failOnCacheMiss: readBoolean('fail-on-cache-miss'),
+        timeout: readTimeout(),
     };
 }
 /** @throws InputError that names the input and the remedy */
@@ -41021,6 +40549,7 @@ function readExtractInputs() {
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
+        timeout: readTimeout(),
     };
 }
 function readMountInputs() {
@@ -41065,6 +40594,14 @@ function checkKey(input, key) {
     if (/[,\n]/.test(key)) {
         throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
+}
+function readTimeout() {
+    const text = optional('timeout') ?? String(defaultTimeout);
+    const minutes = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+    }
+    return minutes;
 }
 function readBoolean(name) {
     if (optional(name) === undefined)
@@ -41133,6 +40670,9 @@ function invalid(name, value) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Wk: () => (/* binding */ logRows),
 /* harmony export */   Zx: () => (/* binding */ logMounts),
+/* harmony export */   aY: () => (/* binding */ currentStage),
+/* harmony export */   jl: () => (/* binding */ logStage),
+/* harmony export */   kc: () => (/* binding */ logText),
 /* harmony export */   wz: () => (/* binding */ logBuilder)
 /* harmony export */ });
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
@@ -41141,6 +40681,26 @@ function invalid(name, value) {
 
 
 
+let stage = 'reading the inputs';
+/** Runs one stage of the step, in a group of the log. */
+async function logStage(title, work) {
+    stage = title;
+    return _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .group */ .Os(title, work);
+}
+/** Where the step stands. */
+function currentStage() {
+    return stage;
+}
+/**
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. The runner takes a line that begins with `::`, or holds `##[`, for a command to itself: not
+ * these.
+ */
+function logText(text) {
+    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(text
+        .replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`)
+        .replaceAll('##[', '## ['));
+}
 /** The mounts as they were understood, and all that the user should know of them. */
 function logMounts({ mounts, notices, warnings }) {
     for (const notice of notices)
@@ -41178,13 +40738,13 @@ function logRows(rows) {
         seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
     ]);
     for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(line);
+        logText(line);
     }
 }
 function logGroup(title, lines) {
     _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh(title);
     for (const line of lines) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(line);
+        logText(line);
     }
     _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4();
 }
@@ -41197,6 +40757,7 @@ function logGroup(title, lines) {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Gm: () => (/* binding */ archiveFileName),
+/* harmony export */   cf: () => (/* binding */ parseSavedMount),
 /* harmony export */   sB: () => (/* binding */ renderManifest),
 /* harmony export */   zt: () => (/* binding */ parseMount)
 /* harmony export */ });
@@ -41223,10 +40784,15 @@ function parseManifest(text) {
     if (value.format !== manifestFormat) {
         throw new Error(`its format is ${JSON.stringify(value.format)}, and this version reads format ${manifestFormat}`);
     }
-    return { mounts: array(value.mounts, 'mounts').map(parseSavedMount) };
+    const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
+    const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
+    if (new Set(files).size < files.length)
+        throw new Error('two of its mounts have one archive');
+    return { mounts };
 }
+/** Reads what a manifest, or the state that inject leaves, says of one mount. */
 function parseSavedMount(value) {
-    const saved = object(value, 'mounts[]');
+    const saved = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
     const archive = saved.archive;
     return {
         mount: parseMount(saved.mount),
@@ -41254,25 +40820,25 @@ function parseOwnership(value) {
     return { uid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(uid, 'uid'), gid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(gid, 'gid'), mode: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(mode, 'mode') };
 }
 function parseArchive(value) {
-    const archive = object(value, 'archive');
-    const file = string(archive.file, 'file');
+    const archive = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'archive');
+    const file = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.file, 'file');
     const compression = archive.compression;
     if (compression !== 'zstd' && compression !== 'gzip') {
-        throw invalid('compression', compression);
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('compression', compression);
     }
     if (!/^\d+\.tar\.(zst|gz)$/.test(file)) {
-        throw invalid('file', file);
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('file', file);
     }
-    const sha256 = string(archive.sha256, 'sha256');
+    const sha256 = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.sha256, 'sha256');
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
-        throw invalid('sha256', sha256);
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('sha256', sha256);
     }
     return {
         file,
         compression,
-        files: count(archive.files, 'files'),
-        bytes: count(archive.bytes, 'bytes'),
-        compressedBytes: count(archive.compressedBytes, 'compressedBytes'),
+        files: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.files, 'files'),
+        bytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.bytes, 'bytes'),
+        compressedBytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
         sha256,
     };
 }
@@ -41487,15 +41053,15 @@ function neededStages(stages, goal) {
         add(stage.parent);
         for (const instruction of allInstructions(stage)) {
             for (const name of sourcesOf(instruction)) {
-                add(instruction.keyword === 'COPY' ? findTarget(stages, name) : findStage(stages, name));
+                add(instruction.keyword === 'COPY' ? findSource(stages, name) : findStage(stages, name));
             }
         }
     };
     add(goal);
     return stages.filter((stage) => needed.has(stage));
 }
-/** As findStage, or by its place in the file. */
-function findTarget(stages, name) {
+/** What a COPY's `from` means: as findStage, or by its place in the file. */
+function findSource(stages, name) {
     return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
 }
 /** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
@@ -41583,7 +41149,7 @@ function discoverMounts(text, options) {
     const dockerfile = parseDockerfile(text);
     const mounts = new Map();
     const problems = new Set();
-    const args = new Map();
+    const args = [];
     let stages;
     for (const platform of options.platforms) {
         const evaluation = evaluate(dockerfile, { ...options, platform });
@@ -41591,8 +41157,7 @@ function discoverMounts(text, options) {
             mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
         for (const problem of evaluation.problems)
             problems.add(problem);
-        for (const [name, value] of evaluation.args)
-            args.set(name, value);
+        args.push(evaluation.args);
         stages = evaluation.seedStages;
     }
     return { mounts: [...mounts.values()], problems: [...problems], args, stages };
@@ -41662,7 +41227,7 @@ function platformArgs({ platform, target, buildArgs }, lastStage) {
 }
 /** @throws InputError where there is no such stage */
 function resolveTarget({ stages, target, file }) {
-    const goal = target === undefined ? stages.at(-1) : findTarget(stages, target);
+    const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
     if (goal === undefined && target !== undefined) {
         const names = stages.flatMap(({ name }) => name ?? []);
         throw new errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
@@ -41870,7 +41435,7 @@ async function readDockerfiles(inputs, optional) {
     return {
         mounts: distinct(found.flatMap(({ mounts }) => mounts)),
         problems: found.flatMap(({ problems }) => problems),
-        args: new Map(found.flatMap(({ args }) => [...args])),
+        args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
         seedStages,
     };
 }
@@ -41892,17 +41457,20 @@ function takeDiscovered({ files }, { mounts, problems, seedStages }) {
 }
 function nameMounts({ cacheMounts, buildArgs }, discovery) {
     const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-    const lookup = (name) => buildArgs.get(name) ?? discovery.args.get(name);
-    let parsed;
-    try {
-        parsed = (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, lookup);
-    }
-    catch (error) {
-        throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-    const notices = parsed.notices.map((notice) => `Input cache-mounts: ${notice}`);
-    const mounts = parsed.mounts.flatMap((named) => {
+    const parsed = discovery.args.map((args) => {
+        try {
+            return (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
+        }
+        catch (error) {
+            throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
+        }
+    });
+    const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
+    const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
         const mount = namespace ? { ...named, namespace } : named;
+        const fromStage = findFromStage(mount, discovery.mounts);
+        if (fromStage)
+            return fromStage;
         const declared = findDeclared(mount, discovery.mounts);
         if (declared.length === 0)
             return mount;
@@ -41910,7 +41478,14 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
         return declared;
     });
     const { seedStages } = discovery;
-    return { mounts: distinct(mounts), seedStages, notices, warnings: [] };
+    return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
+}
+/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
+function findFromStage({ from, ...others }, declared) {
+    return declared.find(({ stage, ...each }) => {
+        const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
+        return isNamed && (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(others);
+    });
 }
 /**
  * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
@@ -41924,6 +41499,926 @@ function findDeclared(mount, declared) {
 }
 function distinct(mounts) {
     return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
+}
+
+
+/***/ }),
+
+/***/ 9352:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  q: () => (/* binding */ pack)
+});
+
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
+var core = __nccwpck_require__(3838);
+// EXTERNAL MODULE: ./build/cache-mount.js
+var cache_mount = __nccwpck_require__(7382);
+// EXTERNAL MODULE: ./build/json.js
+var json = __nccwpck_require__(9368);
+;// CONCATENATED MODULE: ./build/builder-records.js
+
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a line with its key and, further on, one with its description, or both
+ * in a line of JSON. The description ends in the Go-quoted id; that is missing where it equals the
+ * target.
+ *
+ * @throws Error where a description is of another form
+ */
+function parseRecords(text) {
+    let key = '';
+    return text.split('\n').flatMap((line) => {
+        const record = line.startsWith('{') ? readJson(line) : readLabel(line);
+        key = record.key ?? key;
+        return record.description === undefined
+            ? []
+            : { key, id: parseDescription(record.description) };
+    });
+}
+function readJson(line) {
+    const { ID, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
+    return { key: (0,json/* string */.Yj)(ID, 'ID'), description: (0,json/* string */.Yj)(Description, 'Description') };
+}
+function readLabel(line) {
+    const [, label, value] = /^(ID|Description):\s+(.*)$/.exec(line) ?? [];
+    return label === 'ID' ? { key: value } : { description: value };
+}
+function parseDescription(description) {
+    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+    if (quoted !== undefined)
+        return unquoteGo(quoted);
+    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+    if (target === undefined)
+        throw new Error(`a record cannot be read: ${description}`);
+    return target;
+}
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted) {
+    const named = {
+        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+    };
+    return quoted
+        .slice(1, -1)
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g, (_, x, u, U, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+            ? (named[char] ?? char)
+            : String.fromCodePoint(Number.parseInt(code, 16));
+    });
+}
+/** Whether the builder has a record for each of the mounts. */
+function hasAll(records, mounts) {
+    const held = new Set(records.map(({ id }) => id));
+    return mounts.every((mount) => held.has(recordId(mount)));
+}
+/** The keys of the records that there are for a mount's id. */
+function recordsOf(mount, records) {
+    return records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+}
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+function compareRecords(mounts, records, builder) {
+    const held = countBy(records.map(({ id }) => id));
+    const asked = countBy(mounts.map(recordId));
+    const known = mounts.filter((mount) => held.has(recordId(mount)));
+    const others = [...held.keys()].filter((id) => !asked.has(id));
+    const warnings = [];
+    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+        const nearest = findNearest(recordId(mount), others);
+        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+    }
+    for (const [id, count] of asked) {
+        const records = held.get(id) ?? 0;
+        if (records > count) {
+            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        }
+    }
+    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    return { known, warnings, information };
+}
+function recordId({ namespace = '', id }) {
+    return `${namespace}/${id}`;
+}
+/** Without the slash behind an empty namespace. */
+function displayId(record) {
+    return record.replace(/^\//, '');
+}
+function listHeld(held) {
+    return held.size === 0
+        ? 'It has none at all: did the build run on this builder?'
+        : `It has ${listIds([...held.keys()])}.`;
+}
+function listIds(records) {
+    const ids = records.map(displayId).sort();
+    const rest = ids.length - maximumListed;
+    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+}
+const maximumListed = 20;
+function countBy(ids) {
+    const counts = new Map();
+    for (const id of ids)
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+}
+/** The most similar one, where it is similar at all. */
+function findNearest(id, candidates) {
+    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+    const distances = candidates
+        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+/** Levenshtein's. */
+function editDistance(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (const [i, char] of [...a].entries()) {
+        const next = [i + 1];
+        for (let j = 0; j < b.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
+            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[b.length] ?? 0;
+}
+
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
+var exec = __nccwpck_require__(7187);
+// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
+var io = __nccwpck_require__(8701);
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+// EXTERNAL MODULE: ./build/log.js
+var log = __nccwpck_require__(6650);
+// EXTERNAL MODULE: ./build/processes.js
+var processes = __nccwpck_require__(4541);
+;// CONCATENATED MODULE: ./build/buildx.js
+
+
+
+
+
+
+/** A builder that was named does not exist. */
+class NoSuchBuilderError extends Error {
+    name = 'NoSuchBuilderError';
+}
+// Starting a docker-container builder pulls its image first.
+const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
+/**
+ * Looks up a builder and boots it.
+ *
+ * @param name undefined for the builder that buildx itself would use
+ * @param platform what is built for, which decides between several nodes
+ * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
+ *   there is no docker, no buildx, or no answer
+ */
+async function inspectBuilder(name, platform) {
+    if ((await io/* which */.K7('docker')) === '') {
+        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
+    }
+    const [docker, buildx, inspected] = await Promise.all([
+        probe(['--version']),
+        probe(['buildx', 'version']),
+        probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
+    ]);
+    if (buildx.exitCode !== 0) {
+        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
+    }
+    const found = parseInspect(inspected.stdout);
+    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+    const error = found.error ?? node?.error;
+    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
+        return {
+            name: found.name,
+            driver: found.driver,
+            nodes: found.nodes.length,
+            platforms: node.platforms,
+            buildkit: node.buildkit,
+            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
+            buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
+        };
+    }
+    if (name !== undefined && (await isUnknown(name))) {
+        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
+    }
+    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
+    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
+}
+/**
+ * Runs `docker buildx build`, whose progress goes to the log as it happens.
+ *
+ * @throws Error with buildx's own last line where the build fails
+ */
+async function build(options) {
+    const { builder, platform, buildArgs } = options;
+    const args = [
+        'buildx',
+        'build',
+        `--builder=${builder.name}`,
+        ...(platform === undefined ? [] : [`--platform=${platform}`]),
+        '--progress=plain',
+        '--provenance=false',
+        '--sbom=false',
+        // No part of the build needs a network, and an engine may have none to give.
+        '--network=none',
+        `--file=${options.dockerfile}`,
+        // A bare path needs no CSV quoting; it stands for type=local.
+        `--output=${options.output}`,
+        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
+        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
+        options.context,
+    ];
+    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    const result = await (0,exec/* getExecOutput */.H)('docker', args, {
+        cwd: options.directory,
+        ignoreReturnCode: true,
+        silent: true,
+        listeners: { errline: log/* logText */.kc, stdline: log/* logText */.kc },
+    });
+    if (result.exitCode !== 0) {
+        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
+    }
+}
+/**
+ * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
+ * after `Nodes:`, of each node. The machine-readable form is too young to count on.
+ */
+function parseInspect(text) {
+    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
+    return {
+        name: field(head, 'Name') ?? '',
+        driver: field(head, 'Driver') ?? '',
+        error: field(head, 'Error'),
+        nodes: rest
+            .filter((part) => part.startsWith('Name:'))
+            .map((node) => ({
+            // A platform that the user has set is marked with an asterisk.
+            platforms: (field(node, 'Platforms') ?? '')
+                .split(',')
+                .map((platform) => platform.trim().replace(/\*$/, ''))
+                .filter((platform) => platform !== ''),
+            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
+            error: field(node, 'Error'),
+        })),
+    };
+}
+function field(text, label) {
+    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
+}
+/**
+ * Lists the cache mounts that the builder has.
+ *
+ * @returns what buildx prints, for builder-records.ts
+ * @throws Error where buildx cannot tell
+ */
+async function listCacheMounts({ name }) {
+    const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
+    // Older versions of buildx know only the second form.
+    for (const format of ['--format=json', '--verbose']) {
+        const { exitCode, stdout } = await probe([...args, format]);
+        if (exitCode === 0)
+            return stdout;
+    }
+    throw new Error('docker buildx du fails');
+}
+async function isUnknown(name) {
+    const listed = await probe(['buildx', 'ls']);
+    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
+    return listed.exitCode === 0 && !names.includes(name);
+}
+/** Runs a docker command that only asks for something, and gives up on it after a while. */
+async function probe(args, timeout = probeTimeout.quick) {
+    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    let timer;
+    const silence = new Promise((resolve) => {
+        timer = setTimeout(() => {
+            (0,processes/* killDescendants */.H)();
+            resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
+        }, timeout);
+    });
+    const answer = (0,exec/* getExecOutput */.H)('docker', args, { ignoreReturnCode: true, silent: true }).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
+    try {
+        return await Promise.race([answer, silence]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function lastLine({ exitCode, stdout, stderr }) {
+    const lines = `${stdout}\n${stderr}`.trim().split('\n');
+    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
+}
+
+;// CONCATENATED MODULE: ./build/container-scripts.js
+/**
+ * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
+ * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
+ * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
+ * the others alone.
+ *
+ * Incoming files are unpacked into one reserved directory at the mount's root. When they are
+ * complete, the directory is renamed, and from then on they count: their last step is to be renamed
+ * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
+ * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
+ * what is.
+ */
+const reservedName = '.buildkit-cache-mounts';
+/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
+/** Without it, the free space is not looked at before unpacking. */
+const optionalProgram = 'df';
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+const preamble = `#!/bin/sh
+unset TAR_OPTIONS
+LC_ALL=C
+export LC_ALL
+
+# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
+report() {
+  read -r ended rest </proc/uptime
+  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
+    "$index" "$1" "$started" "$ended" "\${2-}" >>report
+  exit 0
+}
+
+# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
+entries() (
+  dir=$1
+  command=$2
+  shift $#
+  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    set -- "$@" "$entry"
+    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
+  done
+  [ $# -eq 0 ] || "$command" "$@"
+)
+
+# untouched: the mount holds nothing, or just what it was created with
+untouched() {
+  entries "$mount" false ||
+    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
+}
+
+# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
+listing() {
+  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
+}
+
+# prepare INDEX: what comes first for each mount
+prepare() {
+  index=$1
+  mount=/mounts/$index
+  seed=/seeds/$index
+  reserved=$mount/${reservedName}
+  complete=$mount/${reservedName}.complete
+  read -r started rest </proc/uptime
+  for program in ${requiredPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+  done
+  case $(tar --version 2>&1) in
+    *'GNU tar'*) ;;
+    *) report unusable ',"missing":"GNU tar"' ;;
+  esac
+  rm -rf -- "$reserved"
+  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
+  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+
+# settle: puts complete files into place; it can go on where another one was killed
+settle() {
+  if [ ! -e "$complete/cleared" ]; then
+    # What the mount was created with: the files hold what its user has left of it.
+    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
+    done
+    : >"$complete/cleared"
+  fi
+  # The renames change the root's own times: its attributes come last, from an archive of their own.
+  entries "$complete/files" into_mount &&
+    mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
+}
+`;
+// Subshells: \`report\` ends only the work on one mount.
+const forEachMount = `
+for argument; do
+  (work "$argument")
+done
+`;
+/** Called with the indexes of the mounts. */
+const packScript = `${preamble}
+work() {
+  prepare "$1"
+  ! untouched || report empty
+  if command -v zstd >/dev/null; then
+    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+  elif command -v gzip >/dev/null; then
+    compression=gzip archive=$index.tar.gz compressor=gzip
+  else
+    report unusable ',"missing":"zstd or gzip"'
+  fi
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals \\
+      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  read -r status <"$index.status"
+  bytes=0
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  if [ "$status" -ne 0 ]; then
+    rm -f -- "$archive"
+    report failed
+  fi
+  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+}
+${forEachMount}`;
+/**
+ * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
+ * colon the number of bytes that they unpack to.
+ */
+const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
+# free: the bytes that the mount's disk has free, or nothing
+free() {
+  command -v ${optionalProgram} >/dev/null || return
+  df -P -k "$mount" | {
+    read -r header
+    read -r device blocks used available rest
+    case $available in
+      '' | *[!0-9]*) ;;
+      *) echo "$((available * 1024))" ;;
+    esac
+  }
+}
+
+work() {
+  file=\${1%:*}
+  needed=\${1##*:}
+  prepare "\${file%%.*}"
+  archive=/archives/$file
+  case $archive in
+    *.zst) compressor=zstd ;;
+    *) compressor=gzip ;;
+  esac
+  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  untouched || report warm
+  available=$(free)
+  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
+
+  mkdir "$reserved" "$reserved/files" &&
+    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    mv -- "$reserved" "$complete" &&
+    settle && report unpacked
+  # Nothing of the mount has changed but what can be settled later.
+  rm -rf -- "$reserved"
+  report failed
+}
+${forEachMount}`));
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+;// CONCATENATED MODULE: ./build/list-records.js
+
+
+
+const pause = 500;
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * BuildKit leaves out a record that is just being measured for somebody else's `docker buildx du`
+ * (cacheManager.DiskUsage): where one of the mounts is missing, it is looked for a second time.
+ *
+ * @throws Error where the builder cannot tell
+ */
+async function listRecords(builder, mounts) {
+    const records = parseRecords(await listCacheMounts(builder));
+    if (hasAll(records, mounts))
+        return records;
+    await (0,promises_namespaceObject.setTimeout)(pause);
+    const again = parseRecords(await listCacheMounts(builder));
+    return [...new Map([...records, ...again].map((record) => [record.key, record])).values()];
+}
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+;// CONCATENATED MODULE: ./build/report.js
+
+/**
+ * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
+ *
+ * @returns the reports by the mount's index
+ * @throws Error on anything else
+ */
+function parseReports(text) {
+    const lines = text.split('\n').filter((line) => line !== '');
+    return new Map((0,json/* array */.YO)(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+}
+function parseLine(value) {
+    const line = (0,json/* object */.Ik)(value, 'report');
+    const index = (0,json/* count */.U9)(line.mount, 'mount');
+    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+    const result = line.result;
+    switch (result) {
+        case 'packed': {
+            const compression = line.compression;
+            if (compression !== 'zstd' && compression !== 'gzip')
+                throw (0,json/* invalid */.Gq)('compression', compression);
+            const files = (0,json/* count */.U9)(line.files, 'files');
+            return [index, { result, seconds, compression, files, bytes: (0,json/* count */.U9)(line.bytes, 'bytes') }];
+        }
+        case 'unusable':
+            return [index, { result, seconds, missing: (0,json/* string */.Yj)(line.missing, 'missing') }];
+        case 'full':
+            return [index, { result, seconds, available: (0,json/* count */.U9)(line.available, 'available') }];
+        case 'unpacked':
+        case 'empty':
+        case 'warm':
+        case 'failed':
+            return [index, { result, seconds }];
+        default:
+            throw (0,json/* invalid */.Gq)('result', result);
+    }
+}
+function number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw (0,json/* invalid */.Gq)(name, value);
+    return value;
+}
+
+;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
+
+/**
+ * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
+ * with more mounts than this a RUN has several of them.
+ */
+const maximumRuns = 16;
+/** The name of the build context with the programs, the scripts and the archives. */
+const filesContext = 'buildkit-cache-mounts';
+// The stages of the user's Dockerfile may have any name but such.
+const workStage = `${filesContext}-work`;
+/** Directory, in what the build puts out, with all that the scripts have written. */
+const outputDirectory = 'out';
+/**
+ * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
+ * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
+ * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
+ *
+ * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
+ *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
+ * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
+ *   written.
+ * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
+ *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
+ *
+ * @param nonce a value never used before: BuildKit does not run again what it has already run, and
+ *   `--no-cache` would wipe the mounts
+ */
+function renderScratchDockerfile(base, mounts, options) {
+    const buildArgs = {};
+    const lines = options.seedStages ? [options.seedStages.head] : [];
+    const declare = (name, value) => {
+        const argument = `CACHE_MOUNT_${name}`;
+        buildArgs[argument] = value;
+        lines.push(`ARG ${argument}`);
+        return argument;
+    };
+    const namespace = mounts[0]?.mount.namespace;
+    if (namespace !== undefined) {
+        // A build has one for all its mounts; no ARG is needed for it.
+        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
+    }
+    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
+    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
+    for (const [index, image] of images.entries()) {
+        declare(`FROM_${index}`, image);
+    }
+    if (base.kind === 'image') {
+        declare('UTILITY_IMAGE', base.image);
+    }
+    for (const [index, image] of images.entries()) {
+        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
+    }
+    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
+    if (base.kind === 'image') {
+        lines.push('USER 0:0');
+    }
+    lines.push(`WORKDIR /${outputDirectory}`);
+    declare('NONCE', options.nonce);
+    const shared = [
+        ...(base.kind === 'runner'
+            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
+            : []),
+        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+        ...(options.withArchives
+            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+            : []),
+    ];
+    const perRun = Math.ceil(mounts.length / maximumRuns);
+    for (let first = 0; first < mounts.length; first += perRun) {
+        const group = mounts.slice(first, first + perRun);
+        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+            const origin = from === undefined ? stage?.name : stageOf(from);
+            const start = [
+                ...(origin === undefined ? [] : [`from=${origin}`]),
+                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
+            ];
+            const options = [
+                `type=cache,target=/mounts/${index},sharing=locked`,
+                `id=$${declare(`ID_${index}`, id)}`,
+                ...start,
+                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
+            ];
+            // Given an owner, BuildKit starts the mount from a new directory in the image.
+            const isSeeded = origin !== undefined && ownership === undefined;
+            const seed = [`type=bind,target=/seeds/${index}`, ...start];
+            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+        });
+        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
+    }
+    if (base.kind === 'image') {
+        // Without this the whole image would be put out; the runner's tools are only mounted.
+        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
+    }
+    return { text: `${lines.join('\n')}\n`, buildArgs };
+}
+
+// EXTERNAL MODULE: ./build/platform.js
+var build_platform = __nccwpck_require__(7997);
+;// CONCATENATED MODULE: ./build/toolkit.js
+
+
+
+
+
+
+
+/**
+ * Decides what runs inside the build. The runner's own programs are taken where the builder can run
+ * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
+ * `FROM scratch` with the libraries that they are linked to.
+ *
+ * @param platforms of the builder
+ * @param image the image to use where the runner's programs cannot run
+ * @throws Error, with the remedy, where neither is possible
+ */
+async function chooseToolkit(platforms, image, compressions) {
+    let obstacle;
+    try {
+        return await findRunnerTools(platforms, compressions);
+    }
+    catch (error) {
+        obstacle = (0,errors/* messageOf */.b)(error);
+    }
+    if (image === undefined) {
+        throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
+    }
+    return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
+}
+async function findRunnerTools(platforms, compressions) {
+    const runner = (0,build_platform/* runnerPlatform */.GQ)();
+    // 32-bit ARM is listed with its variant only
+    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
+    if (platform === undefined) {
+        throw new Error(`the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`);
+    }
+    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+    const has = (name) => programs.some((program) => program.name === name);
+    const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
+    const missing = requiredPrograms.filter((name) => !has(name));
+    if (missing.length > 0 || !enough) {
+        const wanted = 'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
+        throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
+    }
+    const version = (await output('tar', ['--version'])).split('\n')[0] ?? '';
+    if (!version.includes('GNU tar')) {
+        throw new Error(`the runner's tar is not GNU tar but ${version}`);
+    }
+    return {
+        kind: 'runner',
+        platform,
+        programs,
+        description: `the runner's own (${version}, ${has('zstd') ? 'zstd' : 'gzip'}), as the builder runs ${platform}`,
+    };
+}
+/** Finds those of the programs that the runner has. */
+async function findPrograms(names) {
+    const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
+    return found.filter((program) => program.path !== undefined);
+}
+/**
+ * Copies programs and the shared libraries that they are linked to below a directory, at the places
+ * where they are on the runner, and makes all of them callable from its `bin`.
+ *
+ * @returns the names of the top-level directories made there
+ */
+async function copyPrograms(programs, directory) {
+    const paths = programs.map(({ path }) => path);
+    const libraries = parseLdd(await output('ldd', paths));
+    const files = new Set([...paths, ...libraries]);
+    const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
+    const directories = new Set(['/bin', ...[...files].map((file) => (0,external_node_path_.dirname)(file))]);
+    await Promise.all([...directories].map((path) => (0,promises_.mkdir)((0,external_node_path_.join)(directory, path), { recursive: true })));
+    await Promise.all([
+        ...[...files].map((file) => (0,promises_.copyFile)(file, (0,external_node_path_.join)(directory, file))),
+        ...links.map(({ name, path }) => (0,promises_.symlink)(path, (0,external_node_path_.join)(directory, 'bin', name))),
+    ]);
+    return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
+}
+/**
+ * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
+ * static program has none.
+ */
+function parseLdd(text) {
+    const paths = text.split('\n').flatMap((line) => {
+        if (/=>\s*not found/.test(line)) {
+            throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
+        }
+        const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
+        // A loader may be asked for under one path and found under another.
+        return [name, path].filter((each) => each.startsWith('/'));
+    });
+    return [...new Set(paths)].sort();
+}
+async function locate(name) {
+    // GNU tar starts its compressor through this very path
+    const path = name === 'sh' ? '/bin/sh' : await io/* which */.K7(name);
+    return path === '' ? undefined : (0,promises_.realpath)(path);
+}
+async function output(command, args) {
+    // ldd fails where one program of several is static
+    const { stdout } = await (0,exec/* getExecOutput */.H)(command, args, { silent: true, ignoreReturnCode: true });
+    return stdout;
+}
+
+;// CONCATENATED MODULE: ./build/scratch-build.js
+
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return join(workDirectory, 'context', 'archives');
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    try {
+        return await runScript(options);
+    }
+    catch (error) {
+        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === options.mounts.length)
+            throw error;
+        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        return runScript({ ...options, mounts, seedStages: undefined });
+    }
+}
+async function runScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const base = toolkit.kind === 'runner'
+        ? {
+            kind: 'runner',
+            directories: await copyPrograms(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
+        }
+        : toolkit;
+    const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+    if (seedStages?.ignore) {
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+    }
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    await build({
+        builder,
+        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    try {
+        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/pack.js
+
+
+
+
+
+
+
+
+
+
+/**
+ * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ *
+ * @throws Error where nothing was packed
+ */
+async function pack(request, workDirectory) {
+    const builder = await inspectBuilder(request.builder, request.platform);
+    const { known, remade } = await compareMounts(request, builder);
+    const about = {
+        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
+        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
+    };
+    if (known.size === 0)
+        return { ...about, reports: new Map(), directory: workDirectory };
+    const toolkit = await chooseToolkit(builder.platforms, request.utilityImage, {
+        anyOf: ['zstd', 'gzip'],
+    });
+    (0,log/* logBuilder */.wz)(builder, toolkit);
+    const result = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
+        workDirectory,
+        builder,
+        toolkit,
+        script: packScript,
+        mounts: request.mounts
+            .map((mount, index) => ({ index, mount, argument: String(index) }))
+            .filter(({ mount }) => about.isKnown(mount)),
+        withArchives: false,
+        seedStages: request.seedStages,
+    }));
+    return { ...about, ...result };
+}
+/** Says what is odd about the mounts. Where the builder cannot tell, all count as known. */
+async function compareMounts({ mounts, state }, builder) {
+    try {
+        const records = await listRecords(builder, mounts);
+        const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+        for (const warning of warnings)
+            core/* warning */.$e(warning);
+        for (const line of information)
+            (0,log/* logText */.kc)(line);
+        const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, recordsOf(restored.mount, records)));
+        return {
+            known: new Set(known.map(cache_mount/* identityOf */.cu)),
+            remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
+        };
+    }
+    catch (error) {
+        (0,log/* logText */.kc)(`The cache mounts of the builder cannot be listed (${(0,errors/* messageOf */.b)(error)}): not checked.`);
+        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
+    }
+}
+/** None of the records that there were is left, and another one is there. */
+function isAnother({ records }, now) {
+    return records !== undefined && now.length > 0 && !now.some((key) => records.includes(key));
 }
 
 
@@ -42047,234 +42542,6 @@ function readParents() {
         }
     }
     return parentOf;
-}
-
-
-/***/ }),
-
-/***/ 1569:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  E: () => (/* binding */ runScratchBuild)
-});
-
-// UNUSED EXPORTS: archivesDirectory
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/buildx.js
-var buildx = __nccwpck_require__(802);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/json.js
-var json = __nccwpck_require__(9368);
-;// CONCATENATED MODULE: ./build/report.js
-
-/**
- * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
- *
- * @returns the reports by the mount's index
- * @throws Error on anything else
- */
-function parseReports(text) {
-    const lines = text.split('\n').filter((line) => line !== '');
-    return new Map((0,json/* array */.YO)(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
-}
-function parseLine(value) {
-    const line = (0,json/* object */.Ik)(value, 'report');
-    const index = (0,json/* count */.U9)(line.mount, 'mount');
-    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
-    const result = line.result;
-    switch (result) {
-        case 'packed': {
-            const compression = line.compression;
-            if (compression !== 'zstd' && compression !== 'gzip')
-                throw (0,json/* invalid */.Gq)('compression', compression);
-            const files = (0,json/* count */.U9)(line.files, 'files');
-            return [index, { result, seconds, compression, files, bytes: (0,json/* count */.U9)(line.bytes, 'bytes') }];
-        }
-        case 'unusable':
-            return [index, { result, seconds, missing: (0,json/* string */.Yj)(line.missing, 'missing') }];
-        case 'unpacked':
-        case 'empty':
-        case 'warm':
-        case 'failed':
-            return [index, { result, seconds }];
-        default:
-            throw (0,json/* invalid */.Gq)('result', result);
-    }
-}
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw (0,json/* invalid */.Gq)(name, value);
-    return value;
-}
-
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
-
-/**
- * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
- * with more mounts than this a RUN has several of them.
- */
-const maximumRuns = 16;
-/** The name of the build context with the programs, the scripts and the archives. */
-const filesContext = 'buildkit-cache-mounts';
-// The stages of the user's Dockerfile may have any name but such.
-const workStage = `${filesContext}-work`;
-/** Directory, in what the build puts out, with all that the scripts have written. */
-const outputDirectory = 'out';
-/**
- * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
- * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
- *
- * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
- *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
- * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
- *   written.
- * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
- *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
- *
- * @param nonce a value never used before: BuildKit does not run again what it has already run, and
- *   `--no-cache` would wipe the mounts
- */
-function renderScratchDockerfile(base, mounts, options) {
-    const buildArgs = {};
-    const lines = options.seedStages ? [options.seedStages.head] : [];
-    const declare = (name, value) => {
-        const argument = `CACHE_MOUNT_${name}`;
-        buildArgs[argument] = value;
-        lines.push(`ARG ${argument}`);
-        return argument;
-    };
-    const namespace = mounts[0]?.mount.namespace;
-    if (namespace !== undefined) {
-        // A build has one for all its mounts; no ARG is needed for it.
-        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
-    }
-    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
-    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
-    for (const [index, image] of images.entries()) {
-        declare(`FROM_${index}`, image);
-    }
-    if (base.kind === 'image') {
-        declare('UTILITY_IMAGE', base.image);
-    }
-    for (const [index, image] of images.entries()) {
-        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
-    }
-    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
-    if (base.kind === 'image') {
-        lines.push('USER 0:0');
-    }
-    lines.push(`WORKDIR /${outputDirectory}`);
-    declare('NONCE', options.nonce);
-    const shared = [
-        ...(base.kind === 'runner'
-            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
-            : []),
-        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
-        ...(options.withArchives
-            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
-            : []),
-    ];
-    const perRun = Math.ceil(mounts.length / maximumRuns);
-    for (let first = 0; first < mounts.length; first += perRun) {
-        const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
-            const origin = from === undefined ? stage?.name : stageOf(from);
-            const start = [
-                ...(origin === undefined ? [] : [`from=${origin}`]),
-                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
-            ];
-            const options = [
-                `type=cache,target=/mounts/${index},sharing=locked`,
-                `id=$${declare(`ID_${index}`, id)}`,
-                ...start,
-                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
-            ];
-            // Given an owner, BuildKit starts the mount from a new directory in the image.
-            const isSeeded = origin !== undefined && ownership === undefined;
-            const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
-        });
-        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
-        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
-    }
-    if (base.kind === 'image') {
-        // Without this the whole image would be put out; the runner's tools are only mounted.
-        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
-    }
-    return { text: `${lines.join('\n')}\n`, buildArgs };
-}
-
-// EXTERNAL MODULE: ./build/toolkit.js
-var build_toolkit = __nccwpck_require__(7794);
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return join(workDirectory, 'context', 'archives');
-}
-/**
- * Runs a script in the builder, once for each mount.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const base = toolkit.kind === 'runner'
-        ? {
-            kind: 'runner',
-            directories: await (0,build_toolkit/* copyPrograms */.B4)(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
-        }
-        : toolkit;
-    const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await (0,buildx/* build */.jq)({
-        builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    });
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
 }
 
 
@@ -42484,6 +42751,7 @@ function toRegExp(pattern, greedy, flags) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   I: () => (/* binding */ keptArchives),
 /* harmony export */   aF: () => (/* binding */ removeState),
 /* harmony export */   rs: () => (/* binding */ readStates)
 /* harmony export */ });
@@ -42504,10 +42772,14 @@ function toRegExp(pattern, greedy, flags) {
 
 
 
-/** A file a key, so that a job can have several injects. */
+/** A directory a key, so that a job can have several injects. */
 async function writeState(state) {
-    await mkdir(stateDirectory(), { recursive: true });
-    await writeFile(statePath(state.key), JSON.stringify(state));
+    await mkdir(directoryOf(state.key), { recursive: true });
+    await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
+}
+/** Where the inject with this key keeps the archives that it has restored. */
+function keptArchives(key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
 }
 /** All that the injects of this job have left; what cannot be read is named and left out. */
 async function readStates() {
@@ -42515,7 +42787,7 @@ async function readStates() {
     const states = [];
     for (const name of names) {
         try {
-            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), name), 'utf8')));
+            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), name, stateName), 'utf8')));
         }
         catch (error) {
             _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`What inject has left in this job cannot be read: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error)}`);
@@ -42525,16 +42797,17 @@ async function readStates() {
 }
 /** Removes what one inject has left, and the directory with the last of them. */
 async function removeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(statePath(state.key), { force: true });
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(directoryOf(state.key), { recursive: true, force: true });
     // Fails while others are left.
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(stateDirectory()).catch(() => undefined);
 }
 function stateDirectory() {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .i)(), 'buildkit-cache-mounts-state');
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .is)(), 'buildkit-cache-mounts-state');
 }
-function statePath(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), `${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex')}.json`);
+function directoryOf(key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
 }
+const stateName = 'state.json';
 function parseState(text) {
     const state = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
     const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
@@ -42550,7 +42823,15 @@ function parseState(text) {
 }
 function parseRestored(value) {
     const { key, mounts } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
-    return { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'), mounts: parseMounts(mounts) };
+    return { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'), mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount) };
+}
+function parseRestoredMount(value) {
+    const { records } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'mounts[]');
+    const { mount, archive } = (0,_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
+    if (archive === undefined)
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
+    const keys = records === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(records, 'records');
+    return { mount, archive, records: keys?.map((key) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'records[]')) };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
@@ -42574,14 +42855,19 @@ function parseMounts(value) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   d: () => (/* binding */ withinTime),
 /* harmony export */   e: () => (/* binding */ runStep)
 /* harmony export */ });
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3838);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4541);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4353);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
+/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
+/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+
+
 
 
 
@@ -42589,11 +42875,34 @@ function parseMounts(value) {
 
 
 /**
+ * Gives up on work that takes longer than a number of minutes, with all processes that it has
+ * started; what it does itself goes on until the process ends.
+ *
+ * @throws Error that says where it stood
+ */
+async function withinTime(minutes, work) {
+    let timer;
+    const end = new Promise((_, reject) => {
+        timer = setTimeout(() => {
+            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        }, minutes * 60_000);
+    });
+    try {
+        return await Promise.race([work(), end]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+/**
  * Runs one action from its first line to the end of the process: gives it a work directory, which is
  * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
  * input fails the step; everything else is a warning, as a cache must not break a build.
+ *
+ * @param onFailure is told in either case
  */
-async function runStep(story) {
+async function runStep(story, onFailure = () => undefined) {
     let workDirectory;
     const clear = () => {
         if (workDirectory === undefined)
@@ -42602,27 +42911,28 @@ async function runStep(story) {
             (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
         }
         catch (error) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error)}`);
+            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
         }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
         process.on(signal, () => {
             _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`Received ${signal}: stopping.`);
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_3__/* .killDescendants */ .H)();
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
             clear();
             process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
         });
     }
     try {
-        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_4__/* .createWorkDirectory */ .h)();
+        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
         await story(workDirectory);
     }
     catch (error) {
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d)
+        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
             _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1(error.message);
         else
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error));
+            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
     }
     finally {
         clear();
@@ -42832,6 +43142,8 @@ __nccwpck_require__.d(mappers_namespaceObject, {
   UserDelegationKey: () => (UserDelegationKey)
 });
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
@@ -42903,7 +43215,7 @@ const IS_WINDOWS = process.platform === 'win32';
  * - `\\hello         => \\hello`
  * - `\\hello\world   => \\hello\world`
  */
-function dirname(p) {
+function internal_path_helper_dirname(p) {
     // Normalize slashes and trim unnecessary trailing slash
     p = safeTrimTrailingSeparator(p);
     // Windows UNC root, e.g. \\hello or \\hello\world
@@ -43097,14 +43409,14 @@ function getSearchPaths(patterns) {
         // Check for an ancestor search path
         let foundAncestor = false;
         let tempKey = key;
-        let parent = dirname(tempKey);
+        let parent = internal_path_helper_dirname(tempKey);
         while (parent !== tempKey) {
             if (searchPathMap[parent]) {
                 foundAncestor = true;
                 break;
             }
             tempKey = parent;
-            parent = dirname(tempKey);
+            parent = internal_path_helper_dirname(tempKey);
         }
         // Include the search pattern in the result
         if (!foundAncestor) {
@@ -45914,14 +46226,14 @@ class Path {
             else {
                 // Add all segments, while not at the root
                 let remaining = itemPath;
-                let dir = dirname(remaining);
+                let dir = internal_path_helper_dirname(remaining);
                 while (dir !== remaining) {
                     // Add the segment
                     const basename = external_path_.basename(remaining);
                     this.segments.unshift(basename);
                     // Truncate the last segment
                     remaining = dir;
-                    dir = dirname(remaining);
+                    dir = internal_path_helper_dirname(remaining);
                 }
                 // Remainder is the root
                 this.segments.unshift(remaining);
@@ -45941,7 +46253,7 @@ class Path {
                 // Root segment
                 if (i === 0 && hasRoot(segment)) {
                     segment = safeTrimTrailingSeparator(segment);
-                    external_assert_(segment === dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
+                    external_assert_(segment === internal_path_helper_dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
                     this.segments.push(segment);
                 }
                 // All other segments
@@ -46074,7 +46386,7 @@ class Pattern {
         // Normalize slashes and trim unnecessary trailing slash
         itemPath = safeTrimTrailingSeparator(itemPath);
         // matchOne does not handle root path correctly
-        if (dirname(itemPath) === itemPath) {
+        if (internal_path_helper_dirname(itemPath) === itemPath) {
             return this.rootRegExp.test(itemPath);
         }
         return this.minimatch.matchOne(itemPath.split(internal_pattern_IS_WINDOWS ? /\\+/ : /\/+/), this.minimatch.set[0], true);
@@ -99532,6 +99844,8 @@ var errors = __nccwpck_require__(9473);
 
 
 
+
+
 /**
  * The directory that is saved, by the name that it has in its parent. The cache service knows an
  * entry by key and by a hash of this very string, so every runner must use the same one; the
@@ -99541,13 +99855,19 @@ var errors = __nccwpck_require__(9473);
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
 /**
  * Restores the newest entry that matches into `directory`, whose last part is
- * {@link storedDirectoryName}.
- *
- * @returns the key of the entry; undefined where there is none, or where the service cannot be
- *   reached (the client has said so in the log)
+ * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
  */
 async function restore(directory, key, restoreKeys) {
-    return inParentOf(directory, (path) => cache.restoreCache([path], key, restoreKeys));
+    const parent = dirname(directory);
+    const before = await readdir(parent);
+    const find = (options) => inParentOf(directory, (path) => cache.restoreCache([path], key, restoreKeys, options));
+    const restored = await find({ lookupOnly: false });
+    if (restored !== undefined)
+        return { key: restored, isRestored: true };
+    // The client says nothing of a key that it could not restore; but by then it has made a directory
+    // for the download, which it has not where nothing was found.
+    const hasTried = (await readdir(parent)).length > before.length;
+    return { key: hasTried ? await find({ lookupOnly: true }) : undefined, isRestored: false };
 }
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
@@ -99582,10 +99902,17 @@ async function inParentOf(directory, call) {
     process.chdir(parent);
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
+    // It retries for half a minute without a word.
+    const started = Date.now();
+    const patience = setInterval(() => {
+        const seconds = Math.round((Date.now() - started) / 1000);
+        lib_core/* info */.pq(`The cache service has taken ${seconds} seconds so far.`);
+    }, 10_000);
     try {
         return await call((0,external_node_path_.basename)(directory));
     }
     finally {
+        clearInterval(patience);
         process.chdir(previous.cwd);
         restoreVariable('GITHUB_WORKSPACE', previous.env);
         restoreVariable('RUNNER_TEMP', previous.env);
@@ -99602,135 +99929,13 @@ function restoreVariable(name, environment) {
 
 /***/ }),
 
-/***/ 7794:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B4: () => (/* binding */ copyPrograms),
-/* harmony export */   QG: () => (/* binding */ chooseToolkit)
-/* harmony export */ });
-/* unused harmony exports findPrograms, parseLdd */
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7187);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7178);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7997);
-
-
-
-
-
-
-
-/**
- * Decides what runs inside the build. The runner's own programs are taken where the builder can run
- * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
- * `FROM scratch` with the libraries that they are linked to.
- *
- * @param platforms of the builder
- * @param image the image to use where the runner's programs cannot run
- * @throws Error, with the remedy, where neither is possible
- */
-async function chooseToolkit(platforms, image, compressions) {
-    let obstacle;
-    try {
-        return await findRunnerTools(platforms, compressions);
-    }
-    catch (error) {
-        obstacle = (0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error);
-    }
-    if (image === undefined) {
-        throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
-    }
-    return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
-}
-async function findRunnerTools(platforms, compressions) {
-    const runner = (0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .runnerPlatform */ .GQ)();
-    // 32-bit ARM is listed with its variant only
-    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
-    if (platform === undefined) {
-        throw new Error(`the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`);
-    }
-    const programs = await findPrograms([..._container_scripts_js__WEBPACK_IMPORTED_MODULE_6__/* .requiredPrograms */ .D3, 'zstd', 'gzip']);
-    const has = (name) => programs.some((program) => program.name === name);
-    const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
-    const missing = _container_scripts_js__WEBPACK_IMPORTED_MODULE_6__/* .requiredPrograms */ .D3.filter((name) => !has(name));
-    if (missing.length > 0 || !enough) {
-        const wanted = 'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
-        throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
-    }
-    const version = (await output('tar', ['--version'])).split('\n')[0] ?? '';
-    if (!version.includes('GNU tar')) {
-        throw new Error(`the runner's tar is not GNU tar but ${version}`);
-    }
-    return {
-        kind: 'runner',
-        platform,
-        programs,
-        description: `the runner's own (${version}, ${has('zstd') ? 'zstd' : 'gzip'}), as the builder runs ${platform}`,
-    };
-}
-/** Finds those of the programs that the runner has. */
-async function findPrograms(names) {
-    const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
-    return found.filter((program) => program.path !== undefined);
-}
-/**
- * Copies programs and the shared libraries that they are linked to below a directory, at the places
- * where they are on the runner, and makes all of them callable from its `bin`.
- *
- * @returns the names of the top-level directories made there
- */
-async function copyPrograms(programs, directory) {
-    const paths = programs.map(({ path }) => path);
-    const libraries = parseLdd(await output('ldd', paths));
-    const files = new Set([...paths, ...libraries]);
-    const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
-    const directories = new Set(['/bin', ...[...files].map((file) => (0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(file))]);
-    await Promise.all([...directories].map((path) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, path), { recursive: true })));
-    await Promise.all([
-        ...[...files].map((file) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(file, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, file))),
-        ...links.map(({ name, path }) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.symlink)(path, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, 'bin', name))),
-    ]);
-    return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
-}
-/**
- * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
- * static program has none.
- */
-function parseLdd(text) {
-    const paths = text.split('\n').flatMap((line) => {
-        if (/=>\s*not found/.test(line)) {
-            throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
-        }
-        const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
-        // A loader may be asked for under one path and found under another.
-        return [name, path].filter((each) => each.startsWith('/'));
-    });
-    return [...new Set(paths)].sort();
-}
-async function locate(name) {
-    // GNU tar starts its compressor through this very path
-    const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
-    return path === '' ? undefined : (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.realpath)(path);
-}
-async function output(command, args) {
-    // ldd fails where one program of several is static
-    const { stdout } = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_2__/* .getExecOutput */ .H)(command, args, { silent: true, ignoreReturnCode: true });
-    return stdout;
-}
-
-
-/***/ }),
-
 /***/ 4353:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   h: () => (/* binding */ createWorkDirectory),
-/* harmony export */   i: () => (/* binding */ temporaryRoot)
+/* harmony export */   h$: () => (/* binding */ createWorkDirectory),
+/* harmony export */   is: () => (/* binding */ temporaryRoot),
+/* harmony export */   mV: () => (/* binding */ moveFile)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
@@ -99752,6 +99957,19 @@ function temporaryRoot() {
 async function createWorkDirectory() {
     const root = /[\s"'\\]/.test(temporaryRoot()) ? (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)() : temporaryRoot();
     return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
+}
+/** Moves a file, between file systems too, and makes the directory that it goes into. */
+async function moveFile(source, destination) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rename)(source, destination);
+    }
+    catch (error) {
+        if (error.code !== 'EXDEV')
+            throw error;
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination);
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(source);
+    }
 }
 
 

@@ -39761,12 +39761,13 @@ module.exports = { version: packageJson.version }
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   Tu: () => (/* binding */ findDamage),
+  QK: () => (/* binding */ keepArchive),
   kI: () => (/* binding */ placeArchive),
   WI: () => (/* binding */ readManifest),
   wu: () => (/* binding */ selectArchives)
 });
 
-// UNUSED EXPORTS: storeArchive, writeManifest
+// UNUSED EXPORTS: storeArchive, takeKeptArchive, writeManifest
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
@@ -39782,7 +39783,10 @@ const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createR
 var cache_mount = __nccwpck_require__(7382);
 // EXTERNAL MODULE: ./build/manifest.js
 var manifest = __nccwpck_require__(9683);
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
 ;// CONCATENATED MODULE: ./build/archive.js
+
 
 
 
@@ -39826,8 +39830,25 @@ async function findDamage(directory, archive) {
 }
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */
 async function placeArchive(directory, { index, archive }, destination) {
-    await (0,promises_.mkdir)(destination, { recursive: true });
-    await (0,promises_.rename)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(destination, (0,manifest/* archiveFileName */.Gm)(index, archive.compression)));
+    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(destination, file));
+}
+/** Moves it back from there to where the extract of the same job finds it. */
+async function keepArchive(source, { index, archive }, directory) {
+    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), (0,external_node_path_.join)(directory, archive.file));
+}
+/**
+ * Moves a kept archive into a new entry as it is.
+ *
+ * @returns what the manifest says of it; undefined where it is not there, or not whole
+ */
+async function takeKeptArchive(directory, index, archive, entry) {
+    if ((await findDamage(directory, archive)) !== undefined)
+        return undefined;
+    const file = archiveFileName(index, archive.compression);
+    await moveFile(join(directory, archive.file), join(entry, file));
+    return { ...archive, file };
 }
 /**
  * Moves an archive that the build has made into an entry.
@@ -39837,8 +39858,7 @@ async function placeArchive(directory, { index, archive }, destination) {
 async function storeArchive(source, index, facts, directory) {
     const file = archiveFileName(index, facts.compression);
     const path = join(directory, file);
-    await mkdir(directory, { recursive: true });
-    await rename(join(source, file), path);
+    await moveFile(join(source, file), path);
     const { size } = await stat(path);
     const { compression, files, bytes } = facts;
     return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
@@ -39850,179 +39870,6 @@ async function digest(file) {
     const hash = (0,external_node_crypto_.createHash)('sha256');
     await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
     return hash.digest('hex');
-}
-
-
-/***/ }),
-
-/***/ 802:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   IK: () => (/* binding */ inspectBuilder),
-/* harmony export */   eN: () => (/* binding */ NoSuchBuilderError),
-/* harmony export */   jq: () => (/* binding */ build)
-/* harmony export */ });
-/* unused harmony exports parseInspect, listCacheMounts */
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7187);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8701);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9473);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4541);
-
-
-
-
-
-/** A builder that was named does not exist. */
-class NoSuchBuilderError extends Error {
-    name = 'NoSuchBuilderError';
-}
-// Starting a docker-container builder pulls its image first.
-const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
-/**
- * Looks up a builder and boots it.
- *
- * @param name undefined for the builder that buildx itself would use
- * @param platform what is built for, which decides between several nodes
- * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
- *   there is no docker, no buildx, or no answer
- */
-async function inspectBuilder(name, platform) {
-    if ((await _actions_io__WEBPACK_IMPORTED_MODULE_2__/* .which */ .K7('docker')) === '') {
-        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
-    }
-    const [docker, buildx, inspected] = await Promise.all([
-        probe(['--version']),
-        probe(['buildx', 'version']),
-        probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
-    ]);
-    if (buildx.exitCode !== 0) {
-        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
-    }
-    const found = parseInspect(inspected.stdout);
-    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
-    const error = found.error ?? node?.error;
-    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
-        return {
-            name: found.name,
-            driver: found.driver,
-            nodes: found.nodes.length,
-            platforms: node.platforms,
-            buildkit: node.buildkit,
-            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
-            buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
-        };
-    }
-    if (name !== undefined && (await isUnknown(name))) {
-        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
-    }
-    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
-    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
-}
-/**
- * Runs `docker buildx build`, whose progress goes to the log as it happens.
- *
- * @throws Error with buildx's own last line where the build fails
- */
-async function build(options) {
-    const { builder, platform, buildArgs } = options;
-    const args = [
-        'buildx',
-        'build',
-        `--builder=${builder.name}`,
-        ...(platform === undefined ? [] : [`--platform=${platform}`]),
-        '--progress=plain',
-        '--provenance=false',
-        '--sbom=false',
-        // No part of the build needs a network, and an engine may have none to give.
-        '--network=none',
-        `--file=${options.dockerfile}`,
-        // A bare path needs no CSV quoting; it stands for type=local.
-        `--output=${options.output}`,
-        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
-        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
-        options.context,
-    ];
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .debug */ .Yz(`docker ${args.join(' ')}`);
-    const result = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_1__/* .getExecOutput */ .H)('docker', args, {
-        cwd: options.directory,
-        ignoreReturnCode: true,
-        silent: true,
-        listeners: { errline: (line) => _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(line), stdline: (line) => _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(line) },
-    });
-    if (result.exitCode !== 0) {
-        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
-    }
-}
-/**
- * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
- * after `Nodes:`, of each node. The machine-readable form is too young to count on.
- */
-function parseInspect(text) {
-    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
-    return {
-        name: field(head, 'Name') ?? '',
-        driver: field(head, 'Driver') ?? '',
-        error: field(head, 'Error'),
-        nodes: rest
-            .filter((part) => part.startsWith('Name:'))
-            .map((node) => ({
-            // A platform that the user has set is marked with an asterisk.
-            platforms: (field(node, 'Platforms') ?? '')
-                .split(',')
-                .map((platform) => platform.trim().replace(/\*$/, ''))
-                .filter((platform) => platform !== ''),
-            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
-            error: field(node, 'Error'),
-        })),
-    };
-}
-function field(text, label) {
-    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
-}
-/**
- * Lists the cache mounts that the builder has.
- *
- * @returns what buildx prints, for builder-records.ts
- * @throws Error where buildx cannot tell
- */
-async function listCacheMounts({ name }) {
-    const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
-    // Older versions of buildx know only the second form.
-    for (const format of ['--format=json', '--verbose']) {
-        const { exitCode, stdout } = await probe([...args, format]);
-        if (exitCode === 0)
-            return stdout;
-    }
-    throw new Error('docker buildx du fails');
-}
-async function isUnknown(name) {
-    const listed = await probe(['buildx', 'ls']);
-    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
-    return listed.exitCode === 0 && !names.includes(name);
-}
-/** Runs a docker command that only asks for something, and gives up on it after a while. */
-async function probe(args, timeout = probeTimeout.quick) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .debug */ .Yz(`docker ${args.join(' ')}`);
-    let timer;
-    const silence = new Promise((resolve) => {
-        timer = setTimeout(() => {
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_3__/* .killDescendants */ .H)();
-            resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
-        }, timeout);
-    });
-    const answer = (0,_actions_exec__WEBPACK_IMPORTED_MODULE_1__/* .getExecOutput */ .H)('docker', args, { ignoreReturnCode: true, silent: true }).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,_errors_js__WEBPACK_IMPORTED_MODULE_4__/* .messageOf */ .b)(error) }));
-    try {
-        return await Promise.race([answer, silence]);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-function lastLine({ exitCode, stdout, stderr }) {
-    const lines = `${stdout}\n${stderr}`.trim().split('\n');
-    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }
 
 
@@ -40273,179 +40120,6 @@ function cleanPath(path) {
 
 /***/ }),
 
-/***/ 7178:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   D3: () => (/* binding */ requiredPrograms),
-/* harmony export */   gz: () => (/* binding */ unpackScript)
-/* harmony export */ });
-/* unused harmony exports reservedName, packScript */
-/**
- * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
- * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
- * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
- * the others alone.
- *
- * Incoming files are unpacked into one reserved directory at the mount's root. When they are
- * complete, the directory is renamed, and from then on they count: their last step is to be renamed
- * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
- * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
- * what is.
- */
-const reservedName = '.buildkit-cache-mounts';
-/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
-const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
-// holes are lost.
-const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
-const preamble = `#!/bin/sh
-unset TAR_OPTIONS
-LC_ALL=C
-export LC_ALL
-
-# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
-report() {
-  read -r ended rest </proc/uptime
-  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
-    "$index" "$1" "$started" "$ended" "\${2-}" >>report
-  exit 0
-}
-
-# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
-entries() (
-  dir=$1
-  command=$2
-  shift $#
-  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
-    [ -e "$entry" ] || [ -L "$entry" ] || continue
-    set -- "$@" "$entry"
-    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
-  done
-  [ $# -eq 0 ] || "$command" "$@"
-)
-
-# untouched: the mount holds nothing, or just what it was created with
-untouched() {
-  entries "$mount" false ||
-    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
-}
-
-# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
-listing() {
-  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
-}
-
-# prepare INDEX: what comes first for each mount
-prepare() {
-  index=$1
-  mount=/mounts/$index
-  seed=/seeds/$index
-  reserved=$mount/${reservedName}
-  complete=$mount/${reservedName}.complete
-  read -r started rest </proc/uptime
-  for program in ${requiredPrograms.join(' ')}; do
-    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
-  done
-  case $(tar --version 2>&1) in
-    *'GNU tar'*) ;;
-    *) report unusable ',"missing":"GNU tar"' ;;
-  esac
-  rm -rf -- "$reserved"
-  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
-  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
-}
-
-into_mount() {
-  mv -- "$@" "$mount"/
-}
-
-# settle: puts complete files into place; it can go on where another one was killed
-settle() {
-  if [ ! -e "$complete/cleared" ]; then
-    # What the mount was created with: the files hold what its user has left of it.
-    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
-      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
-    done
-    : >"$complete/cleared"
-  fi
-  # The renames change the root's own times: its attributes come last, from an archive of their own.
-  entries "$complete/files" into_mount &&
-    mv -- "$complete/root.tar" "$index.root.tar" &&
-    rm -rf -- "$complete" &&
-    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
-    rm -f -- "$index.root.tar"
-}
-`;
-// Subshells: \`report\` ends only the work on one mount.
-const forEachMount = `
-for argument; do
-  (work "$argument")
-done
-`;
-/** Called with the indexes of the mounts. */
-const packScript = (/* unused pure expression or super */ null && (`${preamble}
-work() {
-  prepare "$1"
-  ! untouched || report empty
-  if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
-  elif command -v gzip >/dev/null; then
-    compression=gzip archive=$index.tar.gz compressor=gzip
-  else
-    report unusable ',"missing":"zstd or gzip"'
-  fi
-  # tar lists what it packs on standard output; a directory ends with a slash
-  files=$({
-    tar -c --posix ${attributes} --sparse -v --totals \\
-      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-    echo $? >"$index.status"
-  } | grep -c -v '/$')
-  read -r status <"$index.status"
-  bytes=0
-  while read -r line; do
-    case $line in
-      'Total bytes written: '*)
-        line=\${line#Total bytes written: }
-        bytes=\${line%% *}
-        ;;
-      *) printf '%s\\n' "$line" ;;
-    esac
-  done <"$index.log"
-  rm -f -- "$index.status" "$index.log"
-  if [ "$status" -ne 0 ]; then
-    rm -f -- "$archive"
-    report failed
-  fi
-  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
-}
-${forEachMount}`));
-/** Called with the archives' file names, which begin with the indexes of their mounts. */
-const unpackScript = `${preamble}
-work() {
-  prepare "\${1%%.*}"
-  archive=/archives/$1
-  case $archive in
-    *.zst) compressor=zstd ;;
-    *) compressor=gzip ;;
-  esac
-  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
-  untouched || report warm
-
-  mkdir "$reserved" "$reserved/files" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
-    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
-    mv -- "$reserved" "$complete" &&
-    settle && report unpacked
-  # Nothing of the mount has changed but what can be settled later.
-  rm -rf -- "$reserved"
-  report failed
-}
-${forEachMount}`;
-
-
-/***/ }),
-
 /***/ 2332:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -40563,6 +40237,57 @@ function readWord(bytes, start, escapeToken) {
 
 /***/ }),
 
+/***/ 7413:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   LS: () => (/* binding */ plural),
+/* harmony export */   Xo: () => (/* binding */ formatSeconds),
+/* harmony export */   ku: () => (/* binding */ formatTable),
+/* harmony export */   z3: () => (/* binding */ formatBytes)
+/* harmony export */ });
+/* unused harmony export formatCount */
+const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+/** `1.2 MB`: decimal units, three significant digits at most. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999.5 would be rounded to 1000, which belongs to the next unit
+    while (value >= 999.5 && unit < byteUnits.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
+}
+/** `1,234`, whatever the machine's locale. */
+function formatCount(count) {
+    return count.toLocaleString('en-US');
+}
+/** `1 file`, `2 files`. */
+function plural(count, noun) {
+    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+function formatSeconds(seconds) {
+    return `${seconds.toFixed(1)} s`;
+}
+/** Rows of text, each column as wide as its widest cell. */
+function formatTable(rows) {
+    const widths = [];
+    for (const row of rows) {
+        for (const [column, cell] of row.entries()) {
+            widths[column] = Math.max(widths[column] ?? 0, cell.length);
+        }
+    }
+    return rows.map((row) => row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd());
+}
+
+
+/***/ }),
+
 /***/ 1699:
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
@@ -40570,19 +40295,16 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
 /* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7757);
-/* harmony import */ var _buildx_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(802);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7382);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_15__ = __nccwpck_require__(7178);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_14__ = __nccwpck_require__(9473);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8175);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1482);
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9683);
-/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9647);
-/* harmony import */ var _scratch_build_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1569);
-/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(8801);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(4460);
-/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(6879);
-/* harmony import */ var _toolkit_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(7794);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7382);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(9473);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(7413);
+/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8175);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6650);
+/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9647);
+/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8801);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(4460);
+/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(6879);
+/* harmony import */ var _unpack_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(6944);
 
 
 
@@ -40596,121 +40318,95 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 
 
 
-
-
-
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_11__/* .runStep */ .e)(async (workDirectory) => {
-    const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .readInjectInputs */ .e)();
+await (0,_step_js__WEBPACK_IMPORTED_MODULE_8__/* .runStep */ .e)(async (workDirectory) => {
+    const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .readInjectInputs */ .e)();
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-hit', 'false');
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-primary-key', inputs.key);
-    const list = await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_8__/* .listMounts */ .d)(inputs.mountInputs);
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logMounts */ .Zx)(list);
+    const list = await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_6__/* .listMounts */ .d)(inputs.mountInputs);
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logMounts */ .Zx)(list);
     let filled = 0;
     try {
-        filled = await inject({ ...inputs, ...list }, workDirectory);
+        filled = await (0,_step_js__WEBPACK_IMPORTED_MODULE_8__/* .withinTime */ .d)(inputs.timeout, () => inject({ ...inputs, ...list }, workDirectory));
     }
     catch (error) {
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_14__/* .InputError */ .d || !inputs.failOnCacheMiss)
+        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_11__/* .InputError */ .d || !inputs.failOnCacheMiss)
             throw error;
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_14__/* .messageOf */ .b)(error));
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_11__/* .messageOf */ .b)(error));
     }
     if (inputs.failOnCacheMiss && filled === 0) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_14__/* .InputError */ .d('No cache mount was filled, and fail-on-cache-miss is set.');
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_11__/* .InputError */ .d('No cache mount was filled, and fail-on-cache-miss is set.');
     }
 });
 /** Restores the saved mounts into the builder; tells how many were filled. */
-async function inject(inputs, workDirectory) {
-    if (inputs.mounts.length === 0)
+async function inject(request, workDirectory) {
+    if (request.mounts.length === 0)
         return 0;
-    await (0,_state_js__WEBPACK_IMPORTED_MODULE_10__/* .writeState */ .Jq)(stateOf(inputs));
-    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_12__/* .storedDirectoryName */ .cW);
-    const matchedKey = await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Restore from the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_12__/* .restore */ .PF)(entry, inputs.key, inputs.restoreKeys));
-    if (matchedKey === undefined) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`Nothing is saved for the key ${inputs.key}: the build starts cold.`);
+    await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)(stateOf(request));
+    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_9__/* .storedDirectoryName */ .cW);
+    const { key, isRestored } = await (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logStage */ .jl)('Restore from the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_9__/* .restore */ .PF)(entry, request.key, request.restoreKeys));
+    if (key === undefined) {
+        (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(`Nothing was found for the key ${request.key}: the build starts cold.`);
         return 0;
     }
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-matched-key', matchedKey);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(matchedKey === inputs.key
-        ? `Found the entry ${matchedKey}.`
-        : `Found the entry ${matchedKey}, whose key begins with a restore key or with the key; nothing is saved for just the key ${inputs.key} yet.`);
-    const selection = await select(inputs, entry, matchedKey);
-    const { filled, complete } = await fill(inputs, selection, entry, workDirectory);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-hit', String(complete && matchedKey === inputs.key));
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-matched-key', key);
+    if (!isRestored) {
+        throw new Error(`The saved entry ${key} could not be restored (the log says why): the build starts cold.${remedy(request, key)}`);
+    }
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(key === request.key
+        ? `Found the entry ${key}.`
+        : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
+    const manifest = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .readManifest */ .WI)(entry).catch((error) => {
+        throw new Error(`The saved entry ${key} cannot be used: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_11__/* .messageOf */ .b)(error)}.${remedy(request, key)}`);
+    });
+    const { filled, complete } = await fill(request, { entry, key, manifest }, workDirectory);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-hit', String(complete && key === request.key));
     return filled;
 }
-/** Decides what of a restored entry goes where, and says what does not. */
-async function select(inputs, entry, key) {
-    const manifest = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .readManifest */ .WI)(entry).catch((error) => {
-        throw new Error(`The saved entry ${key} cannot be used: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_14__/* .messageOf */ .b)(error)}.`);
-    });
-    const mounts = manifest.mounts.flatMap(({ mount, archive }) => (archive ? mount : []));
-    await (0,_state_js__WEBPACK_IMPORTED_MODULE_10__/* .writeState */ .Jq)({ ...stateOf(inputs), restored: { key, mounts } });
-    const selection = (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .selectArchives */ .wu)(inputs.mounts, manifest);
-    if (selection.unnamed.length > 0) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(`Saved, but not named any more: ${selection.unnamed.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_4__/* .describeMount */ .hK).join(', ')}`);
-    }
-    return selection;
+/** What to do about a damaged entry: no later extract can save its key again. */
+function remedy(request, key) {
+    return key === request.key
+        ? ` A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`
+        : '';
 }
-/** Unpacks the archives into their mounts and prints what became of each mount. */
-async function fill(inputs, { fillings, unsaved }, entry, workDirectory) {
+/** Unpacks what is whole of a restored entry into its mounts, and prints what became of each. */
+async function fill(request, restored, workDirectory) {
+    const { entry, key, manifest } = restored;
+    const { fillings, unsaved, unnamed } = (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .selectArchives */ .wu)(request.mounts, manifest);
+    if (unnamed.length > 0) {
+        (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(`Saved, but not named any more: ${unnamed.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK).join(', ')}`);
+    }
     const damage = await Promise.all(fillings.map(({ archive }) => (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .findDamage */ .Tu)(entry, archive)));
     const whole = fillings.filter((_, index) => damage[index] === undefined);
-    const rows = [];
+    const damaged = fillings.filter((_, index) => damage[index] !== undefined);
     for (const [index, { mount }] of fillings.entries()) {
-        const problem = damage[index];
-        if (problem !== undefined) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_4__/* .describeMount */ .hK)(mount)} was left out: ${problem}.`);
-            rows.push({ mount, state: 'left out' });
-        }
+        if (damage[index] === undefined)
+            continue;
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount)} was left out: ${damage[index]}.${remedy(request, key)}`);
     }
-    const reports = whole.length > 0
-        ? await unpack(inputs, whole, entry, workDirectory)
-        : new Map();
-    rows.push(...whole.map((filling) => rowOf(filling, reports.get(filling.index))));
-    rows.push(...unsaved.map((mount) => ({ mount, state: 'not saved yet' })));
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logRows */ .Wk)(rows);
+    const mounts = listRestored(manifest, damaged);
+    await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)({ ...stateOf(request), restored: { key, mounts } });
+    const { reports, recordsOf } = await (0,_unpack_js__WEBPACK_IMPORTED_MODULE_10__/* .unpack */ .l)(request, whole, entry, workDirectory);
+    await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)({
+        ...stateOf(request),
+        restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
+    });
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logRows */ .Wk)([
+        ...damaged.map(({ mount }) => ({ mount, state: 'left out' })),
+        ...whole.map((filling) => rowOf(filling, reports.get(filling.index))),
+        ...unsaved.map((mount) => ({ mount, state: 'not saved yet' })),
+    ]);
     const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
     return {
         filled: count('unpacked'),
         complete: fillings.length > 0 && count('unpacked') + count('warm') === fillings.length,
     };
 }
-async function unpack(inputs, fillings, entry, workDirectory) {
-    const builder = await inspectNamedBuilder(inputs);
-    const toolkit = await (0,_toolkit_js__WEBPACK_IMPORTED_MODULE_13__/* .chooseToolkit */ .QG)(builder.platforms, inputs.utilityImage, {
-        allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
-    });
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logBuilder */ .wz)(builder, toolkit);
-    for (const filling of fillings) {
-        await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .placeArchive */ .kI)(entry, filling, (0,_scratch_build_js__WEBPACK_IMPORTED_MODULE_9__/* .archivesDirectory */ .B)(workDirectory));
-    }
-    const { reports } = await _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .group */ .Os('Unpack into the builder', () => (0,_scratch_build_js__WEBPACK_IMPORTED_MODULE_9__/* .runScratchBuild */ .E)({
-        workDirectory,
-        builder,
-        toolkit,
-        script: _container_scripts_js__WEBPACK_IMPORTED_MODULE_15__/* .unpackScript */ .gz,
-        mounts: fillings.map(({ index, mount, archive }) => ({
-            index,
-            mount,
-            argument: (0,_manifest_js__WEBPACK_IMPORTED_MODULE_7__/* .archiveFileName */ .Gm)(index, archive.compression),
-        })),
-        withArchives: true,
-        seedStages: inputs.seedStages,
-    }));
-    return reports;
-}
-async function inspectNamedBuilder({ builder, mountInputs }) {
-    try {
-        return await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_3__/* .inspectBuilder */ .IK)(builder, mountInputs.platforms?.[0]);
-    }
-    catch (error) {
-        if (!(error instanceof _buildx_js__WEBPACK_IMPORTED_MODULE_3__/* .NoSuchBuilderError */ .eN))
-            throw error;
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_14__/* .InputError */ .d(`Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`);
-    }
+function listRestored(manifest, damaged) {
+    const unusable = new Set(damaged.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
+    return manifest.mounts.flatMap(({ mount, archive }) => archive === undefined || unusable.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)) ? [] : { mount, archive });
 }
 function rowOf({ mount, archive }, report) {
-    const name = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_4__/* .describeMount */ .hK)(mount);
+    const name = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount);
     switch (report?.result) {
         case 'unpacked':
             return { mount, state: 'restored', archive, seconds: report.seconds };
@@ -40719,13 +40415,16 @@ function rowOf({ mount, archive }, report) {
         case 'unusable':
             _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left out: there is no ${report.missing}.`);
             return { mount, state: 'left out' };
+        case 'full':
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left out: it needs ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(archive.bytes)}, and the builder's disk has ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(report.available)} free.`);
+            return { mount, state: 'left out' };
         default:
             _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`);
             return { mount, state: 'left empty' };
     }
 }
-function stateOf(inputs) {
-    const { key, mounts, builder, utilityImage, seedStages, mountInputs } = inputs;
+function stateOf(request) {
+    const { key, mounts, builder, utilityImage, seedStages, mountInputs } = request;
     const platform = mountInputs.platforms?.[0];
     return { key, mounts, builder, utilityImage, seedStages, platform };
 }
@@ -40752,8 +40451,10 @@ __webpack_async_result__();
 
 
 
-/** Limits of the cache service and of its client. */
-const maximum = { keyLength: 512, keys: 10 };
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+/** Minutes. */
+const defaultTimeout = 30;
 /** @throws InputError that names the input and the remedy */
 function readInjectInputs() {
     const key = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4('key');
@@ -40776,6 +40477,7 @@ function readInjectInputs() {
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
         failOnCacheMiss: readBoolean('fail-on-cache-miss'),
+        timeout: readTimeout(),
     };
 }
 /** @throws InputError that names the input and the remedy */
@@ -40789,6 +40491,7 @@ function readExtractInputs() {
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
+        timeout: readTimeout(),
     };
 }
 function readMountInputs() {
@@ -40833,6 +40536,14 @@ function checkKey(input, key) {
     if (/[,\n]/.test(key)) {
         throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
+}
+function readTimeout() {
+    const text = optional('timeout') ?? String(defaultTimeout);
+    const minutes = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+    }
+    return minutes;
 }
 function readBoolean(name) {
     if (optional(name) === undefined)
@@ -40895,77 +40606,56 @@ function invalid(name, value) {
 
 /***/ }),
 
-/***/ 1482:
+/***/ 6650:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Wk: () => (/* binding */ logRows),
+/* harmony export */   Zx: () => (/* binding */ logMounts),
+/* harmony export */   aY: () => (/* binding */ currentStage),
+/* harmony export */   jl: () => (/* binding */ logStage),
+/* harmony export */   kc: () => (/* binding */ logText),
+/* harmony export */   wz: () => (/* binding */ logBuilder)
+/* harmony export */ });
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
 
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  wz: () => (/* binding */ logBuilder),
-  Zx: () => (/* binding */ logMounts),
-  Wk: () => (/* binding */ logRows)
-});
 
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
-var core = __nccwpck_require__(3838);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-;// CONCATENATED MODULE: ./build/format.js
-const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-/** `1.2 MB`: decimal units, three significant digits at most. */
-function formatBytes(bytes) {
-    let value = bytes;
-    let unit = 0;
-    // 999.5 would be rounded to 1000, which belongs to the next unit
-    while (value >= 999.5 && unit < byteUnits.length - 1) {
-        value /= 1000;
-        unit++;
-    }
-    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
+
+let stage = 'reading the inputs';
+/** Runs one stage of the step, in a group of the log. */
+async function logStage(title, work) {
+    stage = title;
+    return _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .group */ .Os(title, work);
 }
-/** `1,234`, whatever the machine's locale. */
-function formatCount(count) {
-    return count.toLocaleString('en-US');
+/** Where the step stands. */
+function currentStage() {
+    return stage;
 }
-/** `1 file`, `2 files`. */
-function plural(count, noun) {
-    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+/**
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. The runner takes a line that begins with `::`, or holds `##[`, for a command to itself: not
+ * these.
+ */
+function logText(text) {
+    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(text
+        .replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`)
+        .replaceAll('##[', '## ['));
 }
-function formatSeconds(seconds) {
-    return `${seconds.toFixed(1)} s`;
-}
-/** Rows of text, each column as wide as its widest cell. */
-function formatTable(rows) {
-    const widths = [];
-    for (const row of rows) {
-        for (const [column, cell] of row.entries()) {
-            widths[column] = Math.max(widths[column] ?? 0, cell.length);
-        }
-    }
-    return rows.map((row) => row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd());
-}
-
-;// CONCATENATED MODULE: ./build/log.js
-
-
-
 /** The mounts as they were understood, and all that the user should know of them. */
 function logMounts({ mounts, notices, warnings }) {
     for (const notice of notices)
-        core/* notice */.lm(notice);
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .notice */ .lm(notice);
     for (const warning of warnings)
-        core/* warning */.$e(warning);
-    logGroup(`Cache mounts (${mounts.length})`, mounts.map(cache_mount/* describeMount */.hK));
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(warning);
+    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .describeMount */ .hK));
 }
 function logBuilder(builder, toolkit) {
     if (builder.nodes > 1) {
-        core/* warning */.$e(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
     }
-    logGroup('Builder', formatTable([
+    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
         ['builder', builder.name],
         ['driver', builder.driver],
         ['platforms', builder.platforms.join(', ')],
@@ -40979,26 +40669,26 @@ function logBuilder(builder, toolkit) {
 function logRows(rows) {
     const cells = rows.map(({ mount, state, archive, seconds }) => [
         state,
-        (0,cache_mount/* describeMount */.hK)(mount),
+        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .describeMount */ .hK)(mount),
         ...(archive
             ? [
-                plural(archive.files, 'file'),
-                formatBytes(archive.bytes),
-                `${formatBytes(archive.compressedBytes)} compressed`,
+                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
+                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
+                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
             ]
             : ['', '', '']),
-        seconds === undefined ? '' : formatSeconds(seconds),
+        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
     ]);
-    for (const line of formatTable(cells)) {
-        core/* info */.pq(line);
+    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
+        logText(line);
     }
 }
 function logGroup(title, lines) {
-    core/* startGroup */.Oh(title);
+    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh(title);
     for (const line of lines) {
-        core/* info */.pq(line);
+        logText(line);
     }
-    core/* endGroup */.N4();
+    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4();
 }
 
 
@@ -41011,7 +40701,7 @@ function logGroup(title, lines) {
 /* harmony export */   Gm: () => (/* binding */ archiveFileName),
 /* harmony export */   Ng: () => (/* binding */ parseManifest)
 /* harmony export */ });
-/* unused harmony exports manifestFormat, renderManifest, parseMount */
+/* unused harmony exports manifestFormat, renderManifest, parseSavedMount, parseMount */
 /* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9368);
 
 /** The format that this code writes, and the only one that it reads. */
@@ -41034,8 +40724,13 @@ function parseManifest(text) {
     if (value.format !== manifestFormat) {
         throw new Error(`its format is ${JSON.stringify(value.format)}, and this version reads format ${manifestFormat}`);
     }
-    return { mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount) };
+    const mounts = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount);
+    const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
+    if (new Set(files).size < files.length)
+        throw new Error('two of its mounts have one archive');
+    return { mounts };
 }
+/** Reads what a manifest, or the state that inject leaves, says of one mount. */
 function parseSavedMount(value) {
     const saved = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
     const archive = saved.archive;
@@ -41299,15 +40994,15 @@ function neededStages(stages, goal) {
         add(stage.parent);
         for (const instruction of allInstructions(stage)) {
             for (const name of sourcesOf(instruction)) {
-                add(instruction.keyword === 'COPY' ? findTarget(stages, name) : findStage(stages, name));
+                add(instruction.keyword === 'COPY' ? findSource(stages, name) : findStage(stages, name));
             }
         }
     };
     add(goal);
     return stages.filter((stage) => needed.has(stage));
 }
-/** As findStage, or by its place in the file. */
-function findTarget(stages, name) {
+/** What a COPY's `from` means: as findStage, or by its place in the file. */
+function findSource(stages, name) {
     return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
 }
 /** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
@@ -41395,7 +41090,7 @@ function discoverMounts(text, options) {
     const dockerfile = parseDockerfile(text);
     const mounts = new Map();
     const problems = new Set();
-    const args = new Map();
+    const args = [];
     let stages;
     for (const platform of options.platforms) {
         const evaluation = evaluate(dockerfile, { ...options, platform });
@@ -41403,8 +41098,7 @@ function discoverMounts(text, options) {
             mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
         for (const problem of evaluation.problems)
             problems.add(problem);
-        for (const [name, value] of evaluation.args)
-            args.set(name, value);
+        args.push(evaluation.args);
         stages = evaluation.seedStages;
     }
     return { mounts: [...mounts.values()], problems: [...problems], args, stages };
@@ -41474,7 +41168,7 @@ function platformArgs({ platform, target, buildArgs }, lastStage) {
 }
 /** @throws InputError where there is no such stage */
 function resolveTarget({ stages, target, file }) {
-    const goal = target === undefined ? stages.at(-1) : findTarget(stages, target);
+    const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
     if (goal === undefined && target !== undefined) {
         const names = stages.flatMap(({ name }) => name ?? []);
         throw new errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
@@ -41682,7 +41376,7 @@ async function readDockerfiles(inputs, optional) {
     return {
         mounts: distinct(found.flatMap(({ mounts }) => mounts)),
         problems: found.flatMap(({ problems }) => problems),
-        args: new Map(found.flatMap(({ args }) => [...args])),
+        args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
         seedStages,
     };
 }
@@ -41704,17 +41398,20 @@ function takeDiscovered({ files }, { mounts, problems, seedStages }) {
 }
 function nameMounts({ cacheMounts, buildArgs }, discovery) {
     const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-    const lookup = (name) => buildArgs.get(name) ?? discovery.args.get(name);
-    let parsed;
-    try {
-        parsed = (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, lookup);
-    }
-    catch (error) {
-        throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-    const notices = parsed.notices.map((notice) => `Input cache-mounts: ${notice}`);
-    const mounts = parsed.mounts.flatMap((named) => {
+    const parsed = discovery.args.map((args) => {
+        try {
+            return (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
+        }
+        catch (error) {
+            throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
+        }
+    });
+    const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
+    const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
         const mount = namespace ? { ...named, namespace } : named;
+        const fromStage = findFromStage(mount, discovery.mounts);
+        if (fromStage)
+            return fromStage;
         const declared = findDeclared(mount, discovery.mounts);
         if (declared.length === 0)
             return mount;
@@ -41722,7 +41419,14 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
         return declared;
     });
     const { seedStages } = discovery;
-    return { mounts: distinct(mounts), seedStages, notices, warnings: [] };
+    return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
+}
+/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
+function findFromStage({ from, ...others }, declared) {
+    return declared.find(({ stage, ...each }) => {
+        const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
+        return isNamed && (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(others);
+    });
 }
 /**
  * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
@@ -41859,233 +41563,6 @@ function readParents() {
         }
     }
     return parentOf;
-}
-
-
-/***/ }),
-
-/***/ 1569:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  B: () => (/* binding */ archivesDirectory),
-  E: () => (/* binding */ runScratchBuild)
-});
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/buildx.js
-var buildx = __nccwpck_require__(802);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/json.js
-var json = __nccwpck_require__(9368);
-;// CONCATENATED MODULE: ./build/report.js
-
-/**
- * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
- *
- * @returns the reports by the mount's index
- * @throws Error on anything else
- */
-function parseReports(text) {
-    const lines = text.split('\n').filter((line) => line !== '');
-    return new Map((0,json/* array */.YO)(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
-}
-function parseLine(value) {
-    const line = (0,json/* object */.Ik)(value, 'report');
-    const index = (0,json/* count */.U9)(line.mount, 'mount');
-    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
-    const result = line.result;
-    switch (result) {
-        case 'packed': {
-            const compression = line.compression;
-            if (compression !== 'zstd' && compression !== 'gzip')
-                throw (0,json/* invalid */.Gq)('compression', compression);
-            const files = (0,json/* count */.U9)(line.files, 'files');
-            return [index, { result, seconds, compression, files, bytes: (0,json/* count */.U9)(line.bytes, 'bytes') }];
-        }
-        case 'unusable':
-            return [index, { result, seconds, missing: (0,json/* string */.Yj)(line.missing, 'missing') }];
-        case 'unpacked':
-        case 'empty':
-        case 'warm':
-        case 'failed':
-            return [index, { result, seconds }];
-        default:
-            throw (0,json/* invalid */.Gq)('result', result);
-    }
-}
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw (0,json/* invalid */.Gq)(name, value);
-    return value;
-}
-
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
-
-/**
- * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
- * with more mounts than this a RUN has several of them.
- */
-const maximumRuns = 16;
-/** The name of the build context with the programs, the scripts and the archives. */
-const filesContext = 'buildkit-cache-mounts';
-// The stages of the user's Dockerfile may have any name but such.
-const workStage = `${filesContext}-work`;
-/** Directory, in what the build puts out, with all that the scripts have written. */
-const outputDirectory = 'out';
-/**
- * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
- * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
- *
- * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
- *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
- * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
- *   written.
- * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
- *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
- *
- * @param nonce a value never used before: BuildKit does not run again what it has already run, and
- *   `--no-cache` would wipe the mounts
- */
-function renderScratchDockerfile(base, mounts, options) {
-    const buildArgs = {};
-    const lines = options.seedStages ? [options.seedStages.head] : [];
-    const declare = (name, value) => {
-        const argument = `CACHE_MOUNT_${name}`;
-        buildArgs[argument] = value;
-        lines.push(`ARG ${argument}`);
-        return argument;
-    };
-    const namespace = mounts[0]?.mount.namespace;
-    if (namespace !== undefined) {
-        // A build has one for all its mounts; no ARG is needed for it.
-        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
-    }
-    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
-    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
-    for (const [index, image] of images.entries()) {
-        declare(`FROM_${index}`, image);
-    }
-    if (base.kind === 'image') {
-        declare('UTILITY_IMAGE', base.image);
-    }
-    for (const [index, image] of images.entries()) {
-        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
-    }
-    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
-    if (base.kind === 'image') {
-        lines.push('USER 0:0');
-    }
-    lines.push(`WORKDIR /${outputDirectory}`);
-    declare('NONCE', options.nonce);
-    const shared = [
-        ...(base.kind === 'runner'
-            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
-            : []),
-        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
-        ...(options.withArchives
-            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
-            : []),
-    ];
-    const perRun = Math.ceil(mounts.length / maximumRuns);
-    for (let first = 0; first < mounts.length; first += perRun) {
-        const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
-            const origin = from === undefined ? stage?.name : stageOf(from);
-            const start = [
-                ...(origin === undefined ? [] : [`from=${origin}`]),
-                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
-            ];
-            const options = [
-                `type=cache,target=/mounts/${index},sharing=locked`,
-                `id=$${declare(`ID_${index}`, id)}`,
-                ...start,
-                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
-            ];
-            // Given an owner, BuildKit starts the mount from a new directory in the image.
-            const isSeeded = origin !== undefined && ownership === undefined;
-            const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
-        });
-        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
-        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
-    }
-    if (base.kind === 'image') {
-        // Without this the whole image would be put out; the runner's tools are only mounted.
-        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
-    }
-    return { text: `${lines.join('\n')}\n`, buildArgs };
-}
-
-// EXTERNAL MODULE: ./build/toolkit.js
-var build_toolkit = __nccwpck_require__(7794);
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
-}
-/**
- * Runs a script in the builder, once for each mount.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const base = toolkit.kind === 'runner'
-        ? {
-            kind: 'runner',
-            directories: await (0,build_toolkit/* copyPrograms */.B4)(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
-        }
-        : toolkit;
-    const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await (0,buildx/* build */.jq)({
-        builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    });
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
 }
 
 
@@ -42295,6 +41772,7 @@ function toRegExp(pattern, greedy, flags) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   I: () => (/* binding */ keptArchives),
 /* harmony export */   Jq: () => (/* binding */ writeState)
 /* harmony export */ });
 /* unused harmony exports readStates, removeState */
@@ -42312,10 +41790,14 @@ function toRegExp(pattern, greedy, flags) {
 
 
 
-/** A file a key, so that a job can have several injects. */
+/** A directory a key, so that a job can have several injects. */
 async function writeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(stateDirectory(), { recursive: true });
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)(statePath(state.key), JSON.stringify(state));
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directoryOf(state.key), { recursive: true });
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(state.key), stateName), JSON.stringify(state));
+}
+/** Where the inject with this key keeps the archives that it has restored. */
+function keptArchives(key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
 }
 /** All that the injects of this job have left; what cannot be read is named and left out. */
 async function readStates() {
@@ -42323,7 +41805,7 @@ async function readStates() {
     const states = [];
     for (const name of names) {
         try {
-            states.push(parseState(await readFile(join(stateDirectory(), name), 'utf8')));
+            states.push(parseState(await readFile(join(stateDirectory(), name, stateName), 'utf8')));
         }
         catch (error) {
             core.warning(`What inject has left in this job cannot be read: ${messageOf(error)}`);
@@ -42333,16 +41815,17 @@ async function readStates() {
 }
 /** Removes what one inject has left, and the directory with the last of them. */
 async function removeState(state) {
-    await rm(statePath(state.key), { force: true });
+    await rm(directoryOf(state.key), { recursive: true, force: true });
     // Fails while others are left.
     await rmdir(stateDirectory()).catch(() => undefined);
 }
 function stateDirectory() {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .i)(), 'buildkit-cache-mounts-state');
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .is)(), 'buildkit-cache-mounts-state');
 }
-function statePath(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), `${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex')}.json`);
+function directoryOf(key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
 }
+const stateName = 'state.json';
 function parseState(text) {
     const state = object(JSON.parse(text), 'state');
     const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
@@ -42358,7 +41841,15 @@ function parseState(text) {
 }
 function parseRestored(value) {
     const { key, mounts } = object(value, 'restored');
-    return { key: string(key, 'key'), mounts: parseMounts(mounts) };
+    return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
+}
+function parseRestoredMount(value) {
+    const { records } = object(value, 'mounts[]');
+    const { mount, archive } = parseSavedMount(value);
+    if (archive === undefined)
+        throw invalid('archive', archive);
+    const keys = records === undefined ? undefined : array(records, 'records');
+    return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
@@ -42382,14 +41873,19 @@ function parseMounts(value) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   d: () => (/* binding */ withinTime),
 /* harmony export */   e: () => (/* binding */ runStep)
 /* harmony export */ });
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3838);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4541);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4353);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
+/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
+/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+
+
 
 
 
@@ -42397,11 +41893,34 @@ function parseMounts(value) {
 
 
 /**
+ * Gives up on work that takes longer than a number of minutes, with all processes that it has
+ * started; what it does itself goes on until the process ends.
+ *
+ * @throws Error that says where it stood
+ */
+async function withinTime(minutes, work) {
+    let timer;
+    const end = new Promise((_, reject) => {
+        timer = setTimeout(() => {
+            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        }, minutes * 60_000);
+    });
+    try {
+        return await Promise.race([work(), end]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+/**
  * Runs one action from its first line to the end of the process: gives it a work directory, which is
  * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
  * input fails the step; everything else is a warning, as a cache must not break a build.
+ *
+ * @param onFailure is told in either case
  */
-async function runStep(story) {
+async function runStep(story, onFailure = () => undefined) {
     let workDirectory;
     const clear = () => {
         if (workDirectory === undefined)
@@ -42410,27 +41929,28 @@ async function runStep(story) {
             (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
         }
         catch (error) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error)}`);
+            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
         }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
         process.on(signal, () => {
             _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`Received ${signal}: stopping.`);
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_3__/* .killDescendants */ .H)();
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
             clear();
             process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
         });
     }
     try {
-        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_4__/* .createWorkDirectory */ .h)();
+        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
         await story(workDirectory);
     }
     catch (error) {
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d)
+        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
             _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1(error.message);
         else
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error));
+            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
     }
     finally {
         clear();
@@ -42639,6 +42159,8 @@ __nccwpck_require__.d(mappers_namespaceObject, {
   UserDelegationKey: () => (UserDelegationKey)
 });
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
@@ -99332,6 +98854,8 @@ function saveCacheV2(paths_1, key_1, options_1) {
 
 
 
+
+
 /**
  * The directory that is saved, by the name that it has in its parent. The cache service knows an
  * entry by key and by a hash of this very string, so every runner must use the same one; the
@@ -99341,13 +98865,19 @@ function saveCacheV2(paths_1, key_1, options_1) {
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
 /**
  * Restores the newest entry that matches into `directory`, whose last part is
- * {@link storedDirectoryName}.
- *
- * @returns the key of the entry; undefined where there is none, or where the service cannot be
- *   reached (the client has said so in the log)
+ * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
  */
 async function restore(directory, key, restoreKeys) {
-    return inParentOf(directory, (path) => restoreCache([path], key, restoreKeys));
+    const parent = (0,external_node_path_.dirname)(directory);
+    const before = await (0,promises_.readdir)(parent);
+    const find = (options) => inParentOf(directory, (path) => restoreCache([path], key, restoreKeys, options));
+    const restored = await find({ lookupOnly: false });
+    if (restored !== undefined)
+        return { key: restored, isRestored: true };
+    // The client says nothing of a key that it could not restore; but by then it has made a directory
+    // for the download, which it has not where nothing was found.
+    const hasTried = (await (0,promises_.readdir)(parent)).length > before.length;
+    return { key: hasTried ? await find({ lookupOnly: true }) : undefined, isRestored: false };
 }
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
@@ -99382,10 +98912,17 @@ async function inParentOf(directory, call) {
     process.chdir(parent);
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
+    // It retries for half a minute without a word.
+    const started = Date.now();
+    const patience = setInterval(() => {
+        const seconds = Math.round((Date.now() - started) / 1000);
+        lib_core/* info */.pq(`The cache service has taken ${seconds} seconds so far.`);
+    }, 10_000);
     try {
         return await call((0,external_node_path_.basename)(directory));
     }
     finally {
+        clearInterval(patience);
         process.chdir(previous.cwd);
         restoreVariable('GITHUB_WORKSPACE', previous.env);
         restoreVariable('RUNNER_TEMP', previous.env);
@@ -99402,21 +98939,683 @@ function restoreVariable(name, environment) {
 
 /***/ }),
 
-/***/ 7794:
+/***/ 6944:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B4: () => (/* binding */ copyPrograms),
-/* harmony export */   QG: () => (/* binding */ chooseToolkit)
-/* harmony export */ });
-/* unused harmony exports findPrograms, parseLdd */
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7187);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7178);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7997);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  l: () => (/* binding */ unpack)
+});
+
+// EXTERNAL MODULE: ./build/archive.js + 1 modules
+var archive = __nccwpck_require__(7757);
+// EXTERNAL MODULE: ./build/cache-mount.js
+var cache_mount = __nccwpck_require__(7382);
+// EXTERNAL MODULE: ./build/json.js
+var json = __nccwpck_require__(9368);
+;// CONCATENATED MODULE: ./build/builder-records.js
+
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a line with its key and, further on, one with its description, or both
+ * in a line of JSON. The description ends in the Go-quoted id; that is missing where it equals the
+ * target.
+ *
+ * @throws Error where a description is of another form
+ */
+function parseRecords(text) {
+    let key = '';
+    return text.split('\n').flatMap((line) => {
+        const record = line.startsWith('{') ? readJson(line) : readLabel(line);
+        key = record.key ?? key;
+        return record.description === undefined
+            ? []
+            : { key, id: parseDescription(record.description) };
+    });
+}
+function readJson(line) {
+    const { ID, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
+    return { key: (0,json/* string */.Yj)(ID, 'ID'), description: (0,json/* string */.Yj)(Description, 'Description') };
+}
+function readLabel(line) {
+    const [, label, value] = /^(ID|Description):\s+(.*)$/.exec(line) ?? [];
+    return label === 'ID' ? { key: value } : { description: value };
+}
+function parseDescription(description) {
+    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+    if (quoted !== undefined)
+        return unquoteGo(quoted);
+    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+    if (target === undefined)
+        throw new Error(`a record cannot be read: ${description}`);
+    return target;
+}
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted) {
+    const named = {
+        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+    };
+    return quoted
+        .slice(1, -1)
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g, (_, x, u, U, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+            ? (named[char] ?? char)
+            : String.fromCodePoint(Number.parseInt(code, 16));
+    });
+}
+/** Whether the builder has a record for each of the mounts. */
+function hasAll(records, mounts) {
+    const held = new Set(records.map(({ id }) => id));
+    return mounts.every((mount) => held.has(recordId(mount)));
+}
+/** The keys of the records that there are for a mount's id. */
+function recordsOf(mount, records) {
+    return records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+}
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+function compareRecords(mounts, records, builder) {
+    const held = countBy(records.map(({ id }) => id));
+    const asked = countBy(mounts.map(recordId));
+    const known = mounts.filter((mount) => held.has(recordId(mount)));
+    const others = [...held.keys()].filter((id) => !asked.has(id));
+    const warnings = [];
+    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+        const nearest = findNearest(recordId(mount), others);
+        warnings.push(`There is no cache mount "${describeMount(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+    }
+    for (const [id, count] of asked) {
+        const records = held.get(id) ?? 0;
+        if (records > count) {
+            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        }
+    }
+    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    return { known, warnings, information };
+}
+function recordId({ namespace = '', id }) {
+    return `${namespace}/${id}`;
+}
+/** Without the slash behind an empty namespace. */
+function displayId(record) {
+    return record.replace(/^\//, '');
+}
+function listHeld(held) {
+    return held.size === 0
+        ? 'It has none at all: did the build run on this builder?'
+        : `It has ${listIds([...held.keys()])}.`;
+}
+function listIds(records) {
+    const ids = records.map(displayId).sort();
+    const rest = ids.length - maximumListed;
+    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+}
+const maximumListed = 20;
+function countBy(ids) {
+    const counts = new Map();
+    for (const id of ids)
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+}
+/** The most similar one, where it is similar at all. */
+function findNearest(id, candidates) {
+    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+    const distances = candidates
+        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+/** Levenshtein's. */
+function editDistance(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (const [i, char] of [...a].entries()) {
+        const next = [i + 1];
+        for (let j = 0; j < b.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
+            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[b.length] ?? 0;
+}
+
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
+var core = __nccwpck_require__(3838);
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
+var exec = __nccwpck_require__(7187);
+// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
+var io = __nccwpck_require__(8701);
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+// EXTERNAL MODULE: ./build/log.js
+var log = __nccwpck_require__(6650);
+// EXTERNAL MODULE: ./build/processes.js
+var processes = __nccwpck_require__(4541);
+;// CONCATENATED MODULE: ./build/buildx.js
+
+
+
+
+
+
+/** A builder that was named does not exist. */
+class NoSuchBuilderError extends Error {
+    name = 'NoSuchBuilderError';
+}
+// Starting a docker-container builder pulls its image first.
+const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
+/**
+ * Looks up a builder and boots it.
+ *
+ * @param name undefined for the builder that buildx itself would use
+ * @param platform what is built for, which decides between several nodes
+ * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
+ *   there is no docker, no buildx, or no answer
+ */
+async function inspectBuilder(name, platform) {
+    if ((await io/* which */.K7('docker')) === '') {
+        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
+    }
+    const [docker, buildx, inspected] = await Promise.all([
+        probe(['--version']),
+        probe(['buildx', 'version']),
+        probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
+    ]);
+    if (buildx.exitCode !== 0) {
+        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
+    }
+    const found = parseInspect(inspected.stdout);
+    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+    const error = found.error ?? node?.error;
+    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
+        return {
+            name: found.name,
+            driver: found.driver,
+            nodes: found.nodes.length,
+            platforms: node.platforms,
+            buildkit: node.buildkit,
+            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
+            buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
+        };
+    }
+    if (name !== undefined && (await isUnknown(name))) {
+        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
+    }
+    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
+    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
+}
+/**
+ * Runs `docker buildx build`, whose progress goes to the log as it happens.
+ *
+ * @throws Error with buildx's own last line where the build fails
+ */
+async function build(options) {
+    const { builder, platform, buildArgs } = options;
+    const args = [
+        'buildx',
+        'build',
+        `--builder=${builder.name}`,
+        ...(platform === undefined ? [] : [`--platform=${platform}`]),
+        '--progress=plain',
+        '--provenance=false',
+        '--sbom=false',
+        // No part of the build needs a network, and an engine may have none to give.
+        '--network=none',
+        `--file=${options.dockerfile}`,
+        // A bare path needs no CSV quoting; it stands for type=local.
+        `--output=${options.output}`,
+        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
+        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
+        options.context,
+    ];
+    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    const result = await (0,exec/* getExecOutput */.H)('docker', args, {
+        cwd: options.directory,
+        ignoreReturnCode: true,
+        silent: true,
+        listeners: { errline: log/* logText */.kc, stdline: log/* logText */.kc },
+    });
+    if (result.exitCode !== 0) {
+        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
+    }
+}
+/**
+ * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
+ * after `Nodes:`, of each node. The machine-readable form is too young to count on.
+ */
+function parseInspect(text) {
+    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
+    return {
+        name: field(head, 'Name') ?? '',
+        driver: field(head, 'Driver') ?? '',
+        error: field(head, 'Error'),
+        nodes: rest
+            .filter((part) => part.startsWith('Name:'))
+            .map((node) => ({
+            // A platform that the user has set is marked with an asterisk.
+            platforms: (field(node, 'Platforms') ?? '')
+                .split(',')
+                .map((platform) => platform.trim().replace(/\*$/, ''))
+                .filter((platform) => platform !== ''),
+            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
+            error: field(node, 'Error'),
+        })),
+    };
+}
+function field(text, label) {
+    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
+}
+/**
+ * Lists the cache mounts that the builder has.
+ *
+ * @returns what buildx prints, for builder-records.ts
+ * @throws Error where buildx cannot tell
+ */
+async function listCacheMounts({ name }) {
+    const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
+    // Older versions of buildx know only the second form.
+    for (const format of ['--format=json', '--verbose']) {
+        const { exitCode, stdout } = await probe([...args, format]);
+        if (exitCode === 0)
+            return stdout;
+    }
+    throw new Error('docker buildx du fails');
+}
+async function isUnknown(name) {
+    const listed = await probe(['buildx', 'ls']);
+    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
+    return listed.exitCode === 0 && !names.includes(name);
+}
+/** Runs a docker command that only asks for something, and gives up on it after a while. */
+async function probe(args, timeout = probeTimeout.quick) {
+    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    let timer;
+    const silence = new Promise((resolve) => {
+        timer = setTimeout(() => {
+            (0,processes/* killDescendants */.H)();
+            resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
+        }, timeout);
+    });
+    const answer = (0,exec/* getExecOutput */.H)('docker', args, { ignoreReturnCode: true, silent: true }).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
+    try {
+        return await Promise.race([answer, silence]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function lastLine({ exitCode, stdout, stderr }) {
+    const lines = `${stdout}\n${stderr}`.trim().split('\n');
+    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
+}
+
+;// CONCATENATED MODULE: ./build/container-scripts.js
+/**
+ * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
+ * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
+ * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
+ * the others alone.
+ *
+ * Incoming files are unpacked into one reserved directory at the mount's root. When they are
+ * complete, the directory is renamed, and from then on they count: their last step is to be renamed
+ * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
+ * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
+ * what is.
+ */
+const reservedName = '.buildkit-cache-mounts';
+/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
+/** Without it, the free space is not looked at before unpacking. */
+const optionalProgram = 'df';
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+const preamble = `#!/bin/sh
+unset TAR_OPTIONS
+LC_ALL=C
+export LC_ALL
+
+# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
+report() {
+  read -r ended rest </proc/uptime
+  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
+    "$index" "$1" "$started" "$ended" "\${2-}" >>report
+  exit 0
+}
+
+# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
+entries() (
+  dir=$1
+  command=$2
+  shift $#
+  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    set -- "$@" "$entry"
+    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
+  done
+  [ $# -eq 0 ] || "$command" "$@"
+)
+
+# untouched: the mount holds nothing, or just what it was created with
+untouched() {
+  entries "$mount" false ||
+    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
+}
+
+# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
+listing() {
+  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
+}
+
+# prepare INDEX: what comes first for each mount
+prepare() {
+  index=$1
+  mount=/mounts/$index
+  seed=/seeds/$index
+  reserved=$mount/${reservedName}
+  complete=$mount/${reservedName}.complete
+  read -r started rest </proc/uptime
+  for program in ${requiredPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+  done
+  case $(tar --version 2>&1) in
+    *'GNU tar'*) ;;
+    *) report unusable ',"missing":"GNU tar"' ;;
+  esac
+  rm -rf -- "$reserved"
+  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
+  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+
+# settle: puts complete files into place; it can go on where another one was killed
+settle() {
+  if [ ! -e "$complete/cleared" ]; then
+    # What the mount was created with: the files hold what its user has left of it.
+    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
+    done
+    : >"$complete/cleared"
+  fi
+  # The renames change the root's own times: its attributes come last, from an archive of their own.
+  entries "$complete/files" into_mount &&
+    mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
+}
+`;
+// Subshells: \`report\` ends only the work on one mount.
+const forEachMount = `
+for argument; do
+  (work "$argument")
+done
+`;
+/** Called with the indexes of the mounts. */
+const packScript = (/* unused pure expression or super */ null && (`${preamble}
+work() {
+  prepare "$1"
+  ! untouched || report empty
+  if command -v zstd >/dev/null; then
+    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+  elif command -v gzip >/dev/null; then
+    compression=gzip archive=$index.tar.gz compressor=gzip
+  else
+    report unusable ',"missing":"zstd or gzip"'
+  fi
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals \\
+      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  read -r status <"$index.status"
+  bytes=0
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  if [ "$status" -ne 0 ]; then
+    rm -f -- "$archive"
+    report failed
+  fi
+  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+}
+${forEachMount}`));
+/**
+ * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
+ * colon the number of bytes that they unpack to.
+ */
+const unpackScript = `${preamble}
+# free: the bytes that the mount's disk has free, or nothing
+free() {
+  command -v ${optionalProgram} >/dev/null || return
+  df -P -k "$mount" | {
+    read -r header
+    read -r device blocks used available rest
+    case $available in
+      '' | *[!0-9]*) ;;
+      *) echo "$((available * 1024))" ;;
+    esac
+  }
+}
+
+work() {
+  file=\${1%:*}
+  needed=\${1##*:}
+  prepare "\${file%%.*}"
+  archive=/archives/$file
+  case $archive in
+    *.zst) compressor=zstd ;;
+    *) compressor=gzip ;;
+  esac
+  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  untouched || report warm
+  available=$(free)
+  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
+
+  mkdir "$reserved" "$reserved/files" &&
+    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    mv -- "$reserved" "$complete" &&
+    settle && report unpacked
+  # Nothing of the mount has changed but what can be settled later.
+  rm -rf -- "$reserved"
+  report failed
+}
+${forEachMount}`;
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+;// CONCATENATED MODULE: ./build/list-records.js
+
+
+
+const pause = 500;
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * BuildKit leaves out a record that is just being measured for somebody else's `docker buildx du`
+ * (cacheManager.DiskUsage): where one of the mounts is missing, it is looked for a second time.
+ *
+ * @throws Error where the builder cannot tell
+ */
+async function listRecords(builder, mounts) {
+    const records = parseRecords(await listCacheMounts(builder));
+    if (hasAll(records, mounts))
+        return records;
+    await (0,promises_namespaceObject.setTimeout)(pause);
+    const again = parseRecords(await listCacheMounts(builder));
+    return [...new Map([...records, ...again].map((record) => [record.key, record])).values()];
+}
+
+// EXTERNAL MODULE: ./build/manifest.js
+var manifest = __nccwpck_require__(9683);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+;// CONCATENATED MODULE: ./build/report.js
+
+/**
+ * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
+ *
+ * @returns the reports by the mount's index
+ * @throws Error on anything else
+ */
+function parseReports(text) {
+    const lines = text.split('\n').filter((line) => line !== '');
+    return new Map((0,json/* array */.YO)(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+}
+function parseLine(value) {
+    const line = (0,json/* object */.Ik)(value, 'report');
+    const index = (0,json/* count */.U9)(line.mount, 'mount');
+    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+    const result = line.result;
+    switch (result) {
+        case 'packed': {
+            const compression = line.compression;
+            if (compression !== 'zstd' && compression !== 'gzip')
+                throw (0,json/* invalid */.Gq)('compression', compression);
+            const files = (0,json/* count */.U9)(line.files, 'files');
+            return [index, { result, seconds, compression, files, bytes: (0,json/* count */.U9)(line.bytes, 'bytes') }];
+        }
+        case 'unusable':
+            return [index, { result, seconds, missing: (0,json/* string */.Yj)(line.missing, 'missing') }];
+        case 'full':
+            return [index, { result, seconds, available: (0,json/* count */.U9)(line.available, 'available') }];
+        case 'unpacked':
+        case 'empty':
+        case 'warm':
+        case 'failed':
+            return [index, { result, seconds }];
+        default:
+            throw (0,json/* invalid */.Gq)('result', result);
+    }
+}
+function number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw (0,json/* invalid */.Gq)(name, value);
+    return value;
+}
+
+;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
+
+/**
+ * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
+ * with more mounts than this a RUN has several of them.
+ */
+const maximumRuns = 16;
+/** The name of the build context with the programs, the scripts and the archives. */
+const filesContext = 'buildkit-cache-mounts';
+// The stages of the user's Dockerfile may have any name but such.
+const workStage = `${filesContext}-work`;
+/** Directory, in what the build puts out, with all that the scripts have written. */
+const outputDirectory = 'out';
+/**
+ * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
+ * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
+ * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
+ *
+ * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
+ *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
+ * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
+ *   written.
+ * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
+ *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
+ *
+ * @param nonce a value never used before: BuildKit does not run again what it has already run, and
+ *   `--no-cache` would wipe the mounts
+ */
+function renderScratchDockerfile(base, mounts, options) {
+    const buildArgs = {};
+    const lines = options.seedStages ? [options.seedStages.head] : [];
+    const declare = (name, value) => {
+        const argument = `CACHE_MOUNT_${name}`;
+        buildArgs[argument] = value;
+        lines.push(`ARG ${argument}`);
+        return argument;
+    };
+    const namespace = mounts[0]?.mount.namespace;
+    if (namespace !== undefined) {
+        // A build has one for all its mounts; no ARG is needed for it.
+        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
+    }
+    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
+    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
+    for (const [index, image] of images.entries()) {
+        declare(`FROM_${index}`, image);
+    }
+    if (base.kind === 'image') {
+        declare('UTILITY_IMAGE', base.image);
+    }
+    for (const [index, image] of images.entries()) {
+        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
+    }
+    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
+    if (base.kind === 'image') {
+        lines.push('USER 0:0');
+    }
+    lines.push(`WORKDIR /${outputDirectory}`);
+    declare('NONCE', options.nonce);
+    const shared = [
+        ...(base.kind === 'runner'
+            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
+            : []),
+        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+        ...(options.withArchives
+            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+            : []),
+    ];
+    const perRun = Math.ceil(mounts.length / maximumRuns);
+    for (let first = 0; first < mounts.length; first += perRun) {
+        const group = mounts.slice(first, first + perRun);
+        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+            const origin = from === undefined ? stage?.name : stageOf(from);
+            const start = [
+                ...(origin === undefined ? [] : [`from=${origin}`]),
+                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
+            ];
+            const options = [
+                `type=cache,target=/mounts/${index},sharing=locked`,
+                `id=$${declare(`ID_${index}`, id)}`,
+                ...start,
+                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
+            ];
+            // Given an owner, BuildKit starts the mount from a new directory in the image.
+            const isSeeded = origin !== undefined && ownership === undefined;
+            const seed = [`type=bind,target=/seeds/${index}`, ...start];
+            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+        });
+        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
+    }
+    if (base.kind === 'image') {
+        // Without this the whole image would be put out; the runner's tools are only mounted.
+        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
+    }
+    return { text: `${lines.join('\n')}\n`, buildArgs };
+}
+
+// EXTERNAL MODULE: ./build/platform.js
+var build_platform = __nccwpck_require__(7997);
+;// CONCATENATED MODULE: ./build/toolkit.js
 
 
 
@@ -99439,7 +99638,7 @@ async function chooseToolkit(platforms, image, compressions) {
         return await findRunnerTools(platforms, compressions);
     }
     catch (error) {
-        obstacle = (0,_errors_js__WEBPACK_IMPORTED_MODULE_5__/* .messageOf */ .b)(error);
+        obstacle = (0,errors/* messageOf */.b)(error);
     }
     if (image === undefined) {
         throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
@@ -99447,16 +99646,16 @@ async function chooseToolkit(platforms, image, compressions) {
     return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
 }
 async function findRunnerTools(platforms, compressions) {
-    const runner = (0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .runnerPlatform */ .GQ)();
+    const runner = (0,build_platform/* runnerPlatform */.GQ)();
     // 32-bit ARM is listed with its variant only
     const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
     if (platform === undefined) {
         throw new Error(`the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`);
     }
-    const programs = await findPrograms([..._container_scripts_js__WEBPACK_IMPORTED_MODULE_6__/* .requiredPrograms */ .D3, 'zstd', 'gzip']);
+    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
     const has = (name) => programs.some((program) => program.name === name);
     const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
-    const missing = _container_scripts_js__WEBPACK_IMPORTED_MODULE_6__/* .requiredPrograms */ .D3.filter((name) => !has(name));
+    const missing = requiredPrograms.filter((name) => !has(name));
     if (missing.length > 0 || !enough) {
         const wanted = 'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
         throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
@@ -99488,11 +99687,11 @@ async function copyPrograms(programs, directory) {
     const libraries = parseLdd(await output('ldd', paths));
     const files = new Set([...paths, ...libraries]);
     const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
-    const directories = new Set(['/bin', ...[...files].map((file) => (0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(file))]);
-    await Promise.all([...directories].map((path) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, path), { recursive: true })));
+    const directories = new Set(['/bin', ...[...files].map((file) => (0,external_node_path_.dirname)(file))]);
+    await Promise.all([...directories].map((path) => (0,promises_.mkdir)((0,external_node_path_.join)(directory, path), { recursive: true })));
     await Promise.all([
-        ...[...files].map((file) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(file, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, file))),
-        ...links.map(({ name, path }) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.symlink)(path, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, 'bin', name))),
+        ...[...files].map((file) => (0,promises_.copyFile)(file, (0,external_node_path_.join)(directory, file))),
+        ...links.map(({ name, path }) => (0,promises_.symlink)(path, (0,external_node_path_.join)(directory, 'bin', name))),
     ]);
     return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
 }
@@ -99513,13 +99712,159 @@ function parseLdd(text) {
 }
 async function locate(name) {
     // GNU tar starts its compressor through this very path
-    const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
-    return path === '' ? undefined : (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.realpath)(path);
+    const path = name === 'sh' ? '/bin/sh' : await io/* which */.K7(name);
+    return path === '' ? undefined : (0,promises_.realpath)(path);
 }
 async function output(command, args) {
     // ldd fails where one program of several is static
-    const { stdout } = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_2__/* .getExecOutput */ .H)(command, args, { silent: true, ignoreReturnCode: true });
+    const { stdout } = await (0,exec/* getExecOutput */.H)(command, args, { silent: true, ignoreReturnCode: true });
     return stdout;
+}
+
+;// CONCATENATED MODULE: ./build/scratch-build.js
+
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    try {
+        return await runScript(options);
+    }
+    catch (error) {
+        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === options.mounts.length)
+            throw error;
+        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        return runScript({ ...options, mounts, seedStages: undefined });
+    }
+}
+async function runScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const base = toolkit.kind === 'runner'
+        ? {
+            kind: 'runner',
+            directories: await copyPrograms(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
+        }
+        : toolkit;
+    const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+    if (seedStages?.ignore) {
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+    }
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    await build({
+        builder,
+        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    try {
+        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+}
+
+// EXTERNAL MODULE: ./build/state.js
+var state = __nccwpck_require__(8801);
+;// CONCATENATED MODULE: ./build/unpack.js
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
+ * extract looks for them: it saves them again for a mount that it finds empty.
+ *
+ * @throws InputError where the builder that is named does not exist; Error where nothing was unpacked
+ */
+async function unpack(request, fillings, entry, workDirectory) {
+    if (fillings.length === 0)
+        return { reports: new Map(), recordsOf: () => undefined };
+    const directory = archivesDirectory(workDirectory);
+    for (const filling of fillings) {
+        await (0,archive/* placeArchive */.kI)(entry, filling, directory);
+    }
+    try {
+        const builder = await inspectNamedBuilder(request);
+        const reports = await unpack_build(request, builder, fillings, workDirectory);
+        const mounts = fillings.map(({ mount }) => mount);
+        const records = await listRecords(builder, mounts).catch(() => []);
+        return {
+            reports,
+            recordsOf: (mount) => (records.length > 0 ? recordsOf(mount, records) : undefined),
+        };
+    }
+    finally {
+        for (const filling of fillings) {
+            await (0,archive/* keepArchive */.QK)(directory, filling, (0,state/* keptArchives */.I)(request.key));
+        }
+    }
+}
+async function unpack_build({ utilityImage, seedStages }, builder, fillings, workDirectory) {
+    const toolkit = await chooseToolkit(builder.platforms, utilityImage, {
+        allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
+    });
+    (0,log/* logBuilder */.wz)(builder, toolkit);
+    const { reports } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
+        workDirectory,
+        builder,
+        toolkit,
+        script: unpackScript,
+        mounts: fillings.map(({ index, mount, archive }) => ({
+            index,
+            mount,
+            argument: `${(0,manifest/* archiveFileName */.Gm)(index, archive.compression)}:${archive.bytes}`,
+        })),
+        withArchives: true,
+        seedStages,
+    }));
+    return reports;
+}
+async function inspectNamedBuilder({ builder, mountInputs }) {
+    try {
+        return await inspectBuilder(builder, mountInputs.platforms?.[0]);
+    }
+    catch (error) {
+        if (!(error instanceof NoSuchBuilderError))
+            throw error;
+        throw new errors/* InputError */.d(`Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`);
+    }
 }
 
 
@@ -99529,8 +99874,9 @@ async function output(command, args) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   h: () => (/* binding */ createWorkDirectory),
-/* harmony export */   i: () => (/* binding */ temporaryRoot)
+/* harmony export */   h$: () => (/* binding */ createWorkDirectory),
+/* harmony export */   is: () => (/* binding */ temporaryRoot),
+/* harmony export */   mV: () => (/* binding */ moveFile)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
@@ -99552,6 +99898,19 @@ function temporaryRoot() {
 async function createWorkDirectory() {
     const root = /[\s"'\\]/.test(temporaryRoot()) ? (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)() : temporaryRoot();
     return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
+}
+/** Moves a file, between file systems too, and makes the directory that it goes into. */
+async function moveFile(source, destination) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rename)(source, destination);
+    }
+    catch (error) {
+        if (error.code !== 'EXDEV')
+            throw error;
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination);
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(source);
+    }
 }
 
 

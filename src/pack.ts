@@ -1,0 +1,90 @@
+import * as core from '@actions/core';
+import { compareRecords, recordsOf } from './builder-records.js';
+import { type Builder, inspectBuilder } from './buildx.js';
+import { type CacheMount, identityOf } from './cache-mount.js';
+import { packScript } from './container-scripts.js';
+import { messageOf } from './errors.js';
+import type { ExtractRequest } from './extract-request.js';
+import { listRecords } from './list-records.js';
+import { logBuilder, logStage, logText } from './log.js';
+import type { MountList } from './mount-list.js';
+import { runScratchBuild, type ScratchBuildResult } from './scratch-build.js';
+import type { RestoredEntry } from './state.js';
+import { chooseToolkit } from './toolkit.js';
+
+/** What extract has to do, and with which mounts. */
+export type PackRequest = ExtractRequest & Pick<MountList, 'mounts' | 'seedStages'>;
+
+export interface Packed extends ScratchBuildResult {
+  /** Whether the builder had the mount at all. */
+  isKnown(mount: CacheMount): boolean;
+  /** Whether the mount is another one than inject has filled. */
+  isRemade(mount: CacheMount): boolean;
+}
+
+/**
+ * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ *
+ * @throws Error where nothing was packed
+ */
+export async function pack(request: PackRequest, workDirectory: string): Promise<Packed> {
+  const builder = await inspectBuilder(request.builder, request.platform);
+  const { known, remade } = await compareMounts(request, builder);
+  const about = {
+    isKnown: (mount: CacheMount) => known.has(identityOf(mount)),
+    isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
+  };
+  if (known.size === 0) return { ...about, reports: new Map(), directory: workDirectory };
+  const toolkit = await chooseToolkit(builder.platforms, request.utilityImage, {
+    anyOf: ['zstd', 'gzip'],
+  });
+  logBuilder(builder, toolkit);
+  const result = await logStage('Pack out of the builder', () =>
+    runScratchBuild({
+      workDirectory,
+      builder,
+      toolkit,
+      script: packScript,
+      mounts: request.mounts
+        .map((mount, index) => ({ index, mount, argument: String(index) }))
+        .filter(({ mount }) => about.isKnown(mount)),
+      withArchives: false,
+      seedStages: request.seedStages,
+    }),
+  );
+  return { ...about, ...result };
+}
+
+/** Identities of mounts, as a look at the builder before our own build shows them. */
+interface Comparison {
+  readonly known: ReadonlySet<string>;
+  readonly remade: ReadonlySet<string>;
+}
+
+/** Says what is odd about the mounts. Where the builder cannot tell, all count as known. */
+async function compareMounts(
+  { mounts, state }: PackRequest,
+  builder: Builder,
+): Promise<Comparison> {
+  try {
+    const records = await listRecords(builder, mounts);
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    for (const warning of warnings) core.warning(warning);
+    for (const line of information) logText(line);
+    const remade = (state?.restored?.mounts ?? []).filter((restored) =>
+      isAnother(restored, recordsOf(restored.mount, records)),
+    );
+    return {
+      known: new Set(known.map(identityOf)),
+      remade: new Set(remade.map(({ mount }) => identityOf(mount))),
+    };
+  } catch (error) {
+    logText(`The cache mounts of the builder cannot be listed (${messageOf(error)}): not checked.`);
+    return { known: new Set(mounts.map(identityOf)), remade: new Set() };
+  }
+}
+
+/** None of the records that there were is left, and another one is there. */
+function isAnother({ records }: RestoredEntry['mounts'][number], now: readonly string[]): boolean {
+  return records !== undefined && now.length > 0 && !now.some((key) => records.includes(key));
+}

@@ -1,0 +1,97 @@
+import { type Filling, keepArchive, placeArchive } from './archive.js';
+import { type BuilderRecord, recordsOf } from './builder-records.js';
+import { type Builder, inspectBuilder, NoSuchBuilderError } from './buildx.js';
+import type { CacheMount } from './cache-mount.js';
+import { unpackScript } from './container-scripts.js';
+import { InputError } from './errors.js';
+import type { InjectInputs } from './inputs.js';
+import { listRecords } from './list-records.js';
+import { logBuilder, logStage } from './log.js';
+import { archiveFileName } from './manifest.js';
+import type { MountList } from './mount-list.js';
+import type { MountReport } from './report.js';
+import { archivesDirectory, runScratchBuild } from './scratch-build.js';
+import { keptArchives } from './state.js';
+import { chooseToolkit } from './toolkit.js';
+
+/** What inject has to do. */
+export type InjectRequest = InjectInputs & Pick<MountList, 'mounts' | 'seedStages'>;
+
+export interface Unpacked {
+  /** By the mount's index. */
+  readonly reports: ReadonlyMap<number, MountReport>;
+  /** The keys of the records that the builder now has for a mount's id, where they are known. */
+  recordsOf(mount: CacheMount): readonly string[] | undefined;
+}
+
+/**
+ * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
+ * extract looks for them: it saves them again for a mount that it finds empty.
+ *
+ * @throws InputError where the builder that is named does not exist; Error where nothing was unpacked
+ */
+export async function unpack(
+  request: InjectRequest,
+  fillings: readonly Filling[],
+  entry: string,
+  workDirectory: string,
+): Promise<Unpacked> {
+  if (fillings.length === 0) return { reports: new Map(), recordsOf: () => undefined };
+  const directory = archivesDirectory(workDirectory);
+  for (const filling of fillings) {
+    await placeArchive(entry, filling, directory);
+  }
+  try {
+    const builder = await inspectNamedBuilder(request);
+    const reports = await build(request, builder, fillings, workDirectory);
+    const mounts = fillings.map(({ mount }) => mount);
+    const records = await listRecords(builder, mounts).catch((): BuilderRecord[] => []);
+    return {
+      reports,
+      recordsOf: (mount) => (records.length > 0 ? recordsOf(mount, records) : undefined),
+    };
+  } finally {
+    for (const filling of fillings) {
+      await keepArchive(directory, filling, keptArchives(request.key));
+    }
+  }
+}
+
+async function build(
+  { utilityImage, seedStages }: InjectRequest,
+  builder: Builder,
+  fillings: readonly Filling[],
+  workDirectory: string,
+): Promise<ReadonlyMap<number, MountReport>> {
+  const toolkit = await chooseToolkit(builder.platforms, utilityImage, {
+    allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
+  });
+  logBuilder(builder, toolkit);
+  const { reports } = await logStage('Unpack into the builder', () =>
+    runScratchBuild({
+      workDirectory,
+      builder,
+      toolkit,
+      script: unpackScript,
+      mounts: fillings.map(({ index, mount, archive }) => ({
+        index,
+        mount,
+        argument: `${archiveFileName(index, archive.compression)}:${archive.bytes}`,
+      })),
+      withArchives: true,
+      seedStages,
+    }),
+  );
+  return reports;
+}
+
+async function inspectNamedBuilder({ builder, mountInputs }: InjectInputs): Promise<Builder> {
+  try {
+    return await inspectBuilder(builder, mountInputs.platforms?.[0]);
+  } catch (error) {
+    if (!(error instanceof NoSuchBuilderError)) throw error;
+    throw new InputError(
+      `Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`,
+    );
+  }
+}
