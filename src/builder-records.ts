@@ -1,4 +1,5 @@
 import { type CacheMount, describeMount } from './cache-mount.js';
+import { object, string } from './json.js';
 
 /** A directory that the builder keeps for a cache mount. */
 export interface BuilderRecord {
@@ -8,24 +9,30 @@ export interface BuilderRecord {
 
 /**
  * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a line with its description, which ends in the Go-quoted id; that is
- * missing where it equals the target.
+ * exec.cachemount: each has a description, which ends in the Go-quoted id; that is missing where it
+ * equals the target.
  *
  * @throws Error where a description is of another form
  */
 export function parseRecords(text: string): BuilderRecord[] {
-  return text.split('\n').flatMap((line) => {
-    const description = readDescription(line);
-    return description === undefined ? [] : { id: parseDescription(description) };
-  });
+  const descriptions = text.trimStart().startsWith('{')
+    ? text.split('\n').flatMap(readJsonLine)
+    : readVerbose(text);
+  return descriptions.map((description) => ({ id: parseDescription(description) }));
 }
 
-function readDescription(line: string): string | undefined {
-  if (!line.startsWith('{')) return /^Description:\s+(.*)$/.exec(line)?.[1];
-  const record: unknown = JSON.parse(line);
-  return record && typeof record === 'object' && 'Description' in record
-    ? String(record.Description)
-    : undefined;
+function readJsonLine(line: string): string[] {
+  if (!line.startsWith('{')) return [];
+  const { Description } = object(JSON.parse(line), 'record');
+  return Description === undefined ? [] : [string(Description, 'Description')];
+}
+
+/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+function readVerbose(text: string): string[] {
+  const records = text.matchAll(
+    /^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
+  );
+  return [...records].map(([, upToCount, line = '']) => upToCount ?? line);
 }
 
 function parseDescription(description: string): string {
@@ -44,7 +51,7 @@ function unquoteGo(quoted: string): string {
   return quoted
     .slice(1, -1)
     .replace(
-      /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g,
+      /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g,
       (_, x?: string, u?: string, U?: string, char = '') => {
         const code = x ?? u ?? U;
         return code === undefined
@@ -129,14 +136,15 @@ function findNearest(id: string, candidates: readonly string[]): string | undefi
 
 /** Levenshtein's. */
 function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  const target = [...b];
+  let row = Array.from({ length: target.length + 1 }, (_, index) => index);
   for (const [i, char] of [...a].entries()) {
     const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
+    for (let j = 0; j < target.length; j++) {
+      const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
       next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
     }
     row = next;
   }
-  return row[b.length] ?? 0;
+  return row[target.length] ?? 0;
 }
