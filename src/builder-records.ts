@@ -11,36 +11,40 @@ export interface BuilderRecord {
 
 /**
  * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a line with its key and, further on, one with its description, or both
- * in a line of JSON. The description ends in the Go-quoted id; that is missing where it equals the
- * target.
+ * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
+ * where it equals the target.
  *
  * @throws Error where a description is of another form
  */
 export function parseRecords(text: string): BuilderRecord[] {
-  let key = '';
-  return text.split('\n').flatMap((line) => {
-    const record = line.startsWith('{') ? readJson(line) : readLabel(line);
-    key = record.key ?? key;
-    return record.description === undefined
-      ? []
-      : { key, id: parseDescription(record.description) };
-  });
+  const records = text.trimStart().startsWith('{')
+    ? text.split('\n').flatMap(readJsonLine)
+    : readVerbose(text);
+  return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
 }
 
-interface PartOfRecord {
-  readonly key?: string | undefined;
-  readonly description?: string | undefined;
+interface DescribedRecord {
+  readonly key: string;
+  readonly description: string;
 }
 
-function readJson(line: string): PartOfRecord {
+function readJsonLine(line: string): DescribedRecord[] {
+  if (!line.startsWith('{')) return [];
   const { ID, Description } = object(JSON.parse(line), 'record');
-  return { key: string(ID, 'ID'), description: string(Description, 'Description') };
+  if (Description === undefined) return [];
+  return [{ description: string(Description, 'Description'), key: string(ID, 'ID') }];
 }
 
-function readLabel(line: string): PartOfRecord {
-  const [, label, value] = /^(ID|Description):\s+(.*)$/.exec(line) ?? [];
-  return label === 'ID' ? { key: value } : { description: value };
+/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+function readVerbose(text: string): DescribedRecord[] {
+  const records = text.matchAll(
+    /^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
+  );
+  let key = '';
+  return [...records].flatMap(([, id, upToCount, line = '']) => {
+    key = id ?? key;
+    return id === undefined ? { key, description: upToCount ?? line } : [];
+  });
 }
 
 function parseDescription(description: string): string {
@@ -59,7 +63,7 @@ function unquoteGo(quoted: string): string {
   return quoted
     .slice(1, -1)
     .replace(
-      /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g,
+      /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g,
       (_, x?: string, u?: string, U?: string, char = '') => {
         const code = x ?? u ?? U;
         return code === undefined
@@ -161,14 +165,15 @@ function findNearest(id: string, candidates: readonly string[]): string | undefi
 
 /** Levenshtein's. */
 function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  const target = [...b];
+  let row = Array.from({ length: target.length + 1 }, (_, index) => index);
   for (const [i, char] of [...a].entries()) {
     const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
+    for (let j = 0; j < target.length; j++) {
+      const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
       next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
     }
     row = next;
   }
-  return row[b.length] ?? 0;
+  return row[target.length] ?? 0;
 }

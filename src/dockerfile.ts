@@ -53,7 +53,7 @@ export function parseInstruction(text: string, line: number, escapeToken = '\\')
 function readEscapeDirective(lines: readonly string[]): string {
   for (const line of lines) {
     const [, name = '', value = ''] =
-      /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line.trimStart()) ?? [];
+      /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
     if (name.toLowerCase() === 'escape') return value;
     if (!['syntax', 'check'].includes(name.toLowerCase())) break;
   }

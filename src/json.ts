@@ -28,5 +28,15 @@ export function count(value: unknown, name: string): number {
 
 /** The error of a field that is not of the expected form. */
 export function invalid(name: string, value: unknown): Error {
-  return new Error(`its field "${name}" is not valid: ${JSON.stringify(value)}`);
+  return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
+}
+
+/** As JSON, cut to what can be read. */
+export function describeValue(value: unknown): string {
+  try {
+    const text = String(JSON.stringify(value));
+    return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  } catch {
+    return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
+  }
 }

@@ -1,5 +1,5 @@
 import type { CacheMount, Ownership, StageReference } from './cache-mount.js';
-import { array, count, invalid, object, string } from './json.js';
+import { array, count, describeValue, invalid, object, string } from './json.js';
 
 /** The format that this code writes, and the only one that it reads. */
 export const manifestFormat = 1;
@@ -51,7 +51,7 @@ export function parseManifest(text: string): Manifest {
   const value = object(JSON.parse(text), 'manifest');
   if (value.format !== manifestFormat) {
     throw new Error(
-      `its format is ${JSON.stringify(value.format)}, and this version reads format ${manifestFormat}`,
+      `its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`,
     );
   }
   const mounts = array(value.mounts, 'mounts').map(parseSavedMount);

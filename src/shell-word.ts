@@ -5,6 +5,9 @@
  */
 export type Lookup = (name: string, hasAlternative: boolean) => string | undefined;
 
+/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
+const maximumDepth = 200;
+
 /**
  * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
  * are taken away, the escape character makes the next one literal, and variables are expanded:
@@ -17,6 +20,7 @@ export type Lookup = (name: string, hasAlternative: boolean) => string | undefin
 export function expandWord(word: string, lookup: Lookup, escapeToken = '\\'): string {
   const chars = [...word];
   let at = 0;
+  let depth = 0;
   const next = () => chars[at++] ?? '';
   // A variable that cannot be known is no matter in an alternative that does not count.
   let unknown: unknown[] = [];
@@ -77,14 +81,20 @@ export function expandWord(word: string, lookup: Lookup, escapeToken = '\\'): st
     at++;
     if (at === chars.length) throw new Error('"}" is missing');
     if ('{}:'.includes(chars[at] ?? '')) throw badSubstitution();
-    return readSubstitution(readName());
+    depth++;
+    if (depth > maximumDepth) throw new Error('substitutions are nested too deeply');
+    const value = readSubstitution(readName());
+    depth--;
+    return value;
   }
 
   function readName(): string {
-    const rest = chars.slice(at).join('');
-    const name = /^(?:\p{Nd}+|[@*#?$!-]|[\p{L}\p{Nd}_]+)/u.exec(rest)?.[0] ?? '';
-    at += [...name].length;
-    return name;
+    const start = at;
+    const first = chars[at] ?? '';
+    const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
+    if (/[@*#?$!-]/.test(first)) at++;
+    else while (part.test(chars[at] ?? '')) at++;
+    return chars.slice(start, at).join('');
   }
 
   /** What follows the name in `${name…}`. */
@@ -124,7 +134,7 @@ export function expandWord(word: string, lookup: Lookup, escapeToken = '\\'): st
   function replacePattern(value: string): string {
     const all = chars[at] === '/';
     if (all) at++;
-    const pattern = toRegExp(readTo('/', true), true, all ? 'gu' : 'u');
+    const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
     const replacement = readTo('}', true);
     return value.replace(pattern, (match) =>
       all ? expandTemplate(replacement, match) : replacement,
@@ -158,17 +168,20 @@ function expandTemplate(template: string, match: string): string {
 
 function trimPrefix(argument: string, value: string): string {
   const { pattern, greedy } = parsePattern(argument, '#');
-  return value.slice(toRegExp(pattern, greedy, 'uy').exec(value)?.[0].length ?? 0);
+  return value.slice(matchedLength(readPattern(pattern), greedy, value));
 }
 
-/** The shortest match at the end is not found by a regular expression: try every start. */
+/** Backwards, as the shortest match at the end is not found by a regular expression. */
 function trimSuffix(argument: string, value: string): string {
   const { pattern, greedy } = parsePattern(argument, '%');
-  const whole = new RegExp(`^(?:${toRegExp(pattern, true, 'u').source})$`, 'u');
-  const chars = [...value];
-  const starts = Array.from({ length: chars.length + 1 }, (_, index) => index);
-  const matches = starts.filter((start) => whole.test(chars.slice(start).join('')));
-  return chars.slice(0, greedy ? matches.at(0) : matches.at(-1)).join('');
+  const backwards = [...value].reverse().join('');
+  const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
+  return value.slice(0, value.length - length);
+}
+
+/** The length of the match at the beginning of a value. */
+function matchedLength(elements: readonly string[], greedy: boolean, value: string): number {
+  return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
 }
 
 function parsePattern(argument: string, operator: string): { pattern: string; greedy: boolean } {
@@ -176,18 +189,32 @@ function parsePattern(argument: string, operator: string): { pattern: string; gr
   return { greedy, pattern: greedy ? argument.slice(1) : argument };
 }
 
-/** A shell pattern of `*`, `?` and escaped characters as a regular expression. */
-function toRegExp(pattern: string, greedy: boolean, flags: string): RegExp {
-  const source = pattern.replace(
-    /\\([\s\S]?)|([\s\S])/g,
-    (_, escaped: string | undefined, char = '') => {
-      if (escaped !== undefined && !/^[*?\\}/]$/.test(escaped)) {
-        throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
-      }
-      if (char === '*') return greedy ? '.*' : '.*?';
-      if (char === '?') return '.';
-      return (escaped ?? char).replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
-    },
-  );
-  return new RegExp(source, flags);
+// In Go's regular expressions, a dot is all but this one line break.
+const anyChar = '[^\\n]';
+const star = `${anyChar}*`;
+
+/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
+function readPattern(pattern: string): string[] {
+  const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
+  return elements.map((element) => {
+    if (element === '*') return star;
+    if (element === '?') return anyChar;
+    if (/^\\(?![*?\\}/]$)/.test(element)) {
+      throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+    }
+    return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+  });
+}
+
+/**
+ * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
+ * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
+ * to try all the other places as well can take forever.
+ */
+function toRegExp(elements: readonly string[], greedy: boolean, flags: string): RegExp {
+  const [head = '', ...others] = elements.join('').split(star);
+  const last = others.pop();
+  const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
+  const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
+  return new RegExp(`${head}${middle}${tail}`, flags);
 }

@@ -40,8 +40,10 @@ export function readStages(
 }
 
 function splitFrom(text: string): { base: string; name: string | undefined } {
-  const [, base = '', name] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
-  return { base, name: name?.toLowerCase() };
+  const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+  // BuildKit takes no other; and it stands as it is in our own Dockerfile.
+  const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
+  return { base, name: isValid ? name.toLowerCase() : undefined };
 }
 
 /** The name of the last stage, which is the default target. */
@@ -58,17 +60,16 @@ export function findStage(stages: readonly Stage[], name: string): Stage | undef
 /** The stages that a stage needs, itself too, in the order of the file: parents come first. */
 export function neededStages(stages: readonly Stage[], goal: Stage | undefined): Stage[] {
   const needed = new Set<Stage>();
-  const add = (stage: Stage | undefined) => {
-    if (stage === undefined || needed.has(stage)) return;
+  const queue = goal ? [goal] : [];
+  for (let stage = queue.pop(); stage; stage = queue.pop()) {
+    if (needed.has(stage)) continue;
     needed.add(stage);
-    add(stage.parent);
-    for (const instruction of allInstructions(stage)) {
-      for (const name of sourcesOf(instruction)) {
-        add(instruction.keyword === 'COPY' ? findSource(stages, name) : findStage(stages, name));
-      }
-    }
-  };
-  add(goal);
+    const sources = allInstructions(stage).flatMap((instruction) => {
+      const find = instruction.keyword === 'COPY' ? findSource : findStage;
+      return sourcesOf(instruction).map((name) => find(stages, name));
+    });
+    queue.push(...[stage.parent, ...sources].filter((each) => each !== undefined));
+  }
   return stages.filter((stage) => needed.has(stage));
 }
 

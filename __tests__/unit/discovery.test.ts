@@ -884,6 +884,18 @@ describe('a mount that starts from a stage', () => {
   });
 });
 
+test('a Dockerfile of ten thousand stages', () => {
+  const stages = Array.from({ length: 10_000 }, (_, at) => [
+    `FROM ${at === 0 ? 'golang' : `s${at - 1}`} AS s${at}`,
+  ]);
+  expect(find([...stages.flat(), run('x')])).toEqual(['x']);
+});
+
+test('the name of a stage is a name', () => {
+  const lines = ['FROM scratch AS a,target=/x', 'COPY x /', 'FROM b', run('m,from=a')];
+  expect(find(lines)).toEqual(['m']);
+});
+
 describe('any text', () => {
   const word = fc.constantFrom(
     ...[

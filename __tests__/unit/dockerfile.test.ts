@@ -284,6 +284,12 @@ describe('the words of an ARG or ENV', () => {
   });
 });
 
+test('a long comment that is nearly a directive is read in good time', () => {
+  const comment = `# a =${' '.repeat(2000)}x${' '.repeat(2000)}x\rx`;
+  expect(parseDockerfile(`${comment}\n# escape=\``).escapeToken).toBe('\\');
+  expect(parseDockerfile(`# syntax = x\ry \n# escape = \` \n`).escapeToken).toBe('`');
+});
+
 test('any text is read, and its instructions begin where they say', () => {
   const piece = fc.oneof(
     fc.constantFrom(

@@ -228,6 +228,17 @@ test('any JSON gives a valid manifest or an error', () => {
   expect(valid).toBeGreaterThan(20);
 });
 
+test('a refusal shows only the beginning of a large value, and nothing of a very deep one', () => {
+  const large = JSON.stringify(['x'.repeat(1000)]);
+  expect(() => parseManifest(large)).toThrow(
+    `its field "manifest" is not valid: ["${'x'.repeat(198)}…`,
+  );
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  expect(() => parseManifest(deep)).toThrow(
+    'its field "manifest" is not valid: it is nested too deeply',
+  );
+});
+
 test('a mount is read by itself, too', () => {
   expect(parseMount(fullMount)).toEqual(fullMount);
   expect(() => parseMount('go')).toThrow('its field "mount" is not valid: "go"');

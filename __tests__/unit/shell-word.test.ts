@@ -525,6 +525,37 @@ describe('with a backquote for the escape character', () => {
   });
 });
 
+test.each([
+  ['${v#*?}', '\rb'],
+  ['${v##*b}', ''],
+  ['${v%?b}', 'a'],
+  ['${v%%*b}', ''],
+  ['${v//?/x}', 'xxx'],
+])('a wildcard stands for all characters but the line feed: %s', (word, expected) => {
+  for (const char of ['\r', '\u2028']) {
+    expect(expandWord(word, () => `a${char}b`)).toBe(expected.replace('\r', char));
+  }
+  expect(expandWord('${v%?b}', () => 'a\nb')).toBe('a\nb');
+});
+
+test.each(['#', '##', '%', '%%', '/', '//'])(
+  'a pattern with many stars is looked for in good time, with %s',
+  (operator) => {
+    const word = `\${v${operator}${'*a'.repeat(20)}*b*c${operator.startsWith('/') ? '/' : ''}}`;
+    const value = 'a'.repeat(2000);
+    expect(expandWord(word, () => value)).toBe(value);
+  },
+);
+
+test('substitutions can be nested, but not without end', () => {
+  const nested = (levels: number) => `${'${x:-'.repeat(levels)}y${'}'.repeat(levels)}`;
+  expect(expandWord(nested(200), () => undefined)).toBe('y');
+  for (const levels of [201, 100_000]) {
+    expect(() => expandWord(nested(levels), () => undefined)).toThrow(/^substitutions are nested/);
+  }
+  expect(expandWord('${x:-y}'.repeat(1000), () => undefined)).toBe('y'.repeat(1000));
+});
+
 describe('any text comes back', () => {
   const anyText = fc.string({ unit: 'binary' });
 

@@ -40630,6 +40630,7 @@ function optional(name) {
 /* harmony export */   YO: () => (/* binding */ array),
 /* harmony export */   Yj: () => (/* binding */ string)
 /* harmony export */ });
+/* unused harmony export describeValue */
 /** @throws Error where the value is no object */
 function object(value, name) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -40658,7 +40659,17 @@ function count(value, name) {
 }
 /** The error of a field that is not of the expected form. */
 function invalid(name, value) {
-    return new Error(`its field "${name}" is not valid: ${JSON.stringify(value)}`);
+    return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
+}
+/** As JSON, cut to what can be read. */
+function describeValue(value) {
+    try {
+        const text = String(JSON.stringify(value));
+        return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+    }
+    catch {
+        return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
+    }
 }
 
 
@@ -40782,7 +40793,7 @@ function renderManifest(manifest) {
 function parseManifest(text) {
     const value = object(JSON.parse(text), 'manifest');
     if (value.format !== manifestFormat) {
-        throw new Error(`its format is ${JSON.stringify(value.format)}, and this version reads format ${manifestFormat}`);
+        throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
     }
     const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
     const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
@@ -40904,7 +40915,7 @@ function parseInstruction(text, line, escapeToken = '\\') {
 /** Directives stand at the top, before any other comment, and end at the first that is not known. */
 function readEscapeDirective(lines) {
     for (const line of lines) {
-        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line.trimStart()) ?? [];
+        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
         if (name.toLowerCase() === 'escape')
             return value;
         if (!['syntax', 'check'].includes(name.toLowerCase()))
@@ -41031,8 +41042,10 @@ function readStages(instructions, expand) {
     return stages;
 }
 function splitFrom(text) {
-    const [, base = '', name] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
-    return { base, name: name?.toLowerCase() };
+    const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+    // BuildKit takes no other; and it stands as it is in our own Dockerfile.
+    const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
+    return { base, name: isValid ? name.toLowerCase() : undefined };
 }
 /** The name of the last stage, which is the default target. */
 function lastStageName(instructions) {
@@ -41046,18 +41059,17 @@ function findStage(stages, name) {
 /** The stages that a stage needs, itself too, in the order of the file: parents come first. */
 function neededStages(stages, goal) {
     const needed = new Set();
-    const add = (stage) => {
-        if (stage === undefined || needed.has(stage))
-            return;
+    const queue = goal ? [goal] : [];
+    for (let stage = queue.pop(); stage; stage = queue.pop()) {
+        if (needed.has(stage))
+            continue;
         needed.add(stage);
-        add(stage.parent);
-        for (const instruction of allInstructions(stage)) {
-            for (const name of sourcesOf(instruction)) {
-                add(instruction.keyword === 'COPY' ? findSource(stages, name) : findStage(stages, name));
-            }
-        }
-    };
-    add(goal);
+        const sources = allInstructions(stage).flatMap((instruction) => {
+            const find = instruction.keyword === 'COPY' ? findSource : findStage;
+            return sourcesOf(instruction).map((name) => find(stages, name));
+        });
+        queue.push(...[stage.parent, ...sources].filter((each) => each !== undefined));
+    }
     return stages.filter((stage) => needed.has(stage));
 }
 /** What a COPY's `from` means: as findStage, or by its place in the file. */
@@ -41524,29 +41536,33 @@ var json = __nccwpck_require__(9368);
 
 /**
  * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a line with its key and, further on, one with its description, or both
- * in a line of JSON. The description ends in the Go-quoted id; that is missing where it equals the
- * target.
+ * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
+ * where it equals the target.
  *
  * @throws Error where a description is of another form
  */
 function parseRecords(text) {
-    let key = '';
-    return text.split('\n').flatMap((line) => {
-        const record = line.startsWith('{') ? readJson(line) : readLabel(line);
-        key = record.key ?? key;
-        return record.description === undefined
-            ? []
-            : { key, id: parseDescription(record.description) };
-    });
+    const records = text.trimStart().startsWith('{')
+        ? text.split('\n').flatMap(readJsonLine)
+        : readVerbose(text);
+    return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
 }
-function readJson(line) {
+function readJsonLine(line) {
+    if (!line.startsWith('{'))
+        return [];
     const { ID, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
-    return { key: (0,json/* string */.Yj)(ID, 'ID'), description: (0,json/* string */.Yj)(Description, 'Description') };
+    if (Description === undefined)
+        return [];
+    return [{ description: (0,json/* string */.Yj)(Description, 'Description'), key: (0,json/* string */.Yj)(ID, 'ID') }];
 }
-function readLabel(line) {
-    const [, label, value] = /^(ID|Description):\s+(.*)$/.exec(line) ?? [];
-    return label === 'ID' ? { key: value } : { description: value };
+/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+function readVerbose(text) {
+    const records = text.matchAll(/^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
+    let key = '';
+    return [...records].flatMap(([, id, upToCount, line = '']) => {
+        key = id ?? key;
+        return id === undefined ? { key, description: upToCount ?? line } : [];
+    });
 }
 function parseDescription(description) {
     const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
@@ -41564,7 +41580,7 @@ function unquoteGo(quoted) {
     };
     return quoted
         .slice(1, -1)
-        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g, (_, x, u, U, char = '') => {
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
         const code = x ?? u ?? U;
         return code === undefined
             ? (named[char] ?? char)
@@ -41637,16 +41653,17 @@ function findNearest(id, candidates) {
 }
 /** Levenshtein's. */
 function editDistance(a, b) {
-    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    const target = [...b];
+    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
     for (const [i, char] of [...a].entries()) {
         const next = [i + 1];
-        for (let j = 0; j < b.length; j++) {
-            const replaced = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
+        for (let j = 0; j < target.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
             next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
         }
         row = next;
     }
-    return row[b.length] ?? 0;
+    return row[target.length] ?? 0;
 }
 
 // EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
@@ -42553,6 +42570,8 @@ function readParents() {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   V: () => (/* binding */ expandWord)
 /* harmony export */ });
+/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
+const maximumDepth = 200;
 /**
  * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
  * are taken away, the escape character makes the next one literal, and variables are expanded:
@@ -42565,6 +42584,7 @@ function readParents() {
 function expandWord(word, lookup, escapeToken = '\\') {
     const chars = [...word];
     let at = 0;
+    let depth = 0;
     const next = () => chars[at++] ?? '';
     // A variable that cannot be known is no matter in an alternative that does not count.
     let unknown = [];
@@ -42638,13 +42658,23 @@ function expandWord(word, lookup, escapeToken = '\\') {
             throw new Error('"}" is missing');
         if ('{}:'.includes(chars[at] ?? ''))
             throw badSubstitution();
-        return readSubstitution(readName());
+        depth++;
+        if (depth > maximumDepth)
+            throw new Error('substitutions are nested too deeply');
+        const value = readSubstitution(readName());
+        depth--;
+        return value;
     }
     function readName() {
-        const rest = chars.slice(at).join('');
-        const name = /^(?:\p{Nd}+|[@*#?$!-]|[\p{L}\p{Nd}_]+)/u.exec(rest)?.[0] ?? '';
-        at += [...name].length;
-        return name;
+        const start = at;
+        const first = chars[at] ?? '';
+        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
+        if (/[@*#?$!-]/.test(first))
+            at++;
+        else
+            while (part.test(chars[at] ?? ''))
+                at++;
+        return chars.slice(start, at).join('');
     }
     /** What follows the name in `${name…}`. */
     function readSubstitution(name) {
@@ -42688,7 +42718,7 @@ function expandWord(word, lookup, escapeToken = '\\') {
         const all = chars[at] === '/';
         if (all)
             at++;
-        const pattern = toRegExp(readTo('/', true), true, all ? 'gu' : 'u');
+        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
         const replacement = readTo('}', true);
         return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
     }
@@ -42714,34 +42744,51 @@ function expandTemplate(template, match) {
 }
 function trimPrefix(argument, value) {
     const { pattern, greedy } = parsePattern(argument, '#');
-    return value.slice(toRegExp(pattern, greedy, 'uy').exec(value)?.[0].length ?? 0);
+    return value.slice(matchedLength(readPattern(pattern), greedy, value));
 }
-/** The shortest match at the end is not found by a regular expression: try every start. */
+/** Backwards, as the shortest match at the end is not found by a regular expression. */
 function trimSuffix(argument, value) {
     const { pattern, greedy } = parsePattern(argument, '%');
-    const whole = new RegExp(`^(?:${toRegExp(pattern, true, 'u').source})$`, 'u');
-    const chars = [...value];
-    const starts = Array.from({ length: chars.length + 1 }, (_, index) => index);
-    const matches = starts.filter((start) => whole.test(chars.slice(start).join('')));
-    return chars.slice(0, greedy ? matches.at(0) : matches.at(-1)).join('');
+    const backwards = [...value].reverse().join('');
+    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
+    return value.slice(0, value.length - length);
+}
+/** The length of the match at the beginning of a value. */
+function matchedLength(elements, greedy, value) {
+    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
 }
 function parsePattern(argument, operator) {
     const greedy = argument.startsWith(operator);
     return { greedy, pattern: greedy ? argument.slice(1) : argument };
 }
-/** A shell pattern of `*`, `?` and escaped characters as a regular expression. */
-function toRegExp(pattern, greedy, flags) {
-    const source = pattern.replace(/\\([\s\S]?)|([\s\S])/g, (_, escaped, char = '') => {
-        if (escaped !== undefined && !/^[*?\\}/]$/.test(escaped)) {
+// In Go's regular expressions, a dot is all but this one line break.
+const anyChar = '[^\\n]';
+const star = `${anyChar}*`;
+/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
+function readPattern(pattern) {
+    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
+    return elements.map((element) => {
+        if (element === '*')
+            return star;
+        if (element === '?')
+            return anyChar;
+        if (/^\\(?![*?\\}/]$)/.test(element)) {
             throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
         }
-        if (char === '*')
-            return greedy ? '.*' : '.*?';
-        if (char === '?')
-            return '.';
-        return (escaped ?? char).replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
     });
-    return new RegExp(source, flags);
+}
+/**
+ * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
+ * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
+ * to try all the other places as well can take forever.
+ */
+function toRegExp(elements, greedy, flags) {
+    const [head = '', ...others] = elements.join('').split(star);
+    const last = others.pop();
+    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
+    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
+    return new RegExp(`${head}${middle}${tail}`, flags);
 }
 
 

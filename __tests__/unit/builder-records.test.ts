@@ -1,0 +1,228 @@
+import { describe, expect, test } from '@jest/globals';
+import { compareRecords, parseRecords } from '../../src/builder-records.js';
+import type { CacheMount } from '../../src/cache-mount.js';
+
+/** A record as `docker buildx du --format json` prints it. */
+function jsonLine(description: string): string {
+  return `${JSON.stringify({
+    CreatedAt: '2026-01-17T18:29:20.123456789Z',
+    Description: description,
+    ID: 'kqv4j0mqm2uqzqk8bq3v3z6vd',
+    InUse: false,
+    LastUsedAt: '2 minutes ago',
+    Mutable: true,
+    Parents: null,
+    Reclaimable: true,
+    Shared: false,
+    Size: '12.29kB',
+    Type: 'exec.cachemount',
+    UsageCount: 1,
+  })}\n`;
+}
+
+/** The same as `--verbose` prints it. */
+function verbose(description: string): string {
+  return `ID:		kqv4j0mqm2uqzqk8bq3v3z6vd
+Created at:	2026-01-17 18:29:20.123456789 +0000 UTC
+Mutable:	true
+Reclaimable:	true
+Shared:		false
+Size:		12.29kB
+Description:	${description}
+Usage count:	1
+Last used:	2 minutes ago
+Type:		exec.cachemount
+
+`;
+}
+
+describe.each([
+  ['JSON', jsonLine],
+  ['text', verbose],
+])('%s', (_, render) => {
+  test.each<[id: string, description: string]>([
+    ['/go', 'cached mount /root/.cache from exec /bin/sh -c go build with id "/go"'],
+    ['n/s/go', 'cached mount /root/.cache from exec /bin/sh -c go build with id "n/s/go"'],
+    ['//root/.npm', 'cached mount /root/.npm from exec /bin/sh -c npm ci with id "//root/.npm"'],
+    // The id is left out where it equals the target.
+    ['/c', 'cached mount /c from exec /bin/sh -c go build'],
+    ['/a b', 'cached mount /a b from exec /bin/sh -c curl from exec /x'],
+    ['/a "b" \\ $c', 'cached mount /c from exec x with id "/a \\"b\\" \\\\ $c"'],
+    ['/\x07\b\f\n\r\t\v', 'cached mount /c from exec x with id "/\\a\\b\\f\\n\\r\\t\\v"'],
+    ['/\0\x7f\u00ad\ufeff', 'cached mount /c from exec x with id "/\\x00\\x7f\\u00ad\\ufeff"'],
+    ['/ü日😀', 'cached mount /c from exec x with id "/ü日😀"'],
+    ['/\u{e0001}\u{10ffff}', 'cached mount /c from exec x with id "/\\U000e0001\\U0010ffff"'],
+    // What the command says is not the id.
+    ['/go', 'cached mount /c from exec echo with id "x" with id "/go"'],
+    ['/go', 'cached mount /c from exec echo with id "x with id "/go"'],
+    ['/x with id "y"', 'cached mount /c from exec x with id "/x with id \\"y\\""'],
+    // A heredoc is printed as it is.
+    ['/go', 'cached mount /c from exec /bin/sh -c set -e\n{ go build; }\n with id "/go"'],
+    ['/go', 'cached mount /c from exec /bin/sh -c x\nID: y\nUsage count: z\n with id "/go"'],
+    ['/go', 'cached mount /c from exec x\nDescription: cached mount /y from exec z with id "/go"'],
+    ['/c', 'cached mount /c from exec /bin/sh -c set -e\ngo build\n'],
+  ])('the id %j', (id, description) => {
+    expect(parseRecords(render(description))).toMatchObject([{ id }]);
+    const other = render('cached mount /x from exec y with id "/other"');
+    expect(parseRecords(`${other}${render(description)}${other}`)).toMatchObject([
+      { id: '/other' },
+      { id },
+      { id: '/other' },
+    ]);
+  });
+
+  test.each(['local source for context', 'cached mount /c', 'x'])(
+    'a record of another form is refused: %s',
+    (description) => {
+      expect(() => parseRecords(render(description))).toThrow(
+        `a record cannot be read: ${description}`,
+      );
+    },
+  );
+});
+
+test.each(['', '\n', 'Reclaimable:\t0B\nTotal:\t\t0B\n'])('no records: %j', (text) => {
+  expect(parseRecords(text)).toEqual([]);
+});
+
+test('what follows the records is passed over', () => {
+  const record = 'cached mount /c from exec x with id "/go"';
+  const total = 'Reclaimable:\t12.29kB\nTotal:\t\t12.29kB\n';
+  expect(parseRecords(`${verbose(record)}${total}`)).toMatchObject([{ id: '/go' }]);
+  expect(parseRecords(`${jsonLine(record)}${total}`)).toMatchObject([{ id: '/go' }]);
+});
+
+test('a record without a count, or with other line breaks', () => {
+  const line = 'Description:\tcached mount /c from exec x with id "/go"\n';
+  expect(parseRecords(`${line}Type:\texec.cachemount\n`)).toMatchObject([{ id: '/go' }]);
+  expect(
+    parseRecords(verbose('cached mount /c from exec x').replaceAll('\n', '\r\n')),
+  ).toMatchObject([{ id: '/c' }]);
+});
+
+test.each([jsonLine, verbose])('the key of each record', (render) => {
+  const text = render('cached mount /c from exec x\nID: no\n with id "/go"');
+  expect(parseRecords(`${text}${text.replace('kqv4j0mqm2uqzqk8bq3v3z6vd', 'other')}`)).toEqual([
+    { key: 'kqv4j0mqm2uqzqk8bq3v3z6vd', id: '/go' },
+    { key: 'other', id: '/go' },
+  ]);
+});
+
+test('a JSON record without a description is none', () => {
+  expect(parseRecords('{"ID":"x"}\n')).toEqual([]);
+});
+
+test.each([
+  ['{', 'JSON'],
+  ['{"Description":null}', 'its field "Description" is not valid: null'],
+  ['{"Description":{"toString":1}}', 'its field "Description" is not valid: {"toString":1}'],
+])('%s is refused', (text, message) => {
+  expect(() => parseRecords(text)).toThrow(message);
+});
+
+test('a code point that there is none of is not taken for one', () => {
+  const description = 'cached mount /c from exec x with id "/\\Uffffffff"';
+  expect(parseRecords(verbose(description))).toMatchObject([{ id: '/Uffffffff' }]);
+});
+
+describe('a comparison', () => {
+  const compare = (mounts: readonly CacheMount[], ids: readonly string[]) =>
+    compareRecords(
+      mounts,
+      ids.map((id) => ({ key: id, id })),
+      'b',
+    );
+
+  test('all that is asked for is there, and nothing else', () => {
+    const mounts = [{ id: 'go' }, { id: '/root/.npm' }, { id: 'go', namespace: 'n' }];
+    expect(compare(mounts, ['n/go', '//root/.npm', '/go'])).toEqual({
+      known: mounts,
+      warnings: [],
+      information: [],
+    });
+  });
+
+  test('nothing at all', () => {
+    expect(compare([], [])).toEqual({ known: [], warnings: [], information: [] });
+  });
+
+  test('other records are listed', () => {
+    expect(compare([{ id: 'go' }], ['/npm', '/go', '//c', 'n/go'])).toEqual({
+      known: [{ id: 'go' }],
+      warnings: [],
+      information: ['Not asked for, but on the builder: /c, n/go, npm'],
+    });
+  });
+
+  test('an empty builder', () => {
+    expect(compare([{ id: 'go', from: 'golang' }], [])).toEqual({
+      known: [],
+      warnings: [
+        'There is no cache mount "go (from=golang)" on the builder b. It has none at all: did the build run on this builder?',
+      ],
+      information: [],
+    });
+  });
+
+  test.each([
+    ['go_build', 'go-build', 'go-build'],
+    ['Go-Build', 'go-build', 'go-build'],
+    ['gobiuld', 'go-build', 'go-build'],
+    ['root/.cache', '/root/.cache', '/root/.cache'],
+    ['cargo-registry', 'cargo-registries', 'cargo-registries'],
+    ['ünïcode', 'Unïcode', 'Unïcode'],
+    // Each of these letters is two UTF-16 code units.
+    ['𐐨𐐩𐐪𐐫-x', '𐐨𐐩𐐪𐐫/x', '𐐨𐐩𐐪𐐫/x'],
+  ])('%s is near to %s', (id, held, suggestion) => {
+    const { known, warnings } = compare([{ id }], [`/${held}`, '/something-else']);
+    expect(known).toEqual([]);
+    expect(warnings).toEqual([
+      `There is no cache mount "${id}" on the builder b; did you mean "${suggestion}"? It has ${[held, 'something-else'].sort().join(', ')}.`,
+    ]);
+  });
+
+  test('the nearest is suggested, and none that is asked for itself', () => {
+    const mounts = [{ id: 'cache-1' }, { id: 'cache-2' }];
+    const { known, warnings } = compare(mounts, ['/cache-1', '/cache-10', '/cache-22-x']);
+    expect(known).toEqual([{ id: 'cache-1' }]);
+    expect(warnings).toEqual([
+      'There is no cache mount "cache-2" on the builder b; did you mean "cache-10"? It has cache-1, cache-10, cache-22-x.',
+    ]);
+  });
+
+  test('nothing is suggested that is not similar', () => {
+    expect(compare([{ id: 'go-build' }], ['/npm']).warnings).toEqual([
+      'There is no cache mount "go-build" on the builder b. It has npm.',
+    ]);
+  });
+
+  test('the namespace is part of the record', () => {
+    const { known, warnings } = compare([{ id: 'go', namespace: 'n' }], ['/go']);
+    expect(known).toEqual([]);
+    expect(warnings).toEqual([
+      'There is no cache mount "go (namespace=n)" on the builder b; did you mean "go"? It has go.',
+    ]);
+  });
+
+  test('forks of a mount', () => {
+    expect(compare([{ id: 'go' }], ['/go', '/go', '/go'])).toEqual({
+      known: [{ id: 'go' }],
+      warnings: [
+        'The builder b has 3 cache mounts with the id "go", and one is asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.',
+      ],
+      information: [],
+    });
+  });
+
+  test('several mounts of one id', () => {
+    const mounts = [{ id: 'go' }, { id: 'go', ownership: { uid: 1, gid: 0, mode: 0o755 } }];
+    expect(compare(mounts, ['/go', '/go'])).toEqual({
+      known: mounts,
+      warnings: [],
+      information: [],
+    });
+    expect(compare(mounts, ['/go', '/go', '/go']).warnings).toEqual([
+      expect.stringContaining('has 3 cache mounts with the id "go", and 2 are asked for: '),
+    ]);
+  });
+});
