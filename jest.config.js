@@ -6,8 +6,8 @@ const common = {
 };
 
 /**
- * `unit` needs nothing but Node; `e2e` needs a Docker engine that it may fill and prune as it likes
- * (`scripts/test` starts one).
+ * `unit` needs nothing but Node; `e2e`, `faults` and `long` need a Docker engine that they may
+ * fill and prune as they like (`scripts/test` starts one).
  *
  * @type {import('jest').Config}
  */
@@ -15,6 +15,8 @@ const config = {
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/__tests__/unit/**/*.test.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/__tests__/e2e/**/*.test.ts'] },
+    { ...common, displayName: 'faults', testMatch: ['<rootDir>/__tests__/faults/**/*.test.ts'] },
+    { ...common, displayName: 'long', testMatch: ['<rootDir>/__tests__/long/**/*.test.ts'] },
   ],
 };
 

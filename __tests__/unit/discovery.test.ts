@@ -893,7 +893,7 @@ test('a Dockerfile of ten thousand stages', () => {
 
 test('the name of a stage is a name', () => {
   const lines = ['FROM scratch AS a,target=/x', 'COPY x /', 'FROM b', run('m,from=a')];
-  expect(find(lines)).toEqual(['m']);
+  expect(find(lines)).toEqual(['m (from=a)']);
 });
 
 describe('any text', () => {
