@@ -177,13 +177,15 @@ function field(text: string, label: string): string | undefined {
 }
 
 /**
- * Lists the cache mounts that the builder has.
+ * Lists the cache mounts that a builder has.
  *
+ * @param name undefined for the builder that buildx itself would use
  * @returns what buildx prints, for builder-records.ts
  * @throws Error where buildx cannot tell
  */
-export async function listCacheMounts({ name }: Builder): Promise<string> {
-  const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
+export async function listCacheMounts(name: string | undefined): Promise<string> {
+  const builder = name === undefined ? [] : [`--builder=${name}`];
+  const args = ['buildx', 'du', ...builder, '--filter=type=exec.cachemount'];
   // Older versions of buildx know only the second form.
   for (const format of ['--format=json', '--verbose']) {
     const { exitCode, stdout } = await probe([...args, format]);

@@ -11,8 +11,8 @@ import { listMounts } from './mount-list.js';
 import type { MountReport } from './report.js';
 import { type InjectState, type RestoredMount, writeState } from './state.js';
 import { runStep, withinTime } from './step.js';
-import { restore, storedDirectoryName } from './store.js';
-import { type InjectRequest, unpack } from './unpack.js';
+import { find, restore, storedDirectoryName } from './store.js';
+import { type InjectRequest, type Preparation, prepare, unpack } from './unpack.js';
 
 interface Injection {
   /** How many mounts were filled. */
@@ -44,17 +44,20 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<nu
   if (request.mounts.length === 0) return 0;
   await writeState(stateOf(request));
   const entry = join(workDirectory, storedDirectoryName);
-  const { key, isRestored } = await logStage('Restore from the cache', () =>
-    restore(entry, request.key, request.restoreKeys),
+  const found = await logStage('Look up the key', () =>
+    find(entry, request.key, request.restoreKeys),
   );
-  if (key === undefined) {
+  if (found === undefined) {
     logText(`Nothing was found for the key ${request.key}: the build starts cold.`);
     return 0;
   }
-  core.setOutput('cache-matched-key', key);
-  if (!isRestored) {
+  const preparation = prepare(request, workDirectory);
+  preparation.catch(() => undefined); // it is thrown where it is needed
+  const key = await logStage('Restore from the cache', () => restore(entry, found));
+  core.setOutput('cache-matched-key', key ?? found);
+  if (key === undefined) {
     throw new Error(
-      `The saved entry ${key} could not be restored (the log says why): the build starts cold.${remedy(request, key)}`,
+      `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedy(request, found)}`,
     );
   }
   logText(
@@ -67,7 +70,8 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<nu
       `The saved entry ${key} cannot be used: ${messageOf(error)}.${remedy(request, key)}`,
     );
   });
-  const { filled, complete } = await fill(request, { entry, key, manifest }, workDirectory);
+  const restored = { entry, key, manifest };
+  const { filled, complete } = await fill(request, restored, preparation, workDirectory);
   core.setOutput('cache-hit', String(complete && key === request.key));
   return filled;
 }
@@ -83,6 +87,7 @@ function remedy(request: InjectRequest, key: string): string {
 async function fill(
   request: InjectRequest,
   restored: { readonly entry: string; readonly key: string; readonly manifest: Manifest },
+  preparation: Promise<Preparation>,
   workDirectory: string,
 ): Promise<Injection> {
   const { entry, key, manifest } = restored;
@@ -101,7 +106,7 @@ async function fill(
   }
   const mounts = listRestored(manifest, damaged);
   await writeState({ ...stateOf(request), restored: { key, mounts } });
-  const { reports, recordsOf } = await unpack(request, whole, entry, workDirectory);
+  const { reports, recordsOf } = await unpack(request, whole, preparation, entry, workDirectory);
   await writeState({
     ...stateOf(request),
     restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },

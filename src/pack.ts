@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { compareRecords, recordsOf } from './builder-records.js';
+import { type BuilderRecord, compareRecords, recordsOf } from './builder-records.js';
 import { type Builder, inspectBuilder } from './buildx.js';
 import { type CacheMount, identityOf } from './cache-mount.js';
 import { packScript } from './container-scripts.js';
@@ -8,9 +8,9 @@ import type { ExtractRequest } from './extract-request.js';
 import { listRecords } from './list-records.js';
 import { logBuilder, logStage, logText } from './log.js';
 import type { MountList } from './mount-list.js';
-import { runScratchBuild, type ScratchBuildResult } from './scratch-build.js';
+import { runScratchBuild, type ScratchBuildResult, toolsDirectory } from './scratch-build.js';
 import type { RestoredEntry } from './state.js';
-import { chooseToolkit } from './toolkit.js';
+import { chooseToolkit, gatherRunnerTools } from './toolkit.js';
 
 /** What extract has to do, and with which mounts. */
 export type PackRequest = ExtractRequest & Pick<MountList, 'mounts' | 'seedStages'>;
@@ -28,14 +28,19 @@ export interface Packed extends ScratchBuildResult {
  * @throws Error where nothing was packed
  */
 export async function pack(request: PackRequest, workDirectory: string): Promise<Packed> {
-  const builder = await inspectBuilder(request.builder, request.platform);
-  const { known, remade } = await compareMounts(request, builder);
+  // All three look at what is there, and none at what another finds.
+  const [builder, tools, records] = await Promise.all([
+    inspectBuilder(request.builder, request.platform),
+    gatherRunnerTools(toolsDirectory(workDirectory)),
+    listRecords(request.builder, request.mounts).catch(messageOf),
+  ]);
+  const { known, remade } = compareMounts(request, records, builder);
   const about = {
     isKnown: (mount: CacheMount) => known.has(identityOf(mount)),
     isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
   };
   if (known.size === 0) return { ...about, reports: new Map(), directory: workDirectory };
-  const toolkit = await chooseToolkit(builder.platforms, request.utilityImage, {
+  const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
     anyOf: ['zstd', 'gzip'],
   });
   logBuilder(builder, toolkit);
@@ -61,27 +66,30 @@ interface Comparison {
   readonly remade: ReadonlySet<string>;
 }
 
-/** Says what is odd about the mounts. Where the builder cannot tell, all count as known. */
-async function compareMounts(
+/**
+ * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @param records of the builder, or why there are none
+ */
+function compareMounts(
   { mounts, state }: PackRequest,
+  records: readonly BuilderRecord[] | string,
   builder: Builder,
-): Promise<Comparison> {
-  try {
-    const records = await listRecords(builder, mounts);
-    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
-    for (const warning of warnings) core.warning(warning);
-    for (const line of information) logText(line);
-    const remade = (state?.restored?.mounts ?? []).filter((restored) =>
-      isAnother(restored, recordsOf(restored.mount, records)),
-    );
-    return {
-      known: new Set(known.map(identityOf)),
-      remade: new Set(remade.map(({ mount }) => identityOf(mount))),
-    };
-  } catch (error) {
-    logText(`The cache mounts of the builder cannot be listed (${messageOf(error)}): not checked.`);
+): Comparison {
+  if (typeof records === 'string') {
+    logText(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
     return { known: new Set(mounts.map(identityOf)), remade: new Set() };
   }
+  const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+  for (const warning of warnings) core.warning(warning);
+  for (const line of information) logText(line);
+  const remade = (state?.restored?.mounts ?? []).filter((restored) =>
+    isAnother(restored, recordsOf(restored.mount, records)),
+  );
+  return {
+    known: new Set(known.map(identityOf)),
+    remade: new Set(remade.map(({ mount }) => identityOf(mount))),
+  };
 }
 
 /** None of the records that there were is left, and another one is there. */

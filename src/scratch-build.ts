@@ -10,10 +10,9 @@ import {
   filesContext,
   outputDirectory,
   renderScratchDockerfile,
-  type ScratchBase,
   type ScratchMount,
 } from './scratch-dockerfile.js';
-import { copyPrograms, type Toolkit } from './toolkit.js';
+import type { Toolkit } from './toolkit.js';
 
 export interface ScratchBuildResult {
   /** By the mount's index; a mount that the script has not come to has none. */
@@ -25,6 +24,11 @@ export interface ScratchBuildResult {
 /** Directory with the archives to unpack, below the work directory of the step. */
 export function archivesDirectory(workDirectory: string): string {
   return join(workDirectory, 'context', 'archives');
+}
+
+/** Directory with the programs to run. */
+export function toolsDirectory(workDirectory: string): string {
+  return join(workDirectory, 'context', 'tools');
 }
 
 interface ScratchBuildOptions {
@@ -60,14 +64,7 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
   const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
   await mkdir(join(context, 'scripts'), { recursive: true });
-  const base: ScratchBase =
-    toolkit.kind === 'runner'
-      ? {
-          kind: 'runner',
-          directories: await copyPrograms(toolkit.programs, join(context, 'tools')),
-        }
-      : toolkit;
-  const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
+  const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
     nonce: randomUUID(),
     withArchives,
     seedStages,

@@ -69,6 +69,8 @@ export async function runStep(
     if (error instanceof InputError) core.setFailed(error.message);
     else core.warning(messageOf(error));
   } finally {
+    // What was begun ahead of its time may still be under way.
+    killDescendants();
     clear();
   }
   // Idle connections of the cache client would keep the process for seconds.

@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as cache from '@actions/cache';
 import * as core from '@actions/core';
@@ -14,41 +13,36 @@ export const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
 export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
 
-export interface Restoration {
-  /** Of the entry that was found; undefined where there is none, or no service to tell. */
-  readonly key: string | undefined;
-  /** Whether it could be fetched and unpacked; if not, the client has said why in the log. */
-  readonly isRestored: boolean;
-}
-
 /**
- * Restores the newest entry that matches into `directory`, whose last part is
- * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
+ * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
+ * never thrown.
+ *
+ * @param directory where it would be restored to
+ * @returns its key; undefined where there is none, or no service to tell
  */
-export async function restore(
+export async function find(
   directory: string,
   key: string,
   restoreKeys: string[],
-): Promise<Restoration> {
-  const parent = dirname(directory);
-  const before = await readdir(parent);
-  const find = (options: { lookupOnly: boolean }) =>
-    inParentOf(directory, (path) => cache.restoreCache([path], key, restoreKeys, options));
-  const restored = await find({ lookupOnly: false });
-  if (restored !== undefined) return { key: restored, isRestored: true };
-  // The client says nothing of a key that it could not restore; but by then it has made a directory
-  // for the download, which it has not where nothing was found.
-  const hasTried = (await readdir(parent)).length > before.length;
-  return { key: hasTried ? await find({ lookupOnly: true }) : undefined, isRestored: false };
+): Promise<string | undefined> {
+  return inParentOf(directory, (path) =>
+    cache.restoreCache([path], key, restoreKeys, { lookupOnly: true }),
+  );
+}
+
+/**
+ * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
+ *
+ * @returns the key of what was restored; undefined where that failed, and the client has said why
+ */
+export async function restore(directory: string, key: string): Promise<string | undefined> {
+  return inParentOf(directory, (path) => cache.restoreCache([path], key));
 }
 
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
 export async function isSaved(directory: string, key: string): Promise<boolean> {
-  const found = await inParentOf(directory, (path) =>
-    cache.restoreCache([path], key, [], { lookupOnly: true }),
-  );
   // The service also answers with an entry whose key merely begins with this one.
-  return found === key;
+  return (await find(directory, key, [])) === key;
 }
 
 /** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
@@ -68,6 +62,8 @@ export async function save(directory: string, key: string): Promise<SaveResult> 
 }
 
 /**
+ * Of these calls only one at a time may be under way.
+ *
  * The client resolves paths against the working directory, unpacks into GITHUB_WORKSPACE and puts
  * its own files into RUNNER_TEMP: with all three at the directory's parent, the path that it is
  * given is the same on every runner, and nothing lands outside.

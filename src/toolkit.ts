@@ -12,7 +12,8 @@ export type Toolkit =
   | {
       readonly kind: 'runner';
       readonly platform: string;
-      readonly programs: readonly Program[];
+      /** What is to be mounted into the build. */
+      readonly directories: readonly string[];
       readonly description: string;
     }
   | { readonly kind: 'image'; readonly image: string; readonly description: string };
@@ -28,6 +29,33 @@ export interface Program {
   readonly path: string;
 }
 
+/** The runner's own programs, copied to where a build can mount them. */
+export interface RunnerTools {
+  readonly names: readonly string[];
+  /** The first line of what tar says of itself. */
+  readonly tarVersion: string;
+  /** Names of the top-level directories that they are in. */
+  readonly directories: readonly string[];
+  /** Why they cannot be used at all. */
+  readonly obstacle?: string;
+}
+
+/** Copies those of the runner's programs that a build may need below a directory. */
+export async function gatherRunnerTools(directory: string): Promise<RunnerTools> {
+  const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+  const names = programs.map(({ name }) => name);
+  if (!names.includes('tar')) return { names, tarVersion: '', directories: [] };
+  try {
+    const [tarVersion, directories] = await Promise.all([
+      output('tar', ['--version']),
+      copyPrograms(programs, directory),
+    ]);
+    return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
+  } catch (error) {
+    return { names, tarVersion: '', directories: [], obstacle: messageOf(error) };
+  }
+}
+
 /**
  * Decides what runs inside the build. The runner's own programs are taken where the builder can run
  * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
@@ -37,16 +65,24 @@ export interface Program {
  * @param image the image to use where the runner's programs cannot run
  * @throws Error, with the remedy, where neither is possible
  */
-export async function chooseToolkit(
+export function chooseToolkit(
+  tools: RunnerTools,
   platforms: readonly string[],
   image: string | undefined,
   compressions: NeededCompressions,
-): Promise<Toolkit> {
-  let obstacle: string;
-  try {
-    return await findRunnerTools(platforms, compressions);
-  } catch (error) {
-    obstacle = messageOf(error);
+): Toolkit {
+  const runner = runnerPlatform();
+  // 32-bit ARM is listed with its variant only
+  const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
+  const obstacle =
+    platform === undefined
+      ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
+      : findObstacle(tools, compressions);
+  if (platform !== undefined && obstacle === undefined) {
+    const { tarVersion, directories, names } = tools;
+    const compressor = names.includes('zstd') ? 'zstd' : 'gzip';
+    const description = `the runner's own (${tarVersion}, ${compressor}), as the builder runs ${platform}`;
+    return { kind: 'runner', platform, directories, description };
   }
   if (image === undefined) {
     throw new Error(
@@ -56,38 +92,24 @@ export async function chooseToolkit(
   return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
 }
 
-async function findRunnerTools(
-  platforms: readonly string[],
+function findObstacle(
+  { names, tarVersion, obstacle }: RunnerTools,
   compressions: NeededCompressions,
-): Promise<Toolkit> {
-  const runner = runnerPlatform();
-  // 32-bit ARM is listed with its variant only
-  const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
-  if (platform === undefined) {
-    throw new Error(
-      `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`,
-    );
-  }
-  const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
-  const has = (name: string) => programs.some((program) => program.name === name);
+): string | undefined {
+  const has = (name: string) => names.includes(name);
   const enough =
     'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
-  const missing = requiredPrograms.filter((name) => !has(name));
-  if (missing.length > 0 || !enough) {
-    const wanted =
-      'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
-    throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
+  const missing: string[] = requiredPrograms.filter((name) => !has(name));
+  if (!enough) {
+    missing.push(
+      'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '),
+    );
   }
-  const version = (await output('tar', ['--version'])).split('\n')[0] ?? '';
-  if (!version.includes('GNU tar')) {
-    throw new Error(`the runner's tar is not GNU tar but ${version}`);
-  }
-  return {
-    kind: 'runner',
-    platform,
-    programs,
-    description: `the runner's own (${version}, ${has('zstd') ? 'zstd' : 'gzip'}), as the builder runs ${platform}`,
-  };
+  if (missing.length > 0) return `the runner has no ${missing.join(', ')}`;
+  if (obstacle !== undefined) return obstacle;
+  return tarVersion.includes('GNU tar')
+    ? undefined
+    : `the runner's tar is not GNU tar but ${tarVersion}`;
 }
 
 /** Finds those of the programs that the runner has. */

@@ -10,9 +10,9 @@ import { logBuilder, logStage } from './log.js';
 import { archiveFileName } from './manifest.js';
 import type { MountList } from './mount-list.js';
 import type { MountReport } from './report.js';
-import { archivesDirectory, runScratchBuild } from './scratch-build.js';
+import { archivesDirectory, runScratchBuild, toolsDirectory } from './scratch-build.js';
 import { keptArchives } from './state.js';
-import { chooseToolkit } from './toolkit.js';
+import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
 
 /** What inject has to do. */
 export type InjectRequest = InjectInputs & Pick<MountList, 'mounts' | 'seedStages'>;
@@ -24,15 +24,31 @@ export interface Unpacked {
   recordsOf(mount: CacheMount): readonly string[] | undefined;
 }
 
+/** What can be found out and made ready before it is known what there is to unpack. */
+export interface Preparation {
+  readonly builder: Builder;
+  readonly tools: RunnerTools;
+}
+
+/** @throws InputError where the builder that is named does not exist; Error where there is none */
+export async function prepare(request: InjectRequest, workDirectory: string): Promise<Preparation> {
+  const [builder, tools] = await Promise.all([
+    inspectNamedBuilder(request),
+    gatherRunnerTools(toolsDirectory(workDirectory)),
+  ]);
+  return { builder, tools };
+}
+
 /**
  * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
  * extract looks for them: it saves them again for a mount that it finds empty.
  *
- * @throws InputError where the builder that is named does not exist; Error where nothing was unpacked
+ * @throws Error where nothing was unpacked, or what the preparation throws
  */
 export async function unpack(
   request: InjectRequest,
   fillings: readonly Filling[],
+  preparation: Promise<Preparation>,
   entry: string,
   workDirectory: string,
 ): Promise<Unpacked> {
@@ -42,10 +58,29 @@ export async function unpack(
     await placeArchive(entry, filling, directory);
   }
   try {
-    const builder = await inspectNamedBuilder(request);
-    const reports = await build(request, builder, fillings, workDirectory);
+    const { builder, tools } = await preparation;
+    const { utilityImage, seedStages } = request;
+    const toolkit = chooseToolkit(tools, builder.platforms, utilityImage, {
+      allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
+    });
+    logBuilder(builder, toolkit);
+    const { reports } = await logStage('Unpack into the builder', () =>
+      runScratchBuild({
+        workDirectory,
+        builder,
+        toolkit,
+        script: unpackScript,
+        mounts: fillings.map(({ index, mount, archive }) => ({
+          index,
+          mount,
+          argument: `${archiveFileName(index, archive.compression)}:${archive.bytes}`,
+        })),
+        withArchives: true,
+        seedStages,
+      }),
+    );
     const mounts = fillings.map(({ mount }) => mount);
-    const records = await listRecords(builder, mounts).catch((): BuilderRecord[] => []);
+    const records = await listRecords(builder.name, mounts).catch((): BuilderRecord[] => []);
     return {
       reports,
       recordsOf: (mount) => (records.length > 0 ? recordsOf(mount, records) : undefined),
@@ -55,34 +90,6 @@ export async function unpack(
       await keepArchive(directory, filling, keptArchives(request.key));
     }
   }
-}
-
-async function build(
-  { utilityImage, seedStages }: InjectRequest,
-  builder: Builder,
-  fillings: readonly Filling[],
-  workDirectory: string,
-): Promise<ReadonlyMap<number, MountReport>> {
-  const toolkit = await chooseToolkit(builder.platforms, utilityImage, {
-    allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
-  });
-  logBuilder(builder, toolkit);
-  const { reports } = await logStage('Unpack into the builder', () =>
-    runScratchBuild({
-      workDirectory,
-      builder,
-      toolkit,
-      script: unpackScript,
-      mounts: fillings.map(({ index, mount, archive }) => ({
-        index,
-        mount,
-        argument: `${archiveFileName(index, archive.compression)}:${archive.bytes}`,
-      })),
-      withArchives: true,
-      seedStages,
-    }),
-  );
-  return reports;
 }
 
 async function inspectNamedBuilder({ builder, mountInputs }: InjectInputs): Promise<Builder> {

@@ -41791,13 +41791,15 @@ function field(text, label) {
     return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
 }
 /**
- * Lists the cache mounts that the builder has.
+ * Lists the cache mounts that a builder has.
  *
+ * @param name undefined for the builder that buildx itself would use
  * @returns what buildx prints, for builder-records.ts
  * @throws Error where buildx cannot tell
  */
-async function listCacheMounts({ name }) {
-    const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
+async function listCacheMounts(name) {
+    const builder = name === undefined ? [] : [`--builder=${name}`];
+    const args = ['buildx', 'du', ...builder, '--filter=type=exec.cachemount'];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
         const { exitCode, stdout } = await probe([...args, format]);
@@ -42029,6 +42031,8 @@ const pause = 500;
 /**
  * Lists the cache mounts that a builder has.
  *
+ * @param builder its name; undefined for the one that buildx itself would use
+ *
  * BuildKit leaves out a record that is just being measured for somebody else's `docker buildx du`
  * (cacheManager.DiskUsage): where one of the mounts is missing, it is looked for a second time.
  *
@@ -42191,6 +42195,75 @@ function renderScratchDockerfile(base, mounts, options) {
     return { text: `${lines.join('\n')}\n`, buildArgs };
 }
 
+;// CONCATENATED MODULE: ./build/scratch-build.js
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return join(workDirectory, 'context', 'archives');
+}
+/** Directory with the programs to run. */
+function toolsDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    try {
+        return await runScript(options);
+    }
+    catch (error) {
+        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === options.mounts.length)
+            throw error;
+        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        return runScript({ ...options, mounts, seedStages: undefined });
+    }
+}
+async function runScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+    if (seedStages?.ignore) {
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+    }
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    await build({
+        builder,
+        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    try {
+        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+}
+
 // EXTERNAL MODULE: ./build/platform.js
 var build_platform = __nccwpck_require__(7997);
 ;// CONCATENATED MODULE: ./build/toolkit.js
@@ -42201,6 +42274,23 @@ var build_platform = __nccwpck_require__(7997);
 
 
 
+/** Copies those of the runner's programs that a build may need below a directory. */
+async function gatherRunnerTools(directory) {
+    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+    const names = programs.map(({ name }) => name);
+    if (!names.includes('tar'))
+        return { names, tarVersion: '', directories: [] };
+    try {
+        const [tarVersion, directories] = await Promise.all([
+            output('tar', ['--version']),
+            copyPrograms(programs, directory),
+        ]);
+        return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
+    }
+    catch (error) {
+        return { names, tarVersion: '', directories: [], obstacle: (0,errors/* messageOf */.b)(error) };
+    }
+}
 /**
  * Decides what runs inside the build. The runner's own programs are taken where the builder can run
  * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
@@ -42210,44 +42300,38 @@ var build_platform = __nccwpck_require__(7997);
  * @param image the image to use where the runner's programs cannot run
  * @throws Error, with the remedy, where neither is possible
  */
-async function chooseToolkit(platforms, image, compressions) {
-    let obstacle;
-    try {
-        return await findRunnerTools(platforms, compressions);
-    }
-    catch (error) {
-        obstacle = (0,errors/* messageOf */.b)(error);
+function chooseToolkit(tools, platforms, image, compressions) {
+    const runner = (0,build_platform/* runnerPlatform */.GQ)();
+    // 32-bit ARM is listed with its variant only
+    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
+    const obstacle = platform === undefined
+        ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
+        : findObstacle(tools, compressions);
+    if (platform !== undefined && obstacle === undefined) {
+        const { tarVersion, directories, names } = tools;
+        const compressor = names.includes('zstd') ? 'zstd' : 'gzip';
+        const description = `the runner's own (${tarVersion}, ${compressor}), as the builder runs ${platform}`;
+        return { kind: 'runner', platform, directories, description };
     }
     if (image === undefined) {
         throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
     }
     return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
 }
-async function findRunnerTools(platforms, compressions) {
-    const runner = (0,build_platform/* runnerPlatform */.GQ)();
-    // 32-bit ARM is listed with its variant only
-    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
-    if (platform === undefined) {
-        throw new Error(`the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`);
-    }
-    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
-    const has = (name) => programs.some((program) => program.name === name);
+function findObstacle({ names, tarVersion, obstacle }, compressions) {
+    const has = (name) => names.includes(name);
     const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
     const missing = requiredPrograms.filter((name) => !has(name));
-    if (missing.length > 0 || !enough) {
-        const wanted = 'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
-        throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
+    if (!enough) {
+        missing.push('anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '));
     }
-    const version = (await output('tar', ['--version'])).split('\n')[0] ?? '';
-    if (!version.includes('GNU tar')) {
-        throw new Error(`the runner's tar is not GNU tar but ${version}`);
-    }
-    return {
-        kind: 'runner',
-        platform,
-        programs,
-        description: `the runner's own (${version}, ${has('zstd') ? 'zstd' : 'gzip'}), as the builder runs ${platform}`,
-    };
+    if (missing.length > 0)
+        return `the runner has no ${missing.join(', ')}`;
+    if (obstacle !== undefined)
+        return obstacle;
+    return tarVersion.includes('GNU tar')
+        ? undefined
+        : `the runner's tar is not GNU tar but ${tarVersion}`;
 }
 /** Finds those of the programs that the runner has. */
 async function findPrograms(names) {
@@ -42299,78 +42383,6 @@ async function output(command, args) {
     return stdout;
 }
 
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return join(workDirectory, 'context', 'archives');
-}
-/**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    try {
-        return await runScript(options);
-    }
-    catch (error) {
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length)
-            throw error;
-        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
-    }
-}
-async function runScript(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const base = toolkit.kind === 'runner'
-        ? {
-            kind: 'runner',
-            directories: await copyPrograms(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
-        }
-        : toolkit;
-    const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await build({
-        builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    });
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/pack.js
 
 
@@ -42388,15 +42400,20 @@ async function runScript(options) {
  * @throws Error where nothing was packed
  */
 async function pack(request, workDirectory) {
-    const builder = await inspectBuilder(request.builder, request.platform);
-    const { known, remade } = await compareMounts(request, builder);
+    // All three look at what is there, and none at what another finds.
+    const [builder, tools, records] = await Promise.all([
+        inspectBuilder(request.builder, request.platform),
+        gatherRunnerTools(toolsDirectory(workDirectory)),
+        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
+    ]);
+    const { known, remade } = compareMounts(request, records, builder);
     const about = {
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
     if (known.size === 0)
         return { ...about, reports: new Map(), directory: workDirectory };
-    const toolkit = await chooseToolkit(builder.platforms, request.utilityImage, {
+    const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
         anyOf: ['zstd', 'gzip'],
     });
     (0,log/* logBuilder */.wz)(builder, toolkit);
@@ -42413,25 +42430,26 @@ async function pack(request, workDirectory) {
     }));
     return { ...about, ...result };
 }
-/** Says what is odd about the mounts. Where the builder cannot tell, all count as known. */
-async function compareMounts({ mounts, state }, builder) {
-    try {
-        const records = await listRecords(builder, mounts);
-        const { known, warnings, information } = compareRecords(mounts, records, builder.name);
-        for (const warning of warnings)
-            core/* warning */.$e(warning);
-        for (const line of information)
-            (0,log/* logText */.kc)(line);
-        const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, recordsOf(restored.mount, records)));
-        return {
-            known: new Set(known.map(cache_mount/* identityOf */.cu)),
-            remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
-        };
-    }
-    catch (error) {
-        (0,log/* logText */.kc)(`The cache mounts of the builder cannot be listed (${(0,errors/* messageOf */.b)(error)}): not checked.`);
+/**
+ * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @param records of the builder, or why there are none
+ */
+function compareMounts({ mounts, state }, records, builder) {
+    if (typeof records === 'string') {
+        (0,log/* logText */.kc)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
         return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
     }
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    for (const warning of warnings)
+        core/* warning */.$e(warning);
+    for (const line of information)
+        (0,log/* logText */.kc)(line);
+    const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, recordsOf(restored.mount, records)));
+    return {
+        known: new Set(known.map(cache_mount/* identityOf */.cu)),
+        remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
+    };
 }
 /** None of the records that there were is left, and another one is there. */
 function isAnother({ records }, now) {
@@ -42982,6 +43000,8 @@ async function runStep(story, onFailure = () => undefined) {
             _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
     }
     finally {
+        // What was begun ahead of its time may still be under way.
+        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
         clear();
     }
     // Idle connections of the cache client would keep the process for seconds.
@@ -43002,7 +43022,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   cW: () => (/* binding */ storedDirectoryName)
 });
 
-// UNUSED EXPORTS: restore
+// UNUSED EXPORTS: find, restore
 
 // NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
 var mappers_namespaceObject = {};
@@ -43189,8 +43209,6 @@ __nccwpck_require__.d(mappers_namespaceObject, {
   UserDelegationKey: () => (UserDelegationKey)
 });
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
@@ -43262,7 +43280,7 @@ const IS_WINDOWS = process.platform === 'win32';
  * - `\\hello         => \\hello`
  * - `\\hello\world   => \\hello\world`
  */
-function internal_path_helper_dirname(p) {
+function dirname(p) {
     // Normalize slashes and trim unnecessary trailing slash
     p = safeTrimTrailingSeparator(p);
     // Windows UNC root, e.g. \\hello or \\hello\world
@@ -43456,14 +43474,14 @@ function getSearchPaths(patterns) {
         // Check for an ancestor search path
         let foundAncestor = false;
         let tempKey = key;
-        let parent = internal_path_helper_dirname(tempKey);
+        let parent = dirname(tempKey);
         while (parent !== tempKey) {
             if (searchPathMap[parent]) {
                 foundAncestor = true;
                 break;
             }
             tempKey = parent;
-            parent = internal_path_helper_dirname(tempKey);
+            parent = dirname(tempKey);
         }
         // Include the search pattern in the result
         if (!foundAncestor) {
@@ -46273,14 +46291,14 @@ class Path {
             else {
                 // Add all segments, while not at the root
                 let remaining = itemPath;
-                let dir = internal_path_helper_dirname(remaining);
+                let dir = dirname(remaining);
                 while (dir !== remaining) {
                     // Add the segment
                     const basename = external_path_.basename(remaining);
                     this.segments.unshift(basename);
                     // Truncate the last segment
                     remaining = dir;
-                    dir = internal_path_helper_dirname(remaining);
+                    dir = dirname(remaining);
                 }
                 // Remainder is the root
                 this.segments.unshift(remaining);
@@ -46300,7 +46318,7 @@ class Path {
                 // Root segment
                 if (i === 0 && hasRoot(segment)) {
                     segment = safeTrimTrailingSeparator(segment);
-                    external_assert_(segment === internal_path_helper_dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
+                    external_assert_(segment === dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
                     this.segments.push(segment);
                 }
                 // All other segments
@@ -46433,7 +46451,7 @@ class Pattern {
         // Normalize slashes and trim unnecessary trailing slash
         itemPath = safeTrimTrailingSeparator(itemPath);
         // matchOne does not handle root path correctly
-        if (internal_path_helper_dirname(itemPath) === itemPath) {
+        if (dirname(itemPath) === itemPath) {
             return this.rootRegExp.test(itemPath);
         }
         return this.minimatch.matchOne(itemPath.split(internal_pattern_IS_WINDOWS ? /\\+/ : /\/+/), this.minimatch.set[0], true);
@@ -99892,7 +99910,6 @@ var errors = __nccwpck_require__(9473);
 
 
 
-
 /**
  * The directory that is saved, by the name that it has in its parent. The cache service knows an
  * entry by key and by a hash of this very string, so every runner must use the same one; the
@@ -99901,26 +99918,27 @@ var errors = __nccwpck_require__(9473);
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
 /**
- * Restores the newest entry that matches into `directory`, whose last part is
- * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
+ * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
+ * never thrown.
+ *
+ * @param directory where it would be restored to
+ * @returns its key; undefined where there is none, or no service to tell
  */
-async function restore(directory, key, restoreKeys) {
-    const parent = dirname(directory);
-    const before = await readdir(parent);
-    const find = (options) => inParentOf(directory, (path) => cache.restoreCache([path], key, restoreKeys, options));
-    const restored = await find({ lookupOnly: false });
-    if (restored !== undefined)
-        return { key: restored, isRestored: true };
-    // The client says nothing of a key that it could not restore; but by then it has made a directory
-    // for the download, which it has not where nothing was found.
-    const hasTried = (await readdir(parent)).length > before.length;
-    return { key: hasTried ? await find({ lookupOnly: true }) : undefined, isRestored: false };
+async function find(directory, key, restoreKeys) {
+    return inParentOf(directory, (path) => restoreCache([path], key, restoreKeys, { lookupOnly: true }));
+}
+/**
+ * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
+ *
+ * @returns the key of what was restored; undefined where that failed, and the client has said why
+ */
+async function restore(directory, key) {
+    return inParentOf(directory, (path) => cache.restoreCache([path], key));
 }
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
-    const found = await inParentOf(directory, (path) => restoreCache([path], key, [], { lookupOnly: true }));
     // The service also answers with an entry whose key merely begins with this one.
-    return found === key;
+    return (await find(directory, key, [])) === key;
 }
 /** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
 async function save(directory, key) {
@@ -99939,6 +99957,8 @@ async function save(directory, key) {
         : { saved: false, why: 'the cache service did not take it (the log above says why)' };
 }
 /**
+ * Of these calls only one at a time may be under way.
+ *
  * The client resolves paths against the working directory, unpacks into GITHUB_WORKSPACE and puts
  * its own files into RUNNER_TEMP: with all three at the directory's parent, the path that it is
  * given is the same on every runner, and nothing lands outside.

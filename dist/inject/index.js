@@ -40343,14 +40343,17 @@ async function inject(request, workDirectory) {
         return 0;
     await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)(stateOf(request));
     const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_9__/* .storedDirectoryName */ .cW);
-    const { key, isRestored } = await (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logStage */ .jl)('Restore from the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_9__/* .restore */ .PF)(entry, request.key, request.restoreKeys));
-    if (key === undefined) {
+    const found = await (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logStage */ .jl)('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_9__/* .find */ .I6)(entry, request.key, request.restoreKeys));
+    if (found === undefined) {
         (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(`Nothing was found for the key ${request.key}: the build starts cold.`);
         return 0;
     }
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-matched-key', key);
-    if (!isRestored) {
-        throw new Error(`The saved entry ${key} could not be restored (the log says why): the build starts cold.${remedy(request, key)}`);
+    const preparation = (0,_unpack_js__WEBPACK_IMPORTED_MODULE_10__/* .prepare */ .i)(request, workDirectory);
+    preparation.catch(() => undefined); // it is thrown where it is needed
+    const key = await (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logStage */ .jl)('Restore from the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_9__/* .restore */ .PF)(entry, found));
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-matched-key', key ?? found);
+    if (key === undefined) {
+        throw new Error(`The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedy(request, found)}`);
     }
     (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(key === request.key
         ? `Found the entry ${key}.`
@@ -40358,7 +40361,8 @@ async function inject(request, workDirectory) {
     const manifest = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .readManifest */ .WI)(entry).catch((error) => {
         throw new Error(`The saved entry ${key} cannot be used: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_11__/* .messageOf */ .b)(error)}.${remedy(request, key)}`);
     });
-    const { filled, complete } = await fill(request, { entry, key, manifest }, workDirectory);
+    const restored = { entry, key, manifest };
+    const { filled, complete } = await fill(request, restored, preparation, workDirectory);
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-hit', String(complete && key === request.key));
     return filled;
 }
@@ -40369,7 +40373,7 @@ function remedy(request, key) {
         : '';
 }
 /** Unpacks what is whole of a restored entry into its mounts, and prints what became of each. */
-async function fill(request, restored, workDirectory) {
+async function fill(request, restored, preparation, workDirectory) {
     const { entry, key, manifest } = restored;
     const { fillings, unsaved, unnamed } = (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .selectArchives */ .wu)(request.mounts, manifest);
     if (unnamed.length > 0) {
@@ -40385,7 +40389,7 @@ async function fill(request, restored, workDirectory) {
     }
     const mounts = listRestored(manifest, damaged);
     await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, recordsOf } = await (0,_unpack_js__WEBPACK_IMPORTED_MODULE_10__/* .unpack */ .l)(request, whole, entry, workDirectory);
+    const { reports, recordsOf } = await (0,_unpack_js__WEBPACK_IMPORTED_MODULE_10__/* .unpack */ .l)(request, whole, preparation, entry, workDirectory);
     await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)({
         ...stateOf(request),
         restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
@@ -41995,6 +41999,8 @@ async function runStep(story, onFailure = () => undefined) {
             _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
     }
     finally {
+        // What was begun ahead of its time may still be under way.
+        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
         clear();
     }
     // Idle connections of the cache client would keep the process for seconds.
@@ -42010,6 +42016,7 @@ async function runStep(story, onFailure = () => undefined) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  I6: () => (/* binding */ find),
   PF: () => (/* binding */ restore),
   cW: () => (/* binding */ storedDirectoryName)
 });
@@ -42201,8 +42208,6 @@ __nccwpck_require__.d(mappers_namespaceObject, {
   UserDelegationKey: () => (UserDelegationKey)
 });
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
@@ -98897,7 +98902,6 @@ function saveCacheV2(paths_1, key_1, options_1) {
 
 
 
-
 /**
  * The directory that is saved, by the name that it has in its parent. The cache service knows an
  * entry by key and by a hash of this very string, so every runner must use the same one; the
@@ -98906,26 +98910,27 @@ function saveCacheV2(paths_1, key_1, options_1) {
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
 /**
- * Restores the newest entry that matches into `directory`, whose last part is
- * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
+ * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
+ * never thrown.
+ *
+ * @param directory where it would be restored to
+ * @returns its key; undefined where there is none, or no service to tell
  */
-async function restore(directory, key, restoreKeys) {
-    const parent = (0,external_node_path_.dirname)(directory);
-    const before = await (0,promises_.readdir)(parent);
-    const find = (options) => inParentOf(directory, (path) => restoreCache([path], key, restoreKeys, options));
-    const restored = await find({ lookupOnly: false });
-    if (restored !== undefined)
-        return { key: restored, isRestored: true };
-    // The client says nothing of a key that it could not restore; but by then it has made a directory
-    // for the download, which it has not where nothing was found.
-    const hasTried = (await (0,promises_.readdir)(parent)).length > before.length;
-    return { key: hasTried ? await find({ lookupOnly: true }) : undefined, isRestored: false };
+async function find(directory, key, restoreKeys) {
+    return inParentOf(directory, (path) => restoreCache([path], key, restoreKeys, { lookupOnly: true }));
+}
+/**
+ * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
+ *
+ * @returns the key of what was restored; undefined where that failed, and the client has said why
+ */
+async function restore(directory, key) {
+    return inParentOf(directory, (path) => restoreCache([path], key));
 }
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
-    const found = await inParentOf(directory, (path) => cache.restoreCache([path], key, [], { lookupOnly: true }));
     // The service also answers with an entry whose key merely begins with this one.
-    return found === key;
+    return (await find(directory, key, [])) === key;
 }
 /** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
 async function save(directory, key) {
@@ -98944,6 +98949,8 @@ async function save(directory, key) {
         : { saved: false, why: 'the cache service did not take it (the log above says why)' };
 }
 /**
+ * Of these calls only one at a time may be under way.
+ *
  * The client resolves paths against the working directory, unpacks into GITHUB_WORKSPACE and puts
  * its own files into RUNNER_TEMP: with all three at the directory's parent, the path that it is
  * given is the same on every runner, and nothing lands outside.
@@ -98987,6 +98994,7 @@ function restoreVariable(name, environment) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  i: () => (/* binding */ prepare),
   l: () => (/* binding */ unpack)
 });
 
@@ -99258,13 +99266,15 @@ function field(text, label) {
     return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
 }
 /**
- * Lists the cache mounts that the builder has.
+ * Lists the cache mounts that a builder has.
  *
+ * @param name undefined for the builder that buildx itself would use
  * @returns what buildx prints, for builder-records.ts
  * @throws Error where buildx cannot tell
  */
-async function listCacheMounts({ name }) {
-    const args = ['buildx', 'du', `--builder=${name}`, '--filter=type=exec.cachemount'];
+async function listCacheMounts(name) {
+    const builder = name === undefined ? [] : [`--builder=${name}`];
+    const args = ['buildx', 'du', ...builder, '--filter=type=exec.cachemount'];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
         const { exitCode, stdout } = await probe([...args, format]);
@@ -99496,6 +99506,8 @@ const pause = 500;
 /**
  * Lists the cache mounts that a builder has.
  *
+ * @param builder its name; undefined for the one that buildx itself would use
+ *
  * BuildKit leaves out a record that is just being measured for somebody else's `docker buildx du`
  * (cacheManager.DiskUsage): where one of the mounts is missing, it is looked for a second time.
  *
@@ -99660,6 +99672,77 @@ function renderScratchDockerfile(base, mounts, options) {
     return { text: `${lines.join('\n')}\n`, buildArgs };
 }
 
+;// CONCATENATED MODULE: ./build/scratch-build.js
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
+}
+/** Directory with the programs to run. */
+function toolsDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    try {
+        return await runScript(options);
+    }
+    catch (error) {
+        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === options.mounts.length)
+            throw error;
+        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        return runScript({ ...options, mounts, seedStages: undefined });
+    }
+}
+async function runScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+    if (seedStages?.ignore) {
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+    }
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    await build({
+        builder,
+        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    try {
+        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+}
+
+// EXTERNAL MODULE: ./build/state.js
+var state = __nccwpck_require__(8801);
 // EXTERNAL MODULE: ./build/platform.js
 var build_platform = __nccwpck_require__(7997);
 ;// CONCATENATED MODULE: ./build/toolkit.js
@@ -99670,6 +99753,23 @@ var build_platform = __nccwpck_require__(7997);
 
 
 
+/** Copies those of the runner's programs that a build may need below a directory. */
+async function gatherRunnerTools(directory) {
+    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+    const names = programs.map(({ name }) => name);
+    if (!names.includes('tar'))
+        return { names, tarVersion: '', directories: [] };
+    try {
+        const [tarVersion, directories] = await Promise.all([
+            output('tar', ['--version']),
+            copyPrograms(programs, directory),
+        ]);
+        return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
+    }
+    catch (error) {
+        return { names, tarVersion: '', directories: [], obstacle: (0,errors/* messageOf */.b)(error) };
+    }
+}
 /**
  * Decides what runs inside the build. The runner's own programs are taken where the builder can run
  * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
@@ -99679,44 +99779,38 @@ var build_platform = __nccwpck_require__(7997);
  * @param image the image to use where the runner's programs cannot run
  * @throws Error, with the remedy, where neither is possible
  */
-async function chooseToolkit(platforms, image, compressions) {
-    let obstacle;
-    try {
-        return await findRunnerTools(platforms, compressions);
-    }
-    catch (error) {
-        obstacle = (0,errors/* messageOf */.b)(error);
+function chooseToolkit(tools, platforms, image, compressions) {
+    const runner = (0,build_platform/* runnerPlatform */.GQ)();
+    // 32-bit ARM is listed with its variant only
+    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
+    const obstacle = platform === undefined
+        ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
+        : findObstacle(tools, compressions);
+    if (platform !== undefined && obstacle === undefined) {
+        const { tarVersion, directories, names } = tools;
+        const compressor = names.includes('zstd') ? 'zstd' : 'gzip';
+        const description = `the runner's own (${tarVersion}, ${compressor}), as the builder runs ${platform}`;
+        return { kind: 'runner', platform, directories, description };
     }
     if (image === undefined) {
         throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
     }
     return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
 }
-async function findRunnerTools(platforms, compressions) {
-    const runner = (0,build_platform/* runnerPlatform */.GQ)();
-    // 32-bit ARM is listed with its variant only
-    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
-    if (platform === undefined) {
-        throw new Error(`the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`);
-    }
-    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
-    const has = (name) => programs.some((program) => program.name === name);
+function findObstacle({ names, tarVersion, obstacle }, compressions) {
+    const has = (name) => names.includes(name);
     const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
     const missing = requiredPrograms.filter((name) => !has(name));
-    if (missing.length > 0 || !enough) {
-        const wanted = 'anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and ');
-        throw new Error(`the runner has no ${[...missing, ...(enough ? [] : [wanted])].join(', ')}`);
+    if (!enough) {
+        missing.push('anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '));
     }
-    const version = (await output('tar', ['--version'])).split('\n')[0] ?? '';
-    if (!version.includes('GNU tar')) {
-        throw new Error(`the runner's tar is not GNU tar but ${version}`);
-    }
-    return {
-        kind: 'runner',
-        platform,
-        programs,
-        description: `the runner's own (${version}, ${has('zstd') ? 'zstd' : 'gzip'}), as the builder runs ${platform}`,
-    };
+    if (missing.length > 0)
+        return `the runner has no ${missing.join(', ')}`;
+    if (obstacle !== undefined)
+        return obstacle;
+    return tarVersion.includes('GNU tar')
+        ? undefined
+        : `the runner's tar is not GNU tar but ${tarVersion}`;
 }
 /** Finds those of the programs that the runner has. */
 async function findPrograms(names) {
@@ -99768,80 +99862,6 @@ async function output(command, args) {
     return stdout;
 }
 
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
-}
-/**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    try {
-        return await runScript(options);
-    }
-    catch (error) {
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length)
-            throw error;
-        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
-    }
-}
-async function runScript(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const base = toolkit.kind === 'runner'
-        ? {
-            kind: 'runner',
-            directories: await copyPrograms(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
-        }
-        : toolkit;
-    const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await build({
-        builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    });
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-
-// EXTERNAL MODULE: ./build/state.js
-var state = __nccwpck_require__(8801);
 ;// CONCATENATED MODULE: ./build/unpack.js
 
 
@@ -99854,13 +99874,21 @@ var state = __nccwpck_require__(8801);
 
 
 
+/** @throws InputError where the builder that is named does not exist; Error where there is none */
+async function prepare(request, workDirectory) {
+    const [builder, tools] = await Promise.all([
+        inspectNamedBuilder(request),
+        gatherRunnerTools(toolsDirectory(workDirectory)),
+    ]);
+    return { builder, tools };
+}
 /**
  * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
  * extract looks for them: it saves them again for a mount that it finds empty.
  *
- * @throws InputError where the builder that is named does not exist; Error where nothing was unpacked
+ * @throws Error where nothing was unpacked, or what the preparation throws
  */
-async function unpack(request, fillings, entry, workDirectory) {
+async function unpack(request, fillings, preparation, entry, workDirectory) {
     if (fillings.length === 0)
         return { reports: new Map(), recordsOf: () => undefined };
     const directory = archivesDirectory(workDirectory);
@@ -99868,10 +99896,27 @@ async function unpack(request, fillings, entry, workDirectory) {
         await (0,archive/* placeArchive */.kI)(entry, filling, directory);
     }
     try {
-        const builder = await inspectNamedBuilder(request);
-        const reports = await unpack_build(request, builder, fillings, workDirectory);
+        const { builder, tools } = await preparation;
+        const { utilityImage, seedStages } = request;
+        const toolkit = chooseToolkit(tools, builder.platforms, utilityImage, {
+            allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
+        });
+        (0,log/* logBuilder */.wz)(builder, toolkit);
+        const { reports } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
+            workDirectory,
+            builder,
+            toolkit,
+            script: unpackScript,
+            mounts: fillings.map(({ index, mount, archive }) => ({
+                index,
+                mount,
+                argument: `${(0,manifest/* archiveFileName */.Gm)(index, archive.compression)}:${archive.bytes}`,
+            })),
+            withArchives: true,
+            seedStages,
+        }));
         const mounts = fillings.map(({ mount }) => mount);
-        const records = await listRecords(builder, mounts).catch(() => []);
+        const records = await listRecords(builder.name, mounts).catch(() => []);
         return {
             reports,
             recordsOf: (mount) => (records.length > 0 ? recordsOf(mount, records) : undefined),
@@ -99882,26 +99927,6 @@ async function unpack(request, fillings, entry, workDirectory) {
             await (0,archive/* keepArchive */.QK)(directory, filling, (0,state/* keptArchives */.I)(request.key));
         }
     }
-}
-async function unpack_build({ utilityImage, seedStages }, builder, fillings, workDirectory) {
-    const toolkit = await chooseToolkit(builder.platforms, utilityImage, {
-        allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
-    });
-    (0,log/* logBuilder */.wz)(builder, toolkit);
-    const { reports } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
-        workDirectory,
-        builder,
-        toolkit,
-        script: unpackScript,
-        mounts: fillings.map(({ index, mount, archive }) => ({
-            index,
-            mount,
-            argument: `${(0,manifest/* archiveFileName */.Gm)(index, archive.compression)}:${archive.bytes}`,
-        })),
-        withArchives: true,
-        seedStages,
-    }));
-    return reports;
 }
 async function inspectNamedBuilder({ builder, mountInputs }) {
     try {
