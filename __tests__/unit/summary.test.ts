@@ -1,0 +1,50 @@
+import { expect, test } from '@jest/globals';
+import { renderSummary } from '../../src/summary.js';
+
+const archive = { files: 1234, bytes: 5_000_000, compressedBytes: 1_200_000 };
+
+test('a summary has a title, facts, a table with totals, and remarks', () => {
+  expect(
+    renderSummary({
+      title: 'Saved 2 cache mounts',
+      facts: [['Key', 'k-1']],
+      rows: [
+        { mount: { id: 'go' }, state: 'packed', archive, seconds: 1.26 },
+        { mount: { id: 'npm', namespace: 'n' }, state: 'packed', archive, seconds: 0.5 },
+        { mount: { id: 'old' }, state: 'absent' },
+      ],
+      remarks: ['old is absent.'],
+    }),
+  ).toBe(`<h3>Saved 2 cache mounts</h3>
+<p>Key: <code>k-1</code></p>
+<table>
+<tr><th>Cache mount</th><th>State</th><th align="right">Files</th><th align="right">Size</th><th align="right">Compressed</th><th align="right">Time</th></tr>
+<tr><td><code>go</code></td><td>packed</td><td align="right">1,234</td><td align="right">5.0 MB</td><td align="right">1.2 MB</td><td align="right">1.3 s</td></tr>
+<tr><td><code>npm (namespace=n)</code></td><td>packed</td><td align="right">1,234</td><td align="right">5.0 MB</td><td align="right">1.2 MB</td><td align="right">0.5 s</td></tr>
+<tr><td><code>old</code></td><td>absent</td><td align="right"></td><td align="right"></td><td align="right"></td><td align="right"></td></tr>
+<tr><td><strong>Total</strong></td><td>3 mounts</td><td align="right">2,468</td><td align="right">10.0 MB</td><td align="right">2.4 MB</td><td align="right">1.8 s</td></tr>
+</table>
+<ul>
+<li>old is absent.</li>
+</ul>
+`);
+});
+
+test('a summary without mounts is short', () => {
+  expect(renderSummary({ title: 'Nothing found', facts: [], rows: [], remarks: [] })).toBe(
+    '<h3>Nothing found</h3>\n',
+  );
+});
+
+test.each([
+  ['<script>alert("x")</script>', '&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;'],
+  ['a\n\n# b | c', 'a\\n\\n# b | c'],
+  ['a\r\u2028\0', 'a\\r\u2028\\u0000'],
+  ['a & b', 'a &amp; b'],
+])('the name %j is text', (id, text) => {
+  const rows = [{ mount: { id }, state: 'restored' }];
+  const summary = renderSummary({ title: id, facts: [['Key', id]], rows, remarks: [id] });
+  expect(summary).toContain(`<td><code>${text}</code></td>`);
+  expect(summary).toContain(`<h3>${text}</h3>`);
+  expect(summary.split('\n')).toHaveLength(10);
+});

@@ -1,0 +1,83 @@
+import { describeMount } from './cache-mount.js';
+import { formatBytes, formatCount, formatSeconds, plural } from './format.js';
+import type { MountRow } from './log.js';
+
+export interface Summary {
+  /** What came of the step, in a few words. */
+  readonly title: string;
+  /** Such as the keys: each a name and its value. */
+  readonly facts: readonly (readonly [name: string, value: string])[];
+  readonly rows: readonly MountRow[];
+  /** What is not as one would expect. */
+  readonly remarks: readonly string[];
+}
+
+/**
+ * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
+ * name that a mount can have.
+ */
+export function renderSummary({ title, facts, rows, remarks }: Summary): string {
+  const lines = [`<h3>${asText(title)}</h3>`];
+  if (facts.length > 0) {
+    const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
+    lines.push(`<p>${items.join('<br>')}</p>`);
+  }
+  if (rows.length > 0) lines.push(...renderTable(rows));
+  if (remarks.length > 0) {
+    lines.push('<ul>', ...remarks.map((remark) => `<li>${asText(remark)}</li>`), '</ul>');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function renderTable(rows: readonly MountRow[]): string[] {
+  const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
+  const lines = [tableRow('th', header), ...rows.map(renderRow)];
+  if (rows.filter(({ archive }) => archive).length > 1) lines.push(renderTotal(rows));
+  return ['<table>', ...lines, '</table>'];
+}
+
+function renderRow({ mount, state, archive, seconds }: MountRow): string {
+  return tableRow('td', [
+    `<code>${asText(describeMount(mount))}</code>`,
+    asText(state),
+    ...(archive
+      ? [
+          formatCount(archive.files),
+          formatBytes(archive.bytes),
+          formatBytes(archive.compressedBytes),
+        ]
+      : ['', '', '']),
+    seconds === undefined ? '' : formatSeconds(seconds),
+  ]);
+}
+
+function renderTotal(rows: readonly MountRow[]): string {
+  const sum = (value: (row: MountRow) => number | undefined) =>
+    rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+  return tableRow('td', [
+    '<strong>Total</strong>',
+    plural(rows.length, 'mount'),
+    formatCount(sum(({ archive }) => archive?.files)),
+    formatBytes(sum(({ archive }) => archive?.bytes)),
+    formatBytes(sum(({ archive }) => archive?.compressedBytes)),
+    formatSeconds(sum(({ seconds }) => seconds)),
+  ]);
+}
+
+/** Numbers stand on the right. */
+function tableRow(element: 'th' | 'td', cells: readonly string[]): string {
+  const rendered = cells.map(
+    (cell, column) => `<${element}${column > 1 ? ' align="right"' : ''}>${cell}</${element}>`,
+  );
+  return `<tr>${rendered.join('')}</tr>`;
+}
+
+/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
+function asText(text: string): string {
+  return text
+    .replace(/[\p{Cc}\u2028\u2029]/gu, (char) => JSON.stringify(char).slice(1, -1))
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}
