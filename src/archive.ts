@@ -14,7 +14,7 @@ import {
 } from './manifest.js';
 import { moveFile } from './work-directory.js';
 
-const manifestName = 'manifest.json';
+export const manifestName = 'manifest.json';
 
 /** An archive, and the mount of the list that it goes into. */
 export interface Filling {

@@ -28,6 +28,8 @@ export interface SavedMount {
 
 /** What an entry in the cache holds: the list of its mounts, beside their archives. */
 export interface Manifest {
+  /** The key that it was saved under, where the store does not know it itself. */
+  readonly key?: string;
   readonly mounts: readonly SavedMount[];
 }
 
@@ -57,7 +59,7 @@ export function parseManifest(text: string): Manifest {
   const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
   const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
   if (new Set(files).size < files.length) throw new Error('two of its mounts have one archive');
-  return { mounts };
+  return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
 }
 
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
