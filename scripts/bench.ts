@@ -1,0 +1,67 @@
+/** Measures the actions. Run by scripts/bench, which provides a builder that may be emptied. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf } from '../src/errors.js';
+import { formatTable } from '../src/format.js';
+import { stopOnSignals } from './lib/bench/command.js';
+import { dataSets } from './lib/bench/data-sets.js';
+import { describeMachine } from './lib/bench/machine.js';
+import { measureFixed } from './lib/bench/measure-fixed.js';
+import { type Bench, measureSet, type SetResult } from './lib/bench/measure-set.js';
+import { prepareMounts } from './lib/bench/mount.js';
+import { type Options, readOptions } from './lib/bench/options.js';
+import { type BenchResult, renderMarkdown, tablesOf } from './lib/bench/report.js';
+
+const interruption = stopOnSignals();
+
+try {
+  // Without scripts/bench, it would be the user's own builder that is emptied.
+  if (!process.env.TEST_BUILDER) throw new Error('run it by scripts/bench');
+  const options = readOptions(process.argv.slice(2));
+  await publish(await measureAll(options), options);
+} catch (error) {
+  const { aborted } = interruption;
+  console.error(aborted ? '\nThe benchmark was interrupted.' : `\nFailed: ${messageOf(error)}`);
+  process.exitCode = aborted ? 130 : 1;
+}
+
+async function measureAll(options: Options): Promise<BenchResult> {
+  const { runs, scale } = options;
+  const sets = dataSets(scale);
+  const names = options.sets ?? [...sets.map(({ name }) => name), 'fixed'];
+  const unknown = names.filter((name) => name !== 'fixed' && sets.every((s) => s.name !== name));
+  if (unknown.length > 0) {
+    const known = sets.map(({ name }) => name).join(', ');
+    throw new Error(`There is no set ${unknown.join(', ')}, only ${known}, fixed.`);
+  }
+  const workDirectory = await mkdtemp(join(tmpdir(), 'bench-'));
+  try {
+    const mounts = await prepareMounts(workDirectory);
+    const say = (text: string) => console.error(text);
+    const bench: Bench = { workDirectory, mounts, runs, say };
+    try {
+      const machine = await describeMachine(workDirectory);
+      const results: SetResult[] = [];
+      for (const set of sets.filter(({ name }) => names.includes(name))) {
+        results.push(await measureSet(bench, set));
+      }
+      const fixed = names.includes('fixed') ? await measureFixed(bench) : undefined;
+      return { machine, runs, scale, sets: results, fixed };
+    } finally {
+      await mounts.dispose();
+    }
+  } finally {
+    await rm(workDirectory, { recursive: true, force: true });
+  }
+}
+
+async function publish(result: BenchResult, { json, markdown }: Options): Promise<void> {
+  const tables = tablesOf(result);
+  for (const { title, rows } of tables) {
+    console.log(`\n${title}\n`);
+    for (const line of formatTable(rows)) console.log(`  ${line}`);
+  }
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(result, undefined, 2)}\n`);
+  if (markdown !== undefined) await writeFile(markdown, renderMarkdown(tables));
+}

@@ -1,0 +1,126 @@
+/** What the mounts of the benchmark hold: the shapes of caches that people have. */
+import { createRandom, type Random } from '../../../__tests__/support/random.js';
+import type { ContentKind } from './content.js';
+
+export type TreeEntry =
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly content: ContentKind;
+      readonly bytes: number;
+    }
+  | { readonly kind: 'hardLink'; readonly path: string; readonly to: string }
+  | { readonly kind: 'symbolicLink'; readonly path: string; readonly to: string };
+
+export interface DataSet {
+  readonly name: string;
+  readonly description: string;
+  readonly seed: number;
+  /** Whether the method of other tools is measured too, or only how we and the floor grow. */
+  readonly compared: boolean;
+  entries(): Iterable<TreeEntry>;
+}
+
+type Shape = (random: Random, scale: number) => Iterable<TreeEntry>;
+
+/** All data sets, with `scale` times as many files (or bytes, where there are few files). */
+export function dataSets(scale: number): readonly DataSet[] {
+  const set = (name: string, description: string, shape: Shape, factor = 1): DataSet => {
+    // Every size of one shape begins with the same files.
+    const seed = 1 + [goBuild, nodeModules, apt, cargoTarget].indexOf(shape);
+    return {
+      name,
+      description: scale === 1 ? description : `${description}, all that times ${scale}`,
+      seed,
+      compared: factor === 1,
+      entries: () => shape(createRandom(seed), scale * factor),
+    };
+  };
+  return [
+    set('go-build', '10,000 files, 800 MB, like object files', goBuild),
+    set('node-modules', '30,000 files, 300 MB, like source text', nodeModules),
+    set('apt', '200 files, 400 MB, incompressible', apt),
+    set('cargo-target', 'few huge files, many hard links, 1.5 GB', cargoTarget),
+    set('go-build-x0.1', 'go-build with a tenth of the files', goBuild, 0.1),
+    set('go-build-x4', 'go-build with four times the files', goBuild, 4),
+  ];
+}
+
+function* goBuild(random: Random, scale: number): Iterable<TreeEntry> {
+  for (let count = times(10_000, scale); count > 0; count--) {
+    const hash = hex(random, 64);
+    const path = `${hash.slice(0, 2)}/${hash}-d`;
+    yield { kind: 'file', path, content: 'object', bytes: spread(random, 80_000) };
+  }
+}
+
+function* nodeModules(random: Random, scale: number): Iterable<TreeEntry> {
+  const perPackage = 25;
+  for (let count = times(30_000 / perPackage, scale); count > 0; count--) {
+    const name = `package-${hex(random, 6)}`;
+    for (let index = 0; index < perPackage; index++) {
+      const folder = random.pick(['', 'dist/', 'lib/', 'lib/internal/', 'src/', 'types/']);
+      const path = `${name}/${folder}module-${index}.js`;
+      yield { kind: 'file', path, content: 'text', bytes: spread(random, 10_000) };
+    }
+    if (random.chance(0.2)) {
+      yield { kind: 'symbolicLink', path: `.bin/${name}`, to: `../${name}/bin.js` };
+    }
+  }
+}
+
+function* apt(random: Random, scale: number): Iterable<TreeEntry> {
+  for (let count = times(200, scale); count > 0; count--) {
+    const path = `archives/package-${hex(random, 8)}_1.0-1_amd64.deb`;
+    yield { kind: 'file', path, content: 'noise', bytes: spread(random, 2_000_000) };
+  }
+}
+
+function* cargoTarget(random: Random, scale: number): Iterable<TreeEntry> {
+  const object = (path: string, bytes: number): TreeEntry => ({
+    kind: 'file',
+    path,
+    content: 'object',
+    bytes,
+  });
+  for (let index = 0; index < 3; index++) {
+    const path = `release/deps/program${index}-${hex(random, 16)}`;
+    yield object(path, times(200_000_000, scale));
+    yield { kind: 'hardLink', path: `release/program${index}`, to: path };
+  }
+  for (let index = times(400, scale); index > 0; index--) {
+    const path = `release/deps/library${index}-${hex(random, 16)}.rlib`;
+    yield object(path, spread(random, 1_500_000));
+    if (random.chance(0.5)) {
+      yield { kind: 'hardLink', path: `release/library${index}.rlib`, to: path };
+    }
+  }
+  for (let index = times(3_000, scale); index > 0; index--) {
+    const session = `release/incremental/program${index % 20}`;
+    const path = `${session}/s-1/${hex(random, 20)}.o`;
+    yield object(path, spread(random, 100_000));
+    if (random.chance(0.5)) {
+      yield { kind: 'hardLink', path: path.replace('/s-1/', '/s-2/'), to: path };
+    }
+  }
+}
+
+function times(count: number, scale: number): number {
+  return Math.max(1, Math.round(count * scale));
+}
+
+/** Many small sizes and a few large ones, with this mean. */
+function spread(random: Random, mean: number): number {
+  const precision = 1 << 20;
+  return Math.round(-Math.log1p(-random.below(precision) / precision) * mean);
+}
+
+function hex(random: Random, digits: number): string {
+  let text = '';
+  while (text.length < digits)
+    text += random
+      .below(1 << 24)
+      .toString(16)
+      .padStart(6, '0');
+  return text.slice(0, digits);
+}

@@ -1,0 +1,50 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export interface Options {
+  readonly runs: number;
+  readonly scale: number;
+  /** The names of the data sets, all by default. */
+  readonly sets: readonly string[] | undefined;
+  readonly json: string | undefined;
+  readonly markdown: string | undefined;
+}
+
+/** In about two minutes on two cores; fewer and smaller than what conclusions can be drawn from. */
+const quick = { set: ['go-build', 'fixed'], scale: '0.25', runs: '3' };
+
+/** @throws Error with the reason where the arguments make no sense */
+export function readOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      set: { type: 'string', multiple: true },
+      runs: { type: 'string' },
+      scale: { type: 'string' },
+      json: { type: 'string' },
+      markdown: { type: 'string' },
+      // for the script that starts this one
+      store: { type: 'string' },
+    },
+  });
+  const { set, runs, scale } = { ...(values.quick ? quick : {}), ...values };
+  return {
+    runs: positive('runs', runs ?? '5'),
+    scale: positive('scale', scale ?? '1'),
+    sets: set,
+    json: outputFile(values.json),
+    markdown: outputFile(values.markdown),
+  };
+}
+
+/** The script that starts this one has left the caller's directory. */
+function outputFile(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : resolve(process.env.INIT_CWD ?? '.', name);
+}
+
+function positive(name: string, text: string): number {
+  const number = Number(text);
+  if (number > 0 && (name !== 'runs' || Number.isInteger(number))) return number;
+  throw new Error(`--${name} takes a number above 0, not ${text}`);
+}
