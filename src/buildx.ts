@@ -1,8 +1,7 @@
-import * as core from '@actions/core';
 import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
 import { messageOf } from './errors.js';
-import { logText } from './log.js';
+import { debug, print } from './host.js';
 import { killDescendants } from './processes.js';
 
 /** The builder that is used, and what a person who debugs wants to know of it. */
@@ -123,12 +122,12 @@ export async function build(options: BuildOptions): Promise<void> {
     ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
     options.context,
   ];
-  core.debug(`docker ${args.join(' ')}`);
+  debug(`docker ${args.join(' ')}`);
   const result = await getExecOutput('docker', args, {
     cwd: options.directory,
     ignoreReturnCode: true,
     silent: true,
-    listeners: { errline: logText, stdline: logText },
+    listeners: { errline: print, stdline: print },
   });
   if (result.exitCode !== 0) {
     throw new Error(`docker buildx build failed: ${lastLine(result)}`);
@@ -202,7 +201,7 @@ async function isUnknown(name: string): Promise<boolean> {
 
 /** Runs a docker command that only asks for something, and gives up on it after a while. */
 async function probe(args: string[], timeout = probeTimeout.quick): Promise<Output> {
-  core.debug(`docker ${args.join(' ')}`);
+  debug(`docker ${args.join(' ')}`);
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<Output>((resolve) => {
     timer = setTimeout(() => {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import * as core from '@actions/core';
 import { storeArchive, takeKeptArchive, writeManifest } from './archive.js';
 import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
 import { resolveRequest } from './extract-request.js';
 import { formatBytes } from './format.js';
+import { notify, print, setOutput, warn } from './host.js';
 import { readExtractInputs } from './inputs.js';
-import { logMounts, logRows, logStage, logText, type MountRow } from './log.js';
+import { logMounts, logRows, logStage, type MountRow } from './log.js';
 import type { SavedMount } from './manifest.js';
 import { listMounts } from './mount-list.js';
 import { type Packed, type PackRequest, pack } from './pack.js';
@@ -37,7 +37,7 @@ const causes =
 
 await runStep(
   async (workDirectory) => {
-    core.setOutput('saved', 'false');
+    setOutput('saved', 'false');
     const inputs = readExtractInputs();
     const request = resolveRequest(inputs, await readStates());
     try {
@@ -53,13 +53,13 @@ await runStep(
       const { saved, reasons } = await withinTime(inputs.timeout, () =>
         extract({ ...request, ...list }, workDirectory),
       );
-      core.setOutput('saved', String(saved));
-      if (reasons.length > 0) core.setOutput('reason', reasons.join('\n'));
+      setOutput('saved', String(saved));
+      if (reasons.length > 0) setOutput('reason', reasons.join('\n'));
     } finally {
       if (request.state) await removeState(request.state);
     }
   },
-  (failure) => core.setOutput('reason', failure),
+  (failure) => setOutput('reason', failure),
 );
 
 /** Takes the mounts out of the builder and saves them. */
@@ -75,7 +75,7 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Res
   }
   logRows(outcomes.map(({ row }) => row));
   const remarks = outcomes.flatMap(({ remark }) => remark ?? []);
-  for (const remark of remarks) core.warning(remark);
+  for (const remark of remarks) warn(remark);
   const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
   if (missing.length > 0) {
     return refuse(
@@ -95,17 +95,17 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Res
   if (!result.saved) return refuse(result.why, remarks);
   const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  logText(`Saved ${formatBytes(total)} under the key ${key}.`);
+  print(`Saved ${formatBytes(total)} under the key ${key}.`);
   return { saved: true, reasons: remarks };
 }
 
 function skip({ key, mounts, state }: PackRequest): Result {
-  logText(`The key ${key} is saved already, nothing to do.`);
+  print(`The key ${key} is saved already, nothing to do.`);
   if (state?.restored?.key === key) {
     const held = new Set(state.restored.mounts.map(({ mount }) => identityOf(mount)));
     const lacking = mounts.filter((mount) => !held.has(identityOf(mount)));
     if (lacking.length > 0) {
-      core.warning(
+      warn(
         `The saved entry ${key} lacks ${lacking.map(describeMount).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`,
       );
     }
@@ -114,7 +114,7 @@ function skip({ key, mounts, state }: PackRequest): Result {
 }
 
 function refuse(why: string, remarks: readonly string[]): Result {
-  core.warning(`Nothing was saved: ${why}.`);
+  warn(`Nothing was saved: ${why}.`);
   return { saved: false, reasons: [why, ...remarks] };
 }
 
@@ -134,7 +134,7 @@ async function collect(
   if (report?.result === 'packed') {
     const archive = await storeArchive(packed.directory, index, report, entry);
     if (packed.isRemade(mount)) {
-      core.notice(
+      notify(
         `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`,
       );
     }

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import * as core from '@actions/core';
 import { type Filling, findDamage, readManifest, selectArchives } from './archive.js';
 import { describeMount, identityOf } from './cache-mount.js';
 import { InputError, messageOf } from './errors.js';
 import { formatBytes } from './format.js';
+import { print, setOutput, warn } from './host.js';
 import { readInjectInputs } from './inputs.js';
-import { logMounts, logRows, logStage, logText, type MountRow } from './log.js';
+import { logMounts, logRows, logStage, type MountRow } from './log.js';
 import type { Manifest } from './manifest.js';
 import { listMounts } from './mount-list.js';
 import type { MountReport } from './report.js';
@@ -23,8 +23,8 @@ interface Injection {
 
 await runStep(async (workDirectory) => {
   const inputs = readInjectInputs();
-  core.setOutput('cache-hit', 'false');
-  core.setOutput('cache-primary-key', inputs.key);
+  setOutput('cache-hit', 'false');
+  setOutput('cache-primary-key', inputs.key);
   const list = await listMounts(inputs.mountInputs);
   logMounts(list);
   let filled = 0;
@@ -32,7 +32,7 @@ await runStep(async (workDirectory) => {
     filled = await withinTime(inputs.timeout, () => inject({ ...inputs, ...list }, workDirectory));
   } catch (error) {
     if (error instanceof InputError || !inputs.failOnCacheMiss) throw error;
-    core.warning(messageOf(error));
+    warn(messageOf(error));
   }
   if (inputs.failOnCacheMiss && filled === 0) {
     throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
@@ -48,19 +48,19 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<nu
     find(entry, request.key, request.restoreKeys),
   );
   if (found === undefined) {
-    logText(`Nothing was found for the key ${request.key}: the build starts cold.`);
+    print(`Nothing was found for the key ${request.key}: the build starts cold.`);
     return 0;
   }
   const preparation = prepare(request, workDirectory);
   preparation.catch(() => undefined); // it is thrown where it is needed
   const key = await logStage('Restore from the cache', () => restore(entry, found));
-  core.setOutput('cache-matched-key', key ?? found);
+  setOutput('cache-matched-key', key ?? found);
   if (key === undefined) {
     throw new Error(
       `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedy(request, found)}`,
     );
   }
-  logText(
+  print(
     key === request.key
       ? `Found the entry ${key}.`
       : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`,
@@ -72,7 +72,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<nu
   });
   const restored = { entry, key, manifest };
   const { filled, complete } = await fill(request, restored, preparation, workDirectory);
-  core.setOutput('cache-hit', String(complete && key === request.key));
+  setOutput('cache-hit', String(complete && key === request.key));
   return filled;
 }
 
@@ -93,14 +93,14 @@ async function fill(
   const { entry, key, manifest } = restored;
   const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
   if (unnamed.length > 0) {
-    logText(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
+    print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
   }
   const damage = await Promise.all(fillings.map(({ archive }) => findDamage(entry, archive)));
   const whole = fillings.filter((_, index) => damage[index] === undefined);
   const damaged = fillings.filter((_, index) => damage[index] !== undefined);
   for (const [index, { mount }] of fillings.entries()) {
     if (damage[index] === undefined) continue;
-    core.warning(
+    warn(
       `The cache mount ${describeMount(mount)} was left out: ${damage[index]}.${remedy(request, key)}`,
     );
   }
@@ -139,15 +139,15 @@ function rowOf({ mount, archive }: Filling, report: MountReport | undefined): Mo
     case 'warm':
       return { mount, state: 'already warm, left as it is' };
     case 'unusable':
-      core.warning(`The cache mount ${name} was left out: there is no ${report.missing}.`);
+      warn(`The cache mount ${name} was left out: there is no ${report.missing}.`);
       return { mount, state: 'left out' };
     case 'full':
-      core.warning(
+      warn(
         `The cache mount ${name} was left out: it needs ${formatBytes(archive.bytes)}, and the builder's disk has ${formatBytes(report.available)} free.`,
       );
       return { mount, state: 'left out' };
     default:
-      core.warning(
+      warn(
         `The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`,
       );
       return { mount, state: 'left empty' };

@@ -1,7 +1,7 @@
-import * as core from '@actions/core';
 import type { Builder } from './buildx.js';
 import { type CacheMount, describeMount } from './cache-mount.js';
 import { formatBytes, formatSeconds, formatTable, plural } from './format.js';
+import { endGroup, notify, print, startGroup, warn } from './host.js';
 import type { Archive } from './manifest.js';
 import type { MountList } from './mount-list.js';
 import type { Toolkit } from './toolkit.js';
@@ -20,7 +20,12 @@ let stage = 'reading the inputs';
 /** Runs one stage of the step, in a group of the log. */
 export async function logStage<T>(title: string, work: () => Promise<T>): Promise<T> {
   stage = title;
-  return core.group(title, work);
+  startGroup(title);
+  try {
+    return await work();
+  } finally {
+    endGroup();
+  }
 }
 
 /** Where the step stands. */
@@ -28,29 +33,16 @@ export function currentStage(): string {
   return stage;
 }
 
-/**
- * Prints text that may hold anything, such as the names of files in a cache that others can write
- * to. The runner takes a line that begins with `::`, or holds `##[`, for a command to itself: not
- * these.
- */
-export function logText(text: string): void {
-  core.info(
-    text
-      .replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`)
-      .replaceAll('##[', '## ['),
-  );
-}
-
 /** The mounts as they were understood, and all that the user should know of them. */
 export function logMounts({ mounts, notices, warnings }: MountList): void {
-  for (const notice of notices) core.notice(notice);
-  for (const warning of warnings) core.warning(warning);
+  for (const notice of notices) notify(notice);
+  for (const warning of warnings) warn(warning);
   logGroup(`Cache mounts (${mounts.length})`, mounts.map(describeMount));
 }
 
 export function logBuilder(builder: Builder, toolkit: Toolkit): void {
   if (builder.nodes > 1) {
-    core.warning(
+    warn(
       `The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`,
     );
   }
@@ -83,14 +75,14 @@ export function logRows(rows: readonly MountRow[]): void {
     seconds === undefined ? '' : formatSeconds(seconds),
   ]);
   for (const line of formatTable(cells)) {
-    logText(line);
+    print(line);
   }
 }
 
 function logGroup(title: string, lines: readonly string[]): void {
-  core.startGroup(title);
+  startGroup(title);
   for (const line of lines) {
-    logText(line);
+    print(line);
   }
-  core.endGroup();
+  endGroup();
 }

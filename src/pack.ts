@@ -1,12 +1,12 @@
-import * as core from '@actions/core';
 import { type BuilderRecord, compareRecords, recordsOf } from './builder-records.js';
 import { type Builder, inspectBuilder } from './buildx.js';
 import { type CacheMount, identityOf } from './cache-mount.js';
 import { packScript } from './container-scripts.js';
 import { messageOf } from './errors.js';
 import type { ExtractRequest } from './extract-request.js';
+import { print, warn } from './host.js';
 import { listRecords } from './list-records.js';
-import { logBuilder, logStage, logText } from './log.js';
+import { logBuilder, logStage } from './log.js';
 import type { MountList } from './mount-list.js';
 import { runScratchBuild, type ScratchBuildResult, toolsDirectory } from './scratch-build.js';
 import type { RestoredEntry } from './state.js';
@@ -77,12 +77,12 @@ function compareMounts(
   builder: Builder,
 ): Comparison {
   if (typeof records === 'string') {
-    logText(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+    print(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
     return { known: new Set(mounts.map(identityOf)), remade: new Set() };
   }
   const { known, warnings, information } = compareRecords(mounts, records, builder.name);
-  for (const warning of warnings) core.warning(warning);
-  for (const line of information) logText(line);
+  for (const warning of warnings) warn(warning);
+  for (const line of information) print(line);
   const remade = (state?.restored?.mounts ?? []).filter((restored) =>
     isAnother(restored, recordsOf(restored.mount, records)),
   );

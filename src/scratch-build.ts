@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as core from '@actions/core';
 import { type Builder, build } from './buildx.js';
 import { messageOf } from './errors.js';
+import { warn } from './host.js';
 import type { SeedStages } from './mount-list.js';
 import { type MountReport, parseReports } from './report.js';
 import {
@@ -53,7 +53,7 @@ export async function runScratchBuild(options: ScratchBuildOptions): Promise<Scr
   } catch (error) {
     const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
     if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
-    core.warning(
+    warn(
       `The mounts that start from an image or a stage are left out, as the build fails with them: ${messageOf(error)}`,
     );
     return runScript({ ...options, mounts, seedStages: undefined });

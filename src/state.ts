@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as core from '@actions/core';
 import type { CacheMount } from './cache-mount.js';
 import { messageOf } from './errors.js';
+import { warn } from './host.js';
 import { array, invalid, object, string } from './json.js';
 import { type Archive, parseMount, parseSavedMount } from './manifest.js';
 import type { SeedStages } from './mount-list.js';
@@ -54,7 +54,7 @@ export async function readStates(): Promise<InjectState[]> {
     try {
       states.push(parseState(await readFile(join(stateDirectory(), name, stateName), 'utf8')));
     } catch (error) {
-      core.warning(`What inject has left in this job cannot be read: ${messageOf(error)}`);
+      warn(`What inject has left in this job cannot be read: ${messageOf(error)}`);
     }
   }
   return states;

@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
-import * as core from '@actions/core';
 import { InputError, messageOf } from './errors.js';
 import { plural } from './format.js';
+import { fail, print, warn } from './host.js';
 import { currentStage } from './log.js';
 import { killDescendants } from './processes.js';
 import { createWorkDirectory } from './work-directory.js';
@@ -49,13 +49,13 @@ export async function runStep(
     try {
       rmSync(workDirectory, { recursive: true, force: true, maxRetries: 3 });
     } catch (error) {
-      core.warning(`The directory ${workDirectory} cannot be removed: ${messageOf(error)}`);
+      warn(`The directory ${workDirectory} cannot be removed: ${messageOf(error)}`);
     }
   };
   // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      core.info(`Received ${signal}: stopping.`);
+      print(`Received ${signal}: stopping.`);
       killDescendants();
       clear();
       process.exit(128 + constants.signals[signal]);
@@ -66,8 +66,8 @@ export async function runStep(
     await story(workDirectory);
   } catch (error) {
     onFailure(messageOf(error));
-    if (error instanceof InputError) core.setFailed(error.message);
-    else core.warning(messageOf(error));
+    if (error instanceof InputError) fail(error.message);
+    else warn(messageOf(error));
   } finally {
     // What was begun ahead of its time may still be under way.
     killDescendants();

@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import * as cache from '@actions/cache';
-import * as core from '@actions/core';
 import { messageOf } from './errors.js';
+import { print } from './host.js';
 
 /**
  * The directory that is saved, by the name that it has in its parent. The cache service knows an
@@ -78,7 +78,7 @@ async function inParentOf<T>(directory: string, call: (path: string) => Promise<
   const started = Date.now();
   const patience = setInterval(() => {
     const seconds = Math.round((Date.now() - started) / 1000);
-    core.info(`The cache service has taken ${seconds} seconds so far.`);
+    print(`The cache service has taken ${seconds} seconds so far.`);
   }, 10_000);
   try {
     return await call(basename(directory));

@@ -1,0 +1,72 @@
+import { appendFileSync } from 'node:fs';
+import * as core from '@actions/core';
+
+/**
+ * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
+ * other kind, which gets plain text on its standard error, and what comes of the step on its standard
+ * output.
+ */
+const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
+
+export function warn(message: string): void {
+  if (isOnGitHub()) core.warning(message);
+  else print(`warning: ${message}`);
+}
+
+export function notify(message: string): void {
+  if (isOnGitHub()) core.notice(message);
+  else print(`note: ${message}`);
+}
+
+/** Makes the process end with a failure. */
+export function fail(message: string): void {
+  if (isOnGitHub()) {
+    core.setFailed(message);
+  } else {
+    print(`error: ${message}`);
+    process.exitCode = 1;
+  }
+}
+
+export function debug(message: string): void {
+  if (isOnGitHub()) core.debug(message);
+}
+
+/**
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
+ */
+export function print(text: string): void {
+  if (!isOnGitHub()) {
+    process.stderr.write(`${text}\n`);
+    return;
+  }
+  const harmless = text.replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`);
+  core.info(harmless.replaceAll('##[', '## ['));
+}
+
+export function startGroup(title: string): void {
+  if (isOnGitHub()) core.startGroup(title);
+  else print(title);
+}
+
+export function endGroup(): void {
+  if (isOnGitHub()) core.endGroup();
+}
+
+/** Hands over what came of the step. */
+export function setOutput(name: string, value: string): void {
+  if (isOnGitHub()) core.setOutput(name, value);
+  else process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+}
+
+/** Shows HTML on the page of the job, where there is one. */
+export function addSummary(html: string): void {
+  const file = process.env.GITHUB_STEP_SUMMARY;
+  if (!file) return;
+  try {
+    appendFileSync(file, html);
+  } catch (error) {
+    debug(`The summary cannot be written: ${error}`);
+  }
+}
