@@ -1,6 +1,32 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { locateFiles, type MountInputs } from './mount-list.js';
+
+export interface KeyInputs {
+  /** Undefined: a key is made. */
+  readonly key: string | undefined;
+  /** What a made key begins with. */
+  readonly keyPrefix: string;
+  readonly restoreKeys: readonly string[];
+  readonly mountInputs: MountInputs;
+}
+
+/** The key that was given, or else one that is made; what was given to fall back to comes last. */
+export async function resolveKeys(inputs: KeyInputs): Promise<DefaultKey> {
+  const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
+  if (key !== undefined) return { key, restoreKeys };
+  const { workspace, context, files } = locateFiles(mountInputs);
+  const facts = {
+    prefix: keyPrefix,
+    os: process.env.RUNNER_OS || process.platform,
+    architecture: process.env.RUNNER_ARCH || process.arch,
+    commit: process.env.GITHUB_SHA || 'none',
+    attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
+  };
+  const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
+  return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
+}
 
 export interface DefaultKey {
   readonly key: string;

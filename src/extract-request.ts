@@ -11,6 +11,7 @@ export interface ExtractRequest {
   readonly mounts: readonly CacheMount[] | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
+  readonly directory: string | undefined;
   /** The first of the platforms that are built for, where it is known. */
   readonly platform: string | undefined;
   /** What the inject that this extract belongs to has left. */
@@ -44,6 +45,7 @@ export function resolveRequest(
     mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
     builder: inputs.builder ?? state?.builder,
     utilityImage: inputs.utilityImage ?? state?.utilityImage,
+    directory: inputs.directory ?? state?.directory,
     platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
     state,
   };

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import * as core from '@actions/core';
 import { cut } from './cache-mount.js';
 import { parseCsvRecord } from './csv.js';
@@ -7,14 +8,19 @@ import { formatPlatform, parsePlatform } from './platform.js';
 
 export interface InjectInputs {
   readonly mountInputs: MountInputs;
-  readonly key: string;
-  readonly restoreKeys: string[];
+  /** Undefined: one is made (default-key.ts). */
+  readonly key: string | undefined;
+  readonly keyPrefix: string;
+  readonly restoreKeys: readonly string[];
   /** Undefined: the builder that buildx itself would use. */
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
   readonly failOnCacheMiss: boolean;
+  /** Path of the directory that entries are kept in; undefined: the cache of GitHub Actions. */
+  readonly directory: string | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
+  readonly summary: boolean;
 }
 
 /** What is left out here is taken from what inject has left. */
@@ -23,8 +29,10 @@ export interface ExtractInputs {
   readonly key: string | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
+  readonly directory: string | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
+  readonly summary: boolean;
 }
 
 /** Limits of the cache service and of its client; minutes in a day. */
@@ -33,31 +41,42 @@ const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
 /** Minutes. */
 const defaultTimeout = 30;
 
+const defaultKeyPrefix = 'buildkit-cache-mounts';
+
+/** A key that is made, and what to fall back to. */
+const madeKeys = 4;
+
 /** @throws InputError that names the input and the remedy */
 export function readInjectInputs(): InjectInputs {
-  const key = core.getInput('key');
-  if (key === '') {
-    throw new InputError('Input key is required: the name under which the mounts are saved.');
-  }
+  const key = optional('key');
+  const keyPrefix = optional('key-prefix');
   // An empty one would match every entry.
   const restoreKeys = core.getMultilineInput('restore-keys').filter((each) => each !== '');
-  checkKey('key', key);
+  if (key !== undefined) checkKey('key', key);
+  if (key !== undefined && keyPrefix !== undefined) {
+    throw new InputError(
+      'Input key-prefix: it is what a key begins with that is made; leave out either it or the input key.',
+    );
+  }
+  checkKey('key-prefix', keyPrefix ?? '');
   for (const restoreKey of restoreKeys) {
     checkKey('restore-keys', restoreKey);
   }
-  if (1 + restoreKeys.length > maximum.keys) {
+  const room = maximum.keys - (key === undefined ? madeKeys : 1);
+  if (restoreKeys.length > room) {
     throw new InputError(
-      `Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${maximum.keys - 1}.`,
+      `Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`,
     );
   }
   return {
     mountInputs: readMountInputs(),
     key,
+    keyPrefix: keyPrefix ?? defaultKeyPrefix,
     restoreKeys,
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
-    failOnCacheMiss: readBoolean('fail-on-cache-miss'),
-    timeout: readTimeout(),
+    failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+    ...readCommonInputs(),
   };
 }
 
@@ -72,8 +91,22 @@ export function readExtractInputs(): ExtractInputs {
     key,
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
-    timeout: readTimeout(),
+    ...readCommonInputs(),
   };
+}
+
+function readCommonInputs(): Pick<ExtractInputs, 'directory' | 'timeout' | 'summary'> {
+  const directory = optional('directory');
+  return {
+    directory: directory && resolve(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
+    timeout: readTimeout(),
+    summary: readBoolean('summary', true),
+  };
+}
+
+/** An input of the single step alone. @throws InputError that names the input and the remedy */
+export function readSaveAlways(): boolean {
+  return readBoolean('save-always', false);
 }
 
 function readMountInputs(): MountInputs {
@@ -137,8 +170,8 @@ function readTimeout(): number {
   return minutes;
 }
 
-function readBoolean(name: string): boolean {
-  if (optional(name) === undefined) return false;
+function readBoolean(name: string, standard: boolean): boolean {
+  if (optional(name) === undefined) return standard;
   try {
     return core.getBooleanInput(name);
   } catch {

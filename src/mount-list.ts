@@ -58,6 +58,18 @@ export async function listMounts(inputs: MountInputs): Promise<MountList> {
   return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
 }
 
+/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
+export function locateFiles({ context, files }: MountInputs): {
+  readonly workspace: string;
+  readonly context: string;
+  readonly files: readonly string[];
+} {
+  const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+  const root = resolve(workspace, context ?? '.');
+  const paths = files.map((file) => resolve(workspace, file));
+  return { workspace, context: root, files: paths.length > 0 ? paths : [join(root, 'Dockerfile')] };
+}
+
 interface Declared extends Pick<Discovery, 'mounts' | 'problems' | 'args'> {
   readonly seedStages: SeedStages | undefined;
 }
@@ -66,12 +78,7 @@ interface Declared extends Pick<Discovery, 'mounts' | 'problems' | 'args'> {
 async function readDockerfiles(inputs: MountInputs, optional: boolean): Promise<Declared> {
   const { target, buildArgs } = inputs;
   const platforms = inputs.platforms ?? [runnerPlatform()];
-  const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-  const context = resolve(workspace, inputs.context ?? '.');
-  const files =
-    inputs.files.length > 0
-      ? inputs.files.map((file) => resolve(workspace, file))
-      : [join(context, 'Dockerfile')];
+  const { workspace, context, files } = locateFiles(inputs);
   const found: Discovery[] = [];
   let seedStages: SeedStages | undefined;
   for (const path of files) {

@@ -16,6 +16,7 @@ export interface InjectState {
   readonly builder?: string | undefined;
   readonly utilityImage?: string | undefined;
   readonly seedStages?: SeedStages | undefined;
+  readonly directory?: string | undefined;
   /** The first of the platforms that are built for, where it was given. */
   readonly platform?: string | undefined;
   /** The entry that was restored. */
@@ -79,13 +80,14 @@ const stateName = 'state.json';
 
 function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
-  const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
+  const { key, mounts, builder, utilityImage, platform, seedStages, directory, restored } = state;
   return {
     key: string(key, 'key'),
     mounts: parseMounts(mounts),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
     platform: platform === undefined ? undefined : string(platform, 'platform'),
+    directory: directory === undefined ? undefined : string(directory, 'directory'),
     seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
     restored: restored === undefined ? undefined : parseRestored(restored),
   };

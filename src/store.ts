@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import * as cache from '@actions/cache';
+import { findInDirectory, restoreFromDirectory, saveToDirectory } from './directory-store.js';
 import { messageOf } from './errors.js';
 import { print } from './host.js';
 
@@ -13,6 +14,55 @@ export const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
 export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
 
+/** Where entries are kept. `entry` is a directory whose last part is {@link storedDirectoryName}. */
+export interface Store {
+  /**
+   * Finds the newest entry that matches, without fetching it.
+   *
+   * @returns its key; undefined where there is none, or no service to tell
+   */
+  find(entry: string, key: string, restoreKeys: readonly string[]): Promise<string | undefined>;
+  /**
+   * Restores the entry with this key.
+   *
+   * @returns the key of what was restored; undefined where that failed, and the log says why
+   */
+  restore(entry: string, key: string): Promise<string | undefined>;
+  /** Whether an entry with exactly this key can be saved no more. */
+  isSaved(entry: string, key: string): Promise<boolean>;
+  /** Saves the entry, whose files may be moved. Trouble is a result, never thrown. */
+  save(entry: string, key: string): Promise<SaveResult>;
+  /** What to do about a damaged entry; empty where the next one takes its place. */
+  remedy(key: string): string;
+}
+
+/** @param directory undefined for the cache of GitHub Actions */
+export function storeFor(directory: string | undefined): Store {
+  return directory === undefined ? cacheStore : directoryStore(directory);
+}
+
+const cacheStore: Store = {
+  find,
+  restore,
+  isSaved,
+  save,
+  remedy: (key) =>
+    `A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+};
+
+function directoryStore(directory: string): Store {
+  return {
+    find: () => findInDirectory(directory),
+    restore: async (entry, key) => {
+      await restoreFromDirectory(directory, entry);
+      return key;
+    },
+    isSaved: async () => false,
+    save: (entry, key) => saveToDirectory(directory, entry, key),
+    remedy: () => '',
+  };
+}
+
 /**
  * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
  * never thrown.
@@ -20,13 +70,13 @@ export type SaveResult = { readonly saved: true } | { readonly saved: false; rea
  * @param directory where it would be restored to
  * @returns its key; undefined where there is none, or no service to tell
  */
-export async function find(
+async function find(
   directory: string,
   key: string,
-  restoreKeys: string[],
+  restoreKeys: readonly string[],
 ): Promise<string | undefined> {
   return inParentOf(directory, (path) =>
-    cache.restoreCache([path], key, restoreKeys, { lookupOnly: true }),
+    cache.restoreCache([path], key, [...restoreKeys], { lookupOnly: true }),
   );
 }
 
@@ -35,18 +85,18 @@ export async function find(
  *
  * @returns the key of what was restored; undefined where that failed, and the client has said why
  */
-export async function restore(directory: string, key: string): Promise<string | undefined> {
+async function restore(directory: string, key: string): Promise<string | undefined> {
   return inParentOf(directory, (path) => cache.restoreCache([path], key));
 }
 
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
-export async function isSaved(directory: string, key: string): Promise<boolean> {
+async function isSaved(directory: string, key: string): Promise<boolean> {
   // The service also answers with an entry whose key merely begins with this one.
   return (await find(directory, key, [])) === key;
 }
 
 /** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
-export async function save(directory: string, key: string): Promise<SaveResult> {
+async function save(directory: string, key: string): Promise<SaveResult> {
   try {
     const id = await inParentOf(directory, (path) => cache.saveCache([path], key));
     if (id !== -1) {

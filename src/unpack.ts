@@ -3,6 +3,7 @@ import { type BuilderRecord, recordsOf } from './builder-records.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from './buildx.js';
 import type { CacheMount } from './cache-mount.js';
 import { unpackScript } from './container-scripts.js';
+import type { DefaultKey } from './default-key.js';
 import { InputError } from './errors.js';
 import type { InjectInputs } from './inputs.js';
 import { listRecords } from './list-records.js';
@@ -14,8 +15,10 @@ import { archivesDirectory, runScratchBuild, toolsDirectory } from './scratch-bu
 import { keptArchives } from './state.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
 
-/** What inject has to do. */
-export type InjectRequest = InjectInputs & Pick<MountList, 'mounts' | 'seedStages'>;
+/** What inject has to do, and with which mounts. */
+export type InjectRequest = Omit<InjectInputs, 'key'> &
+  DefaultKey &
+  Pick<MountList, 'mounts' | 'seedStages'>;
 
 export interface Unpacked {
   /** By the mount's index. */
@@ -92,7 +95,7 @@ export async function unpack(
   }
 }
 
-async function inspectNamedBuilder({ builder, mountInputs }: InjectInputs): Promise<Builder> {
+async function inspectNamedBuilder({ builder, mountInputs }: InjectRequest): Promise<Builder> {
   try {
     return await inspectBuilder(builder, mountInputs.platforms?.[0]);
   } catch (error) {

@@ -26,8 +26,14 @@ const first: InjectState = {
 const second: InjectState = { key: 'second', mounts: [{ id: 'npm' }], builder: 'b2' };
 
 function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
-  const none = { key: undefined, builder: undefined, utilityImage: undefined, timeout: 30 };
-  return resolveRequest({ mountInputs: noMountInputs, ...none, ...inputs }, states);
+  const none = {
+    key: undefined,
+    builder: undefined,
+    utilityImage: undefined,
+    directory: undefined,
+  };
+  const common = { timeout: 30, summary: true };
+  return resolveRequest({ mountInputs: noMountInputs, ...none, ...common, ...inputs }, states);
 }
 
 describe('what extract leaves out', () => {
@@ -42,6 +48,7 @@ describe('what extract leaves out', () => {
           mounts: undefined,
           builder: undefined,
           utilityImage: undefined,
+          directory: undefined,
           platform: undefined,
           state: undefined,
         },
@@ -55,6 +62,7 @@ describe('what extract leaves out', () => {
           mounts,
           builder: 'b1',
           utilityImage: 'u1',
+          directory: undefined,
           platform: 'linux/arm64',
           state: first,
         },
@@ -68,6 +76,7 @@ describe('what extract leaves out', () => {
           mounts,
           builder: 'b1',
           utilityImage: 'u1',
+          directory: undefined,
           platform: 'linux/arm64',
           state: first,
         },
@@ -81,6 +90,7 @@ describe('what extract leaves out', () => {
           mounts: second.mounts,
           builder: 'b2',
           utilityImage: undefined,
+          directory: undefined,
           platform: undefined,
           state: second,
         },
@@ -94,6 +104,7 @@ describe('what extract leaves out', () => {
           mounts: undefined,
           builder: 'b1',
           utilityImage: 'u1',
+          directory: undefined,
           platform: 'linux/arm64',
           state: first,
         },
@@ -107,6 +118,7 @@ describe('what extract leaves out', () => {
           mounts: undefined,
           builder: 'b1',
           utilityImage: 'u1',
+          directory: undefined,
           platform: 'linux/arm64',
           state: first,
         },
@@ -133,6 +145,7 @@ describe('what extract leaves out', () => {
           mounts: undefined,
           builder: undefined,
           utilityImage: undefined,
+          directory: undefined,
           platform: undefined,
           state: undefined,
         },
@@ -149,6 +162,7 @@ describe('what extract leaves out', () => {
           mounts: undefined,
           builder: 'b1',
           utilityImage: 'u1',
+          directory: undefined,
           platform: 'linux/386',
           state: first,
         },
@@ -162,6 +176,7 @@ describe('what extract leaves out', () => {
           mounts: undefined,
           builder: undefined,
           utilityImage: undefined,
+          directory: undefined,
           platform: undefined,
           state: undefined,
         },

@@ -40,11 +40,14 @@ describe('inject', () => {
     expect(readInjectInputs()).toEqual({
       mountInputs: noMountInputs,
       key: 'k',
+      keyPrefix: 'buildkit-cache-mounts',
       restoreKeys: [],
       builder: undefined,
       utilityImage: undefined,
       failOnCacheMiss: false,
+      directory: undefined,
       timeout: 30,
+      summary: true,
     });
   });
 
@@ -62,6 +65,8 @@ describe('inject', () => {
       'utility-image': ' debian:12 ',
       'fail-on-cache-miss': 'true',
       timeout: ' 0.5 ',
+      directory: '/d/../d/e',
+      summary: 'False',
     });
     expect(readInjectInputs()).toEqual({
       mountInputs: {
@@ -73,11 +78,14 @@ describe('inject', () => {
         platforms: ['linux/amd64'],
       },
       key: 'k-1',
+      keyPrefix: 'buildkit-cache-mounts',
       restoreKeys: ['k-', 'x-'],
       builder: 'b',
       utilityImage: 'debian:12',
       failOnCacheMiss: true,
+      directory: '/d/e',
       timeout: 0.5,
+      summary: false,
     });
   });
 
@@ -106,8 +114,8 @@ describe('inject', () => {
   });
 
   test.each<[name: string, wrong: Inputs, message: string]>([
-    ['no key', { key: '' }, 'Input key is required'],
-    ['a blank key', { key: '  ' }, 'Input key is required'],
+    ['a prefix beside a key', { 'key-prefix': 'p' }, 'Input key-prefix: it is what a key'],
+    ['a comma in a prefix', { key: '', 'key-prefix': 'a,b' }, 'Input key-prefix: "a,b" holds'],
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a line break in the key', { key: 'a\nb' }, 'Input key: "a\nb" holds a comma or a line break'],
     [
@@ -134,6 +142,13 @@ describe('inject', () => {
   });
 });
 
+test('without a key there is room for fewer restore keys', () => {
+  give({ ...least, key: ' ', 'restore-keys': 'a\nb\nc\nd\ne\nf' });
+  expect(readInjectInputs().key).toBeUndefined();
+  give({ ...least, key: '', 'restore-keys': 'a\nb\nc\nd\ne\nf\ng' });
+  expect(readInjectInputs).toThrow('7 keys are too many, the cache service takes 6');
+});
+
 describe('extract', () => {
   test('may leave everything out', () => {
     expect(readExtractInputs()).toEqual({
@@ -141,7 +156,9 @@ describe('extract', () => {
       key: undefined,
       builder: undefined,
       utilityImage: undefined,
+      directory: undefined,
       timeout: 30,
+      summary: true,
     });
   });
 
@@ -170,7 +187,9 @@ describe('extract', () => {
       key: 'k',
       builder: 'b',
       utilityImage: 'debian:12',
+      directory: undefined,
       timeout: 1440,
+      summary: true,
     });
   });
 

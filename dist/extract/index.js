@@ -39754,125 +39754,6 @@ module.exports = { version: packageJson.version }
 
 /***/ }),
 
-/***/ 7757:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  m8: () => (/* binding */ storeArchive),
-  U$: () => (/* binding */ takeKeptArchive),
-  HN: () => (/* binding */ writeManifest)
-});
-
-// UNUSED EXPORTS: findDamage, keepArchive, placeArchive, readManifest, selectArchives
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: ./build/manifest.js
-var manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/archive.js
-
-
-
-
-
-
-
-
-const manifestName = 'manifest.json';
-/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
-function selectArchives(named, manifest) {
-    const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
-    const fillings = named.flatMap((mount, index) => {
-        const archive = saved.get(identityOf(mount))?.archive;
-        return archive === undefined ? [] : [{ index, mount, archive }];
-    });
-    const wanted = new Set(named.map(identityOf));
-    return {
-        fillings,
-        unsaved: named.filter((mount) => saved.get(identityOf(mount))?.archive === undefined),
-        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
-    };
-}
-/** @throws Error where there is no manifest, or one that cannot be read */
-async function readManifest(directory) {
-    return parseManifest(await readFile(join(directory, manifestName), 'utf8'));
-}
-/**
- * Compares an archive's file with what the manifest says of it.
- *
- * @returns what is wrong with it
- */
-async function findDamage(directory, archive) {
-    const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
-    if (size === undefined)
-        return 'its archive is missing';
-    if (size !== archive.compressedBytes) {
-        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
-    }
-    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
-}
-/** Moves an archive from an entry to where the mount's script in the build looks for it. */
-async function placeArchive(directory, { index, archive }, destination) {
-    const file = archiveFileName(index, archive.compression);
-    await moveFile(join(directory, archive.file), join(destination, file));
-}
-/** Moves it back from there to where the extract of the same job finds it. */
-async function keepArchive(source, { index, archive }, directory) {
-    const file = archiveFileName(index, archive.compression);
-    await moveFile(join(source, file), join(directory, archive.file));
-}
-/**
- * Moves a kept archive into a new entry as it is.
- *
- * @returns what the manifest says of it; undefined where it is not there, or not whole
- */
-async function takeKeptArchive(directory, index, archive, entry) {
-    if ((await findDamage(directory, archive)) !== undefined)
-        return undefined;
-    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(entry, file));
-    return { ...archive, file };
-}
-/**
- * Moves an archive that the build has made into an entry.
- *
- * @returns what the manifest says of it
- */
-async function storeArchive(source, index, facts, directory) {
-    const file = (0,manifest/* archiveFileName */.Gm)(index, facts.compression);
-    const path = (0,external_node_path_.join)(directory, file);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), path);
-    const { size } = await (0,promises_.stat)(path);
-    const { compression, files, bytes } = facts;
-    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
-}
-async function writeManifest(directory, mounts) {
-    await (0,promises_.writeFile)((0,external_node_path_.join)(directory, manifestName), (0,manifest/* renderManifest */.sB)({ mounts }));
-}
-async function digest(file) {
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
-    return hash.digest('hex');
-}
-
-
-/***/ }),
-
 /***/ 7382:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -40176,461 +40057,214 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 2657:
+/***/ 2454:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   M: () => (/* binding */ resolveRequest)
-/* harmony export */ });
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9473);
-/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9647);
 
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  w: () => (/* binding */ extractMounts),
+  x: () => (/* binding */ reportFailure)
+});
 
-/**
- * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
- * one.
- *
- * @throws InputError where that leaves the key open, or which inject is meant
- */
-function resolveRequest(inputs, states) {
-    const isComplete = (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_0__/* .areGiven */ .k)(inputs.mountInputs) && inputs.key !== undefined;
-    const only = states.length === 1 ? states[0] : undefined;
-    const state = states.find(({ key }) => key === inputs.key) ?? only;
-    if (state === undefined && !isComplete && states.length > 1) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .InputError */ .d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
-    }
-    const key = inputs.key ?? state?.key;
-    if (key === undefined) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_1__/* .InputError */ .d('Input key is required, as no inject has run before in this job.');
-    }
-    return {
-        key,
-        mounts: (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_0__/* .areGiven */ .k)(inputs.mountInputs) ? undefined : state?.mounts,
-        builder: inputs.builder ?? state?.builder,
-        utilityImage: inputs.utilityImage ?? state?.utilityImage,
-        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
-        state,
-    };
-}
+// NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
+var mappers_namespaceObject = {};
+__nccwpck_require__.r(mappers_namespaceObject);
+__nccwpck_require__.d(mappers_namespaceObject, {
+  AccessPolicy: () => (AccessPolicy),
+  AppendBlobAppendBlockExceptionHeaders: () => (AppendBlobAppendBlockExceptionHeaders),
+  AppendBlobAppendBlockFromUrlExceptionHeaders: () => (AppendBlobAppendBlockFromUrlExceptionHeaders),
+  AppendBlobAppendBlockFromUrlHeaders: () => (AppendBlobAppendBlockFromUrlHeaders),
+  AppendBlobAppendBlockHeaders: () => (AppendBlobAppendBlockHeaders),
+  AppendBlobCreateExceptionHeaders: () => (AppendBlobCreateExceptionHeaders),
+  AppendBlobCreateHeaders: () => (AppendBlobCreateHeaders),
+  AppendBlobSealExceptionHeaders: () => (AppendBlobSealExceptionHeaders),
+  AppendBlobSealHeaders: () => (AppendBlobSealHeaders),
+  ArrowConfiguration: () => (ArrowConfiguration),
+  ArrowField: () => (ArrowField),
+  BlobAbortCopyFromURLExceptionHeaders: () => (BlobAbortCopyFromURLExceptionHeaders),
+  BlobAbortCopyFromURLHeaders: () => (BlobAbortCopyFromURLHeaders),
+  BlobAcquireLeaseExceptionHeaders: () => (BlobAcquireLeaseExceptionHeaders),
+  BlobAcquireLeaseHeaders: () => (BlobAcquireLeaseHeaders),
+  BlobBreakLeaseExceptionHeaders: () => (BlobBreakLeaseExceptionHeaders),
+  BlobBreakLeaseHeaders: () => (BlobBreakLeaseHeaders),
+  BlobChangeLeaseExceptionHeaders: () => (BlobChangeLeaseExceptionHeaders),
+  BlobChangeLeaseHeaders: () => (BlobChangeLeaseHeaders),
+  BlobCopyFromURLExceptionHeaders: () => (BlobCopyFromURLExceptionHeaders),
+  BlobCopyFromURLHeaders: () => (BlobCopyFromURLHeaders),
+  BlobCreateSnapshotExceptionHeaders: () => (BlobCreateSnapshotExceptionHeaders),
+  BlobCreateSnapshotHeaders: () => (BlobCreateSnapshotHeaders),
+  BlobDeleteExceptionHeaders: () => (BlobDeleteExceptionHeaders),
+  BlobDeleteHeaders: () => (BlobDeleteHeaders),
+  BlobDeleteImmutabilityPolicyExceptionHeaders: () => (BlobDeleteImmutabilityPolicyExceptionHeaders),
+  BlobDeleteImmutabilityPolicyHeaders: () => (BlobDeleteImmutabilityPolicyHeaders),
+  BlobDownloadExceptionHeaders: () => (BlobDownloadExceptionHeaders),
+  BlobDownloadHeaders: () => (BlobDownloadHeaders),
+  BlobFlatListSegment: () => (BlobFlatListSegment),
+  BlobGetAccountInfoExceptionHeaders: () => (BlobGetAccountInfoExceptionHeaders),
+  BlobGetAccountInfoHeaders: () => (BlobGetAccountInfoHeaders),
+  BlobGetPropertiesExceptionHeaders: () => (BlobGetPropertiesExceptionHeaders),
+  BlobGetPropertiesHeaders: () => (BlobGetPropertiesHeaders),
+  BlobGetTagsExceptionHeaders: () => (BlobGetTagsExceptionHeaders),
+  BlobGetTagsHeaders: () => (BlobGetTagsHeaders),
+  BlobHierarchyListSegment: () => (BlobHierarchyListSegment),
+  BlobItemInternal: () => (BlobItemInternal),
+  BlobName: () => (BlobName),
+  BlobPrefix: () => (BlobPrefix),
+  BlobPropertiesInternal: () => (BlobPropertiesInternal),
+  BlobQueryExceptionHeaders: () => (BlobQueryExceptionHeaders),
+  BlobQueryHeaders: () => (BlobQueryHeaders),
+  BlobReleaseLeaseExceptionHeaders: () => (BlobReleaseLeaseExceptionHeaders),
+  BlobReleaseLeaseHeaders: () => (BlobReleaseLeaseHeaders),
+  BlobRenewLeaseExceptionHeaders: () => (BlobRenewLeaseExceptionHeaders),
+  BlobRenewLeaseHeaders: () => (BlobRenewLeaseHeaders),
+  BlobServiceProperties: () => (BlobServiceProperties),
+  BlobServiceStatistics: () => (BlobServiceStatistics),
+  BlobSetExpiryExceptionHeaders: () => (BlobSetExpiryExceptionHeaders),
+  BlobSetExpiryHeaders: () => (BlobSetExpiryHeaders),
+  BlobSetHttpHeadersExceptionHeaders: () => (BlobSetHttpHeadersExceptionHeaders),
+  BlobSetHttpHeadersHeaders: () => (BlobSetHttpHeadersHeaders),
+  BlobSetImmutabilityPolicyExceptionHeaders: () => (BlobSetImmutabilityPolicyExceptionHeaders),
+  BlobSetImmutabilityPolicyHeaders: () => (BlobSetImmutabilityPolicyHeaders),
+  BlobSetLegalHoldExceptionHeaders: () => (BlobSetLegalHoldExceptionHeaders),
+  BlobSetLegalHoldHeaders: () => (BlobSetLegalHoldHeaders),
+  BlobSetMetadataExceptionHeaders: () => (BlobSetMetadataExceptionHeaders),
+  BlobSetMetadataHeaders: () => (BlobSetMetadataHeaders),
+  BlobSetTagsExceptionHeaders: () => (BlobSetTagsExceptionHeaders),
+  BlobSetTagsHeaders: () => (BlobSetTagsHeaders),
+  BlobSetTierExceptionHeaders: () => (BlobSetTierExceptionHeaders),
+  BlobSetTierHeaders: () => (BlobSetTierHeaders),
+  BlobStartCopyFromURLExceptionHeaders: () => (BlobStartCopyFromURLExceptionHeaders),
+  BlobStartCopyFromURLHeaders: () => (BlobStartCopyFromURLHeaders),
+  BlobTag: () => (BlobTag),
+  BlobTags: () => (BlobTags),
+  BlobUndeleteExceptionHeaders: () => (BlobUndeleteExceptionHeaders),
+  BlobUndeleteHeaders: () => (BlobUndeleteHeaders),
+  Block: () => (Block),
+  BlockBlobCommitBlockListExceptionHeaders: () => (BlockBlobCommitBlockListExceptionHeaders),
+  BlockBlobCommitBlockListHeaders: () => (BlockBlobCommitBlockListHeaders),
+  BlockBlobGetBlockListExceptionHeaders: () => (BlockBlobGetBlockListExceptionHeaders),
+  BlockBlobGetBlockListHeaders: () => (BlockBlobGetBlockListHeaders),
+  BlockBlobPutBlobFromUrlExceptionHeaders: () => (BlockBlobPutBlobFromUrlExceptionHeaders),
+  BlockBlobPutBlobFromUrlHeaders: () => (BlockBlobPutBlobFromUrlHeaders),
+  BlockBlobStageBlockExceptionHeaders: () => (BlockBlobStageBlockExceptionHeaders),
+  BlockBlobStageBlockFromURLExceptionHeaders: () => (BlockBlobStageBlockFromURLExceptionHeaders),
+  BlockBlobStageBlockFromURLHeaders: () => (BlockBlobStageBlockFromURLHeaders),
+  BlockBlobStageBlockHeaders: () => (BlockBlobStageBlockHeaders),
+  BlockBlobUploadExceptionHeaders: () => (BlockBlobUploadExceptionHeaders),
+  BlockBlobUploadHeaders: () => (BlockBlobUploadHeaders),
+  BlockList: () => (BlockList),
+  BlockLookupList: () => (BlockLookupList),
+  ClearRange: () => (ClearRange),
+  ContainerAcquireLeaseExceptionHeaders: () => (ContainerAcquireLeaseExceptionHeaders),
+  ContainerAcquireLeaseHeaders: () => (ContainerAcquireLeaseHeaders),
+  ContainerBreakLeaseExceptionHeaders: () => (ContainerBreakLeaseExceptionHeaders),
+  ContainerBreakLeaseHeaders: () => (ContainerBreakLeaseHeaders),
+  ContainerChangeLeaseExceptionHeaders: () => (ContainerChangeLeaseExceptionHeaders),
+  ContainerChangeLeaseHeaders: () => (ContainerChangeLeaseHeaders),
+  ContainerCreateExceptionHeaders: () => (ContainerCreateExceptionHeaders),
+  ContainerCreateHeaders: () => (ContainerCreateHeaders),
+  ContainerDeleteExceptionHeaders: () => (ContainerDeleteExceptionHeaders),
+  ContainerDeleteHeaders: () => (ContainerDeleteHeaders),
+  ContainerFilterBlobsExceptionHeaders: () => (ContainerFilterBlobsExceptionHeaders),
+  ContainerFilterBlobsHeaders: () => (ContainerFilterBlobsHeaders),
+  ContainerGetAccessPolicyExceptionHeaders: () => (ContainerGetAccessPolicyExceptionHeaders),
+  ContainerGetAccessPolicyHeaders: () => (ContainerGetAccessPolicyHeaders),
+  ContainerGetAccountInfoExceptionHeaders: () => (ContainerGetAccountInfoExceptionHeaders),
+  ContainerGetAccountInfoHeaders: () => (ContainerGetAccountInfoHeaders),
+  ContainerGetPropertiesExceptionHeaders: () => (ContainerGetPropertiesExceptionHeaders),
+  ContainerGetPropertiesHeaders: () => (ContainerGetPropertiesHeaders),
+  ContainerItem: () => (ContainerItem),
+  ContainerListBlobFlatSegmentExceptionHeaders: () => (ContainerListBlobFlatSegmentExceptionHeaders),
+  ContainerListBlobFlatSegmentHeaders: () => (ContainerListBlobFlatSegmentHeaders),
+  ContainerListBlobHierarchySegmentExceptionHeaders: () => (ContainerListBlobHierarchySegmentExceptionHeaders),
+  ContainerListBlobHierarchySegmentHeaders: () => (ContainerListBlobHierarchySegmentHeaders),
+  ContainerProperties: () => (ContainerProperties),
+  ContainerReleaseLeaseExceptionHeaders: () => (ContainerReleaseLeaseExceptionHeaders),
+  ContainerReleaseLeaseHeaders: () => (ContainerReleaseLeaseHeaders),
+  ContainerRenameExceptionHeaders: () => (ContainerRenameExceptionHeaders),
+  ContainerRenameHeaders: () => (ContainerRenameHeaders),
+  ContainerRenewLeaseExceptionHeaders: () => (ContainerRenewLeaseExceptionHeaders),
+  ContainerRenewLeaseHeaders: () => (ContainerRenewLeaseHeaders),
+  ContainerRestoreExceptionHeaders: () => (ContainerRestoreExceptionHeaders),
+  ContainerRestoreHeaders: () => (ContainerRestoreHeaders),
+  ContainerSetAccessPolicyExceptionHeaders: () => (ContainerSetAccessPolicyExceptionHeaders),
+  ContainerSetAccessPolicyHeaders: () => (ContainerSetAccessPolicyHeaders),
+  ContainerSetMetadataExceptionHeaders: () => (ContainerSetMetadataExceptionHeaders),
+  ContainerSetMetadataHeaders: () => (ContainerSetMetadataHeaders),
+  ContainerSubmitBatchExceptionHeaders: () => (ContainerSubmitBatchExceptionHeaders),
+  ContainerSubmitBatchHeaders: () => (ContainerSubmitBatchHeaders),
+  CorsRule: () => (CorsRule),
+  DelimitedTextConfiguration: () => (DelimitedTextConfiguration),
+  FilterBlobItem: () => (FilterBlobItem),
+  FilterBlobSegment: () => (FilterBlobSegment),
+  GeoReplication: () => (GeoReplication),
+  JsonTextConfiguration: () => (JsonTextConfiguration),
+  KeyInfo: () => (KeyInfo),
+  ListBlobsFlatSegmentResponse: () => (ListBlobsFlatSegmentResponse),
+  ListBlobsHierarchySegmentResponse: () => (ListBlobsHierarchySegmentResponse),
+  ListContainersSegmentResponse: () => (ListContainersSegmentResponse),
+  Logging: () => (Logging),
+  Metrics: () => (Metrics),
+  PageBlobClearPagesExceptionHeaders: () => (PageBlobClearPagesExceptionHeaders),
+  PageBlobClearPagesHeaders: () => (PageBlobClearPagesHeaders),
+  PageBlobCopyIncrementalExceptionHeaders: () => (PageBlobCopyIncrementalExceptionHeaders),
+  PageBlobCopyIncrementalHeaders: () => (PageBlobCopyIncrementalHeaders),
+  PageBlobCreateExceptionHeaders: () => (PageBlobCreateExceptionHeaders),
+  PageBlobCreateHeaders: () => (PageBlobCreateHeaders),
+  PageBlobGetPageRangesDiffExceptionHeaders: () => (PageBlobGetPageRangesDiffExceptionHeaders),
+  PageBlobGetPageRangesDiffHeaders: () => (PageBlobGetPageRangesDiffHeaders),
+  PageBlobGetPageRangesExceptionHeaders: () => (PageBlobGetPageRangesExceptionHeaders),
+  PageBlobGetPageRangesHeaders: () => (PageBlobGetPageRangesHeaders),
+  PageBlobResizeExceptionHeaders: () => (PageBlobResizeExceptionHeaders),
+  PageBlobResizeHeaders: () => (PageBlobResizeHeaders),
+  PageBlobUpdateSequenceNumberExceptionHeaders: () => (PageBlobUpdateSequenceNumberExceptionHeaders),
+  PageBlobUpdateSequenceNumberHeaders: () => (PageBlobUpdateSequenceNumberHeaders),
+  PageBlobUploadPagesExceptionHeaders: () => (PageBlobUploadPagesExceptionHeaders),
+  PageBlobUploadPagesFromURLExceptionHeaders: () => (PageBlobUploadPagesFromURLExceptionHeaders),
+  PageBlobUploadPagesFromURLHeaders: () => (PageBlobUploadPagesFromURLHeaders),
+  PageBlobUploadPagesHeaders: () => (PageBlobUploadPagesHeaders),
+  PageList: () => (PageList),
+  PageRange: () => (PageRange),
+  QueryFormat: () => (QueryFormat),
+  QueryRequest: () => (QueryRequest),
+  QuerySerialization: () => (QuerySerialization),
+  RetentionPolicy: () => (RetentionPolicy),
+  ServiceFilterBlobsExceptionHeaders: () => (ServiceFilterBlobsExceptionHeaders),
+  ServiceFilterBlobsHeaders: () => (ServiceFilterBlobsHeaders),
+  ServiceGetAccountInfoExceptionHeaders: () => (ServiceGetAccountInfoExceptionHeaders),
+  ServiceGetAccountInfoHeaders: () => (ServiceGetAccountInfoHeaders),
+  ServiceGetPropertiesExceptionHeaders: () => (ServiceGetPropertiesExceptionHeaders),
+  ServiceGetPropertiesHeaders: () => (ServiceGetPropertiesHeaders),
+  ServiceGetStatisticsExceptionHeaders: () => (ServiceGetStatisticsExceptionHeaders),
+  ServiceGetStatisticsHeaders: () => (ServiceGetStatisticsHeaders),
+  ServiceGetUserDelegationKeyExceptionHeaders: () => (ServiceGetUserDelegationKeyExceptionHeaders),
+  ServiceGetUserDelegationKeyHeaders: () => (ServiceGetUserDelegationKeyHeaders),
+  ServiceListContainersSegmentExceptionHeaders: () => (ServiceListContainersSegmentExceptionHeaders),
+  ServiceListContainersSegmentHeaders: () => (ServiceListContainersSegmentHeaders),
+  ServiceSetPropertiesExceptionHeaders: () => (ServiceSetPropertiesExceptionHeaders),
+  ServiceSetPropertiesHeaders: () => (ServiceSetPropertiesHeaders),
+  ServiceSubmitBatchExceptionHeaders: () => (ServiceSubmitBatchExceptionHeaders),
+  ServiceSubmitBatchHeaders: () => (ServiceSubmitBatchHeaders),
+  SignedIdentifier: () => (SignedIdentifier),
+  StaticWebsite: () => (StaticWebsite),
+  StorageError: () => (StorageError),
+  UserDelegationKey: () => (UserDelegationKey)
+});
 
-
-/***/ }),
-
-/***/ 9097:
-/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
-
-__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
-/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7757);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7382);
-/* harmony import */ var _extract_request_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2657);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(7413);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8175);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6650);
-/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9647);
-/* harmony import */ var _pack_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9352);
-/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(8801);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(4460);
-/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(3807);
-
-
-
-
-
-
-
-
-
-
-
-
-
-const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .runStep */ .e)(async (workDirectory) => {
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', 'false');
-    const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .readExtractInputs */ .N)();
-    const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_4__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .readStates */ .rs)());
-    try {
-        const list = request.mounts
-            ? {
-                mounts: request.mounts,
-                seedStages: request.state?.seedStages,
-                notices: [],
-                warnings: [],
-            }
-            : await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_7__/* .listMounts */ .d)(inputs.mountInputs);
-        (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logMounts */ .Zx)(list);
-        const { saved, reasons } = await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .withinTime */ .d)(inputs.timeout, () => extract({ ...request, ...list }, workDirectory));
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', String(saved));
-        if (reasons.length > 0)
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', reasons.join('\n'));
-    }
-    finally {
-        if (request.state)
-            await (0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .removeState */ .aF)(request.state);
-    }
-}, (failure) => _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', failure));
-/** Takes the mounts out of the builder and saves them. */
-async function extract(request, workDirectory) {
-    const { key, mounts } = request;
-    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_11__/* .storedDirectoryName */ .cW);
-    if (mounts.length === 0)
-        return { saved: false, reasons: ['there are no cache mounts'] };
-    if (await (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logStage */ .jl)('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_11__/* .isSaved */ .Gs)(entry, key)))
-        return skip(request);
-    const packed = await (0,_pack_js__WEBPACK_IMPORTED_MODULE_8__/* .pack */ .q)(request, workDirectory);
-    const outcomes = [];
-    for (const [index, mount] of mounts.entries()) {
-        outcomes.push(await collect(request, packed, index, mount, entry));
-    }
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logRows */ .Wk)(outcomes.map(({ row }) => row));
-    const remarks = outcomes.flatMap(({ remark }) => remark ?? []);
-    for (const remark of remarks)
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(remark);
-    const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
-    if (missing.length > 0) {
-        return refuse(`an entry without ${missing.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK).join(', ')} would hide what is saved, or could be, for good`, remarks);
-    }
-    if (!outcomes.some(({ isPacked }) => isPacked)) {
-        return refuse('no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile', remarks);
-    }
-    const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
-    await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .writeManifest */ .HN)(entry, saved);
-    const result = await (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logStage */ .jl)('Save to the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_11__/* .save */ .UN)(entry, key));
-    if (!result.saved)
-        return refuse(result.why, remarks);
-    const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
-    const total = sizes.reduce((sum, size) => sum + size, 0);
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logText */ .kc)(`Saved ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(total)} under the key ${key}.`);
-    return { saved: true, reasons: remarks };
-}
-function skip({ key, mounts, state }) {
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logText */ .kc)(`The key ${key} is saved already, nothing to do.`);
-    if (state?.restored?.key === key) {
-        const held = new Set(state.restored.mounts.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
-        const lacking = mounts.filter((mount) => !held.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
-        if (lacking.length > 0) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The saved entry ${key} lacks ${lacking.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`);
-        }
-    }
-    return { saved: false, reasons: ['the key is saved already'] };
-}
-function refuse(why, remarks) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`Nothing was saved: ${why}.`);
-    return { saved: false, reasons: [why, ...remarks] };
-}
-/**
- * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
- * ever followed by one at least as complete.
- */
-async function collect({ state }, packed, index, mount, entry) {
-    const name = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount);
-    const report = packed.reports.get(index);
-    if (report?.result === 'packed') {
-        const archive = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .storeArchive */ .m8)(packed.directory, index, report, entry);
-        if (packed.isRemade(mount)) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
-        }
-        const row = { mount, state: 'packed', archive, seconds: report.seconds };
-        return { mount, row, saved: { mount, archive }, isPacked: true };
-    }
-    const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    const restored = findRestored(state, mount);
-    const archive = state && restored
-        ? await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .takeKeptArchive */ .U$)((0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .keptArchives */ .I)(state.key), index, restored.archive, entry)
-        : undefined;
-    if (archive) {
-        return {
-            mount,
-            row: { mount, state: `${what}, kept as restored`, archive },
-            saved: { mount, archive },
-            isPacked: false,
-            remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
-        };
-    }
-    const row = { mount, state: what };
-    if (restored) {
-        const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
-        return { mount, row, saved: undefined, isPacked: false, remark };
-    }
-    if (hasFailed) {
-        const remark = `The cache mount ${name} could not be packed${why(report)}.`;
-        return { mount, row, saved: undefined, isPacked: false, remark };
-    }
-    return { mount, row, saved: { mount }, isPacked: false };
-}
-function describe(report, isKnown) {
-    if (!isKnown)
-        return { what: 'absent', hasFailed: false };
-    if (report?.result === 'empty')
-        return { what: 'empty', hasFailed: false };
-    return { what: 'failed', hasFailed: true };
-}
-function why(report) {
-    return report?.result === 'unusable'
-        ? `: there is no ${report.missing}`
-        : ' (the log above says why)';
-}
-function findRestored(state, mount) {
-    const identity = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount);
-    return state?.restored?.mounts.find((each) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(each.mount) === identity);
-}
-
-__webpack_async_result__();
-} catch(e) { __webpack_async_result__(e); } }, 1);
-
-/***/ }),
-
-/***/ 5939:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   g: () => (/* binding */ splitFlags)
-/* harmony export */ });
-/**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
- * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
- */
-function splitFlags(text, escapeToken = '\\') {
-    const bytes = Buffer.from(text, 'utf8').toString('latin1');
-    const flags = [];
-    let at = skipSpace(bytes, 0);
-    while (bytes.startsWith('--', at)) {
-        const word = readWord(bytes, at, escapeToken);
-        at = skipSpace(bytes, word.end);
-        if (word.text === '--')
-            break;
-        flags.push(word.text.slice(2));
-    }
-    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
-}
-/** White space below U+0100, as Go has it. */
-const space = /[\s\u0085]/;
-function skipSpace(bytes, start) {
-    let at = start;
-    while (at < bytes.length && space.test(bytes.charAt(at)))
-        at++;
-    return at;
-}
-function readWord(bytes, start, escapeToken) {
-    let text = '';
-    let quote = '';
-    let at = start;
-    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
-        const char = bytes.charAt(at);
-        if (char === escapeToken) {
-            at++;
-            text += bytes.charAt(at);
-        }
-        else if (char === quote) {
-            quote = '';
-        }
-        else if (!quote && (char === '"' || char === "'")) {
-            quote = char;
-        }
-        else {
-            text += char;
-        }
-    }
-    return { text, end: Math.min(at, bytes.length) };
-}
-
-
-/***/ }),
-
-/***/ 7413:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   LS: () => (/* binding */ plural),
-/* harmony export */   Xo: () => (/* binding */ formatSeconds),
-/* harmony export */   ku: () => (/* binding */ formatTable),
-/* harmony export */   z3: () => (/* binding */ formatBytes)
-/* harmony export */ });
-/* unused harmony export formatCount */
-const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-/** `1.2 MB`: decimal units, three significant digits at most. */
-function formatBytes(bytes) {
-    let value = bytes;
-    let unit = 0;
-    // 999.5 would be rounded to 1000, which belongs to the next unit
-    while (value >= 999.5 && unit < byteUnits.length - 1) {
-        value /= 1000;
-        unit++;
-    }
-    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
-}
-/** `1,234`, whatever the machine's locale. */
-function formatCount(count) {
-    return count.toLocaleString('en-US');
-}
-/** `1 file`, `2 files`. */
-function plural(count, noun) {
-    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-function formatSeconds(seconds) {
-    return `${seconds.toFixed(1)} s`;
-}
-/** Rows of text, each column as wide as its widest cell. */
-function formatTable(rows) {
-    const widths = [];
-    for (const row of rows) {
-        for (const [column, cell] of row.entries()) {
-            widths[column] = Math.max(widths[column] ?? 0, cell.length);
-        }
-    }
-    return rows.map((row) => row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd());
-}
-
-
-/***/ }),
-
-/***/ 8175:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   N: () => (/* binding */ readExtractInputs)
-/* harmony export */ });
-/* unused harmony export readInjectInputs */
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2332);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7997);
-
-
-
-
-
-/** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
-/** Minutes. */
-const defaultTimeout = 30;
-/** @throws InputError that names the input and the remedy */
-function readInjectInputs() {
-    const key = core.getInput('key');
-    if (key === '') {
-        throw new InputError('Input key is required: the name under which the mounts are saved.');
-    }
-    // An empty one would match every entry.
-    const restoreKeys = core.getMultilineInput('restore-keys').filter((each) => each !== '');
-    checkKey('key', key);
-    for (const restoreKey of restoreKeys) {
-        checkKey('restore-keys', restoreKey);
-    }
-    if (1 + restoreKeys.length > maximum.keys) {
-        throw new InputError(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${maximum.keys - 1}.`);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        restoreKeys,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        failOnCacheMiss: readBoolean('fail-on-cache-miss'),
-        timeout: readTimeout(),
-    };
-}
-/** @throws InputError that names the input and the remedy */
-function readExtractInputs() {
-    const key = optional('key');
-    if (key !== undefined) {
-        checkKey('key', key);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        timeout: readTimeout(),
-    };
-}
-function readMountInputs() {
-    const platforms = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('platforms')
-        .flatMap((line) => line.split(','))
-        .map((platform) => platform.trim())
-        .filter((platform) => platform !== '')
-        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .parsePlatform */ .FL)(platform)));
-    return {
-        // Not trimmed: the line numbers of messages are those of the workflow.
-        cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
-        context: optional('context'),
-        files: _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('file').filter((file) => file !== ''),
-        target: optional('target'),
-        buildArgs: readBuildArgs(),
-        platforms: platforms.length > 0 ? platforms : undefined,
-    };
-}
-/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
-function readBuildArgs() {
-    const buildArgs = new Map();
-    for (const line of _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('build-args').filter((each) => each !== '')) {
-        const [name, given] = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
-        const value = given ?? process.env[name];
-        if (value !== undefined)
-            buildArgs.set(name, value);
-    }
-    return buildArgs;
-}
-function parseQuoted(line) {
-    try {
-        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(line).join(',');
-    }
-    catch {
-        return line;
-    }
-}
-function checkKey(input, key) {
-    if (key.length > maximum.keyLength) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
-    }
-    if (/[,\n]/.test(key)) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
-    }
-}
-function readTimeout() {
-    const text = optional('timeout') ?? String(defaultTimeout);
-    const minutes = Number(text);
-    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
-    }
-    return minutes;
-}
-function readBoolean(name) {
-    if (optional(name) === undefined)
-        return false;
-    try {
-        return core.getBooleanInput(name);
-    }
-    catch {
-        throw new InputError(`Input ${name}: "${core.getInput(name)}" is neither true nor false.`);
-    }
-}
-function optional(name) {
-    return _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4(name) || undefined;
-}
-
-
-/***/ }),
-
-/***/ 9368:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Gq: () => (/* binding */ invalid),
-/* harmony export */   Ik: () => (/* binding */ object),
-/* harmony export */   U9: () => (/* binding */ count),
-/* harmony export */   YO: () => (/* binding */ array),
-/* harmony export */   Yj: () => (/* binding */ string)
-/* harmony export */ });
-/* unused harmony export describeValue */
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
+// EXTERNAL MODULE: ./build/cache-mount.js
+var cache_mount = __nccwpck_require__(7382);
+;// CONCATENATED MODULE: ./build/json.js
 /** @throws Error where the value is no object */
 function object(value, name) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -40672,113 +40306,12 @@ function describeValue(value) {
     }
 }
 
-
-/***/ }),
-
-/***/ 6650:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Wk: () => (/* binding */ logRows),
-/* harmony export */   Zx: () => (/* binding */ logMounts),
-/* harmony export */   aY: () => (/* binding */ currentStage),
-/* harmony export */   jl: () => (/* binding */ logStage),
-/* harmony export */   kc: () => (/* binding */ logText),
-/* harmony export */   wz: () => (/* binding */ logBuilder)
-/* harmony export */ });
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
-
-
-
-let stage = 'reading the inputs';
-/** Runs one stage of the step, in a group of the log. */
-async function logStage(title, work) {
-    stage = title;
-    return _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .group */ .Os(title, work);
-}
-/** Where the step stands. */
-function currentStage() {
-    return stage;
-}
-/**
- * Prints text that may hold anything, such as the names of files in a cache that others can write
- * to. The runner takes a line that begins with `::`, or holds `##[`, for a command to itself: not
- * these.
- */
-function logText(text) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(text
-        .replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`)
-        .replaceAll('##[', '## ['));
-}
-/** The mounts as they were understood, and all that the user should know of them. */
-function logMounts({ mounts, notices, warnings }) {
-    for (const notice of notices)
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .notice */ .lm(notice);
-    for (const warning of warnings)
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(warning);
-    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .describeMount */ .hK));
-}
-function logBuilder(builder, toolkit) {
-    if (builder.nodes > 1) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
-    }
-    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
-        ['builder', builder.name],
-        ['driver', builder.driver],
-        ['platforms', builder.platforms.join(', ')],
-        ['BuildKit', builder.buildkit],
-        ['buildx', builder.buildx],
-        ['Docker', builder.docker],
-        ['programs', toolkit.description],
-    ]));
-}
-/** The closing table, which stands outside of all groups: what a person looks for first. */
-function logRows(rows) {
-    const cells = rows.map(({ mount, state, archive, seconds }) => [
-        state,
-        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .describeMount */ .hK)(mount),
-        ...(archive
-            ? [
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
-                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
-            ]
-            : ['', '', '']),
-        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
-    ]);
-    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
-        logText(line);
-    }
-}
-function logGroup(title, lines) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh(title);
-    for (const line of lines) {
-        logText(line);
-    }
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4();
-}
-
-
-/***/ }),
-
-/***/ 9683:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Gm: () => (/* binding */ archiveFileName),
-/* harmony export */   cf: () => (/* binding */ parseSavedMount),
-/* harmony export */   sB: () => (/* binding */ renderManifest),
-/* harmony export */   zt: () => (/* binding */ parseMount)
-/* harmony export */ });
-/* unused harmony exports manifestFormat, parseManifest */
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9368);
+;// CONCATENATED MODULE: ./build/manifest.js
 
 /** The format that this code writes, and the only one that it reads. */
 const manifestFormat = 1;
 const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-function archiveFileName(index, compression) {
+function manifest_archiveFileName(index, compression) {
     return `${index}.${archiveExtension[compression]}`;
 }
 function renderManifest(manifest) {
@@ -40799,11 +40332,11 @@ function parseManifest(text) {
     const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
     if (new Set(files).size < files.length)
         throw new Error('two of its mounts have one archive');
-    return { mounts };
+    return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
 }
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
 function parseSavedMount(value) {
-    const saved = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
+    const saved = object(value, 'mounts[]');
     const archive = saved.archive;
     return {
         mount: parseMount(saved.mount),
@@ -40812,69 +40345,290 @@ function parseSavedMount(value) {
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
 function parseMount(value) {
-    const { id, namespace, from, stage, source, ownership } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
+    const { id, namespace, from, stage, source, ownership } = object(value, 'mount');
     return {
-        id: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(id, 'id'),
-        ...(namespace === undefined ? {} : { namespace: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(namespace, 'namespace') }),
-        ...(from === undefined ? {} : { from: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(from, 'from') }),
+        id: string(id, 'id'),
+        ...(namespace === undefined ? {} : { namespace: string(namespace, 'namespace') }),
+        ...(from === undefined ? {} : { from: string(from, 'from') }),
         ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-        ...(source === undefined ? {} : { source: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(source, 'source') }),
+        ...(source === undefined ? {} : { source: string(source, 'source') }),
         ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
     };
 }
 function parseStage(value) {
-    const { name, digest } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'stage');
-    return { name: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(name, 'name'), digest: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(digest, 'digest') };
+    const { name, digest } = object(value, 'stage');
+    return { name: string(name, 'name'), digest: string(digest, 'digest') };
 }
 function parseOwnership(value) {
-    const { uid, gid, mode } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'ownership');
-    return { uid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(uid, 'uid'), gid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(gid, 'gid'), mode: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(mode, 'mode') };
+    const { uid, gid, mode } = object(value, 'ownership');
+    return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
 }
 function parseArchive(value) {
-    const archive = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'archive');
-    const file = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.file, 'file');
+    const archive = object(value, 'archive');
+    const file = string(archive.file, 'file');
     const compression = archive.compression;
     if (compression !== 'zstd' && compression !== 'gzip') {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('compression', compression);
+        throw invalid('compression', compression);
     }
     if (!/^\d+\.tar\.(zst|gz)$/.test(file)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('file', file);
+        throw invalid('file', file);
     }
-    const sha256 = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.sha256, 'sha256');
+    const sha256 = string(archive.sha256, 'sha256');
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('sha256', sha256);
+        throw invalid('sha256', sha256);
     }
     return {
         file,
         compression,
-        files: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.files, 'files'),
-        bytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.bytes, 'bytes'),
-        compressedBytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
+        files: count(archive.files, 'files'),
+        bytes: count(archive.bytes, 'bytes'),
+        compressedBytes: count(archive.compressedBytes, 'compressedBytes'),
         sha256,
     };
 }
 
-
-/***/ }),
-
-/***/ 9647:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
+;// CONCATENATED MODULE: ./build/archive.js
 
 
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  k: () => (/* binding */ areGiven),
-  d: () => (/* binding */ listMounts)
-});
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
+
+
+
+
+
+const manifestName = 'manifest.json';
+/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
+function selectArchives(named, manifest) {
+    const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
+    const fillings = named.flatMap((mount, index) => {
+        const archive = saved.get(identityOf(mount))?.archive;
+        return archive === undefined ? [] : [{ index, mount, archive }];
+    });
+    const wanted = new Set(named.map(identityOf));
+    return {
+        fillings,
+        unsaved: named.filter((mount) => saved.get(identityOf(mount))?.archive === undefined),
+        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
+    };
+}
+/** @throws Error where there is no manifest, or one that cannot be read */
+async function readManifest(directory) {
+    return parseManifest(await (0,promises_.readFile)((0,external_node_path_.join)(directory, manifestName), 'utf8'));
+}
+/**
+ * Compares an archive's file with what the manifest says of it.
+ *
+ * @returns what is wrong with it
+ */
+async function findDamage(directory, archive) {
+    const file = (0,external_node_path_.join)(directory, archive.file);
+    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
+    if (size === undefined)
+        return 'its archive is missing';
+    if (size !== archive.compressedBytes) {
+        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
+    }
+    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** Moves an archive from an entry to where the mount's script in the build looks for it. */
+async function placeArchive(directory, { index, archive }, destination) {
+    const file = archiveFileName(index, archive.compression);
+    await moveFile(join(directory, archive.file), join(destination, file));
+}
+/** Moves it back from there to where the extract of the same job finds it. */
+async function keepArchive(source, { index, archive }, directory) {
+    const file = archiveFileName(index, archive.compression);
+    await moveFile(join(source, file), join(directory, archive.file));
+}
+/**
+ * Moves a kept archive into a new entry as it is.
+ *
+ * @returns what the manifest says of it; undefined where it is not there, or not whole
+ */
+async function takeKeptArchive(directory, index, archive, entry) {
+    if ((await findDamage(directory, archive)) !== undefined)
+        return undefined;
+    const file = manifest_archiveFileName(index, archive.compression);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(entry, file));
+    return { ...archive, file };
+}
+/**
+ * Moves an archive that the build has made into an entry.
+ *
+ * @returns what the manifest says of it
+ */
+async function storeArchive(source, index, facts, directory) {
+    const file = manifest_archiveFileName(index, facts.compression);
+    const path = (0,external_node_path_.join)(directory, file);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), path);
+    const { size } = await (0,promises_.stat)(path);
+    const { compression, files, bytes } = facts;
+    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
+}
+async function writeManifest(directory, mounts) {
+    await (0,promises_.writeFile)((0,external_node_path_.join)(directory, manifestName), renderManifest({ mounts }));
+}
+async function digest(file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
+    return hash.digest('hex');
+}
+
+// EXTERNAL MODULE: ./build/host.js
+var host = __nccwpck_require__(9788);
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+;// CONCATENATED MODULE: ./build/state.js
+
+
+
+
+
+
+
+
+/** A directory a key, so that a job can have several injects. */
+async function writeState(state) {
+    await mkdir(directoryOf(state.key), { recursive: true });
+    await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
+}
+/** Where the inject with this key keeps the archives that it has restored. */
+function keptArchives(key) {
+    return (0,external_node_path_.join)(directoryOf(key), 'archives');
+}
+/** All that the injects of this job have left; what cannot be read is named and left out. */
+async function readStates() {
+    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
+    const states = [];
+    for (const name of names) {
+        try {
+            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
+        }
+        catch (error) {
+            (0,host/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,errors/* messageOf */.b)(error)}`);
+        }
+    }
+    return states;
+}
+/** Removes what one inject has left, and the directory with the last of them. */
+async function removeState(state) {
+    await (0,promises_.rm)(directoryOf(state.key), { recursive: true, force: true });
+    // Fails while others are left.
+    await (0,promises_.rmdir)(stateDirectory()).catch(() => undefined);
+}
+function stateDirectory() {
+    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
+}
+function directoryOf(key) {
+    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
+}
+const stateName = 'state.json';
+function parseState(text) {
+    const state = object(JSON.parse(text), 'state');
+    const { key, mounts, builder, utilityImage, platform, seedStages, directory, restored } = state;
+    return {
+        key: string(key, 'key'),
+        mounts: parseMounts(mounts),
+        builder: builder === undefined ? undefined : string(builder, 'builder'),
+        utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : string(platform, 'platform'),
+        directory: directory === undefined ? undefined : string(directory, 'directory'),
+        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restored: restored === undefined ? undefined : parseRestored(restored),
+    };
+}
+function parseRestored(value) {
+    const { key, mounts } = object(value, 'restored');
+    return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
+}
+function parseRestoredMount(value) {
+    const { records } = object(value, 'mounts[]');
+    const { mount, archive } = parseSavedMount(value);
+    if (archive === undefined)
+        throw invalid('archive', archive);
+    const keys = records === undefined ? undefined : array(records, 'records');
+    return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
+}
+function parseSeedStages(value) {
+    const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
+    const args = Object.entries(object(buildArgs, 'buildArgs'));
+    return {
+        head: string(head, 'head'),
+        stages: string(stages, 'stages'),
+        context: string(context, 'context'),
+        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+        ignore: String(ignore),
+    };
+}
+function parseMounts(value) {
+    return array(value, 'mounts').map(parseMount);
+}
+
+;// CONCATENATED MODULE: ./build/collect.js
+
+
+
+
+const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
+/**
+ * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
+ * ever followed by one at least as complete.
+ */
+async function collect({ state }, packed, index, mount, entry) {
+    const name = (0,cache_mount/* describeMount */.hK)(mount);
+    const report = packed.reports.get(index);
+    if (report?.result === 'packed') {
+        const archive = await storeArchive(packed.directory, index, report, entry);
+        if (packed.isRemade(mount)) {
+            (0,host/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
+        }
+        const row = { mount, state: 'packed', archive, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive }, isPacked: true };
+    }
+    const { what, hasFailed } = describe(report, packed.isKnown(mount));
+    const restored = findRestored(state, mount);
+    const archive = state && restored
+        ? await takeKeptArchive(keptArchives(state.key), index, restored.archive, entry)
+        : undefined;
+    if (archive) {
+        return {
+            mount,
+            row: { mount, state: `${what}, kept as restored`, archive },
+            saved: { mount, archive },
+            isPacked: false,
+            remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+        };
+    }
+    const row = { mount, state: what };
+    if (restored) {
+        const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
+        return { mount, row, saved: undefined, isPacked: false, remark };
+    }
+    if (hasFailed) {
+        const remark = `The cache mount ${name} could not be packed${why(report)}.`;
+        return { mount, row, saved: undefined, isPacked: false, remark };
+    }
+    return { mount, row, saved: { mount }, isPacked: false };
+}
+function describe(report, isKnown) {
+    if (!isKnown)
+        return { what: 'absent', hasFailed: false };
+    if (report?.result === 'empty')
+        return { what: 'empty', hasFailed: false };
+    return { what: 'failed', hasFailed: true };
+}
+function why(report) {
+    return report?.result === 'unusable'
+        ? `: there is no ${report.missing}`
+        : ' (the log above says why)';
+}
+function findRestored(state, mount) {
+    const identity = (0,cache_mount/* identityOf */.cu)(mount);
+    return state?.restored?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === identity);
+}
+
 // EXTERNAL MODULE: ./build/csv.js
 var csv = __nccwpck_require__(2332);
 // EXTERNAL MODULE: ./build/flags.js
@@ -41018,10 +40772,61 @@ function splitWords(text, escapeToken) {
     return word === '' ? words : [...words, word];
 }
 
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/platform.js
-var build_platform = __nccwpck_require__(7997);
+;// CONCATENATED MODULE: ./build/platform.js
+const architectureOf = {
+    x64: 'amd64',
+    x86_64: 'amd64',
+    'x86-64': 'amd64',
+    aarch64: 'arm64',
+    ia32: '386',
+    i386: '386',
+    armhf: 'arm',
+    armel: 'arm',
+};
+/** The runner's platform. */
+function runnerPlatform() {
+    const os = process.platform === 'win32' ? 'windows' : process.platform;
+    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
+}
+/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+function parsePlatform(text) {
+    const [first = '', second, third = ''] = text.toLowerCase().split('/');
+    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
+    if (second === undefined && ['local', 'default'].includes(first)) {
+        return parsePlatform(runnerPlatform());
+    }
+    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
+        return parsePlatform(`${first}/${runnerArchitecture}`);
+    }
+    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
+    const architecture = architectureOf[name] ?? name;
+    return {
+        os: os === 'macos' ? 'darwin' : os,
+        architecture,
+        variant: normalizeVariant(name, architecture, third),
+    };
+}
+function normalizeVariant(name, architecture, given) {
+    const variant = given.replace(/^(?=\d)/, 'v');
+    switch (architecture) {
+        case 'arm64':
+            return variant === 'v8' ? '' : variant;
+        case 'amd64':
+            return variant === 'v1' ? '' : variant;
+        case '386':
+            return '';
+        case 'arm':
+            if (name === 'armhf')
+                return 'v7';
+            return name === 'armel' ? 'v6' : variant || 'v7';
+        default:
+            return variant;
+    }
+}
+function formatPlatform({ os, architecture, variant }) {
+    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+}
+
 ;// CONCATENATED MODULE: ./build/stages.js
 
 
@@ -41220,16 +41025,16 @@ function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expan
 /** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
 function platformArgs({ platform, target, buildArgs }, lastStage) {
     const describe = (prefix, text) => {
-        const { os, architecture, variant } = (0,build_platform/* parsePlatform */.FL)(text);
+        const { os, architecture, variant } = parsePlatform(text);
         return [
-            [`${prefix}PLATFORM`, (0,build_platform/* formatPlatform */.Bq)({ os, architecture, variant })],
+            [`${prefix}PLATFORM`, formatPlatform({ os, architecture, variant })],
             [`${prefix}OS`, os],
             [`${prefix}OSVERSION`, ''],
             [`${prefix}ARCH`, architecture],
             [`${prefix}VARIANT`, variant],
         ];
     };
-    const [, architecture] = (0,build_platform/* runnerPlatform */.GQ)().split('/');
+    const [, architecture] = runnerPlatform().split('/');
     const predefined = [
         ...describe('BUILD', `linux/${architecture}`),
         ...describe('TARGET', platform),
@@ -41408,15 +41213,18 @@ async function listMounts(inputs) {
     const discovery = await readDockerfiles(inputs, isNamed);
     return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
 }
+/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
+function locateFiles({ context, files }) {
+    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+    const root = (0,external_node_path_.resolve)(workspace, context ?? '.');
+    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
+    return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
+}
 /** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
 async function readDockerfiles(inputs, optional) {
     const { target, buildArgs } = inputs;
-    const platforms = inputs.platforms ?? [(0,build_platform/* runnerPlatform */.GQ)()];
-    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-    const context = (0,external_node_path_.resolve)(workspace, inputs.context ?? '.');
-    const files = inputs.files.length > 0
-        ? inputs.files.map((file) => (0,external_node_path_.resolve)(workspace, file))
-        : [(0,external_node_path_.join)(context, 'Dockerfile')];
+    const platforms = inputs.platforms ?? [runnerPlatform()];
+    const { workspace, context, files } = locateFiles(inputs);
     const found = [];
     let seedStages;
     for (const path of files) {
@@ -41513,24 +41321,250 @@ function distinct(mounts) {
     return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
 }
 
-
-/***/ }),
-
-/***/ 9352:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+;// CONCATENATED MODULE: ./build/default-key.js
 
 
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  q: () => (/* binding */ pack)
-});
 
+
+/** The key that was given, or else one that is made; what was given to fall back to comes last. */
+async function resolveKeys(inputs) {
+    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
+    if (key !== undefined)
+        return { key, restoreKeys };
+    const { workspace, context, files } = locateFiles(mountInputs);
+    const facts = {
+        prefix: keyPrefix,
+        os: process.env.RUNNER_OS || process.platform,
+        architecture: process.env.RUNNER_ARCH || process.arch,
+        commit: process.env.GITHUB_SHA || 'none',
+        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
+    };
+    const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
+    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
+}
+/** What package managers write to say exactly what they install, in the words of their own docs. */
+const lockFileNames = new Set([
+    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
+    ...['bun.lock', 'bun.lockb', 'deno.lock'],
+    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
+    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
+    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
+    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
+    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
+]);
+/** Directories of what is installed, and not of what is to be installed. */
+const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
+/**
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
+ * the same commit, the same files, anything of this kind of machine.
+ */
+function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
+    const parts = [prefix, os, architecture, hash, commit, attempt];
+    const start = (count) => `${parts.slice(0, count).join('-')}-`;
+    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
+}
+/**
+ * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
+ * hexadecimal digits.
+ *
+ * @param workspace what the paths count from, as it differs between runners
+ */
+async function hashFiles(dockerfiles, context, workspace) {
+    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    for (const file of files) {
+        const content = await (0,promises_.readFile)(file).catch(() => undefined);
+        if (content === undefined)
+            continue;
+        const digest = (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
+        hash.update(`${digest} ${(0,external_node_path_.relative)(workspace, file)}\n`);
+    }
+    return hash.digest('hex').slice(0, 16);
+}
+/** The lock files below a directory; symbolic links are not followed. */
+async function findLockFiles(directory) {
+    const entries = await (0,promises_.readdir)(directory, { withFileTypes: true }).catch(() => []);
+    const found = await Promise.all(entries.map(async (entry) => {
+        const path = (0,external_node_path_.join)(directory, entry.name);
+        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
+            return findLockFiles(path);
+        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
+    }));
+    return found.flat();
+}
+
+;// CONCATENATED MODULE: ./build/extract-request.js
+
+
+/**
+ * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
+ * one.
+ *
+ * @throws InputError where that leaves the key open, or which inject is meant
+ */
+function resolveRequest(inputs, states) {
+    const isComplete = areGiven(inputs.mountInputs) && inputs.key !== undefined;
+    const only = states.length === 1 ? states[0] : undefined;
+    const state = states.find(({ key }) => key === inputs.key) ?? only;
+    if (state === undefined && !isComplete && states.length > 1) {
+        throw new errors/* InputError */.d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
+    }
+    const key = inputs.key ?? state?.key;
+    if (key === undefined) {
+        throw new errors/* InputError */.d('Input key is required, as no inject has run before in this job.');
+    }
+    return {
+        key,
+        mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
+        builder: inputs.builder ?? state?.builder,
+        utilityImage: inputs.utilityImage ?? state?.utilityImage,
+        directory: inputs.directory ?? state?.directory,
+        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
+        state,
+    };
+}
+
+// EXTERNAL MODULE: ./build/format.js
+var format = __nccwpck_require__(7413);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
-var core = __nccwpck_require__(3838);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: ./build/json.js
-var json = __nccwpck_require__(9368);
+var lib_core = __nccwpck_require__(3838);
+;// CONCATENATED MODULE: ./build/inputs.js
+
+
+
+
+
+
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+/** Minutes. */
+const defaultTimeout = 30;
+const defaultKeyPrefix = 'buildkit-cache-mounts';
+/** A key that is made, and what to fall back to. */
+const madeKeys = 4;
+/** @throws InputError that names the input and the remedy */
+function readInjectInputs() {
+    const key = optional('key');
+    const keyPrefix = optional('key-prefix');
+    // An empty one would match every entry.
+    const restoreKeys = core.getMultilineInput('restore-keys').filter((each) => each !== '');
+    if (key !== undefined)
+        checkKey('key', key);
+    if (key !== undefined && keyPrefix !== undefined) {
+        throw new InputError('Input key-prefix: it is what a key begins with that is made; leave out either it or the input key.');
+    }
+    checkKey('key-prefix', keyPrefix ?? '');
+    for (const restoreKey of restoreKeys) {
+        checkKey('restore-keys', restoreKey);
+    }
+    const room = maximum.keys - (key === undefined ? madeKeys : 1);
+    if (restoreKeys.length > room) {
+        throw new InputError(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        keyPrefix: keyPrefix ?? defaultKeyPrefix,
+        restoreKeys,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        ...readCommonInputs(),
+    };
+}
+/** @throws InputError that names the input and the remedy */
+function readExtractInputs() {
+    const key = optional('key');
+    if (key !== undefined) {
+        checkKey('key', key);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        ...readCommonInputs(),
+    };
+}
+function readCommonInputs() {
+    const directory = optional('directory');
+    return {
+        directory: directory && (0,external_node_path_.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
+        timeout: readTimeout(),
+        summary: readBoolean('summary', true),
+    };
+}
+/** An input of the single step alone. @throws InputError that names the input and the remedy */
+function readSaveAlways() {
+    return readBoolean('save-always', false);
+}
+function readMountInputs() {
+    const platforms = lib_core/* getMultilineInput */.q3('platforms')
+        .flatMap((line) => line.split(','))
+        .map((platform) => platform.trim())
+        .filter((platform) => platform !== '')
+        .map((platform) => formatPlatform(parsePlatform(platform)));
+    return {
+        // Not trimmed: the line numbers of messages are those of the workflow.
+        cacheMounts: lib_core/* getInput */.V4('cache-mounts', { trimWhitespace: false }),
+        context: optional('context'),
+        files: lib_core/* getMultilineInput */.q3('file').filter((file) => file !== ''),
+        target: optional('target'),
+        buildArgs: readBuildArgs(),
+        platforms: platforms.length > 0 ? platforms : undefined,
+    };
+}
+/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+function readBuildArgs() {
+    const buildArgs = new Map();
+    for (const line of lib_core/* getMultilineInput */.q3('build-args').filter((each) => each !== '')) {
+        const [name, given] = (0,cache_mount/* cut */.Jj)(line.startsWith('"') ? parseQuoted(line) : line);
+        const value = given ?? process.env[name];
+        if (value !== undefined)
+            buildArgs.set(name, value);
+    }
+    return buildArgs;
+}
+function parseQuoted(line) {
+    try {
+        return (0,csv/* parseCsvRecord */.b)(line).join(',');
+    }
+    catch {
+        return line;
+    }
+}
+function checkKey(input, key) {
+    if (key.length > maximum.keyLength) {
+        throw new errors/* InputError */.d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+    }
+    if (/[,\n]/.test(key)) {
+        throw new errors/* InputError */.d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+    }
+}
+function readTimeout() {
+    const text = optional('timeout') ?? String(defaultTimeout);
+    const minutes = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+        throw new errors/* InputError */.d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+    }
+    return minutes;
+}
+function readBoolean(name, standard) {
+    if (optional(name) === undefined)
+        return standard;
+    try {
+        return lib_core/* getBooleanInput */.Vt(name);
+    }
+    catch {
+        throw new errors/* InputError */.d(`Input ${name}: "${lib_core/* getInput */.V4(name)}" is neither true nor false.`);
+    }
+}
+function optional(name) {
+    return lib_core/* getInput */.V4(name) || undefined;
+}
+
+// EXTERNAL MODULE: ./build/log.js
+var log = __nccwpck_require__(6650);
 ;// CONCATENATED MODULE: ./build/builder-records.js
 
 
@@ -41550,10 +41584,10 @@ function parseRecords(text) {
 function readJsonLine(line) {
     if (!line.startsWith('{'))
         return [];
-    const { ID, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
+    const { ID, Description } = object(JSON.parse(line), 'record');
     if (Description === undefined)
         return [];
-    return [{ description: (0,json/* string */.Yj)(Description, 'Description'), key: (0,json/* string */.Yj)(ID, 'ID') }];
+    return [{ description: string(Description, 'Description'), key: string(ID, 'ID') }];
 }
 /** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
 function readVerbose(text) {
@@ -41670,14 +41704,9 @@ function editDistance(a, b) {
 var exec = __nccwpck_require__(7187);
 // EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
 var io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
 // EXTERNAL MODULE: ./build/processes.js
 var processes = __nccwpck_require__(4541);
 ;// CONCATENATED MODULE: ./build/buildx.js
-
 
 
 
@@ -41753,12 +41782,12 @@ async function build(options) {
         ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
         options.context,
     ];
-    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
     const result = await (0,exec/* getExecOutput */.H)('docker', args, {
         cwd: options.directory,
         ignoreReturnCode: true,
         silent: true,
-        listeners: { errline: log/* logText */.kc, stdline: log/* logText */.kc },
+        listeners: { errline: host/* print */.yy, stdline: host/* print */.yy },
     });
     if (result.exitCode !== 0) {
         throw new Error(`docker buildx build failed: ${lastLine(result)}`);
@@ -41815,7 +41844,7 @@ async function isUnknown(name) {
 }
 /** Runs a docker command that only asks for something, and gives up on it after a while. */
 async function probe(args, timeout = probeTimeout.quick) {
-    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
     let timer;
     const silence = new Promise((resolve) => {
         timer = setTimeout(() => {
@@ -42022,7 +42051,7 @@ work() {
 ${forEachMount}`));
 
 ;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+const external_node_timers_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/list-records.js
 
 
@@ -42042,17 +42071,11 @@ async function listRecords(builder, mounts) {
     const records = parseRecords(await listCacheMounts(builder));
     if (hasAll(records, mounts))
         return records;
-    await (0,promises_namespaceObject.setTimeout)(pause);
+    await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
     const again = parseRecords(await listCacheMounts(builder));
     return [...new Map([...records, ...again].map((record) => [record.key, record])).values()];
 }
 
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: ./build/report.js
 
 /**
@@ -42063,37 +42086,37 @@ var external_node_path_ = __nccwpck_require__(6760);
  */
 function parseReports(text) {
     const lines = text.split('\n').filter((line) => line !== '');
-    return new Map((0,json/* array */.YO)(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+    return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
 }
 function parseLine(value) {
-    const line = (0,json/* object */.Ik)(value, 'report');
-    const index = (0,json/* count */.U9)(line.mount, 'mount');
+    const line = object(value, 'report');
+    const index = count(line.mount, 'mount');
     const seconds = number(line.ended, 'ended') - number(line.started, 'started');
     const result = line.result;
     switch (result) {
         case 'packed': {
             const compression = line.compression;
             if (compression !== 'zstd' && compression !== 'gzip')
-                throw (0,json/* invalid */.Gq)('compression', compression);
-            const files = (0,json/* count */.U9)(line.files, 'files');
-            return [index, { result, seconds, compression, files, bytes: (0,json/* count */.U9)(line.bytes, 'bytes') }];
+                throw invalid('compression', compression);
+            const files = count(line.files, 'files');
+            return [index, { result, seconds, compression, files, bytes: count(line.bytes, 'bytes') }];
         }
         case 'unusable':
-            return [index, { result, seconds, missing: (0,json/* string */.Yj)(line.missing, 'missing') }];
+            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
         case 'full':
-            return [index, { result, seconds, available: (0,json/* count */.U9)(line.available, 'available') }];
+            return [index, { result, seconds, available: count(line.available, 'available') }];
         case 'unpacked':
         case 'empty':
         case 'warm':
         case 'failed':
             return [index, { result, seconds }];
         default:
-            throw (0,json/* invalid */.Gq)('result', result);
+            throw invalid('result', result);
     }
 }
 function number(value, name) {
     if (typeof value !== 'number' || !Number.isFinite(value))
-        throw (0,json/* invalid */.Gq)(name, value);
+        throw invalid(name, value);
     return value;
 }
 
@@ -42226,7 +42249,7 @@ async function runScratchBuild(options) {
         const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
         if (mounts.length === 0 || mounts.length === options.mounts.length)
             throw error;
-        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
         return runScript({ ...options, mounts, seedStages: undefined });
     }
 }
@@ -42264,8 +42287,6 @@ async function runScript(options) {
     }
 }
 
-// EXTERNAL MODULE: ./build/platform.js
-var build_platform = __nccwpck_require__(7997);
 ;// CONCATENATED MODULE: ./build/toolkit.js
 
 
@@ -42301,7 +42322,7 @@ async function gatherRunnerTools(directory) {
  * @throws Error, with the remedy, where neither is possible
  */
 function chooseToolkit(tools, platforms, image, compressions) {
-    const runner = (0,build_platform/* runnerPlatform */.GQ)();
+    const runner = runnerPlatform();
     // 32-bit ARM is listed with its variant only
     const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
     const obstacle = platform === undefined
@@ -42437,14 +42458,14 @@ async function pack(request, workDirectory) {
  */
 function compareMounts({ mounts, state }, records, builder) {
     if (typeof records === 'string') {
-        (0,log/* logText */.kc)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
         return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
     }
     const { known, warnings, information } = compareRecords(mounts, records, builder.name);
     for (const warning of warnings)
-        core/* warning */.$e(warning);
+        (0,host/* warn */.R8)(warning);
     for (const line of information)
-        (0,log/* logText */.kc)(line);
+        (0,host/* print */.yy)(line);
     const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, recordsOf(restored.mount, records)));
     return {
         known: new Set(known.map(cache_mount/* identityOf */.cu)),
@@ -42456,767 +42477,10 @@ function isAnother({ records }, now) {
     return records !== undefined && now.length > 0 && !now.some((key) => records.includes(key));
 }
 
-
-/***/ }),
-
-/***/ 7997:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Bq: () => (/* binding */ formatPlatform),
-/* harmony export */   FL: () => (/* binding */ parsePlatform),
-/* harmony export */   GQ: () => (/* binding */ runnerPlatform)
-/* harmony export */ });
-const architectureOf = {
-    x64: 'amd64',
-    x86_64: 'amd64',
-    'x86-64': 'amd64',
-    aarch64: 'arm64',
-    ia32: '386',
-    i386: '386',
-    armhf: 'arm',
-    armel: 'arm',
-};
-/** The runner's platform. */
-function runnerPlatform() {
-    const os = process.platform === 'win32' ? 'windows' : process.platform;
-    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
-}
-/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
-function parsePlatform(text) {
-    const [first = '', second, third = ''] = text.toLowerCase().split('/');
-    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
-    if (second === undefined && ['local', 'default'].includes(first)) {
-        return parsePlatform(runnerPlatform());
-    }
-    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
-        return parsePlatform(`${first}/${runnerArchitecture}`);
-    }
-    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
-    const architecture = architectureOf[name] ?? name;
-    return {
-        os: os === 'macos' ? 'darwin' : os,
-        architecture,
-        variant: normalizeVariant(name, architecture, third),
-    };
-}
-function normalizeVariant(name, architecture, given) {
-    const variant = given.replace(/^(?=\d)/, 'v');
-    switch (architecture) {
-        case 'arm64':
-            return variant === 'v8' ? '' : variant;
-        case 'amd64':
-            return variant === 'v1' ? '' : variant;
-        case '386':
-            return '';
-        case 'arm':
-            if (name === 'armhf')
-                return 'v7';
-            return name === 'armel' ? 'v6' : variant || 'v7';
-        default:
-            return variant;
-    }
-}
-function formatPlatform({ os, architecture, variant }) {
-    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
-}
-
-
-/***/ }),
-
-/***/ 4541:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   H: () => (/* binding */ killDescendants)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-
-/**
- * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
- */
-function killDescendants() {
-    const parentOf = readParents();
-    const descendants = new Set([process.pid]);
-    for (let size = 0; size !== descendants.size;) {
-        size = descendants.size;
-        for (const [pid, parent] of parentOf) {
-            if (descendants.has(parent))
-                descendants.add(pid);
-        }
-    }
-    descendants.delete(process.pid);
-    for (const pid of descendants) {
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It has ended by itself.
-        }
-    }
-}
-function readParents() {
-    const parentOf = new Map();
-    let entries = [];
-    try {
-        entries = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync)('/proc');
-    }
-    catch {
-        return parentOf;
-    }
-    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-        try {
-            // "pid (comm) state ppid …", where comm may hold spaces and brackets
-            const stat = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(`/proc/${entry}/stat`, 'utf8');
-            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-        }
-        catch {
-            // It has ended meanwhile.
-        }
-    }
-    return parentOf;
-}
-
-
-/***/ }),
-
-/***/ 4491:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ expandWord)
-/* harmony export */ });
-/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
-const maximumDepth = 200;
-/**
- * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
- * are taken away, the escape character makes the next one literal, and variables are expanded:
- * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
- * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
- *
- * @param escape the escape character of the Dockerfile
- * @throws Error on what BuildKit refuses, and whatever `lookup` throws
- */
-function expandWord(word, lookup, escapeToken = '\\') {
-    const chars = [...word];
-    let at = 0;
-    let depth = 0;
-    const next = () => chars[at++] ?? '';
-    // A variable that cannot be known is no matter in an alternative that does not count.
-    let unknown = [];
-    const look = (name, hasAlternative) => {
-        try {
-            return lookup(name, hasAlternative);
-        }
-        catch (error) {
-            unknown.push(error);
-            return hasAlternative ? undefined : '';
-        }
-    };
-    /** Up to `stop`, or to the end where there is none. */
-    function readTo(stop, keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === stop)
-                return result;
-            if (char === "'")
-                result += readSingleQuoted();
-            else if (char === '"')
-                result += readDoubleQuoted(keepEscapes);
-            else if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken)
-                result += (keepEscapes ? char : '') + next();
-            else
-                result += char;
-        }
-        if (stop !== undefined)
-            throw new Error(`"${stop}" is missing`);
-        return result;
-    }
-    function readSingleQuoted() {
-        const end = chars.indexOf("'", at);
-        if (end < 0)
-            throw unclosed("'");
-        const text = chars.slice(at, end).join('');
-        at = end + 1;
-        return text;
-    }
-    function readDoubleQuoted(keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === '"')
-                return result;
-            if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken) {
-                if (keepEscapes)
-                    result += char;
-                if (at === chars.length)
-                    break;
-                // Only what would be special inside the quotes can be escaped there.
-                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
-            }
-            else
-                result += char;
-        }
-        throw unclosed('"');
-    }
-    function readVariable() {
-        if (chars[at] !== '{') {
-            const name = readName();
-            return name === '' ? '$' : (look(name, false) ?? '');
-        }
-        at++;
-        if (at === chars.length)
-            throw new Error('"}" is missing');
-        if ('{}:'.includes(chars[at] ?? ''))
-            throw badSubstitution();
-        depth++;
-        if (depth > maximumDepth)
-            throw new Error('substitutions are nested too deeply');
-        const value = readSubstitution(readName());
-        depth--;
-        return value;
-    }
-    function readName() {
-        const start = at;
-        const first = chars[at] ?? '';
-        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
-        if (/[@*#?$!-]/.test(first))
-            at++;
-        else
-            while (part.test(chars[at] ?? ''))
-                at++;
-        return chars.slice(start, at).join('');
-    }
-    /** What follows the name in `${name…}`. */
-    function readSubstitution(name) {
-        const first = next();
-        if (first === '}')
-            return look(name, false) ?? '';
-        if (first === '/')
-            return replacePattern(look(name, false) ?? '');
-        const emptyIsUnset = first === ':';
-        const operator = emptyIsUnset ? next() : first;
-        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
-            throw badSubstitution();
-        const before = unknown;
-        unknown = [];
-        const argument = readTo('}', operator === '#' || operator === '%');
-        const inArgument = unknown;
-        unknown = before;
-        const value = look(name, '-+?'.includes(operator));
-        const isSet = value !== undefined && !(emptyIsUnset && value === '');
-        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
-        if (counts)
-            unknown = [...unknown, ...inArgument];
-        switch (operator) {
-            case '-':
-                return isSet ? value : argument;
-            case '+':
-                return isSet ? argument : '';
-            case '?':
-                if (isSet)
-                    return value;
-                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
-            case '#':
-                return trimPrefix(argument, value ?? '');
-            case '%':
-                return trimSuffix(argument, value ?? '');
-            default:
-                throw badSubstitution();
-        }
-    }
-    function replacePattern(value) {
-        const all = chars[at] === '/';
-        if (all)
-            at++;
-        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
-        const replacement = readTo('}', true);
-        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
-    }
-    function badSubstitution() {
-        return new Error(`a substitution \${…} in "${word}" is not valid`);
-    }
-    function unclosed(quote) {
-        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
-    }
-    const result = readTo(undefined, false);
-    if (unknown.length > 0)
-        throw unknown[0];
-    return result;
-}
-/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
-function expandTemplate(template, match) {
-    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
-        const name = braced ?? bare;
-        if (name === undefined)
-            return all.slice(1);
-        return /^0+$/.test(name) ? match : '';
-    });
-}
-function trimPrefix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '#');
-    return value.slice(matchedLength(readPattern(pattern), greedy, value));
-}
-/** Backwards, as the shortest match at the end is not found by a regular expression. */
-function trimSuffix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '%');
-    const backwards = [...value].reverse().join('');
-    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
-    return value.slice(0, value.length - length);
-}
-/** The length of the match at the beginning of a value. */
-function matchedLength(elements, greedy, value) {
-    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
-}
-function parsePattern(argument, operator) {
-    const greedy = argument.startsWith(operator);
-    return { greedy, pattern: greedy ? argument.slice(1) : argument };
-}
-// In Go's regular expressions, a dot is all but this one line break.
-const anyChar = '[^\\n]';
-const star = `${anyChar}*`;
-/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
-function readPattern(pattern) {
-    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
-    return elements.map((element) => {
-        if (element === '*')
-            return star;
-        if (element === '?')
-            return anyChar;
-        if (/^\\(?![*?\\}/]$)/.test(element)) {
-            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
-        }
-        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
-    });
-}
-/**
- * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
- * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
- * to try all the other places as well can take forever.
- */
-function toRegExp(elements, greedy, flags) {
-    const [head = '', ...others] = elements.join('').split(star);
-    const last = others.pop();
-    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
-    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
-    return new RegExp(`${head}${middle}${tail}`, flags);
-}
-
-
-/***/ }),
-
-/***/ 8801:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   I: () => (/* binding */ keptArchives),
-/* harmony export */   aF: () => (/* binding */ removeState),
-/* harmony export */   rs: () => (/* binding */ readStates)
-/* harmony export */ });
-/* unused harmony export writeState */
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3838);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9368);
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9683);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
-
-
-
-
-
-
-
-
-/** A directory a key, so that a job can have several injects. */
-async function writeState(state) {
-    await mkdir(directoryOf(state.key), { recursive: true });
-    await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
-}
-/** Where the inject with this key keeps the archives that it has restored. */
-function keptArchives(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
-}
-/** All that the injects of this job have left; what cannot be read is named and left out. */
-async function readStates() {
-    const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(stateDirectory()).catch(() => []);
-    const states = [];
-    for (const name of names) {
-        try {
-            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), name, stateName), 'utf8')));
-        }
-        catch (error) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_3__/* .warning */ .$e(`What inject has left in this job cannot be read: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error)}`);
-        }
-    }
-    return states;
-}
-/** Removes what one inject has left, and the directory with the last of them. */
-async function removeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(directoryOf(state.key), { recursive: true, force: true });
-    // Fails while others are left.
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(stateDirectory()).catch(() => undefined);
-}
-function stateDirectory() {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .is)(), 'buildkit-cache-mounts-state');
-}
-function directoryOf(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
-}
-const stateName = 'state.json';
-function parseState(text) {
-    const state = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
-    return {
-        key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
-        mounts: parseMounts(mounts),
-        builder: builder === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(builder, 'builder'),
-        utilityImage: utilityImage === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
-        platform: platform === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
-        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
-        restored: restored === undefined ? undefined : parseRestored(restored),
-    };
-}
-function parseRestored(value) {
-    const { key, mounts } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
-    return { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'), mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount) };
-}
-function parseRestoredMount(value) {
-    const { records } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'mounts[]');
-    const { mount, archive } = (0,_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
-    if (archive === undefined)
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
-    const keys = records === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(records, 'records');
-    return { mount, archive, records: keys?.map((key) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'records[]')) };
-}
-function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
-    const args = Object.entries((0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(buildArgs, 'buildArgs'));
-    return {
-        head: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(head, 'head'),
-        stages: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(stages, 'stages'),
-        context: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(context, 'context'),
-        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
-        ignore: String(ignore),
-    };
-}
-function parseMounts(value) {
-    return (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(value, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt);
-}
-
-
-/***/ }),
-
-/***/ 4460:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   d: () => (/* binding */ withinTime),
-/* harmony export */   e: () => (/* binding */ runStep)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3838);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
-
-
-
-
-
-
-
-
-/**
- * Gives up on work that takes longer than a number of minutes, with all processes that it has
- * started; what it does itself goes on until the process ends.
- *
- * @throws Error that says where it stood
- */
-async function withinTime(minutes, work) {
-    let timer;
-    const end = new Promise((_, reject) => {
-        timer = setTimeout(() => {
-            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
-        }, minutes * 60_000);
-    });
-    try {
-        return await Promise.race([work(), end]);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-/**
- * Runs one action from its first line to the end of the process: gives it a work directory, which is
- * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
- * input fails the step; everything else is a warning, as a cache must not break a build.
- *
- * @param onFailure is told in either case
- */
-async function runStep(story, onFailure = () => undefined) {
-    let workDirectory;
-    const clear = () => {
-        if (workDirectory === undefined)
-            return;
-        try {
-            (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
-        }
-        catch (error) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
-        }
-    };
-    // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
-    for (const signal of ['SIGINT', 'SIGTERM']) {
-        process.on(signal, () => {
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`Received ${signal}: stopping.`);
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
-            clear();
-            process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
-        });
-    }
-    try {
-        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
-        await story(workDirectory);
-    }
-    catch (error) {
-        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1(error.message);
-        else
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
-    }
-    finally {
-        // What was begun ahead of its time may still be under way.
-        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
-        clear();
-    }
-    // Idle connections of the cache client would keep the process for seconds.
-    process.exit();
-}
-
-
-/***/ }),
-
-/***/ 3807:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  Gs: () => (/* binding */ isSaved),
-  UN: () => (/* binding */ save),
-  cW: () => (/* binding */ storedDirectoryName)
-});
-
-// UNUSED EXPORTS: find, restore
-
-// NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
-var mappers_namespaceObject = {};
-__nccwpck_require__.r(mappers_namespaceObject);
-__nccwpck_require__.d(mappers_namespaceObject, {
-  AccessPolicy: () => (AccessPolicy),
-  AppendBlobAppendBlockExceptionHeaders: () => (AppendBlobAppendBlockExceptionHeaders),
-  AppendBlobAppendBlockFromUrlExceptionHeaders: () => (AppendBlobAppendBlockFromUrlExceptionHeaders),
-  AppendBlobAppendBlockFromUrlHeaders: () => (AppendBlobAppendBlockFromUrlHeaders),
-  AppendBlobAppendBlockHeaders: () => (AppendBlobAppendBlockHeaders),
-  AppendBlobCreateExceptionHeaders: () => (AppendBlobCreateExceptionHeaders),
-  AppendBlobCreateHeaders: () => (AppendBlobCreateHeaders),
-  AppendBlobSealExceptionHeaders: () => (AppendBlobSealExceptionHeaders),
-  AppendBlobSealHeaders: () => (AppendBlobSealHeaders),
-  ArrowConfiguration: () => (ArrowConfiguration),
-  ArrowField: () => (ArrowField),
-  BlobAbortCopyFromURLExceptionHeaders: () => (BlobAbortCopyFromURLExceptionHeaders),
-  BlobAbortCopyFromURLHeaders: () => (BlobAbortCopyFromURLHeaders),
-  BlobAcquireLeaseExceptionHeaders: () => (BlobAcquireLeaseExceptionHeaders),
-  BlobAcquireLeaseHeaders: () => (BlobAcquireLeaseHeaders),
-  BlobBreakLeaseExceptionHeaders: () => (BlobBreakLeaseExceptionHeaders),
-  BlobBreakLeaseHeaders: () => (BlobBreakLeaseHeaders),
-  BlobChangeLeaseExceptionHeaders: () => (BlobChangeLeaseExceptionHeaders),
-  BlobChangeLeaseHeaders: () => (BlobChangeLeaseHeaders),
-  BlobCopyFromURLExceptionHeaders: () => (BlobCopyFromURLExceptionHeaders),
-  BlobCopyFromURLHeaders: () => (BlobCopyFromURLHeaders),
-  BlobCreateSnapshotExceptionHeaders: () => (BlobCreateSnapshotExceptionHeaders),
-  BlobCreateSnapshotHeaders: () => (BlobCreateSnapshotHeaders),
-  BlobDeleteExceptionHeaders: () => (BlobDeleteExceptionHeaders),
-  BlobDeleteHeaders: () => (BlobDeleteHeaders),
-  BlobDeleteImmutabilityPolicyExceptionHeaders: () => (BlobDeleteImmutabilityPolicyExceptionHeaders),
-  BlobDeleteImmutabilityPolicyHeaders: () => (BlobDeleteImmutabilityPolicyHeaders),
-  BlobDownloadExceptionHeaders: () => (BlobDownloadExceptionHeaders),
-  BlobDownloadHeaders: () => (BlobDownloadHeaders),
-  BlobFlatListSegment: () => (BlobFlatListSegment),
-  BlobGetAccountInfoExceptionHeaders: () => (BlobGetAccountInfoExceptionHeaders),
-  BlobGetAccountInfoHeaders: () => (BlobGetAccountInfoHeaders),
-  BlobGetPropertiesExceptionHeaders: () => (BlobGetPropertiesExceptionHeaders),
-  BlobGetPropertiesHeaders: () => (BlobGetPropertiesHeaders),
-  BlobGetTagsExceptionHeaders: () => (BlobGetTagsExceptionHeaders),
-  BlobGetTagsHeaders: () => (BlobGetTagsHeaders),
-  BlobHierarchyListSegment: () => (BlobHierarchyListSegment),
-  BlobItemInternal: () => (BlobItemInternal),
-  BlobName: () => (BlobName),
-  BlobPrefix: () => (BlobPrefix),
-  BlobPropertiesInternal: () => (BlobPropertiesInternal),
-  BlobQueryExceptionHeaders: () => (BlobQueryExceptionHeaders),
-  BlobQueryHeaders: () => (BlobQueryHeaders),
-  BlobReleaseLeaseExceptionHeaders: () => (BlobReleaseLeaseExceptionHeaders),
-  BlobReleaseLeaseHeaders: () => (BlobReleaseLeaseHeaders),
-  BlobRenewLeaseExceptionHeaders: () => (BlobRenewLeaseExceptionHeaders),
-  BlobRenewLeaseHeaders: () => (BlobRenewLeaseHeaders),
-  BlobServiceProperties: () => (BlobServiceProperties),
-  BlobServiceStatistics: () => (BlobServiceStatistics),
-  BlobSetExpiryExceptionHeaders: () => (BlobSetExpiryExceptionHeaders),
-  BlobSetExpiryHeaders: () => (BlobSetExpiryHeaders),
-  BlobSetHttpHeadersExceptionHeaders: () => (BlobSetHttpHeadersExceptionHeaders),
-  BlobSetHttpHeadersHeaders: () => (BlobSetHttpHeadersHeaders),
-  BlobSetImmutabilityPolicyExceptionHeaders: () => (BlobSetImmutabilityPolicyExceptionHeaders),
-  BlobSetImmutabilityPolicyHeaders: () => (BlobSetImmutabilityPolicyHeaders),
-  BlobSetLegalHoldExceptionHeaders: () => (BlobSetLegalHoldExceptionHeaders),
-  BlobSetLegalHoldHeaders: () => (BlobSetLegalHoldHeaders),
-  BlobSetMetadataExceptionHeaders: () => (BlobSetMetadataExceptionHeaders),
-  BlobSetMetadataHeaders: () => (BlobSetMetadataHeaders),
-  BlobSetTagsExceptionHeaders: () => (BlobSetTagsExceptionHeaders),
-  BlobSetTagsHeaders: () => (BlobSetTagsHeaders),
-  BlobSetTierExceptionHeaders: () => (BlobSetTierExceptionHeaders),
-  BlobSetTierHeaders: () => (BlobSetTierHeaders),
-  BlobStartCopyFromURLExceptionHeaders: () => (BlobStartCopyFromURLExceptionHeaders),
-  BlobStartCopyFromURLHeaders: () => (BlobStartCopyFromURLHeaders),
-  BlobTag: () => (BlobTag),
-  BlobTags: () => (BlobTags),
-  BlobUndeleteExceptionHeaders: () => (BlobUndeleteExceptionHeaders),
-  BlobUndeleteHeaders: () => (BlobUndeleteHeaders),
-  Block: () => (Block),
-  BlockBlobCommitBlockListExceptionHeaders: () => (BlockBlobCommitBlockListExceptionHeaders),
-  BlockBlobCommitBlockListHeaders: () => (BlockBlobCommitBlockListHeaders),
-  BlockBlobGetBlockListExceptionHeaders: () => (BlockBlobGetBlockListExceptionHeaders),
-  BlockBlobGetBlockListHeaders: () => (BlockBlobGetBlockListHeaders),
-  BlockBlobPutBlobFromUrlExceptionHeaders: () => (BlockBlobPutBlobFromUrlExceptionHeaders),
-  BlockBlobPutBlobFromUrlHeaders: () => (BlockBlobPutBlobFromUrlHeaders),
-  BlockBlobStageBlockExceptionHeaders: () => (BlockBlobStageBlockExceptionHeaders),
-  BlockBlobStageBlockFromURLExceptionHeaders: () => (BlockBlobStageBlockFromURLExceptionHeaders),
-  BlockBlobStageBlockFromURLHeaders: () => (BlockBlobStageBlockFromURLHeaders),
-  BlockBlobStageBlockHeaders: () => (BlockBlobStageBlockHeaders),
-  BlockBlobUploadExceptionHeaders: () => (BlockBlobUploadExceptionHeaders),
-  BlockBlobUploadHeaders: () => (BlockBlobUploadHeaders),
-  BlockList: () => (BlockList),
-  BlockLookupList: () => (BlockLookupList),
-  ClearRange: () => (ClearRange),
-  ContainerAcquireLeaseExceptionHeaders: () => (ContainerAcquireLeaseExceptionHeaders),
-  ContainerAcquireLeaseHeaders: () => (ContainerAcquireLeaseHeaders),
-  ContainerBreakLeaseExceptionHeaders: () => (ContainerBreakLeaseExceptionHeaders),
-  ContainerBreakLeaseHeaders: () => (ContainerBreakLeaseHeaders),
-  ContainerChangeLeaseExceptionHeaders: () => (ContainerChangeLeaseExceptionHeaders),
-  ContainerChangeLeaseHeaders: () => (ContainerChangeLeaseHeaders),
-  ContainerCreateExceptionHeaders: () => (ContainerCreateExceptionHeaders),
-  ContainerCreateHeaders: () => (ContainerCreateHeaders),
-  ContainerDeleteExceptionHeaders: () => (ContainerDeleteExceptionHeaders),
-  ContainerDeleteHeaders: () => (ContainerDeleteHeaders),
-  ContainerFilterBlobsExceptionHeaders: () => (ContainerFilterBlobsExceptionHeaders),
-  ContainerFilterBlobsHeaders: () => (ContainerFilterBlobsHeaders),
-  ContainerGetAccessPolicyExceptionHeaders: () => (ContainerGetAccessPolicyExceptionHeaders),
-  ContainerGetAccessPolicyHeaders: () => (ContainerGetAccessPolicyHeaders),
-  ContainerGetAccountInfoExceptionHeaders: () => (ContainerGetAccountInfoExceptionHeaders),
-  ContainerGetAccountInfoHeaders: () => (ContainerGetAccountInfoHeaders),
-  ContainerGetPropertiesExceptionHeaders: () => (ContainerGetPropertiesExceptionHeaders),
-  ContainerGetPropertiesHeaders: () => (ContainerGetPropertiesHeaders),
-  ContainerItem: () => (ContainerItem),
-  ContainerListBlobFlatSegmentExceptionHeaders: () => (ContainerListBlobFlatSegmentExceptionHeaders),
-  ContainerListBlobFlatSegmentHeaders: () => (ContainerListBlobFlatSegmentHeaders),
-  ContainerListBlobHierarchySegmentExceptionHeaders: () => (ContainerListBlobHierarchySegmentExceptionHeaders),
-  ContainerListBlobHierarchySegmentHeaders: () => (ContainerListBlobHierarchySegmentHeaders),
-  ContainerProperties: () => (ContainerProperties),
-  ContainerReleaseLeaseExceptionHeaders: () => (ContainerReleaseLeaseExceptionHeaders),
-  ContainerReleaseLeaseHeaders: () => (ContainerReleaseLeaseHeaders),
-  ContainerRenameExceptionHeaders: () => (ContainerRenameExceptionHeaders),
-  ContainerRenameHeaders: () => (ContainerRenameHeaders),
-  ContainerRenewLeaseExceptionHeaders: () => (ContainerRenewLeaseExceptionHeaders),
-  ContainerRenewLeaseHeaders: () => (ContainerRenewLeaseHeaders),
-  ContainerRestoreExceptionHeaders: () => (ContainerRestoreExceptionHeaders),
-  ContainerRestoreHeaders: () => (ContainerRestoreHeaders),
-  ContainerSetAccessPolicyExceptionHeaders: () => (ContainerSetAccessPolicyExceptionHeaders),
-  ContainerSetAccessPolicyHeaders: () => (ContainerSetAccessPolicyHeaders),
-  ContainerSetMetadataExceptionHeaders: () => (ContainerSetMetadataExceptionHeaders),
-  ContainerSetMetadataHeaders: () => (ContainerSetMetadataHeaders),
-  ContainerSubmitBatchExceptionHeaders: () => (ContainerSubmitBatchExceptionHeaders),
-  ContainerSubmitBatchHeaders: () => (ContainerSubmitBatchHeaders),
-  CorsRule: () => (CorsRule),
-  DelimitedTextConfiguration: () => (DelimitedTextConfiguration),
-  FilterBlobItem: () => (FilterBlobItem),
-  FilterBlobSegment: () => (FilterBlobSegment),
-  GeoReplication: () => (GeoReplication),
-  JsonTextConfiguration: () => (JsonTextConfiguration),
-  KeyInfo: () => (KeyInfo),
-  ListBlobsFlatSegmentResponse: () => (ListBlobsFlatSegmentResponse),
-  ListBlobsHierarchySegmentResponse: () => (ListBlobsHierarchySegmentResponse),
-  ListContainersSegmentResponse: () => (ListContainersSegmentResponse),
-  Logging: () => (Logging),
-  Metrics: () => (Metrics),
-  PageBlobClearPagesExceptionHeaders: () => (PageBlobClearPagesExceptionHeaders),
-  PageBlobClearPagesHeaders: () => (PageBlobClearPagesHeaders),
-  PageBlobCopyIncrementalExceptionHeaders: () => (PageBlobCopyIncrementalExceptionHeaders),
-  PageBlobCopyIncrementalHeaders: () => (PageBlobCopyIncrementalHeaders),
-  PageBlobCreateExceptionHeaders: () => (PageBlobCreateExceptionHeaders),
-  PageBlobCreateHeaders: () => (PageBlobCreateHeaders),
-  PageBlobGetPageRangesDiffExceptionHeaders: () => (PageBlobGetPageRangesDiffExceptionHeaders),
-  PageBlobGetPageRangesDiffHeaders: () => (PageBlobGetPageRangesDiffHeaders),
-  PageBlobGetPageRangesExceptionHeaders: () => (PageBlobGetPageRangesExceptionHeaders),
-  PageBlobGetPageRangesHeaders: () => (PageBlobGetPageRangesHeaders),
-  PageBlobResizeExceptionHeaders: () => (PageBlobResizeExceptionHeaders),
-  PageBlobResizeHeaders: () => (PageBlobResizeHeaders),
-  PageBlobUpdateSequenceNumberExceptionHeaders: () => (PageBlobUpdateSequenceNumberExceptionHeaders),
-  PageBlobUpdateSequenceNumberHeaders: () => (PageBlobUpdateSequenceNumberHeaders),
-  PageBlobUploadPagesExceptionHeaders: () => (PageBlobUploadPagesExceptionHeaders),
-  PageBlobUploadPagesFromURLExceptionHeaders: () => (PageBlobUploadPagesFromURLExceptionHeaders),
-  PageBlobUploadPagesFromURLHeaders: () => (PageBlobUploadPagesFromURLHeaders),
-  PageBlobUploadPagesHeaders: () => (PageBlobUploadPagesHeaders),
-  PageList: () => (PageList),
-  PageRange: () => (PageRange),
-  QueryFormat: () => (QueryFormat),
-  QueryRequest: () => (QueryRequest),
-  QuerySerialization: () => (QuerySerialization),
-  RetentionPolicy: () => (RetentionPolicy),
-  ServiceFilterBlobsExceptionHeaders: () => (ServiceFilterBlobsExceptionHeaders),
-  ServiceFilterBlobsHeaders: () => (ServiceFilterBlobsHeaders),
-  ServiceGetAccountInfoExceptionHeaders: () => (ServiceGetAccountInfoExceptionHeaders),
-  ServiceGetAccountInfoHeaders: () => (ServiceGetAccountInfoHeaders),
-  ServiceGetPropertiesExceptionHeaders: () => (ServiceGetPropertiesExceptionHeaders),
-  ServiceGetPropertiesHeaders: () => (ServiceGetPropertiesHeaders),
-  ServiceGetStatisticsExceptionHeaders: () => (ServiceGetStatisticsExceptionHeaders),
-  ServiceGetStatisticsHeaders: () => (ServiceGetStatisticsHeaders),
-  ServiceGetUserDelegationKeyExceptionHeaders: () => (ServiceGetUserDelegationKeyExceptionHeaders),
-  ServiceGetUserDelegationKeyHeaders: () => (ServiceGetUserDelegationKeyHeaders),
-  ServiceListContainersSegmentExceptionHeaders: () => (ServiceListContainersSegmentExceptionHeaders),
-  ServiceListContainersSegmentHeaders: () => (ServiceListContainersSegmentHeaders),
-  ServiceSetPropertiesExceptionHeaders: () => (ServiceSetPropertiesExceptionHeaders),
-  ServiceSetPropertiesHeaders: () => (ServiceSetPropertiesHeaders),
-  ServiceSubmitBatchExceptionHeaders: () => (ServiceSubmitBatchExceptionHeaders),
-  ServiceSubmitBatchHeaders: () => (ServiceSubmitBatchHeaders),
-  SignedIdentifier: () => (SignedIdentifier),
-  StaticWebsite: () => (StaticWebsite),
-  StorageError: () => (StorageError),
-  UserDelegationKey: () => (UserDelegationKey)
-});
-
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
-var lib_core = __nccwpck_require__(3838);
+// EXTERNAL MODULE: ./build/step.js
+var step = __nccwpck_require__(4460);
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
-var exec = __nccwpck_require__(7187);
 // EXTERNAL MODULE: external "fs"
 var external_fs_ = __nccwpck_require__(9896);
 ;// CONCATENATED MODULE: ./node_modules/@actions/glob/lib/internal-glob-options-helper.js
@@ -43790,7 +43054,7 @@ function parseCommaParts(str, budget) {
 function bound(value, fallback) {
     return value === undefined || isNaN(value) ? fallback : value;
 }
-function expand(str, options = {}) {
+function esm_expand(str, options = {}) {
     if (!str) {
         return [];
     }
@@ -45299,7 +44563,7 @@ const braceExpand = (pattern, options = {}) => {
         // shortcut. no need to expand.
         return [pattern];
     }
-    return expand(pattern, { max: options.braceExpandMax });
+    return esm_expand(pattern, { max: options.braceExpandMax });
 };
 minimatch.braceExpand = braceExpand;
 // parse a component of the expanded set.
@@ -46837,7 +46101,7 @@ var internal_hash_files_asyncValues = (undefined && undefined.__asyncValues) || 
 
 
 
-function hashFiles(globber_1, currentWorkspace_1) {
+function internal_hash_files_hashFiles(globber_1, currentWorkspace_1) {
     return internal_hash_files_awaiter(this, arguments, void 0, function* (globber, currentWorkspace, verbose = false) {
         var _a, e_1, _b, _c;
         var _d;
@@ -46933,8 +46197,6 @@ function glob_hashFiles(patterns_1) {
     });
 }
 //# sourceMappingURL=glob.js.map
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var io = __nccwpck_require__(8701);
 // EXTERNAL MODULE: ./node_modules/semver/index.js
 var semver = __nccwpck_require__(2088);
 ;// CONCATENATED MODULE: ./node_modules/@actions/cache/lib/internal/constants.js
@@ -47213,7 +46475,7 @@ const external_node_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(i
 
 
 
-function log(message, ...args) {
+function log_log(message, ...args) {
     external_node_process_namespaceObject.stderr.write(`${external_node_util_.format(message, ...args)}${external_node_os_.EOL}`);
 }
 //# sourceMappingURL=log.js.map
@@ -47285,7 +46547,7 @@ const debugObj = Object.assign((namespace) => {
     enable,
     enabled,
     disable,
-    log: log,
+    log: log_log,
 });
 function enable(namespaces) {
     enabledString = namespaces;
@@ -50888,8 +50150,6 @@ function policies_userAgentPolicy_userAgentPolicy(options = {}) {
     };
 }
 //# sourceMappingURL=userAgentPolicy.js.map
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./node_modules/@typespec/ts-http-runtime/dist/esm/util/sha256.js
 // Copyright (c) Microsoft Corporation.
 // Licensed under the MIT License.
@@ -80890,7 +80150,7 @@ const include1 = {
     },
     collectionFormat: "CSV",
 };
-const startFrom = {
+const parameters_startFrom = {
     parameterPath: ["options", "startFrom"],
     mapper: {
         serializedName: "startFrom",
@@ -82916,7 +82176,7 @@ const listBlobFlatSegmentOperationSpec = {
         maxPageSize,
         restype2,
         include1,
-        startFrom,
+        parameters_startFrom,
     ],
     urlParameters: [url],
     headerParameters: [
@@ -82948,7 +82208,7 @@ const listBlobHierarchySegmentOperationSpec = {
         maxPageSize,
         restype2,
         include1,
-        startFrom,
+        parameters_startFrom,
         delimiter,
     ],
     urlParameters: [url],
@@ -90987,8 +90247,6 @@ class Batch {
     }
 }
 //# sourceMappingURL=Batch.js.map
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
 ;// CONCATENATED MODULE: ./node_modules/@azure/storage-blob/dist/esm/utils/utils.js
 // Copyright (c) Microsoft Corporation.
 // Licensed under the MIT License.
@@ -99387,7 +98645,7 @@ function checkPaths(paths) {
         throw new ValidationError(`Path Validation Error: At least one directory or file path is required`);
     }
 }
-function checkKey(key) {
+function cache_checkKey(key) {
     if (key.length > 512) {
         throw new ValidationError(`Key Validation Error: ${key} cannot be larger than 512 characters.`);
     }
@@ -99465,7 +98723,7 @@ function restoreCacheV1(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            checkKey(key);
+            cache_checkKey(key);
         }
         const compressionMethod = yield getCompressionMethod();
         let archivePath = '';
@@ -99567,7 +98825,7 @@ function restoreCacheV2(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            checkKey(key);
+            cache_checkKey(key);
         }
         let archivePath = '';
         try {
@@ -99667,7 +98925,7 @@ function cache_saveCache(paths_1, key_1, options_1) {
         const cacheServiceVersion = config_getCacheServiceVersion();
         lib_core/* debug */.Yz(`Cache service version: ${cacheServiceVersion}`);
         checkPaths(paths);
-        checkKey(key);
+        cache_checkKey(key);
         const cacheMode = getCacheMode();
         if (!isCacheWritable(cacheMode)) {
             lib_core/* info */.pq(`Cache save skipped: the effective cache-mode '${cacheMode}' does not permit writes.`);
@@ -99903,9 +99161,80 @@ function saveCacheV2(paths_1, key_1, options_1) {
     });
 }
 //# sourceMappingURL=cache.js.map
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
+;// CONCATENATED MODULE: ./build/directory-store.js
+
+
+
+
+
+/**
+ * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
+ * one run to the next.
+ */
+/** The key of what the directory holds; undefined where it holds nothing. */
+async function findInDirectory(directory) {
+    const names = await (0,promises_.readdir)(directory).catch(() => []);
+    if (!names.includes(manifestName))
+        return undefined;
+    const manifest = await readManifest(directory).catch(() => undefined);
+    return manifest?.key ?? 'unknown';
+}
+/** Puts what the directory holds into `entry`, and leaves it where it is, too. */
+async function restoreFromDirectory(directory, entry) {
+    await (0,promises_.mkdir)(entry, { recursive: true });
+    const { mounts } = await readManifest(directory);
+    const archives = mounts.flatMap(({ archive }) => archive?.file ?? []);
+    for (const name of [manifestName, ...archives]) {
+        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
+    }
+}
+/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
+async function linkOrCopy(source, destination) {
+    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
+}
+/**
+ * Puts `entry` in the place of what the directory holds: first the archives, under names that are
+ * not in use, then the manifest, by one rename; then what no manifest names any more is removed. Who
+ * reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ */
+async function saveToDirectory(directory, entry, key) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const before = await (0,promises_.readdir)(directory);
+    const first = 1 + Math.max(-1, ...before.map((name) => Number.parseInt(name, 10) || 0));
+    const { mounts } = await readManifest(entry);
+    const renamed = {
+        key,
+        mounts: mounts.map(({ mount, archive }, index) => {
+            if (archive === undefined)
+                return { mount };
+            return {
+                mount,
+                archive: { ...archive, file: manifest_archiveFileName(first + index, archive.compression) },
+            };
+        }),
+    };
+    for (const [index, { archive }] of renamed.mounts.entries()) {
+        const source = mounts[index]?.archive?.file;
+        if (archive === undefined || source === undefined)
+            continue;
+        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, source), (0,external_node_path_.join)(directory, archive.file));
+    }
+    const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
+    await (0,promises_.writeFile)(draft, renderManifest(renamed));
+    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
+    await removeUnnamed(directory, renamed);
+    return { saved: true };
+}
+/** Only what has the form of our own files: the directory may hold others. */
+async function removeUnnamed(directory, { mounts }) {
+    const named = new Set(mounts.flatMap(({ archive }) => archive?.file ?? []));
+    const names = await (0,promises_.readdir)(directory);
+    const ours = names.filter((name) => /^\d+\.tar\.(zst|gz)$/.test(name) && !named.has(name));
+    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
+}
+
 ;// CONCATENATED MODULE: ./build/store.js
+
 
 
 
@@ -99917,6 +99246,29 @@ var errors = __nccwpck_require__(9473);
  * read.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
+/** @param directory undefined for the cache of GitHub Actions */
+function storeFor(directory) {
+    return directory === undefined ? cacheStore : directoryStore(directory);
+}
+const cacheStore = {
+    find,
+    restore,
+    isSaved,
+    save,
+    remedy: (key) => `A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+};
+function directoryStore(directory) {
+    return {
+        find: () => findInDirectory(directory),
+        restore: async (entry, key) => {
+            await restoreFromDirectory(directory, entry);
+            return key;
+        },
+        isSaved: async () => false,
+        save: (entry, key) => saveToDirectory(directory, entry, key),
+        remedy: () => '',
+    };
+}
 /**
  * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
  * never thrown.
@@ -99925,7 +99277,7 @@ const storedDirectoryName = 'buildkit-cache-mounts.v1';
  * @returns its key; undefined where there is none, or no service to tell
  */
 async function find(directory, key, restoreKeys) {
-    return inParentOf(directory, (path) => restoreCache([path], key, restoreKeys, { lookupOnly: true }));
+    return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
 /**
  * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
@@ -99933,7 +99285,7 @@ async function find(directory, key, restoreKeys) {
  * @returns the key of what was restored; undefined where that failed, and the client has said why
  */
 async function restore(directory, key) {
-    return inParentOf(directory, (path) => cache.restoreCache([path], key));
+    return inParentOf(directory, (path) => restoreCache([path], key));
 }
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
@@ -99973,7 +99325,7 @@ async function inParentOf(directory, call) {
     const started = Date.now();
     const patience = setInterval(() => {
         const seconds = Math.round((Date.now() - started) / 1000);
-        lib_core/* info */.pq(`The cache service has taken ${seconds} seconds so far.`);
+        (0,host/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
     try {
         return await call((0,external_node_path_.basename)(directory));
@@ -99991,6 +99343,906 @@ function restoreVariable(name, environment) {
         delete process.env[name];
     else
         process.env[name] = value;
+}
+
+;// CONCATENATED MODULE: ./build/summary.js
+
+
+/**
+ * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
+ * name that a mount can have.
+ */
+function renderSummary({ title, facts, rows, remarks }) {
+    const lines = [`<h3>${asText(title)}</h3>`];
+    if (facts.length > 0) {
+        const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
+        lines.push(`<p>${items.join('<br>')}</p>`);
+    }
+    if (rows.length > 0)
+        lines.push(...renderTable(rows));
+    if (remarks.length > 0) {
+        lines.push('<ul>', ...remarks.map((remark) => `<li>${asText(remark)}</li>`), '</ul>');
+    }
+    return `${lines.join('\n')}\n`;
+}
+function renderTable(rows) {
+    const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
+    const lines = [tableRow('th', header), ...rows.map(renderRow)];
+    if (rows.filter(({ archive }) => archive).length > 1)
+        lines.push(renderTotal(rows));
+    return ['<table>', ...lines, '</table>'];
+}
+function renderRow({ mount, state, archive, seconds }) {
+    return tableRow('td', [
+        `<code>${asText((0,cache_mount/* describeMount */.hK)(mount))}</code>`,
+        asText(state),
+        ...(archive
+            ? [
+                (0,format/* formatCount */.B4)(archive.files),
+                (0,format/* formatBytes */.z3)(archive.bytes),
+                (0,format/* formatBytes */.z3)(archive.compressedBytes),
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,format/* formatSeconds */.Xo)(seconds),
+    ]);
+}
+function renderTotal(rows) {
+    const sum = (value) => rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+    return tableRow('td', [
+        '<strong>Total</strong>',
+        (0,format/* plural */.LS)(rows.length, 'mount'),
+        (0,format/* formatCount */.B4)(sum(({ archive }) => archive?.files)),
+        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.bytes)),
+        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.compressedBytes)),
+        (0,format/* formatSeconds */.Xo)(sum(({ seconds }) => seconds)),
+    ]);
+}
+/** Numbers stand on the right. */
+function tableRow(element, cells) {
+    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right"' : ''}>${cell}</${element}>`);
+    return `<tr>${rendered.join('')}</tr>`;
+}
+/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
+function asText(text) {
+    return text
+        .replace(/[\p{Cc}\u2028\u2029]/gu, (char) => JSON.stringify(char).slice(1, -1))
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;');
+}
+
+;// CONCATENATED MODULE: ./build/extract-mounts.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Extract: takes the mounts out of the builder and saves them.
+ *
+ * @throws InputError on wrong input; Error where nothing could be packed
+ */
+async function extractMounts(workDirectory) {
+    (0,host/* setOutput */.uH)('saved', 'false');
+    const inputs = readExtractInputs();
+    const request = resolveRequest(await withKey(inputs), await readStates());
+    try {
+        const list = await listRequested(request, inputs);
+        (0,log/* logMounts */.Zx)(list);
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, () => extract({ ...request, ...list }, workDirectory));
+        (0,host/* setOutput */.uH)('saved', String(result.saved));
+        if (result.reasons.length > 0)
+            (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
+        if (inputs.summary) {
+            const { title, rows, reasons } = result;
+            (0,host/* addSummary */.S0)(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
+        }
+    }
+    finally {
+        if (request.state)
+            await removeState(request.state);
+    }
+}
+/** Whatever ends the step early. */
+function reportFailure(message) {
+    (0,host/* setOutput */.uH)('reason', message);
+    (0,host/* addSummary */.S0)(renderSummary({
+        title: 'The cache mounts were not saved',
+        facts: [],
+        rows: [],
+        remarks: [message],
+    }));
+}
+/** A directory needs no key, and so no inject that has made one. */
+async function withKey(inputs) {
+    if (inputs.key !== undefined || inputs.directory === undefined)
+        return inputs;
+    const { mountInputs } = inputs;
+    const states = await readStates();
+    if (states.length > 0)
+        return inputs;
+    const { key } = await resolveKeys({
+        key: undefined,
+        keyPrefix: 'buildkit-cache-mounts',
+        restoreKeys: [],
+        mountInputs,
+    });
+    return { ...inputs, key };
+}
+async function listRequested({ mounts, state }, { mountInputs }) {
+    if (mounts === undefined)
+        return listMounts(mountInputs);
+    return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
+}
+async function extract(request, workDirectory) {
+    const { key, mounts } = request;
+    const store = storeFor(request.directory);
+    const entry = (0,external_node_path_.join)(workDirectory, storedDirectoryName);
+    if (mounts.length === 0)
+        return refuse('there are no cache mounts');
+    if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
+        return skip(request);
+    const packed = await pack(request, workDirectory);
+    const outcomes = [];
+    for (const [index, mount] of mounts.entries()) {
+        outcomes.push(await collect(request, packed, index, mount, entry));
+    }
+    (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
+    for (const { remark } of outcomes)
+        if (remark !== undefined)
+            (0,host/* warn */.R8)(remark);
+    const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
+    if (missing.length > 0) {
+        const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
+        const why = `an entry without ${names} would hide what is saved, or could be, for good`;
+        return refuse(why, outcomes);
+    }
+    if (!outcomes.some(({ isPacked }) => isPacked)) {
+        const why = 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
+        return refuse(why, outcomes);
+    }
+    const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
+    await writeManifest(entry, saved);
+    const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
+    if (!result.saved)
+        return refuse(result.why, outcomes);
+    const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
+    const size = (0,format/* formatBytes */.z3)(sizes.reduce((sum, each) => sum + each, 0));
+    (0,host/* print */.yy)(`Saved ${size} under the key ${key}.`);
+    const count = saved.filter(({ archive }) => archive).length;
+    return {
+        saved: true,
+        title: `${(0,format/* plural */.LS)(count, 'cache mount')} saved, ${size}`,
+        ...tell(outcomes),
+    };
+}
+function skip({ key, mounts, state }) {
+    (0,host/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
+    const reasons = ['the key is saved already'];
+    if (state?.restored?.key === key) {
+        const held = new Set(state.restored.mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount)));
+        const lacking = mounts.filter((mount) => !held.has((0,cache_mount/* identityOf */.cu)(mount)));
+        if (lacking.length > 0) {
+            const remark = `The saved entry ${key} lacks ${lacking.map(cache_mount/* describeMount */.hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
+            (0,host/* warn */.R8)(remark);
+            reasons.push(remark);
+        }
+    }
+    return { saved: false, title: 'Cache mounts: the key is saved already', rows: [], reasons };
+}
+function refuse(why, outcomes = []) {
+    (0,host/* warn */.R8)(`Nothing was saved: ${why}.`);
+    const { rows, reasons } = tell(outcomes);
+    return {
+        saved: false,
+        title: 'The cache mounts were not saved',
+        rows,
+        reasons: [why, ...reasons],
+    };
+}
+function tell(outcomes) {
+    return {
+        rows: outcomes.map(({ row }) => row),
+        reasons: outcomes.flatMap(({ remark }) => remark ?? []),
+    };
+}
+
+
+/***/ }),
+
+/***/ 9097:
+/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2454);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
+
+
+await (0,_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(_extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .extractMounts */ .w, _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .reportFailure */ .x);
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 5939:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   g: () => (/* binding */ splitFlags)
+/* harmony export */ });
+/**
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
+ * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
+ * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
+ * the builder has that id, so must ours.
+ */
+function splitFlags(text, escapeToken = '\\') {
+    const bytes = Buffer.from(text, 'utf8').toString('latin1');
+    const flags = [];
+    let at = skipSpace(bytes, 0);
+    while (bytes.startsWith('--', at)) {
+        const word = readWord(bytes, at, escapeToken);
+        at = skipSpace(bytes, word.end);
+        if (word.text === '--')
+            break;
+        flags.push(word.text.slice(2));
+    }
+    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+}
+/** White space below U+0100, as Go has it. */
+const space = /[\s\u0085]/;
+function skipSpace(bytes, start) {
+    let at = start;
+    while (at < bytes.length && space.test(bytes.charAt(at)))
+        at++;
+    return at;
+}
+function readWord(bytes, start, escapeToken) {
+    let text = '';
+    let quote = '';
+    let at = start;
+    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+        const char = bytes.charAt(at);
+        if (char === escapeToken) {
+            at++;
+            text += bytes.charAt(at);
+        }
+        else if (char === quote) {
+            quote = '';
+        }
+        else if (!quote && (char === '"' || char === "'")) {
+            quote = char;
+        }
+        else {
+            text += char;
+        }
+    }
+    return { text, end: Math.min(at, bytes.length) };
+}
+
+
+/***/ }),
+
+/***/ 7413:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B4: () => (/* binding */ formatCount),
+/* harmony export */   LS: () => (/* binding */ plural),
+/* harmony export */   Xo: () => (/* binding */ formatSeconds),
+/* harmony export */   ku: () => (/* binding */ formatTable),
+/* harmony export */   z3: () => (/* binding */ formatBytes)
+/* harmony export */ });
+const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+/** `1.2 MB`: decimal units, three significant digits at most. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999.5 would be rounded to 1000, which belongs to the next unit
+    while (value >= 999.5 && unit < byteUnits.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
+}
+/** `1,234`, whatever the machine's locale. */
+function formatCount(count) {
+    return count.toLocaleString('en-US');
+}
+/** `1 file`, `2 files`. */
+function plural(count, noun) {
+    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+function formatSeconds(seconds) {
+    return `${seconds.toFixed(1)} s`;
+}
+/** Rows of text, each column as wide as its widest cell. */
+function formatTable(rows) {
+    const widths = [];
+    for (const row of rows) {
+        for (const [column, cell] of row.entries()) {
+            widths[column] = Math.max(widths[column] ?? 0, cell.length);
+        }
+    }
+    return rows.map((row) => row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd());
+}
+
+
+/***/ }),
+
+/***/ 9788:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   N4: () => (/* binding */ endGroup),
+/* harmony export */   Oh: () => (/* binding */ startGroup),
+/* harmony export */   R8: () => (/* binding */ warn),
+/* harmony export */   S0: () => (/* binding */ addSummary),
+/* harmony export */   Yz: () => (/* binding */ debug),
+/* harmony export */   fJ: () => (/* binding */ fail),
+/* harmony export */   me: () => (/* binding */ notify),
+/* harmony export */   uH: () => (/* binding */ setOutput),
+/* harmony export */   yy: () => (/* binding */ print)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
+
+
+/**
+ * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
+ * other kind, which gets plain text on its standard error, and what comes of the step on its standard
+ * output.
+ */
+const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
+function warn(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
+    else
+        print(`warning: ${message}`);
+}
+function notify(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
+    else
+        print(`note: ${message}`);
+}
+/** Makes the process end with a failure. */
+function fail(message) {
+    if (isOnGitHub()) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
+    }
+    else {
+        print(`error: ${message}`);
+        process.exitCode = 1;
+    }
+}
+function debug(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .debug */ .Yz(message);
+}
+/**
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
+ */
+function print(text) {
+    if (!isOnGitHub()) {
+        process.stderr.write(`${text}\n`);
+        return;
+    }
+    const harmless = text.replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(harmless.replaceAll('##[', '## ['));
+}
+function startGroup(title) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(title);
+    else
+        print(title);
+}
+function endGroup() {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
+}
+/** Hands over what came of the step. */
+function setOutput(name, value) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
+    else
+        process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+}
+/** Shows HTML on the page of the job, where there is one. */
+function addSummary(html) {
+    const file = process.env.GITHUB_STEP_SUMMARY;
+    if (!file)
+        return;
+    try {
+        (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.appendFileSync)(file, html);
+    }
+    catch (error) {
+        debug(`The summary cannot be written: ${error}`);
+    }
+}
+
+
+/***/ }),
+
+/***/ 6650:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Wk: () => (/* binding */ logRows),
+/* harmony export */   Zx: () => (/* binding */ logMounts),
+/* harmony export */   aY: () => (/* binding */ currentStage),
+/* harmony export */   jl: () => (/* binding */ logStage),
+/* harmony export */   wz: () => (/* binding */ logBuilder)
+/* harmony export */ });
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
+/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9788);
+
+
+
+let stage = 'reading the inputs';
+/** Runs one stage of the step, in a group of the log. */
+async function logStage(title, work) {
+    stage = title;
+    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
+    try {
+        return await work();
+    }
+    finally {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
+    }
+}
+/** Where the step stands. */
+function currentStage() {
+    return stage;
+}
+/** The mounts as they were understood, and all that the user should know of them. */
+function logMounts({ mounts, notices, warnings }) {
+    for (const notice of notices)
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .notify */ .me)(notice);
+    for (const warning of warnings)
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(warning);
+    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK));
+}
+function logBuilder(builder, toolkit) {
+    if (builder.nodes > 1) {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+    }
+    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
+        ['builder', builder.name],
+        ['driver', builder.driver],
+        ['platforms', builder.platforms.join(', ')],
+        ['BuildKit', builder.buildkit],
+        ['buildx', builder.buildx],
+        ['Docker', builder.docker],
+        ['programs', toolkit.description],
+    ]));
+}
+/** The closing table, which stands outside of all groups: what a person looks for first. */
+function logRows(rows) {
+    const cells = rows.map(({ mount, state, archive, seconds }) => [
+        state,
+        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount),
+        ...(archive
+            ? [
+                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
+                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
+                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
+    ]);
+    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
+    }
+}
+function logGroup(title, lines) {
+    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
+    for (const line of lines) {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
+    }
+    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
+}
+
+
+/***/ }),
+
+/***/ 4541:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   H: () => (/* binding */ killDescendants)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+
+/**
+ * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
+ * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
+ * by BuildKit. Only where there is a /proc.
+ */
+function killDescendants() {
+    const parentOf = readParents();
+    const descendants = new Set([process.pid]);
+    for (let size = 0; size !== descendants.size;) {
+        size = descendants.size;
+        for (const [pid, parent] of parentOf) {
+            if (descendants.has(parent))
+                descendants.add(pid);
+        }
+    }
+    descendants.delete(process.pid);
+    for (const pid of descendants) {
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It has ended by itself.
+        }
+    }
+}
+function readParents() {
+    const parentOf = new Map();
+    let entries = [];
+    try {
+        entries = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync)('/proc');
+    }
+    catch {
+        return parentOf;
+    }
+    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
+        try {
+            // "pid (comm) state ppid …", where comm may hold spaces and brackets
+            const stat = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(`/proc/${entry}/stat`, 'utf8');
+            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+        }
+        catch {
+            // It has ended meanwhile.
+        }
+    }
+    return parentOf;
+}
+
+
+/***/ }),
+
+/***/ 4491:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   V: () => (/* binding */ expandWord)
+/* harmony export */ });
+/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
+const maximumDepth = 200;
+/**
+ * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
+ * are taken away, the escape character makes the next one literal, and variables are expanded:
+ * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
+ * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
+ *
+ * @param escape the escape character of the Dockerfile
+ * @throws Error on what BuildKit refuses, and whatever `lookup` throws
+ */
+function expandWord(word, lookup, escapeToken = '\\') {
+    const chars = [...word];
+    let at = 0;
+    let depth = 0;
+    const next = () => chars[at++] ?? '';
+    // A variable that cannot be known is no matter in an alternative that does not count.
+    let unknown = [];
+    const look = (name, hasAlternative) => {
+        try {
+            return lookup(name, hasAlternative);
+        }
+        catch (error) {
+            unknown.push(error);
+            return hasAlternative ? undefined : '';
+        }
+    };
+    /** Up to `stop`, or to the end where there is none. */
+    function readTo(stop, keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === stop)
+                return result;
+            if (char === "'")
+                result += readSingleQuoted();
+            else if (char === '"')
+                result += readDoubleQuoted(keepEscapes);
+            else if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken)
+                result += (keepEscapes ? char : '') + next();
+            else
+                result += char;
+        }
+        if (stop !== undefined)
+            throw new Error(`"${stop}" is missing`);
+        return result;
+    }
+    function readSingleQuoted() {
+        const end = chars.indexOf("'", at);
+        if (end < 0)
+            throw unclosed("'");
+        const text = chars.slice(at, end).join('');
+        at = end + 1;
+        return text;
+    }
+    function readDoubleQuoted(keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === '"')
+                return result;
+            if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken) {
+                if (keepEscapes)
+                    result += char;
+                if (at === chars.length)
+                    break;
+                // Only what would be special inside the quotes can be escaped there.
+                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
+            }
+            else
+                result += char;
+        }
+        throw unclosed('"');
+    }
+    function readVariable() {
+        if (chars[at] !== '{') {
+            const name = readName();
+            return name === '' ? '$' : (look(name, false) ?? '');
+        }
+        at++;
+        if (at === chars.length)
+            throw new Error('"}" is missing');
+        if ('{}:'.includes(chars[at] ?? ''))
+            throw badSubstitution();
+        depth++;
+        if (depth > maximumDepth)
+            throw new Error('substitutions are nested too deeply');
+        const value = readSubstitution(readName());
+        depth--;
+        return value;
+    }
+    function readName() {
+        const start = at;
+        const first = chars[at] ?? '';
+        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
+        if (/[@*#?$!-]/.test(first))
+            at++;
+        else
+            while (part.test(chars[at] ?? ''))
+                at++;
+        return chars.slice(start, at).join('');
+    }
+    /** What follows the name in `${name…}`. */
+    function readSubstitution(name) {
+        const first = next();
+        if (first === '}')
+            return look(name, false) ?? '';
+        if (first === '/')
+            return replacePattern(look(name, false) ?? '');
+        const emptyIsUnset = first === ':';
+        const operator = emptyIsUnset ? next() : first;
+        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
+            throw badSubstitution();
+        const before = unknown;
+        unknown = [];
+        const argument = readTo('}', operator === '#' || operator === '%');
+        const inArgument = unknown;
+        unknown = before;
+        const value = look(name, '-+?'.includes(operator));
+        const isSet = value !== undefined && !(emptyIsUnset && value === '');
+        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
+        if (counts)
+            unknown = [...unknown, ...inArgument];
+        switch (operator) {
+            case '-':
+                return isSet ? value : argument;
+            case '+':
+                return isSet ? argument : '';
+            case '?':
+                if (isSet)
+                    return value;
+                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
+            case '#':
+                return trimPrefix(argument, value ?? '');
+            case '%':
+                return trimSuffix(argument, value ?? '');
+            default:
+                throw badSubstitution();
+        }
+    }
+    function replacePattern(value) {
+        const all = chars[at] === '/';
+        if (all)
+            at++;
+        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
+        const replacement = readTo('}', true);
+        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
+    }
+    function badSubstitution() {
+        return new Error(`a substitution \${…} in "${word}" is not valid`);
+    }
+    function unclosed(quote) {
+        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
+    }
+    const result = readTo(undefined, false);
+    if (unknown.length > 0)
+        throw unknown[0];
+    return result;
+}
+/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
+function expandTemplate(template, match) {
+    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
+        const name = braced ?? bare;
+        if (name === undefined)
+            return all.slice(1);
+        return /^0+$/.test(name) ? match : '';
+    });
+}
+function trimPrefix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '#');
+    return value.slice(matchedLength(readPattern(pattern), greedy, value));
+}
+/** Backwards, as the shortest match at the end is not found by a regular expression. */
+function trimSuffix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '%');
+    const backwards = [...value].reverse().join('');
+    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
+    return value.slice(0, value.length - length);
+}
+/** The length of the match at the beginning of a value. */
+function matchedLength(elements, greedy, value) {
+    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
+}
+function parsePattern(argument, operator) {
+    const greedy = argument.startsWith(operator);
+    return { greedy, pattern: greedy ? argument.slice(1) : argument };
+}
+// In Go's regular expressions, a dot is all but this one line break.
+const anyChar = '[^\\n]';
+const star = `${anyChar}*`;
+/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
+function readPattern(pattern) {
+    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
+    return elements.map((element) => {
+        if (element === '*')
+            return star;
+        if (element === '?')
+            return anyChar;
+        if (/^\\(?![*?\\}/]$)/.test(element)) {
+            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+        }
+        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+    });
+}
+/**
+ * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
+ * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
+ * to try all the other places as well can take forever.
+ */
+function toRegExp(elements, greedy, flags) {
+    const [head = '', ...others] = elements.join('').split(star);
+    const last = others.pop();
+    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
+    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
+    return new RegExp(`${head}${middle}${tail}`, flags);
+}
+
+
+/***/ }),
+
+/***/ 4460:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   d: () => (/* binding */ withinTime),
+/* harmony export */   e: () => (/* binding */ runStep)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
+/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9788);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
+/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
+/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+
+
+
+
+
+
+
+
+/**
+ * Gives up on work that takes longer than a number of minutes, with all processes that it has
+ * started; what it does itself goes on until the process ends.
+ *
+ * @throws Error that says where it stood
+ */
+async function withinTime(minutes, work) {
+    let timer;
+    const end = new Promise((_, reject) => {
+        timer = setTimeout(() => {
+            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        }, minutes * 60_000);
+    });
+    try {
+        return await Promise.race([work(), end]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+/**
+ * Runs one action from its first line to the end of the process: gives it a work directory, which is
+ * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
+ * input fails the step; everything else is a warning, as a cache must not break a build.
+ *
+ * @param onFailure is told in either case
+ */
+async function runStep(story, onFailure = () => undefined) {
+    let workDirectory;
+    const clear = () => {
+        if (workDirectory === undefined)
+            return;
+        try {
+            (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+        }
+        catch (error) {
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
+        }
+    };
+    // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
+    for (const signal of ['SIGINT', 'SIGTERM']) {
+        process.on(signal, () => {
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(`Received ${signal}: stopping.`);
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+            clear();
+            process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
+        });
+    }
+    try {
+        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
+        await story(workDirectory);
+    }
+    catch (error) {
+        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .fail */ .fJ)(error.message);
+        else
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+    }
+    finally {
+        // What was begun ahead of its time may still be under way.
+        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        clear();
+    }
+    // Idle connections of the cache client would keep the process for seconds.
+    process.exit();
 }
 
 
@@ -100051,9 +100303,9 @@ __nccwpck_require__.d(__webpack_exports__, {
   Yz: () => (/* binding */ core_debug),
   N4: () => (/* binding */ endGroup),
   z3: () => (/* binding */ error),
+  Vt: () => (/* binding */ getBooleanInput),
   V4: () => (/* binding */ getInput),
   q3: () => (/* binding */ getMultilineInput),
-  Os: () => (/* binding */ group),
   pq: () => (/* binding */ info),
   _o: () => (/* binding */ isDebug),
   lm: () => (/* binding */ notice),
@@ -100064,7 +100316,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, exportVariable, getBooleanInput, getIDToken, getState, markdownSummary, platform, saveState, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, exportVariable, getIDToken, getState, group, markdownSummary, platform, saveState, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);

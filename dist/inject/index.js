@@ -39754,127 +39754,6 @@ module.exports = { version: packageJson.version }
 
 /***/ }),
 
-/***/ 7757:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  Tu: () => (/* binding */ findDamage),
-  QK: () => (/* binding */ keepArchive),
-  kI: () => (/* binding */ placeArchive),
-  WI: () => (/* binding */ readManifest),
-  wu: () => (/* binding */ selectArchives)
-});
-
-// UNUSED EXPORTS: storeArchive, takeKeptArchive, writeManifest
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: ./build/manifest.js
-var manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/archive.js
-
-
-
-
-
-
-
-
-const manifestName = 'manifest.json';
-/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
-function selectArchives(named, manifest) {
-    const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
-    const fillings = named.flatMap((mount, index) => {
-        const archive = saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive;
-        return archive === undefined ? [] : [{ index, mount, archive }];
-    });
-    const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
-    return {
-        fillings,
-        unsaved: named.filter((mount) => saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive === undefined),
-        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
-    };
-}
-/** @throws Error where there is no manifest, or one that cannot be read */
-async function readManifest(directory) {
-    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)((0,external_node_path_.join)(directory, manifestName), 'utf8'));
-}
-/**
- * Compares an archive's file with what the manifest says of it.
- *
- * @returns what is wrong with it
- */
-async function findDamage(directory, archive) {
-    const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
-    if (size === undefined)
-        return 'its archive is missing';
-    if (size !== archive.compressedBytes) {
-        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
-    }
-    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
-}
-/** Moves an archive from an entry to where the mount's script in the build looks for it. */
-async function placeArchive(directory, { index, archive }, destination) {
-    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(destination, file));
-}
-/** Moves it back from there to where the extract of the same job finds it. */
-async function keepArchive(source, { index, archive }, directory) {
-    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), (0,external_node_path_.join)(directory, archive.file));
-}
-/**
- * Moves a kept archive into a new entry as it is.
- *
- * @returns what the manifest says of it; undefined where it is not there, or not whole
- */
-async function takeKeptArchive(directory, index, archive, entry) {
-    if ((await findDamage(directory, archive)) !== undefined)
-        return undefined;
-    const file = archiveFileName(index, archive.compression);
-    await moveFile(join(directory, archive.file), join(entry, file));
-    return { ...archive, file };
-}
-/**
- * Moves an archive that the build has made into an entry.
- *
- * @returns what the manifest says of it
- */
-async function storeArchive(source, index, facts, directory) {
-    const file = archiveFileName(index, facts.compression);
-    const path = join(directory, file);
-    await moveFile(join(source, file), path);
-    const { size } = await stat(path);
-    const { compression, files, bytes } = facts;
-    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
-}
-async function writeManifest(directory, mounts) {
-    await writeFile(join(directory, manifestName), renderManifest({ mounts }));
-}
-async function digest(file) {
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
-    return hash.digest('hex');
-}
-
-
-/***/ }),
-
 /***/ 7382:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -40241,12 +40120,12 @@ function readWord(bytes, start, escapeToken) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B4: () => (/* binding */ formatCount),
 /* harmony export */   LS: () => (/* binding */ plural),
 /* harmony export */   Xo: () => (/* binding */ formatSeconds),
 /* harmony export */   ku: () => (/* binding */ formatTable),
 /* harmony export */   z3: () => (/* binding */ formatBytes)
 /* harmony export */ });
-/* unused harmony export formatCount */
 const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 /** `1.2 MB`: decimal units, three significant digits at most. */
 function formatBytes(bytes) {
@@ -40288,323 +40167,336 @@ function formatTable(rows) {
 
 /***/ }),
 
-/***/ 1699:
-/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+/***/ 9788:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   N4: () => (/* binding */ endGroup),
+/* harmony export */   Oh: () => (/* binding */ startGroup),
+/* harmony export */   R8: () => (/* binding */ warn),
+/* harmony export */   S0: () => (/* binding */ addSummary),
+/* harmony export */   Yz: () => (/* binding */ debug),
+/* harmony export */   fJ: () => (/* binding */ fail),
+/* harmony export */   me: () => (/* binding */ notify),
+/* harmony export */   uH: () => (/* binding */ setOutput),
+/* harmony export */   yy: () => (/* binding */ print)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
-/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7757);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7382);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(9473);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(7413);
-/* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8175);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6650);
-/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9647);
-/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8801);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(4460);
-/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(6879);
-/* harmony import */ var _unpack_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(6944);
 
 
-
-
-
-
-
-
-
-
-
-
-
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_8__/* .runStep */ .e)(async (workDirectory) => {
-    const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_4__/* .readInjectInputs */ .e)();
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-hit', 'false');
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-primary-key', inputs.key);
-    const list = await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_6__/* .listMounts */ .d)(inputs.mountInputs);
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logMounts */ .Zx)(list);
-    let filled = 0;
+/**
+ * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
+ * other kind, which gets plain text on its standard error, and what comes of the step on its standard
+ * output.
+ */
+const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
+function warn(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
+    else
+        print(`warning: ${message}`);
+}
+function notify(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
+    else
+        print(`note: ${message}`);
+}
+/** Makes the process end with a failure. */
+function fail(message) {
+    if (isOnGitHub()) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
+    }
+    else {
+        print(`error: ${message}`);
+        process.exitCode = 1;
+    }
+}
+function debug(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .debug */ .Yz(message);
+}
+/**
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
+ */
+function print(text) {
+    if (!isOnGitHub()) {
+        process.stderr.write(`${text}\n`);
+        return;
+    }
+    const harmless = text.replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(harmless.replaceAll('##[', '## ['));
+}
+function startGroup(title) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(title);
+    else
+        print(title);
+}
+function endGroup() {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
+}
+/** Hands over what came of the step. */
+function setOutput(name, value) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
+    else
+        process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+}
+/** Shows HTML on the page of the job, where there is one. */
+function addSummary(html) {
+    const file = process.env.GITHUB_STEP_SUMMARY;
+    if (!file)
+        return;
     try {
-        filled = await (0,_step_js__WEBPACK_IMPORTED_MODULE_8__/* .withinTime */ .d)(inputs.timeout, () => inject({ ...inputs, ...list }, workDirectory));
+        (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.appendFileSync)(file, html);
     }
     catch (error) {
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_11__/* .InputError */ .d || !inputs.failOnCacheMiss)
-            throw error;
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_11__/* .messageOf */ .b)(error));
+        debug(`The summary cannot be written: ${error}`);
     }
-    if (inputs.failOnCacheMiss && filled === 0) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_11__/* .InputError */ .d('No cache mount was filled, and fail-on-cache-miss is set.');
-    }
+}
+
+
+/***/ }),
+
+/***/ 1449:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  C: () => (/* binding */ injectMounts)
 });
-/** Restores the saved mounts into the builder; tells how many were filled. */
-async function inject(request, workDirectory) {
-    if (request.mounts.length === 0)
-        return 0;
-    await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)(stateOf(request));
-    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_9__/* .storedDirectoryName */ .cW);
-    const found = await (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logStage */ .jl)('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_9__/* .find */ .I6)(entry, request.key, request.restoreKeys));
-    if (found === undefined) {
-        (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(`Nothing was found for the key ${request.key}: the build starts cold.`);
-        return 0;
-    }
-    const preparation = (0,_unpack_js__WEBPACK_IMPORTED_MODULE_10__/* .prepare */ .i)(request, workDirectory);
-    preparation.catch(() => undefined); // it is thrown where it is needed
-    const key = await (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logStage */ .jl)('Restore from the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_9__/* .restore */ .PF)(entry, found));
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-matched-key', key ?? found);
-    if (key === undefined) {
-        throw new Error(`The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedy(request, found)}`);
-    }
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(key === request.key
-        ? `Found the entry ${key}.`
-        : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
-    const manifest = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .readManifest */ .WI)(entry).catch((error) => {
-        throw new Error(`The saved entry ${key} cannot be used: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_11__/* .messageOf */ .b)(error)}.${remedy(request, key)}`);
-    });
-    const restored = { entry, key, manifest };
-    const { filled, complete } = await fill(request, restored, preparation, workDirectory);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('cache-hit', String(complete && key === request.key));
-    return filled;
-}
-/** What to do about a damaged entry: no later extract can save its key again. */
-function remedy(request, key) {
-    return key === request.key
-        ? ` A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`
-        : '';
-}
-/** Unpacks what is whole of a restored entry into its mounts, and prints what became of each. */
-async function fill(request, restored, preparation, workDirectory) {
-    const { entry, key, manifest } = restored;
-    const { fillings, unsaved, unnamed } = (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .selectArchives */ .wu)(request.mounts, manifest);
-    if (unnamed.length > 0) {
-        (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logText */ .kc)(`Saved, but not named any more: ${unnamed.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK).join(', ')}`);
-    }
-    const damage = await Promise.all(fillings.map(({ archive }) => (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .findDamage */ .Tu)(entry, archive)));
-    const whole = fillings.filter((_, index) => damage[index] === undefined);
-    const damaged = fillings.filter((_, index) => damage[index] !== undefined);
-    for (const [index, { mount }] of fillings.entries()) {
-        if (damage[index] === undefined)
-            continue;
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount)} was left out: ${damage[index]}.${remedy(request, key)}`);
-    }
-    const mounts = listRestored(manifest, damaged);
-    await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, recordsOf } = await (0,_unpack_js__WEBPACK_IMPORTED_MODULE_10__/* .unpack */ .l)(request, whole, preparation, entry, workDirectory);
-    await (0,_state_js__WEBPACK_IMPORTED_MODULE_7__/* .writeState */ .Jq)({
-        ...stateOf(request),
-        restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
-    });
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logRows */ .Wk)([
-        ...damaged.map(({ mount }) => ({ mount, state: 'left out' })),
-        ...whole.map((filling) => rowOf(filling, reports.get(filling.index))),
-        ...unsaved.map((mount) => ({ mount, state: 'not saved yet' })),
-    ]);
-    const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
-    return {
-        filled: count('unpacked'),
-        complete: fillings.length > 0 && count('unpacked') + count('warm') === fillings.length,
-    };
-}
-function listRestored(manifest, damaged) {
-    const unusable = new Set(damaged.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
-    return manifest.mounts.flatMap(({ mount, archive }) => archive === undefined || unusable.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)) ? [] : { mount, archive });
-}
-function rowOf({ mount, archive }, report) {
-    const name = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount);
-    switch (report?.result) {
-        case 'unpacked':
-            return { mount, state: 'restored', archive, seconds: report.seconds };
-        case 'warm':
-            return { mount, state: 'already warm, left as it is' };
-        case 'unusable':
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left out: there is no ${report.missing}.`);
-            return { mount, state: 'left out' };
-        case 'full':
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left out: it needs ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(archive.bytes)}, and the builder's disk has ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(report.available)} free.`);
-            return { mount, state: 'left out' };
-        default:
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`);
-            return { mount, state: 'left empty' };
-    }
-}
-function stateOf(request) {
-    const { key, mounts, builder, utilityImage, seedStages, mountInputs } = request;
-    const platform = mountInputs.platforms?.[0];
-    return { key, mounts, builder, utilityImage, seedStages, platform };
-}
 
-__webpack_async_result__();
-} catch(e) { __webpack_async_result__(e); } }, 1);
+// NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
+var mappers_namespaceObject = {};
+__nccwpck_require__.r(mappers_namespaceObject);
+__nccwpck_require__.d(mappers_namespaceObject, {
+  AccessPolicy: () => (AccessPolicy),
+  AppendBlobAppendBlockExceptionHeaders: () => (AppendBlobAppendBlockExceptionHeaders),
+  AppendBlobAppendBlockFromUrlExceptionHeaders: () => (AppendBlobAppendBlockFromUrlExceptionHeaders),
+  AppendBlobAppendBlockFromUrlHeaders: () => (AppendBlobAppendBlockFromUrlHeaders),
+  AppendBlobAppendBlockHeaders: () => (AppendBlobAppendBlockHeaders),
+  AppendBlobCreateExceptionHeaders: () => (AppendBlobCreateExceptionHeaders),
+  AppendBlobCreateHeaders: () => (AppendBlobCreateHeaders),
+  AppendBlobSealExceptionHeaders: () => (AppendBlobSealExceptionHeaders),
+  AppendBlobSealHeaders: () => (AppendBlobSealHeaders),
+  ArrowConfiguration: () => (ArrowConfiguration),
+  ArrowField: () => (ArrowField),
+  BlobAbortCopyFromURLExceptionHeaders: () => (BlobAbortCopyFromURLExceptionHeaders),
+  BlobAbortCopyFromURLHeaders: () => (BlobAbortCopyFromURLHeaders),
+  BlobAcquireLeaseExceptionHeaders: () => (BlobAcquireLeaseExceptionHeaders),
+  BlobAcquireLeaseHeaders: () => (BlobAcquireLeaseHeaders),
+  BlobBreakLeaseExceptionHeaders: () => (BlobBreakLeaseExceptionHeaders),
+  BlobBreakLeaseHeaders: () => (BlobBreakLeaseHeaders),
+  BlobChangeLeaseExceptionHeaders: () => (BlobChangeLeaseExceptionHeaders),
+  BlobChangeLeaseHeaders: () => (BlobChangeLeaseHeaders),
+  BlobCopyFromURLExceptionHeaders: () => (BlobCopyFromURLExceptionHeaders),
+  BlobCopyFromURLHeaders: () => (BlobCopyFromURLHeaders),
+  BlobCreateSnapshotExceptionHeaders: () => (BlobCreateSnapshotExceptionHeaders),
+  BlobCreateSnapshotHeaders: () => (BlobCreateSnapshotHeaders),
+  BlobDeleteExceptionHeaders: () => (BlobDeleteExceptionHeaders),
+  BlobDeleteHeaders: () => (BlobDeleteHeaders),
+  BlobDeleteImmutabilityPolicyExceptionHeaders: () => (BlobDeleteImmutabilityPolicyExceptionHeaders),
+  BlobDeleteImmutabilityPolicyHeaders: () => (BlobDeleteImmutabilityPolicyHeaders),
+  BlobDownloadExceptionHeaders: () => (BlobDownloadExceptionHeaders),
+  BlobDownloadHeaders: () => (BlobDownloadHeaders),
+  BlobFlatListSegment: () => (BlobFlatListSegment),
+  BlobGetAccountInfoExceptionHeaders: () => (BlobGetAccountInfoExceptionHeaders),
+  BlobGetAccountInfoHeaders: () => (BlobGetAccountInfoHeaders),
+  BlobGetPropertiesExceptionHeaders: () => (BlobGetPropertiesExceptionHeaders),
+  BlobGetPropertiesHeaders: () => (BlobGetPropertiesHeaders),
+  BlobGetTagsExceptionHeaders: () => (BlobGetTagsExceptionHeaders),
+  BlobGetTagsHeaders: () => (BlobGetTagsHeaders),
+  BlobHierarchyListSegment: () => (BlobHierarchyListSegment),
+  BlobItemInternal: () => (BlobItemInternal),
+  BlobName: () => (BlobName),
+  BlobPrefix: () => (BlobPrefix),
+  BlobPropertiesInternal: () => (BlobPropertiesInternal),
+  BlobQueryExceptionHeaders: () => (BlobQueryExceptionHeaders),
+  BlobQueryHeaders: () => (BlobQueryHeaders),
+  BlobReleaseLeaseExceptionHeaders: () => (BlobReleaseLeaseExceptionHeaders),
+  BlobReleaseLeaseHeaders: () => (BlobReleaseLeaseHeaders),
+  BlobRenewLeaseExceptionHeaders: () => (BlobRenewLeaseExceptionHeaders),
+  BlobRenewLeaseHeaders: () => (BlobRenewLeaseHeaders),
+  BlobServiceProperties: () => (BlobServiceProperties),
+  BlobServiceStatistics: () => (BlobServiceStatistics),
+  BlobSetExpiryExceptionHeaders: () => (BlobSetExpiryExceptionHeaders),
+  BlobSetExpiryHeaders: () => (BlobSetExpiryHeaders),
+  BlobSetHttpHeadersExceptionHeaders: () => (BlobSetHttpHeadersExceptionHeaders),
+  BlobSetHttpHeadersHeaders: () => (BlobSetHttpHeadersHeaders),
+  BlobSetImmutabilityPolicyExceptionHeaders: () => (BlobSetImmutabilityPolicyExceptionHeaders),
+  BlobSetImmutabilityPolicyHeaders: () => (BlobSetImmutabilityPolicyHeaders),
+  BlobSetLegalHoldExceptionHeaders: () => (BlobSetLegalHoldExceptionHeaders),
+  BlobSetLegalHoldHeaders: () => (BlobSetLegalHoldHeaders),
+  BlobSetMetadataExceptionHeaders: () => (BlobSetMetadataExceptionHeaders),
+  BlobSetMetadataHeaders: () => (BlobSetMetadataHeaders),
+  BlobSetTagsExceptionHeaders: () => (BlobSetTagsExceptionHeaders),
+  BlobSetTagsHeaders: () => (BlobSetTagsHeaders),
+  BlobSetTierExceptionHeaders: () => (BlobSetTierExceptionHeaders),
+  BlobSetTierHeaders: () => (BlobSetTierHeaders),
+  BlobStartCopyFromURLExceptionHeaders: () => (BlobStartCopyFromURLExceptionHeaders),
+  BlobStartCopyFromURLHeaders: () => (BlobStartCopyFromURLHeaders),
+  BlobTag: () => (BlobTag),
+  BlobTags: () => (BlobTags),
+  BlobUndeleteExceptionHeaders: () => (BlobUndeleteExceptionHeaders),
+  BlobUndeleteHeaders: () => (BlobUndeleteHeaders),
+  Block: () => (Block),
+  BlockBlobCommitBlockListExceptionHeaders: () => (BlockBlobCommitBlockListExceptionHeaders),
+  BlockBlobCommitBlockListHeaders: () => (BlockBlobCommitBlockListHeaders),
+  BlockBlobGetBlockListExceptionHeaders: () => (BlockBlobGetBlockListExceptionHeaders),
+  BlockBlobGetBlockListHeaders: () => (BlockBlobGetBlockListHeaders),
+  BlockBlobPutBlobFromUrlExceptionHeaders: () => (BlockBlobPutBlobFromUrlExceptionHeaders),
+  BlockBlobPutBlobFromUrlHeaders: () => (BlockBlobPutBlobFromUrlHeaders),
+  BlockBlobStageBlockExceptionHeaders: () => (BlockBlobStageBlockExceptionHeaders),
+  BlockBlobStageBlockFromURLExceptionHeaders: () => (BlockBlobStageBlockFromURLExceptionHeaders),
+  BlockBlobStageBlockFromURLHeaders: () => (BlockBlobStageBlockFromURLHeaders),
+  BlockBlobStageBlockHeaders: () => (BlockBlobStageBlockHeaders),
+  BlockBlobUploadExceptionHeaders: () => (BlockBlobUploadExceptionHeaders),
+  BlockBlobUploadHeaders: () => (BlockBlobUploadHeaders),
+  BlockList: () => (BlockList),
+  BlockLookupList: () => (BlockLookupList),
+  ClearRange: () => (ClearRange),
+  ContainerAcquireLeaseExceptionHeaders: () => (ContainerAcquireLeaseExceptionHeaders),
+  ContainerAcquireLeaseHeaders: () => (ContainerAcquireLeaseHeaders),
+  ContainerBreakLeaseExceptionHeaders: () => (ContainerBreakLeaseExceptionHeaders),
+  ContainerBreakLeaseHeaders: () => (ContainerBreakLeaseHeaders),
+  ContainerChangeLeaseExceptionHeaders: () => (ContainerChangeLeaseExceptionHeaders),
+  ContainerChangeLeaseHeaders: () => (ContainerChangeLeaseHeaders),
+  ContainerCreateExceptionHeaders: () => (ContainerCreateExceptionHeaders),
+  ContainerCreateHeaders: () => (ContainerCreateHeaders),
+  ContainerDeleteExceptionHeaders: () => (ContainerDeleteExceptionHeaders),
+  ContainerDeleteHeaders: () => (ContainerDeleteHeaders),
+  ContainerFilterBlobsExceptionHeaders: () => (ContainerFilterBlobsExceptionHeaders),
+  ContainerFilterBlobsHeaders: () => (ContainerFilterBlobsHeaders),
+  ContainerGetAccessPolicyExceptionHeaders: () => (ContainerGetAccessPolicyExceptionHeaders),
+  ContainerGetAccessPolicyHeaders: () => (ContainerGetAccessPolicyHeaders),
+  ContainerGetAccountInfoExceptionHeaders: () => (ContainerGetAccountInfoExceptionHeaders),
+  ContainerGetAccountInfoHeaders: () => (ContainerGetAccountInfoHeaders),
+  ContainerGetPropertiesExceptionHeaders: () => (ContainerGetPropertiesExceptionHeaders),
+  ContainerGetPropertiesHeaders: () => (ContainerGetPropertiesHeaders),
+  ContainerItem: () => (ContainerItem),
+  ContainerListBlobFlatSegmentExceptionHeaders: () => (ContainerListBlobFlatSegmentExceptionHeaders),
+  ContainerListBlobFlatSegmentHeaders: () => (ContainerListBlobFlatSegmentHeaders),
+  ContainerListBlobHierarchySegmentExceptionHeaders: () => (ContainerListBlobHierarchySegmentExceptionHeaders),
+  ContainerListBlobHierarchySegmentHeaders: () => (ContainerListBlobHierarchySegmentHeaders),
+  ContainerProperties: () => (ContainerProperties),
+  ContainerReleaseLeaseExceptionHeaders: () => (ContainerReleaseLeaseExceptionHeaders),
+  ContainerReleaseLeaseHeaders: () => (ContainerReleaseLeaseHeaders),
+  ContainerRenameExceptionHeaders: () => (ContainerRenameExceptionHeaders),
+  ContainerRenameHeaders: () => (ContainerRenameHeaders),
+  ContainerRenewLeaseExceptionHeaders: () => (ContainerRenewLeaseExceptionHeaders),
+  ContainerRenewLeaseHeaders: () => (ContainerRenewLeaseHeaders),
+  ContainerRestoreExceptionHeaders: () => (ContainerRestoreExceptionHeaders),
+  ContainerRestoreHeaders: () => (ContainerRestoreHeaders),
+  ContainerSetAccessPolicyExceptionHeaders: () => (ContainerSetAccessPolicyExceptionHeaders),
+  ContainerSetAccessPolicyHeaders: () => (ContainerSetAccessPolicyHeaders),
+  ContainerSetMetadataExceptionHeaders: () => (ContainerSetMetadataExceptionHeaders),
+  ContainerSetMetadataHeaders: () => (ContainerSetMetadataHeaders),
+  ContainerSubmitBatchExceptionHeaders: () => (ContainerSubmitBatchExceptionHeaders),
+  ContainerSubmitBatchHeaders: () => (ContainerSubmitBatchHeaders),
+  CorsRule: () => (CorsRule),
+  DelimitedTextConfiguration: () => (DelimitedTextConfiguration),
+  FilterBlobItem: () => (FilterBlobItem),
+  FilterBlobSegment: () => (FilterBlobSegment),
+  GeoReplication: () => (GeoReplication),
+  JsonTextConfiguration: () => (JsonTextConfiguration),
+  KeyInfo: () => (KeyInfo),
+  ListBlobsFlatSegmentResponse: () => (ListBlobsFlatSegmentResponse),
+  ListBlobsHierarchySegmentResponse: () => (ListBlobsHierarchySegmentResponse),
+  ListContainersSegmentResponse: () => (ListContainersSegmentResponse),
+  Logging: () => (Logging),
+  Metrics: () => (Metrics),
+  PageBlobClearPagesExceptionHeaders: () => (PageBlobClearPagesExceptionHeaders),
+  PageBlobClearPagesHeaders: () => (PageBlobClearPagesHeaders),
+  PageBlobCopyIncrementalExceptionHeaders: () => (PageBlobCopyIncrementalExceptionHeaders),
+  PageBlobCopyIncrementalHeaders: () => (PageBlobCopyIncrementalHeaders),
+  PageBlobCreateExceptionHeaders: () => (PageBlobCreateExceptionHeaders),
+  PageBlobCreateHeaders: () => (PageBlobCreateHeaders),
+  PageBlobGetPageRangesDiffExceptionHeaders: () => (PageBlobGetPageRangesDiffExceptionHeaders),
+  PageBlobGetPageRangesDiffHeaders: () => (PageBlobGetPageRangesDiffHeaders),
+  PageBlobGetPageRangesExceptionHeaders: () => (PageBlobGetPageRangesExceptionHeaders),
+  PageBlobGetPageRangesHeaders: () => (PageBlobGetPageRangesHeaders),
+  PageBlobResizeExceptionHeaders: () => (PageBlobResizeExceptionHeaders),
+  PageBlobResizeHeaders: () => (PageBlobResizeHeaders),
+  PageBlobUpdateSequenceNumberExceptionHeaders: () => (PageBlobUpdateSequenceNumberExceptionHeaders),
+  PageBlobUpdateSequenceNumberHeaders: () => (PageBlobUpdateSequenceNumberHeaders),
+  PageBlobUploadPagesExceptionHeaders: () => (PageBlobUploadPagesExceptionHeaders),
+  PageBlobUploadPagesFromURLExceptionHeaders: () => (PageBlobUploadPagesFromURLExceptionHeaders),
+  PageBlobUploadPagesFromURLHeaders: () => (PageBlobUploadPagesFromURLHeaders),
+  PageBlobUploadPagesHeaders: () => (PageBlobUploadPagesHeaders),
+  PageList: () => (PageList),
+  PageRange: () => (PageRange),
+  QueryFormat: () => (QueryFormat),
+  QueryRequest: () => (QueryRequest),
+  QuerySerialization: () => (QuerySerialization),
+  RetentionPolicy: () => (RetentionPolicy),
+  ServiceFilterBlobsExceptionHeaders: () => (ServiceFilterBlobsExceptionHeaders),
+  ServiceFilterBlobsHeaders: () => (ServiceFilterBlobsHeaders),
+  ServiceGetAccountInfoExceptionHeaders: () => (ServiceGetAccountInfoExceptionHeaders),
+  ServiceGetAccountInfoHeaders: () => (ServiceGetAccountInfoHeaders),
+  ServiceGetPropertiesExceptionHeaders: () => (ServiceGetPropertiesExceptionHeaders),
+  ServiceGetPropertiesHeaders: () => (ServiceGetPropertiesHeaders),
+  ServiceGetStatisticsExceptionHeaders: () => (ServiceGetStatisticsExceptionHeaders),
+  ServiceGetStatisticsHeaders: () => (ServiceGetStatisticsHeaders),
+  ServiceGetUserDelegationKeyExceptionHeaders: () => (ServiceGetUserDelegationKeyExceptionHeaders),
+  ServiceGetUserDelegationKeyHeaders: () => (ServiceGetUserDelegationKeyHeaders),
+  ServiceListContainersSegmentExceptionHeaders: () => (ServiceListContainersSegmentExceptionHeaders),
+  ServiceListContainersSegmentHeaders: () => (ServiceListContainersSegmentHeaders),
+  ServiceSetPropertiesExceptionHeaders: () => (ServiceSetPropertiesExceptionHeaders),
+  ServiceSetPropertiesHeaders: () => (ServiceSetPropertiesHeaders),
+  ServiceSubmitBatchExceptionHeaders: () => (ServiceSubmitBatchExceptionHeaders),
+  ServiceSubmitBatchHeaders: () => (ServiceSubmitBatchHeaders),
+  SignedIdentifier: () => (SignedIdentifier),
+  StaticWebsite: () => (StaticWebsite),
+  StorageError: () => (StorageError),
+  UserDelegationKey: () => (UserDelegationKey)
+});
 
-/***/ }),
-
-/***/ 8175:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   e: () => (/* binding */ readInjectInputs)
-/* harmony export */ });
-/* unused harmony export readExtractInputs */
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2332);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7997);
-
-
-
-
-
-/** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
-/** Minutes. */
-const defaultTimeout = 30;
-/** @throws InputError that names the input and the remedy */
-function readInjectInputs() {
-    const key = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4('key');
-    if (key === '') {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d('Input key is required: the name under which the mounts are saved.');
-    }
-    // An empty one would match every entry.
-    const restoreKeys = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('restore-keys').filter((each) => each !== '');
-    checkKey('key', key);
-    for (const restoreKey of restoreKeys) {
-        checkKey('restore-keys', restoreKey);
-    }
-    if (1 + restoreKeys.length > maximum.keys) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${maximum.keys - 1}.`);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        restoreKeys,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        failOnCacheMiss: readBoolean('fail-on-cache-miss'),
-        timeout: readTimeout(),
-    };
-}
-/** @throws InputError that names the input and the remedy */
-function readExtractInputs() {
-    const key = optional('key');
-    if (key !== undefined) {
-        checkKey('key', key);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        timeout: readTimeout(),
-    };
-}
-function readMountInputs() {
-    const platforms = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('platforms')
-        .flatMap((line) => line.split(','))
-        .map((platform) => platform.trim())
-        .filter((platform) => platform !== '')
-        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .parsePlatform */ .FL)(platform)));
-    return {
-        // Not trimmed: the line numbers of messages are those of the workflow.
-        cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
-        context: optional('context'),
-        files: _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('file').filter((file) => file !== ''),
-        target: optional('target'),
-        buildArgs: readBuildArgs(),
-        platforms: platforms.length > 0 ? platforms : undefined,
-    };
-}
-/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
-function readBuildArgs() {
-    const buildArgs = new Map();
-    for (const line of _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getMultilineInput */ .q3('build-args').filter((each) => each !== '')) {
-        const [name, given] = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
-        const value = given ?? process.env[name];
-        if (value !== undefined)
-            buildArgs.set(name, value);
-    }
-    return buildArgs;
-}
-function parseQuoted(line) {
-    try {
-        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_4__/* .parseCsvRecord */ .b)(line).join(',');
-    }
-    catch {
-        return line;
-    }
-}
-function checkKey(input, key) {
-    if (key.length > maximum.keyLength) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
-    }
-    if (/[,\n]/.test(key)) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
-    }
-}
-function readTimeout() {
-    const text = optional('timeout') ?? String(defaultTimeout);
-    const minutes = Number(text);
-    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
-    }
-    return minutes;
-}
-function readBoolean(name) {
-    if (optional(name) === undefined)
-        return false;
-    try {
-        return _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getBooleanInput */ .Vt(name);
-    }
-    catch {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_3__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4(name)}" is neither true nor false.`);
-    }
-}
-function optional(name) {
-    return _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4(name) || undefined;
-}
-
-
-/***/ }),
-
-/***/ 9368:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Gq: () => (/* binding */ invalid),
-/* harmony export */   Ik: () => (/* binding */ object),
-/* harmony export */   U9: () => (/* binding */ count),
-/* harmony export */   YO: () => (/* binding */ array),
-/* harmony export */   Yj: () => (/* binding */ string),
-/* harmony export */   bp: () => (/* binding */ describeValue)
-/* harmony export */ });
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
+// EXTERNAL MODULE: ./build/cache-mount.js
+var cache_mount = __nccwpck_require__(7382);
+;// CONCATENATED MODULE: ./build/json.js
 /** @throws Error where the value is no object */
-function object(value, name) {
+function json_object(value, name) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw invalid(name, value);
+        throw json_invalid(name, value);
     }
     return { ...value };
 }
 /** @throws Error where the value is no array */
-function array(value, name) {
+function json_array(value, name) {
     if (!Array.isArray(value))
-        throw invalid(name, value);
+        throw json_invalid(name, value);
     return value;
 }
 /** @throws Error where the value is no string, or an empty one */
-function string(value, name) {
+function json_string(value, name) {
     if (typeof value !== 'string' || value === '')
-        throw invalid(name, value);
+        throw json_invalid(name, value);
     return value;
 }
 /** @throws Error where the value is no whole number from 0 */
 function count(value, name) {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-        throw invalid(name, value);
+        throw json_invalid(name, value);
     }
     return value;
 }
 /** The error of a field that is not of the expected form. */
-function invalid(name, value) {
+function json_invalid(name, value) {
     return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
 }
 /** As JSON, cut to what can be read. */
@@ -40618,114 +40510,15 @@ function describeValue(value) {
     }
 }
 
-
-/***/ }),
-
-/***/ 6650:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Wk: () => (/* binding */ logRows),
-/* harmony export */   Zx: () => (/* binding */ logMounts),
-/* harmony export */   aY: () => (/* binding */ currentStage),
-/* harmony export */   jl: () => (/* binding */ logStage),
-/* harmony export */   kc: () => (/* binding */ logText),
-/* harmony export */   wz: () => (/* binding */ logBuilder)
-/* harmony export */ });
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
-
-
-
-let stage = 'reading the inputs';
-/** Runs one stage of the step, in a group of the log. */
-async function logStage(title, work) {
-    stage = title;
-    return _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .group */ .Os(title, work);
-}
-/** Where the step stands. */
-function currentStage() {
-    return stage;
-}
-/**
- * Prints text that may hold anything, such as the names of files in a cache that others can write
- * to. The runner takes a line that begins with `::`, or holds `##[`, for a command to itself: not
- * these.
- */
-function logText(text) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .info */ .pq(text
-        .replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`)
-        .replaceAll('##[', '## ['));
-}
-/** The mounts as they were understood, and all that the user should know of them. */
-function logMounts({ mounts, notices, warnings }) {
-    for (const notice of notices)
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .notice */ .lm(notice);
-    for (const warning of warnings)
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(warning);
-    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .describeMount */ .hK));
-}
-function logBuilder(builder, toolkit) {
-    if (builder.nodes > 1) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .warning */ .$e(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
-    }
-    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
-        ['builder', builder.name],
-        ['driver', builder.driver],
-        ['platforms', builder.platforms.join(', ')],
-        ['BuildKit', builder.buildkit],
-        ['buildx', builder.buildx],
-        ['Docker', builder.docker],
-        ['programs', toolkit.description],
-    ]));
-}
-/** The closing table, which stands outside of all groups: what a person looks for first. */
-function logRows(rows) {
-    const cells = rows.map(({ mount, state, archive, seconds }) => [
-        state,
-        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .describeMount */ .hK)(mount),
-        ...(archive
-            ? [
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
-                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
-            ]
-            : ['', '', '']),
-        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
-    ]);
-    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
-        logText(line);
-    }
-}
-function logGroup(title, lines) {
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh(title);
-    for (const line of lines) {
-        logText(line);
-    }
-    _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4();
-}
-
-
-/***/ }),
-
-/***/ 9683:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Gm: () => (/* binding */ archiveFileName),
-/* harmony export */   Ng: () => (/* binding */ parseManifest)
-/* harmony export */ });
-/* unused harmony exports manifestFormat, renderManifest, parseSavedMount, parseMount */
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9368);
+;// CONCATENATED MODULE: ./build/manifest.js
 
 /** The format that this code writes, and the only one that it reads. */
 const manifestFormat = 1;
 const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-function archiveFileName(index, compression) {
+function manifest_archiveFileName(index, compression) {
     return `${index}.${archiveExtension[compression]}`;
 }
-function renderManifest(manifest) {
+function manifest_renderManifest(manifest) {
     return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
 }
 /**
@@ -40735,91 +40528,158 @@ function renderManifest(manifest) {
  * @throws Error that says what is wrong with it
  */
 function parseManifest(text) {
-    const value = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(JSON.parse(text), 'manifest');
+    const value = json_object(JSON.parse(text), 'manifest');
     if (value.format !== manifestFormat) {
-        throw new Error(`its format is ${(0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .describeValue */ .bp)(value.format)}, and this version reads format ${manifestFormat}`);
+        throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
     }
-    const mounts = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount);
+    const mounts = json_array(value.mounts, 'mounts').map(manifest_parseSavedMount);
     const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
     if (new Set(files).size < files.length)
         throw new Error('two of its mounts have one archive');
-    return { mounts };
+    return { ...(value.key === undefined ? {} : { key: json_string(value.key, 'key') }), mounts };
 }
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
-function parseSavedMount(value) {
-    const saved = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
+function manifest_parseSavedMount(value) {
+    const saved = json_object(value, 'mounts[]');
     const archive = saved.archive;
     return {
-        mount: parseMount(saved.mount),
+        mount: manifest_parseMount(saved.mount),
         ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
     };
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
-function parseMount(value) {
-    const { id, namespace, from, stage, source, ownership } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
+function manifest_parseMount(value) {
+    const { id, namespace, from, stage, source, ownership } = json_object(value, 'mount');
     return {
-        id: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(id, 'id'),
-        ...(namespace === undefined ? {} : { namespace: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(namespace, 'namespace') }),
-        ...(from === undefined ? {} : { from: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(from, 'from') }),
+        id: json_string(id, 'id'),
+        ...(namespace === undefined ? {} : { namespace: json_string(namespace, 'namespace') }),
+        ...(from === undefined ? {} : { from: json_string(from, 'from') }),
         ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-        ...(source === undefined ? {} : { source: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(source, 'source') }),
+        ...(source === undefined ? {} : { source: json_string(source, 'source') }),
         ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
     };
 }
 function parseStage(value) {
-    const { name, digest } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'stage');
-    return { name: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(name, 'name'), digest: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(digest, 'digest') };
+    const { name, digest } = json_object(value, 'stage');
+    return { name: json_string(name, 'name'), digest: json_string(digest, 'digest') };
 }
 function parseOwnership(value) {
-    const { uid, gid, mode } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'ownership');
-    return { uid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(uid, 'uid'), gid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(gid, 'gid'), mode: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(mode, 'mode') };
+    const { uid, gid, mode } = json_object(value, 'ownership');
+    return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
 }
 function parseArchive(value) {
-    const archive = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'archive');
-    const file = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.file, 'file');
+    const archive = json_object(value, 'archive');
+    const file = json_string(archive.file, 'file');
     const compression = archive.compression;
     if (compression !== 'zstd' && compression !== 'gzip') {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('compression', compression);
+        throw json_invalid('compression', compression);
     }
     if (!/^\d+\.tar\.(zst|gz)$/.test(file)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('file', file);
+        throw json_invalid('file', file);
     }
-    const sha256 = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.sha256, 'sha256');
+    const sha256 = json_string(archive.sha256, 'sha256');
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('sha256', sha256);
+        throw json_invalid('sha256', sha256);
     }
     return {
         file,
         compression,
-        files: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.files, 'files'),
-        bytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.bytes, 'bytes'),
-        compressedBytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
+        files: count(archive.files, 'files'),
+        bytes: count(archive.bytes, 'bytes'),
+        compressedBytes: count(archive.compressedBytes, 'compressedBytes'),
         sha256,
     };
 }
 
-
-/***/ }),
-
-/***/ 9647:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
+;// CONCATENATED MODULE: ./build/archive.js
 
 
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  d: () => (/* binding */ listMounts)
-});
 
-// UNUSED EXPORTS: areGiven
 
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
+
+
+
+
+const manifestName = 'manifest.json';
+/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
+function selectArchives(named, manifest) {
+    const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
+    const fillings = named.flatMap((mount, index) => {
+        const archive = saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive;
+        return archive === undefined ? [] : [{ index, mount, archive }];
+    });
+    const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
+    return {
+        fillings,
+        unsaved: named.filter((mount) => saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive === undefined),
+        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
+    };
+}
+/** @throws Error where there is no manifest, or one that cannot be read */
+async function readManifest(directory) {
+    return parseManifest(await (0,promises_.readFile)((0,external_node_path_.join)(directory, manifestName), 'utf8'));
+}
+/**
+ * Compares an archive's file with what the manifest says of it.
+ *
+ * @returns what is wrong with it
+ */
+async function findDamage(directory, archive) {
+    const file = (0,external_node_path_.join)(directory, archive.file);
+    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
+    if (size === undefined)
+        return 'its archive is missing';
+    if (size !== archive.compressedBytes) {
+        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
+    }
+    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** Moves an archive from an entry to where the mount's script in the build looks for it. */
+async function placeArchive(directory, { index, archive }, destination) {
+    const file = manifest_archiveFileName(index, archive.compression);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(destination, file));
+}
+/** Moves it back from there to where the extract of the same job finds it. */
+async function keepArchive(source, { index, archive }, directory) {
+    const file = manifest_archiveFileName(index, archive.compression);
+    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), (0,external_node_path_.join)(directory, archive.file));
+}
+/**
+ * Moves a kept archive into a new entry as it is.
+ *
+ * @returns what the manifest says of it; undefined where it is not there, or not whole
+ */
+async function takeKeptArchive(directory, index, archive, entry) {
+    if ((await findDamage(directory, archive)) !== undefined)
+        return undefined;
+    const file = archiveFileName(index, archive.compression);
+    await moveFile(join(directory, archive.file), join(entry, file));
+    return { ...archive, file };
+}
+/**
+ * Moves an archive that the build has made into an entry.
+ *
+ * @returns what the manifest says of it
+ */
+async function storeArchive(source, index, facts, directory) {
+    const file = archiveFileName(index, facts.compression);
+    const path = join(directory, file);
+    await moveFile(join(source, file), path);
+    const { size } = await stat(path);
+    const { compression, files, bytes } = facts;
+    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
+}
+async function writeManifest(directory, mounts) {
+    await writeFile(join(directory, manifestName), renderManifest({ mounts }));
+}
+async function digest(file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
+    return hash.digest('hex');
+}
+
 // EXTERNAL MODULE: ./build/csv.js
 var csv = __nccwpck_require__(2332);
 // EXTERNAL MODULE: ./build/flags.js
@@ -40965,8 +40825,61 @@ function splitWords(text, escapeToken) {
 
 // EXTERNAL MODULE: ./build/errors.js
 var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/platform.js
-var build_platform = __nccwpck_require__(7997);
+;// CONCATENATED MODULE: ./build/platform.js
+const architectureOf = {
+    x64: 'amd64',
+    x86_64: 'amd64',
+    'x86-64': 'amd64',
+    aarch64: 'arm64',
+    ia32: '386',
+    i386: '386',
+    armhf: 'arm',
+    armel: 'arm',
+};
+/** The runner's platform. */
+function runnerPlatform() {
+    const os = process.platform === 'win32' ? 'windows' : process.platform;
+    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
+}
+/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+function parsePlatform(text) {
+    const [first = '', second, third = ''] = text.toLowerCase().split('/');
+    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
+    if (second === undefined && ['local', 'default'].includes(first)) {
+        return parsePlatform(runnerPlatform());
+    }
+    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
+        return parsePlatform(`${first}/${runnerArchitecture}`);
+    }
+    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
+    const architecture = architectureOf[name] ?? name;
+    return {
+        os: os === 'macos' ? 'darwin' : os,
+        architecture,
+        variant: normalizeVariant(name, architecture, third),
+    };
+}
+function normalizeVariant(name, architecture, given) {
+    const variant = given.replace(/^(?=\d)/, 'v');
+    switch (architecture) {
+        case 'arm64':
+            return variant === 'v8' ? '' : variant;
+        case 'amd64':
+            return variant === 'v1' ? '' : variant;
+        case '386':
+            return '';
+        case 'arm':
+            if (name === 'armhf')
+                return 'v7';
+            return name === 'armel' ? 'v6' : variant || 'v7';
+        default:
+            return variant;
+    }
+}
+function formatPlatform({ os, architecture, variant }) {
+    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+}
+
 ;// CONCATENATED MODULE: ./build/stages.js
 
 
@@ -41165,16 +41078,16 @@ function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expan
 /** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
 function platformArgs({ platform, target, buildArgs }, lastStage) {
     const describe = (prefix, text) => {
-        const { os, architecture, variant } = (0,build_platform/* parsePlatform */.FL)(text);
+        const { os, architecture, variant } = parsePlatform(text);
         return [
-            [`${prefix}PLATFORM`, (0,build_platform/* formatPlatform */.Bq)({ os, architecture, variant })],
+            [`${prefix}PLATFORM`, formatPlatform({ os, architecture, variant })],
             [`${prefix}OS`, os],
             [`${prefix}OSVERSION`, ''],
             [`${prefix}ARCH`, architecture],
             [`${prefix}VARIANT`, variant],
         ];
     };
-    const [, architecture] = (0,build_platform/* runnerPlatform */.GQ)().split('/');
+    const [, architecture] = runnerPlatform().split('/');
     const predefined = [
         ...describe('BUILD', `linux/${architecture}`),
         ...describe('TARGET', platform),
@@ -41353,15 +41266,18 @@ async function listMounts(inputs) {
     const discovery = await readDockerfiles(inputs, isNamed);
     return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
 }
+/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
+function locateFiles({ context, files }) {
+    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+    const root = (0,external_node_path_.resolve)(workspace, context ?? '.');
+    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
+    return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
+}
 /** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
 async function readDockerfiles(inputs, optional) {
     const { target, buildArgs } = inputs;
-    const platforms = inputs.platforms ?? [(0,build_platform/* runnerPlatform */.GQ)()];
-    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-    const context = (0,external_node_path_.resolve)(workspace, inputs.context ?? '.');
-    const files = inputs.files.length > 0
-        ? inputs.files.map((file) => (0,external_node_path_.resolve)(workspace, file))
-        : [(0,external_node_path_.join)(context, 'Dockerfile')];
+    const platforms = inputs.platforms ?? [runnerPlatform()];
+    const { workspace, context, files } = locateFiles(inputs);
     const found = [];
     let seedStages;
     for (const path of files) {
@@ -41458,376 +41374,222 @@ function distinct(mounts) {
     return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
 }
 
+;// CONCATENATED MODULE: ./build/default-key.js
 
-/***/ }),
 
-/***/ 7997:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Bq: () => (/* binding */ formatPlatform),
-/* harmony export */   FL: () => (/* binding */ parsePlatform),
-/* harmony export */   GQ: () => (/* binding */ runnerPlatform)
-/* harmony export */ });
-const architectureOf = {
-    x64: 'amd64',
-    x86_64: 'amd64',
-    'x86-64': 'amd64',
-    aarch64: 'arm64',
-    ia32: '386',
-    i386: '386',
-    armhf: 'arm',
-    armel: 'arm',
-};
-/** The runner's platform. */
-function runnerPlatform() {
-    const os = process.platform === 'win32' ? 'windows' : process.platform;
-    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
+
+/** The key that was given, or else one that is made; what was given to fall back to comes last. */
+async function resolveKeys(inputs) {
+    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
+    if (key !== undefined)
+        return { key, restoreKeys };
+    const { workspace, context, files } = locateFiles(mountInputs);
+    const facts = {
+        prefix: keyPrefix,
+        os: process.env.RUNNER_OS || process.platform,
+        architecture: process.env.RUNNER_ARCH || process.arch,
+        commit: process.env.GITHUB_SHA || 'none',
+        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
+    };
+    const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
+    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
 }
-/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
-function parsePlatform(text) {
-    const [first = '', second, third = ''] = text.toLowerCase().split('/');
-    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
-    if (second === undefined && ['local', 'default'].includes(first)) {
-        return parsePlatform(runnerPlatform());
+/** What package managers write to say exactly what they install, in the words of their own docs. */
+const lockFileNames = new Set([
+    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
+    ...['bun.lock', 'bun.lockb', 'deno.lock'],
+    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
+    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
+    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
+    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
+    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
+]);
+/** Directories of what is installed, and not of what is to be installed. */
+const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
+/**
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
+ * the same commit, the same files, anything of this kind of machine.
+ */
+function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
+    const parts = [prefix, os, architecture, hash, commit, attempt];
+    const start = (count) => `${parts.slice(0, count).join('-')}-`;
+    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
+}
+/**
+ * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
+ * hexadecimal digits.
+ *
+ * @param workspace what the paths count from, as it differs between runners
+ */
+async function hashFiles(dockerfiles, context, workspace) {
+    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    for (const file of files) {
+        const content = await (0,promises_.readFile)(file).catch(() => undefined);
+        if (content === undefined)
+            continue;
+        const digest = (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
+        hash.update(`${digest} ${(0,external_node_path_.relative)(workspace, file)}\n`);
     }
-    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
-        return parsePlatform(`${first}/${runnerArchitecture}`);
+    return hash.digest('hex').slice(0, 16);
+}
+/** The lock files below a directory; symbolic links are not followed. */
+async function findLockFiles(directory) {
+    const entries = await (0,promises_.readdir)(directory, { withFileTypes: true }).catch(() => []);
+    const found = await Promise.all(entries.map(async (entry) => {
+        const path = (0,external_node_path_.join)(directory, entry.name);
+        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
+            return findLockFiles(path);
+        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
+    }));
+    return found.flat();
+}
+
+// EXTERNAL MODULE: ./build/format.js
+var format = __nccwpck_require__(7413);
+// EXTERNAL MODULE: ./build/host.js
+var host = __nccwpck_require__(9788);
+// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
+var lib_core = __nccwpck_require__(3838);
+;// CONCATENATED MODULE: ./build/inputs.js
+
+
+
+
+
+
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+/** Minutes. */
+const defaultTimeout = 30;
+const defaultKeyPrefix = 'buildkit-cache-mounts';
+/** A key that is made, and what to fall back to. */
+const madeKeys = 4;
+/** @throws InputError that names the input and the remedy */
+function readInjectInputs() {
+    const key = optional('key');
+    const keyPrefix = optional('key-prefix');
+    // An empty one would match every entry.
+    const restoreKeys = lib_core/* getMultilineInput */.q3('restore-keys').filter((each) => each !== '');
+    if (key !== undefined)
+        checkKey('key', key);
+    if (key !== undefined && keyPrefix !== undefined) {
+        throw new errors/* InputError */.d('Input key-prefix: it is what a key begins with that is made; leave out either it or the input key.');
     }
-    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
-    const architecture = architectureOf[name] ?? name;
+    checkKey('key-prefix', keyPrefix ?? '');
+    for (const restoreKey of restoreKeys) {
+        checkKey('restore-keys', restoreKey);
+    }
+    const room = maximum.keys - (key === undefined ? madeKeys : 1);
+    if (restoreKeys.length > room) {
+        throw new errors/* InputError */.d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+    }
     return {
-        os: os === 'macos' ? 'darwin' : os,
-        architecture,
-        variant: normalizeVariant(name, architecture, third),
+        mountInputs: readMountInputs(),
+        key,
+        keyPrefix: keyPrefix ?? defaultKeyPrefix,
+        restoreKeys,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        ...readCommonInputs(),
     };
 }
-function normalizeVariant(name, architecture, given) {
-    const variant = given.replace(/^(?=\d)/, 'v');
-    switch (architecture) {
-        case 'arm64':
-            return variant === 'v8' ? '' : variant;
-        case 'amd64':
-            return variant === 'v1' ? '' : variant;
-        case '386':
-            return '';
-        case 'arm':
-            if (name === 'armhf')
-                return 'v7';
-            return name === 'armel' ? 'v6' : variant || 'v7';
-        default:
-            return variant;
+/** @throws InputError that names the input and the remedy */
+function readExtractInputs() {
+    const key = optional('key');
+    if (key !== undefined) {
+        checkKey('key', key);
     }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        ...readCommonInputs(),
+    };
 }
-function formatPlatform({ os, architecture, variant }) {
-    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+function readCommonInputs() {
+    const directory = optional('directory');
+    return {
+        directory: directory && (0,external_node_path_.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
+        timeout: readTimeout(),
+        summary: readBoolean('summary', true),
+    };
 }
-
-
-/***/ }),
-
-/***/ 4541:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   H: () => (/* binding */ killDescendants)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-
-/**
- * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
- */
-function killDescendants() {
-    const parentOf = readParents();
-    const descendants = new Set([process.pid]);
-    for (let size = 0; size !== descendants.size;) {
-        size = descendants.size;
-        for (const [pid, parent] of parentOf) {
-            if (descendants.has(parent))
-                descendants.add(pid);
-        }
+/** An input of the single step alone. @throws InputError that names the input and the remedy */
+function readSaveAlways() {
+    return readBoolean('save-always', false);
+}
+function readMountInputs() {
+    const platforms = lib_core/* getMultilineInput */.q3('platforms')
+        .flatMap((line) => line.split(','))
+        .map((platform) => platform.trim())
+        .filter((platform) => platform !== '')
+        .map((platform) => formatPlatform(parsePlatform(platform)));
+    return {
+        // Not trimmed: the line numbers of messages are those of the workflow.
+        cacheMounts: lib_core/* getInput */.V4('cache-mounts', { trimWhitespace: false }),
+        context: optional('context'),
+        files: lib_core/* getMultilineInput */.q3('file').filter((file) => file !== ''),
+        target: optional('target'),
+        buildArgs: readBuildArgs(),
+        platforms: platforms.length > 0 ? platforms : undefined,
+    };
+}
+/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+function readBuildArgs() {
+    const buildArgs = new Map();
+    for (const line of lib_core/* getMultilineInput */.q3('build-args').filter((each) => each !== '')) {
+        const [name, given] = (0,cache_mount/* cut */.Jj)(line.startsWith('"') ? parseQuoted(line) : line);
+        const value = given ?? process.env[name];
+        if (value !== undefined)
+            buildArgs.set(name, value);
     }
-    descendants.delete(process.pid);
-    for (const pid of descendants) {
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It has ended by itself.
-        }
-    }
+    return buildArgs;
 }
-function readParents() {
-    const parentOf = new Map();
-    let entries = [];
+function parseQuoted(line) {
     try {
-        entries = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync)('/proc');
+        return (0,csv/* parseCsvRecord */.b)(line).join(',');
     }
     catch {
-        return parentOf;
+        return line;
     }
-    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-        try {
-            // "pid (comm) state ppid …", where comm may hold spaces and brackets
-            const stat = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(`/proc/${entry}/stat`, 'utf8');
-            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-        }
-        catch {
-            // It has ended meanwhile.
-        }
+}
+function checkKey(input, key) {
+    if (key.length > maximum.keyLength) {
+        throw new errors/* InputError */.d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
     }
-    return parentOf;
+    if (/[,\n]/.test(key)) {
+        throw new errors/* InputError */.d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+    }
+}
+function readTimeout() {
+    const text = optional('timeout') ?? String(defaultTimeout);
+    const minutes = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+        throw new errors/* InputError */.d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+    }
+    return minutes;
+}
+function readBoolean(name, standard) {
+    if (optional(name) === undefined)
+        return standard;
+    try {
+        return lib_core/* getBooleanInput */.Vt(name);
+    }
+    catch {
+        throw new errors/* InputError */.d(`Input ${name}: "${lib_core/* getInput */.V4(name)}" is neither true nor false.`);
+    }
+}
+function optional(name) {
+    return lib_core/* getInput */.V4(name) || undefined;
 }
 
-
-/***/ }),
-
-/***/ 4491:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ expandWord)
-/* harmony export */ });
-/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
-const maximumDepth = 200;
-/**
- * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
- * are taken away, the escape character makes the next one literal, and variables are expanded:
- * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
- * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
- *
- * @param escape the escape character of the Dockerfile
- * @throws Error on what BuildKit refuses, and whatever `lookup` throws
- */
-function expandWord(word, lookup, escapeToken = '\\') {
-    const chars = [...word];
-    let at = 0;
-    let depth = 0;
-    const next = () => chars[at++] ?? '';
-    // A variable that cannot be known is no matter in an alternative that does not count.
-    let unknown = [];
-    const look = (name, hasAlternative) => {
-        try {
-            return lookup(name, hasAlternative);
-        }
-        catch (error) {
-            unknown.push(error);
-            return hasAlternative ? undefined : '';
-        }
-    };
-    /** Up to `stop`, or to the end where there is none. */
-    function readTo(stop, keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === stop)
-                return result;
-            if (char === "'")
-                result += readSingleQuoted();
-            else if (char === '"')
-                result += readDoubleQuoted(keepEscapes);
-            else if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken)
-                result += (keepEscapes ? char : '') + next();
-            else
-                result += char;
-        }
-        if (stop !== undefined)
-            throw new Error(`"${stop}" is missing`);
-        return result;
-    }
-    function readSingleQuoted() {
-        const end = chars.indexOf("'", at);
-        if (end < 0)
-            throw unclosed("'");
-        const text = chars.slice(at, end).join('');
-        at = end + 1;
-        return text;
-    }
-    function readDoubleQuoted(keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === '"')
-                return result;
-            if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken) {
-                if (keepEscapes)
-                    result += char;
-                if (at === chars.length)
-                    break;
-                // Only what would be special inside the quotes can be escaped there.
-                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
-            }
-            else
-                result += char;
-        }
-        throw unclosed('"');
-    }
-    function readVariable() {
-        if (chars[at] !== '{') {
-            const name = readName();
-            return name === '' ? '$' : (look(name, false) ?? '');
-        }
-        at++;
-        if (at === chars.length)
-            throw new Error('"}" is missing');
-        if ('{}:'.includes(chars[at] ?? ''))
-            throw badSubstitution();
-        depth++;
-        if (depth > maximumDepth)
-            throw new Error('substitutions are nested too deeply');
-        const value = readSubstitution(readName());
-        depth--;
-        return value;
-    }
-    function readName() {
-        const start = at;
-        const first = chars[at] ?? '';
-        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
-        if (/[@*#?$!-]/.test(first))
-            at++;
-        else
-            while (part.test(chars[at] ?? ''))
-                at++;
-        return chars.slice(start, at).join('');
-    }
-    /** What follows the name in `${name…}`. */
-    function readSubstitution(name) {
-        const first = next();
-        if (first === '}')
-            return look(name, false) ?? '';
-        if (first === '/')
-            return replacePattern(look(name, false) ?? '');
-        const emptyIsUnset = first === ':';
-        const operator = emptyIsUnset ? next() : first;
-        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
-            throw badSubstitution();
-        const before = unknown;
-        unknown = [];
-        const argument = readTo('}', operator === '#' || operator === '%');
-        const inArgument = unknown;
-        unknown = before;
-        const value = look(name, '-+?'.includes(operator));
-        const isSet = value !== undefined && !(emptyIsUnset && value === '');
-        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
-        if (counts)
-            unknown = [...unknown, ...inArgument];
-        switch (operator) {
-            case '-':
-                return isSet ? value : argument;
-            case '+':
-                return isSet ? argument : '';
-            case '?':
-                if (isSet)
-                    return value;
-                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
-            case '#':
-                return trimPrefix(argument, value ?? '');
-            case '%':
-                return trimSuffix(argument, value ?? '');
-            default:
-                throw badSubstitution();
-        }
-    }
-    function replacePattern(value) {
-        const all = chars[at] === '/';
-        if (all)
-            at++;
-        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
-        const replacement = readTo('}', true);
-        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
-    }
-    function badSubstitution() {
-        return new Error(`a substitution \${…} in "${word}" is not valid`);
-    }
-    function unclosed(quote) {
-        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
-    }
-    const result = readTo(undefined, false);
-    if (unknown.length > 0)
-        throw unknown[0];
-    return result;
-}
-/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
-function expandTemplate(template, match) {
-    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
-        const name = braced ?? bare;
-        if (name === undefined)
-            return all.slice(1);
-        return /^0+$/.test(name) ? match : '';
-    });
-}
-function trimPrefix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '#');
-    return value.slice(matchedLength(readPattern(pattern), greedy, value));
-}
-/** Backwards, as the shortest match at the end is not found by a regular expression. */
-function trimSuffix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '%');
-    const backwards = [...value].reverse().join('');
-    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
-    return value.slice(0, value.length - length);
-}
-/** The length of the match at the beginning of a value. */
-function matchedLength(elements, greedy, value) {
-    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
-}
-function parsePattern(argument, operator) {
-    const greedy = argument.startsWith(operator);
-    return { greedy, pattern: greedy ? argument.slice(1) : argument };
-}
-// In Go's regular expressions, a dot is all but this one line break.
-const anyChar = '[^\\n]';
-const star = `${anyChar}*`;
-/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
-function readPattern(pattern) {
-    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
-    return elements.map((element) => {
-        if (element === '*')
-            return star;
-        if (element === '?')
-            return anyChar;
-        if (/^\\(?![*?\\}/]$)/.test(element)) {
-            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
-        }
-        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
-    });
-}
-/**
- * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
- * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
- * to try all the other places as well can take forever.
- */
-function toRegExp(elements, greedy, flags) {
-    const [head = '', ...others] = elements.join('').split(star);
-    const last = others.pop();
-    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
-    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
-    return new RegExp(`${head}${middle}${tail}`, flags);
-}
-
-
-/***/ }),
-
-/***/ 8801:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   I: () => (/* binding */ keptArchives),
-/* harmony export */   Jq: () => (/* binding */ writeState)
-/* harmony export */ });
-/* unused harmony exports readStates, removeState */
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3838);
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9683);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+// EXTERNAL MODULE: ./build/log.js
+var log = __nccwpck_require__(6650);
+;// CONCATENATED MODULE: ./build/state.js
 
 
 
@@ -41838,12 +41600,12 @@ function toRegExp(elements, greedy, flags) {
 
 /** A directory a key, so that a job can have several injects. */
 async function writeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directoryOf(state.key), { recursive: true });
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(state.key), stateName), JSON.stringify(state));
+    await (0,promises_.mkdir)(directoryOf(state.key), { recursive: true });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(directoryOf(state.key), stateName), JSON.stringify(state));
 }
 /** Where the inject with this key keeps the archives that it has restored. */
 function keptArchives(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
+    return (0,external_node_path_.join)(directoryOf(key), 'archives');
 }
 /** All that the injects of this job have left; what cannot be read is named and left out. */
 async function readStates() {
@@ -41854,7 +41616,7 @@ async function readStates() {
             states.push(parseState(await readFile(join(stateDirectory(), name, stateName), 'utf8')));
         }
         catch (error) {
-            core.warning(`What inject has left in this job cannot be read: ${messageOf(error)}`);
+            warn(`What inject has left in this job cannot be read: ${messageOf(error)}`);
         }
     }
     return states;
@@ -41866,21 +41628,22 @@ async function removeState(state) {
     await rmdir(stateDirectory()).catch(() => undefined);
 }
 function stateDirectory() {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .is)(), 'buildkit-cache-mounts-state');
+    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
 }
 function directoryOf(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
+    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
 }
 const stateName = 'state.json';
 function parseState(text) {
     const state = object(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
+    const { key, mounts, builder, utilityImage, platform, seedStages, directory, restored } = state;
     return {
         key: string(key, 'key'),
         mounts: parseMounts(mounts),
         builder: builder === undefined ? undefined : string(builder, 'builder'),
         utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
         platform: platform === undefined ? undefined : string(platform, 'platform'),
+        directory: directory === undefined ? undefined : string(directory, 'directory'),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
@@ -41912,306 +41675,8 @@ function parseMounts(value) {
     return array(value, 'mounts').map(parseMount);
 }
 
-
-/***/ }),
-
-/***/ 4460:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   d: () => (/* binding */ withinTime),
-/* harmony export */   e: () => (/* binding */ runStep)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3838);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
-
-
-
-
-
-
-
-
-/**
- * Gives up on work that takes longer than a number of minutes, with all processes that it has
- * started; what it does itself goes on until the process ends.
- *
- * @throws Error that says where it stood
- */
-async function withinTime(minutes, work) {
-    let timer;
-    const end = new Promise((_, reject) => {
-        timer = setTimeout(() => {
-            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
-        }, minutes * 60_000);
-    });
-    try {
-        return await Promise.race([work(), end]);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-/**
- * Runs one action from its first line to the end of the process: gives it a work directory, which is
- * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
- * input fails the step; everything else is a warning, as a cache must not break a build.
- *
- * @param onFailure is told in either case
- */
-async function runStep(story, onFailure = () => undefined) {
-    let workDirectory;
-    const clear = () => {
-        if (workDirectory === undefined)
-            return;
-        try {
-            (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
-        }
-        catch (error) {
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
-        }
-    };
-    // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
-    for (const signal of ['SIGINT', 'SIGTERM']) {
-        process.on(signal, () => {
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .info */ .pq(`Received ${signal}: stopping.`);
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
-            clear();
-            process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
-        });
-    }
-    try {
-        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
-        await story(workDirectory);
-    }
-    catch (error) {
-        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .setFailed */ .C1(error.message);
-        else
-            _actions_core__WEBPACK_IMPORTED_MODULE_2__/* .warning */ .$e((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
-    }
-    finally {
-        // What was begun ahead of its time may still be under way.
-        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
-        clear();
-    }
-    // Idle connections of the cache client would keep the process for seconds.
-    process.exit();
-}
-
-
-/***/ }),
-
-/***/ 6879:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  I6: () => (/* binding */ find),
-  PF: () => (/* binding */ restore),
-  cW: () => (/* binding */ storedDirectoryName)
-});
-
-// UNUSED EXPORTS: isSaved, save
-
-// NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
-var mappers_namespaceObject = {};
-__nccwpck_require__.r(mappers_namespaceObject);
-__nccwpck_require__.d(mappers_namespaceObject, {
-  AccessPolicy: () => (AccessPolicy),
-  AppendBlobAppendBlockExceptionHeaders: () => (AppendBlobAppendBlockExceptionHeaders),
-  AppendBlobAppendBlockFromUrlExceptionHeaders: () => (AppendBlobAppendBlockFromUrlExceptionHeaders),
-  AppendBlobAppendBlockFromUrlHeaders: () => (AppendBlobAppendBlockFromUrlHeaders),
-  AppendBlobAppendBlockHeaders: () => (AppendBlobAppendBlockHeaders),
-  AppendBlobCreateExceptionHeaders: () => (AppendBlobCreateExceptionHeaders),
-  AppendBlobCreateHeaders: () => (AppendBlobCreateHeaders),
-  AppendBlobSealExceptionHeaders: () => (AppendBlobSealExceptionHeaders),
-  AppendBlobSealHeaders: () => (AppendBlobSealHeaders),
-  ArrowConfiguration: () => (ArrowConfiguration),
-  ArrowField: () => (ArrowField),
-  BlobAbortCopyFromURLExceptionHeaders: () => (BlobAbortCopyFromURLExceptionHeaders),
-  BlobAbortCopyFromURLHeaders: () => (BlobAbortCopyFromURLHeaders),
-  BlobAcquireLeaseExceptionHeaders: () => (BlobAcquireLeaseExceptionHeaders),
-  BlobAcquireLeaseHeaders: () => (BlobAcquireLeaseHeaders),
-  BlobBreakLeaseExceptionHeaders: () => (BlobBreakLeaseExceptionHeaders),
-  BlobBreakLeaseHeaders: () => (BlobBreakLeaseHeaders),
-  BlobChangeLeaseExceptionHeaders: () => (BlobChangeLeaseExceptionHeaders),
-  BlobChangeLeaseHeaders: () => (BlobChangeLeaseHeaders),
-  BlobCopyFromURLExceptionHeaders: () => (BlobCopyFromURLExceptionHeaders),
-  BlobCopyFromURLHeaders: () => (BlobCopyFromURLHeaders),
-  BlobCreateSnapshotExceptionHeaders: () => (BlobCreateSnapshotExceptionHeaders),
-  BlobCreateSnapshotHeaders: () => (BlobCreateSnapshotHeaders),
-  BlobDeleteExceptionHeaders: () => (BlobDeleteExceptionHeaders),
-  BlobDeleteHeaders: () => (BlobDeleteHeaders),
-  BlobDeleteImmutabilityPolicyExceptionHeaders: () => (BlobDeleteImmutabilityPolicyExceptionHeaders),
-  BlobDeleteImmutabilityPolicyHeaders: () => (BlobDeleteImmutabilityPolicyHeaders),
-  BlobDownloadExceptionHeaders: () => (BlobDownloadExceptionHeaders),
-  BlobDownloadHeaders: () => (BlobDownloadHeaders),
-  BlobFlatListSegment: () => (BlobFlatListSegment),
-  BlobGetAccountInfoExceptionHeaders: () => (BlobGetAccountInfoExceptionHeaders),
-  BlobGetAccountInfoHeaders: () => (BlobGetAccountInfoHeaders),
-  BlobGetPropertiesExceptionHeaders: () => (BlobGetPropertiesExceptionHeaders),
-  BlobGetPropertiesHeaders: () => (BlobGetPropertiesHeaders),
-  BlobGetTagsExceptionHeaders: () => (BlobGetTagsExceptionHeaders),
-  BlobGetTagsHeaders: () => (BlobGetTagsHeaders),
-  BlobHierarchyListSegment: () => (BlobHierarchyListSegment),
-  BlobItemInternal: () => (BlobItemInternal),
-  BlobName: () => (BlobName),
-  BlobPrefix: () => (BlobPrefix),
-  BlobPropertiesInternal: () => (BlobPropertiesInternal),
-  BlobQueryExceptionHeaders: () => (BlobQueryExceptionHeaders),
-  BlobQueryHeaders: () => (BlobQueryHeaders),
-  BlobReleaseLeaseExceptionHeaders: () => (BlobReleaseLeaseExceptionHeaders),
-  BlobReleaseLeaseHeaders: () => (BlobReleaseLeaseHeaders),
-  BlobRenewLeaseExceptionHeaders: () => (BlobRenewLeaseExceptionHeaders),
-  BlobRenewLeaseHeaders: () => (BlobRenewLeaseHeaders),
-  BlobServiceProperties: () => (BlobServiceProperties),
-  BlobServiceStatistics: () => (BlobServiceStatistics),
-  BlobSetExpiryExceptionHeaders: () => (BlobSetExpiryExceptionHeaders),
-  BlobSetExpiryHeaders: () => (BlobSetExpiryHeaders),
-  BlobSetHttpHeadersExceptionHeaders: () => (BlobSetHttpHeadersExceptionHeaders),
-  BlobSetHttpHeadersHeaders: () => (BlobSetHttpHeadersHeaders),
-  BlobSetImmutabilityPolicyExceptionHeaders: () => (BlobSetImmutabilityPolicyExceptionHeaders),
-  BlobSetImmutabilityPolicyHeaders: () => (BlobSetImmutabilityPolicyHeaders),
-  BlobSetLegalHoldExceptionHeaders: () => (BlobSetLegalHoldExceptionHeaders),
-  BlobSetLegalHoldHeaders: () => (BlobSetLegalHoldHeaders),
-  BlobSetMetadataExceptionHeaders: () => (BlobSetMetadataExceptionHeaders),
-  BlobSetMetadataHeaders: () => (BlobSetMetadataHeaders),
-  BlobSetTagsExceptionHeaders: () => (BlobSetTagsExceptionHeaders),
-  BlobSetTagsHeaders: () => (BlobSetTagsHeaders),
-  BlobSetTierExceptionHeaders: () => (BlobSetTierExceptionHeaders),
-  BlobSetTierHeaders: () => (BlobSetTierHeaders),
-  BlobStartCopyFromURLExceptionHeaders: () => (BlobStartCopyFromURLExceptionHeaders),
-  BlobStartCopyFromURLHeaders: () => (BlobStartCopyFromURLHeaders),
-  BlobTag: () => (BlobTag),
-  BlobTags: () => (BlobTags),
-  BlobUndeleteExceptionHeaders: () => (BlobUndeleteExceptionHeaders),
-  BlobUndeleteHeaders: () => (BlobUndeleteHeaders),
-  Block: () => (Block),
-  BlockBlobCommitBlockListExceptionHeaders: () => (BlockBlobCommitBlockListExceptionHeaders),
-  BlockBlobCommitBlockListHeaders: () => (BlockBlobCommitBlockListHeaders),
-  BlockBlobGetBlockListExceptionHeaders: () => (BlockBlobGetBlockListExceptionHeaders),
-  BlockBlobGetBlockListHeaders: () => (BlockBlobGetBlockListHeaders),
-  BlockBlobPutBlobFromUrlExceptionHeaders: () => (BlockBlobPutBlobFromUrlExceptionHeaders),
-  BlockBlobPutBlobFromUrlHeaders: () => (BlockBlobPutBlobFromUrlHeaders),
-  BlockBlobStageBlockExceptionHeaders: () => (BlockBlobStageBlockExceptionHeaders),
-  BlockBlobStageBlockFromURLExceptionHeaders: () => (BlockBlobStageBlockFromURLExceptionHeaders),
-  BlockBlobStageBlockFromURLHeaders: () => (BlockBlobStageBlockFromURLHeaders),
-  BlockBlobStageBlockHeaders: () => (BlockBlobStageBlockHeaders),
-  BlockBlobUploadExceptionHeaders: () => (BlockBlobUploadExceptionHeaders),
-  BlockBlobUploadHeaders: () => (BlockBlobUploadHeaders),
-  BlockList: () => (BlockList),
-  BlockLookupList: () => (BlockLookupList),
-  ClearRange: () => (ClearRange),
-  ContainerAcquireLeaseExceptionHeaders: () => (ContainerAcquireLeaseExceptionHeaders),
-  ContainerAcquireLeaseHeaders: () => (ContainerAcquireLeaseHeaders),
-  ContainerBreakLeaseExceptionHeaders: () => (ContainerBreakLeaseExceptionHeaders),
-  ContainerBreakLeaseHeaders: () => (ContainerBreakLeaseHeaders),
-  ContainerChangeLeaseExceptionHeaders: () => (ContainerChangeLeaseExceptionHeaders),
-  ContainerChangeLeaseHeaders: () => (ContainerChangeLeaseHeaders),
-  ContainerCreateExceptionHeaders: () => (ContainerCreateExceptionHeaders),
-  ContainerCreateHeaders: () => (ContainerCreateHeaders),
-  ContainerDeleteExceptionHeaders: () => (ContainerDeleteExceptionHeaders),
-  ContainerDeleteHeaders: () => (ContainerDeleteHeaders),
-  ContainerFilterBlobsExceptionHeaders: () => (ContainerFilterBlobsExceptionHeaders),
-  ContainerFilterBlobsHeaders: () => (ContainerFilterBlobsHeaders),
-  ContainerGetAccessPolicyExceptionHeaders: () => (ContainerGetAccessPolicyExceptionHeaders),
-  ContainerGetAccessPolicyHeaders: () => (ContainerGetAccessPolicyHeaders),
-  ContainerGetAccountInfoExceptionHeaders: () => (ContainerGetAccountInfoExceptionHeaders),
-  ContainerGetAccountInfoHeaders: () => (ContainerGetAccountInfoHeaders),
-  ContainerGetPropertiesExceptionHeaders: () => (ContainerGetPropertiesExceptionHeaders),
-  ContainerGetPropertiesHeaders: () => (ContainerGetPropertiesHeaders),
-  ContainerItem: () => (ContainerItem),
-  ContainerListBlobFlatSegmentExceptionHeaders: () => (ContainerListBlobFlatSegmentExceptionHeaders),
-  ContainerListBlobFlatSegmentHeaders: () => (ContainerListBlobFlatSegmentHeaders),
-  ContainerListBlobHierarchySegmentExceptionHeaders: () => (ContainerListBlobHierarchySegmentExceptionHeaders),
-  ContainerListBlobHierarchySegmentHeaders: () => (ContainerListBlobHierarchySegmentHeaders),
-  ContainerProperties: () => (ContainerProperties),
-  ContainerReleaseLeaseExceptionHeaders: () => (ContainerReleaseLeaseExceptionHeaders),
-  ContainerReleaseLeaseHeaders: () => (ContainerReleaseLeaseHeaders),
-  ContainerRenameExceptionHeaders: () => (ContainerRenameExceptionHeaders),
-  ContainerRenameHeaders: () => (ContainerRenameHeaders),
-  ContainerRenewLeaseExceptionHeaders: () => (ContainerRenewLeaseExceptionHeaders),
-  ContainerRenewLeaseHeaders: () => (ContainerRenewLeaseHeaders),
-  ContainerRestoreExceptionHeaders: () => (ContainerRestoreExceptionHeaders),
-  ContainerRestoreHeaders: () => (ContainerRestoreHeaders),
-  ContainerSetAccessPolicyExceptionHeaders: () => (ContainerSetAccessPolicyExceptionHeaders),
-  ContainerSetAccessPolicyHeaders: () => (ContainerSetAccessPolicyHeaders),
-  ContainerSetMetadataExceptionHeaders: () => (ContainerSetMetadataExceptionHeaders),
-  ContainerSetMetadataHeaders: () => (ContainerSetMetadataHeaders),
-  ContainerSubmitBatchExceptionHeaders: () => (ContainerSubmitBatchExceptionHeaders),
-  ContainerSubmitBatchHeaders: () => (ContainerSubmitBatchHeaders),
-  CorsRule: () => (CorsRule),
-  DelimitedTextConfiguration: () => (DelimitedTextConfiguration),
-  FilterBlobItem: () => (FilterBlobItem),
-  FilterBlobSegment: () => (FilterBlobSegment),
-  GeoReplication: () => (GeoReplication),
-  JsonTextConfiguration: () => (JsonTextConfiguration),
-  KeyInfo: () => (KeyInfo),
-  ListBlobsFlatSegmentResponse: () => (ListBlobsFlatSegmentResponse),
-  ListBlobsHierarchySegmentResponse: () => (ListBlobsHierarchySegmentResponse),
-  ListContainersSegmentResponse: () => (ListContainersSegmentResponse),
-  Logging: () => (Logging),
-  Metrics: () => (Metrics),
-  PageBlobClearPagesExceptionHeaders: () => (PageBlobClearPagesExceptionHeaders),
-  PageBlobClearPagesHeaders: () => (PageBlobClearPagesHeaders),
-  PageBlobCopyIncrementalExceptionHeaders: () => (PageBlobCopyIncrementalExceptionHeaders),
-  PageBlobCopyIncrementalHeaders: () => (PageBlobCopyIncrementalHeaders),
-  PageBlobCreateExceptionHeaders: () => (PageBlobCreateExceptionHeaders),
-  PageBlobCreateHeaders: () => (PageBlobCreateHeaders),
-  PageBlobGetPageRangesDiffExceptionHeaders: () => (PageBlobGetPageRangesDiffExceptionHeaders),
-  PageBlobGetPageRangesDiffHeaders: () => (PageBlobGetPageRangesDiffHeaders),
-  PageBlobGetPageRangesExceptionHeaders: () => (PageBlobGetPageRangesExceptionHeaders),
-  PageBlobGetPageRangesHeaders: () => (PageBlobGetPageRangesHeaders),
-  PageBlobResizeExceptionHeaders: () => (PageBlobResizeExceptionHeaders),
-  PageBlobResizeHeaders: () => (PageBlobResizeHeaders),
-  PageBlobUpdateSequenceNumberExceptionHeaders: () => (PageBlobUpdateSequenceNumberExceptionHeaders),
-  PageBlobUpdateSequenceNumberHeaders: () => (PageBlobUpdateSequenceNumberHeaders),
-  PageBlobUploadPagesExceptionHeaders: () => (PageBlobUploadPagesExceptionHeaders),
-  PageBlobUploadPagesFromURLExceptionHeaders: () => (PageBlobUploadPagesFromURLExceptionHeaders),
-  PageBlobUploadPagesFromURLHeaders: () => (PageBlobUploadPagesFromURLHeaders),
-  PageBlobUploadPagesHeaders: () => (PageBlobUploadPagesHeaders),
-  PageList: () => (PageList),
-  PageRange: () => (PageRange),
-  QueryFormat: () => (QueryFormat),
-  QueryRequest: () => (QueryRequest),
-  QuerySerialization: () => (QuerySerialization),
-  RetentionPolicy: () => (RetentionPolicy),
-  ServiceFilterBlobsExceptionHeaders: () => (ServiceFilterBlobsExceptionHeaders),
-  ServiceFilterBlobsHeaders: () => (ServiceFilterBlobsHeaders),
-  ServiceGetAccountInfoExceptionHeaders: () => (ServiceGetAccountInfoExceptionHeaders),
-  ServiceGetAccountInfoHeaders: () => (ServiceGetAccountInfoHeaders),
-  ServiceGetPropertiesExceptionHeaders: () => (ServiceGetPropertiesExceptionHeaders),
-  ServiceGetPropertiesHeaders: () => (ServiceGetPropertiesHeaders),
-  ServiceGetStatisticsExceptionHeaders: () => (ServiceGetStatisticsExceptionHeaders),
-  ServiceGetStatisticsHeaders: () => (ServiceGetStatisticsHeaders),
-  ServiceGetUserDelegationKeyExceptionHeaders: () => (ServiceGetUserDelegationKeyExceptionHeaders),
-  ServiceGetUserDelegationKeyHeaders: () => (ServiceGetUserDelegationKeyHeaders),
-  ServiceListContainersSegmentExceptionHeaders: () => (ServiceListContainersSegmentExceptionHeaders),
-  ServiceListContainersSegmentHeaders: () => (ServiceListContainersSegmentHeaders),
-  ServiceSetPropertiesExceptionHeaders: () => (ServiceSetPropertiesExceptionHeaders),
-  ServiceSetPropertiesHeaders: () => (ServiceSetPropertiesHeaders),
-  ServiceSubmitBatchExceptionHeaders: () => (ServiceSubmitBatchExceptionHeaders),
-  ServiceSubmitBatchHeaders: () => (ServiceSubmitBatchHeaders),
-  SignedIdentifier: () => (SignedIdentifier),
-  StaticWebsite: () => (StaticWebsite),
-  StorageError: () => (StorageError),
-  UserDelegationKey: () => (UserDelegationKey)
-});
-
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
-var lib_core = __nccwpck_require__(3838);
+// EXTERNAL MODULE: ./build/step.js
+var step = __nccwpck_require__(4460);
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
 // EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
@@ -42234,23 +41699,23 @@ function getOptions(copy) {
     if (copy) {
         if (typeof copy.followSymbolicLinks === 'boolean') {
             result.followSymbolicLinks = copy.followSymbolicLinks;
-            core.debug(`followSymbolicLinks '${result.followSymbolicLinks}'`);
+            lib_core/* debug */.Yz(`followSymbolicLinks '${result.followSymbolicLinks}'`);
         }
         if (typeof copy.implicitDescendants === 'boolean') {
             result.implicitDescendants = copy.implicitDescendants;
-            core.debug(`implicitDescendants '${result.implicitDescendants}'`);
+            lib_core/* debug */.Yz(`implicitDescendants '${result.implicitDescendants}'`);
         }
         if (typeof copy.matchDirectories === 'boolean') {
             result.matchDirectories = copy.matchDirectories;
-            core.debug(`matchDirectories '${result.matchDirectories}'`);
+            lib_core/* debug */.Yz(`matchDirectories '${result.matchDirectories}'`);
         }
         if (typeof copy.omitBrokenSymbolicLinks === 'boolean') {
             result.omitBrokenSymbolicLinks = copy.omitBrokenSymbolicLinks;
-            core.debug(`omitBrokenSymbolicLinks '${result.omitBrokenSymbolicLinks}'`);
+            lib_core/* debug */.Yz(`omitBrokenSymbolicLinks '${result.omitBrokenSymbolicLinks}'`);
         }
         if (typeof copy.excludeHiddenFiles === 'boolean') {
             result.excludeHiddenFiles = copy.excludeHiddenFiles;
-            core.debug(`excludeHiddenFiles '${result.excludeHiddenFiles}'`);
+            lib_core/* debug */.Yz(`excludeHiddenFiles '${result.excludeHiddenFiles}'`);
         }
     }
     return result;
@@ -42287,7 +41752,7 @@ function dirname(p) {
         return p;
     }
     // Get dirname
-    let result = path.dirname(p);
+    let result = external_path_.dirname(p);
     // Trim trailing slash for Windows UNC root, e.g. \\hello\world\
     if (IS_WINDOWS && /^\\\\[^\\]+\\[^\\]+\\$/.test(result)) {
         result = safeTrimTrailingSeparator(result);
@@ -42299,8 +41764,8 @@ function dirname(p) {
  * or `C:` are expanded based on the current working directory.
  */
 function ensureAbsoluteRoot(root, itemPath) {
-    assert(root, `ensureAbsoluteRoot parameter 'root' must not be empty`);
-    assert(itemPath, `ensureAbsoluteRoot parameter 'itemPath' must not be empty`);
+    external_assert_(root, `ensureAbsoluteRoot parameter 'root' must not be empty`);
+    external_assert_(itemPath, `ensureAbsoluteRoot parameter 'itemPath' must not be empty`);
     // Already rooted
     if (hasAbsoluteRoot(itemPath)) {
         return itemPath;
@@ -42310,7 +41775,7 @@ function ensureAbsoluteRoot(root, itemPath) {
         // Check for itemPath like C: or C:foo
         if (itemPath.match(/^[A-Z]:[^\\/]|^[A-Z]:$/i)) {
             let cwd = process.cwd();
-            assert(cwd.match(/^[A-Z]:\\/i), `Expected current directory to start with an absolute drive root. Actual '${cwd}'`);
+            external_assert_(cwd.match(/^[A-Z]:\\/i), `Expected current directory to start with an absolute drive root. Actual '${cwd}'`);
             // Drive letter matches cwd? Expand to cwd
             if (itemPath[0].toUpperCase() === cwd[0].toUpperCase()) {
                 // Drive only, e.g. C:
@@ -42335,18 +41800,18 @@ function ensureAbsoluteRoot(root, itemPath) {
         // Check for itemPath like \ or \foo
         else if (normalizeSeparators(itemPath).match(/^\\$|^\\[^\\]/)) {
             const cwd = process.cwd();
-            assert(cwd.match(/^[A-Z]:\\/i), `Expected current directory to start with an absolute drive root. Actual '${cwd}'`);
+            external_assert_(cwd.match(/^[A-Z]:\\/i), `Expected current directory to start with an absolute drive root. Actual '${cwd}'`);
             return `${cwd[0]}:\\${itemPath.substr(1)}`;
         }
     }
-    assert(hasAbsoluteRoot(root), `ensureAbsoluteRoot parameter 'root' must have an absolute root`);
+    external_assert_(hasAbsoluteRoot(root), `ensureAbsoluteRoot parameter 'root' must have an absolute root`);
     // Otherwise ensure root ends with a separator
     if (root.endsWith('/') || (IS_WINDOWS && root.endsWith('\\'))) {
         // Intentionally empty
     }
     else {
         // Append separator
-        root += path.sep;
+        root += external_path_.sep;
     }
     return root + itemPath;
 }
@@ -42355,7 +41820,7 @@ function ensureAbsoluteRoot(root, itemPath) {
  * `\\hello\share` and `C:\hello` (and using alternate separator).
  */
 function hasAbsoluteRoot(itemPath) {
-    assert(itemPath, `hasAbsoluteRoot parameter 'itemPath' must not be empty`);
+    external_assert_(itemPath, `hasAbsoluteRoot parameter 'itemPath' must not be empty`);
     // Normalize separators
     itemPath = normalizeSeparators(itemPath);
     // Windows
@@ -42371,7 +41836,7 @@ function hasAbsoluteRoot(itemPath) {
  * `\`, `\hello`, `\\hello\share`, `C:`, and `C:\hello` (and using alternate separator).
  */
 function hasRoot(itemPath) {
-    assert(itemPath, `isRooted parameter 'itemPath' must not be empty`);
+    external_assert_(itemPath, `isRooted parameter 'itemPath' must not be empty`);
     // Normalize separators
     itemPath = normalizeSeparators(itemPath);
     // Windows
@@ -42411,11 +41876,11 @@ function safeTrimTrailingSeparator(p) {
     // Normalize separators
     p = normalizeSeparators(p);
     // No trailing slash
-    if (!p.endsWith(path.sep)) {
+    if (!p.endsWith(external_path_.sep)) {
         return p;
     }
     // Check '/' on Linux/macOS and '\' on Windows
-    if (p === path.sep) {
+    if (p === external_path_.sep) {
         return p;
     }
     // On Windows check if drive root. E.g. C:\
@@ -42430,7 +41895,7 @@ function safeTrimTrailingSeparator(p) {
 /**
  * Indicates whether a pattern matches a path
  */
-var internal_match_kind_MatchKind;
+var MatchKind;
 (function (MatchKind) {
     /** Not matched */
     MatchKind[MatchKind["None"] = 0] = "None";
@@ -42440,7 +41905,7 @@ var internal_match_kind_MatchKind;
     MatchKind[MatchKind["File"] = 2] = "File";
     /** Matched */
     MatchKind[MatchKind["All"] = 3] = "All";
-})(internal_match_kind_MatchKind || (internal_match_kind_MatchKind = {}));
+})(MatchKind || (MatchKind = {}));
 //# sourceMappingURL=internal-match-kind.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/glob/lib/internal-pattern-helper.js
 
@@ -42473,14 +41938,14 @@ function getSearchPaths(patterns) {
         // Check for an ancestor search path
         let foundAncestor = false;
         let tempKey = key;
-        let parent = pathHelper.dirname(tempKey);
+        let parent = dirname(tempKey);
         while (parent !== tempKey) {
             if (searchPathMap[parent]) {
                 foundAncestor = true;
                 break;
             }
             tempKey = parent;
-            parent = pathHelper.dirname(tempKey);
+            parent = dirname(tempKey);
         }
         // Include the search pattern in the result
         if (!foundAncestor) {
@@ -42493,7 +41958,7 @@ function getSearchPaths(patterns) {
 /**
  * Matches the patterns against the path
  */
-function match(patterns, itemPath) {
+function internal_pattern_helper_match(patterns, itemPath) {
     let result = MatchKind.None;
     for (const pattern of patterns) {
         if (pattern.negate) {
@@ -42508,7 +41973,7 @@ function match(patterns, itemPath) {
 /**
  * Checks whether to descend further into the directory
  */
-function partialMatch(patterns, itemPath) {
+function internal_pattern_helper_partialMatch(patterns, itemPath) {
     return patterns.some(x => !x.negate && x.partialMatch(itemPath));
 }
 //# sourceMappingURL=internal-pattern-helper.js.map
@@ -42789,7 +42254,7 @@ function parseCommaParts(str, budget) {
 function bound(value, fallback) {
     return value === undefined || isNaN(value) ? fallback : value;
 }
-function expand(str, options = {}) {
+function esm_expand(str, options = {}) {
     if (!str) {
         return [];
     }
@@ -44159,7 +43624,7 @@ const minimatch = (p, pattern, options = {}) => {
     if (!options.nocomment && pattern.charAt(0) === '#') {
         return false;
     }
-    return new esm_Minimatch(pattern, options).match(p);
+    return new Minimatch(pattern, options).match(p);
 };
 // Optimized checking for the most common glob patterns.
 const starDotExtRE = /^\*+([^+@!?*[(]*)$/;
@@ -44298,7 +43763,7 @@ const braceExpand = (pattern, options = {}) => {
         // shortcut. no need to expand.
         return [pattern];
     }
-    return expand(pattern, { max: options.braceExpandMax });
+    return esm_expand(pattern, { max: options.braceExpandMax });
 };
 minimatch.braceExpand = braceExpand;
 // parse a component of the expanded set.
@@ -44312,21 +43777,21 @@ minimatch.braceExpand = braceExpand;
 // when it is the *only* thing in a path portion.  Otherwise, any series
 // of * is equivalent to a single *.  Globstar behavior is enabled by
 // default, and can be disabled by setting options.noglobstar.
-const makeRe = (pattern, options = {}) => new esm_Minimatch(pattern, options).makeRe();
+const makeRe = (pattern, options = {}) => new Minimatch(pattern, options).makeRe();
 minimatch.makeRe = makeRe;
-const esm_match = (list, pattern, options = {}) => {
-    const mm = new esm_Minimatch(pattern, options);
+const match = (list, pattern, options = {}) => {
+    const mm = new Minimatch(pattern, options);
     list = list.filter(f => mm.match(f));
     if (mm.options.nonull && !list.length) {
         list.push(pattern);
     }
     return list;
 };
-minimatch.match = esm_match;
+minimatch.match = match;
 // replace stuff like \* with *
 const globMagic = /[?*]|[+@!]\(.*?\)|\[|\]/;
 const esm_regExpEscape = (s) => s.replace(/[-[\]{}()*+?.,\\^$|#\s]/g, '\\$&');
-class esm_Minimatch {
+class Minimatch {
     options;
     set;
     pattern;
@@ -45258,7 +44723,7 @@ class esm_Minimatch {
 
 /* c8 ignore stop */
 minimatch.AST = AST;
-minimatch.Minimatch = esm_Minimatch;
+minimatch.Minimatch = Minimatch;
 minimatch.escape = escape_escape;
 minimatch.unescape = unescape_unescape;
 //# sourceMappingURL=index.js.map
@@ -45270,7 +44735,7 @@ const internal_path_IS_WINDOWS = process.platform === 'win32';
 /**
  * Helper class for parsing paths into segments
  */
-class internal_path_Path {
+class Path {
     /**
      * Constructs a Path
      * @param itemPath Path or array of segments
@@ -45279,25 +44744,25 @@ class internal_path_Path {
         this.segments = [];
         // String
         if (typeof itemPath === 'string') {
-            assert(itemPath, `Parameter 'itemPath' must not be empty`);
+            external_assert_(itemPath, `Parameter 'itemPath' must not be empty`);
             // Normalize slashes and trim unnecessary trailing slash
-            itemPath = pathHelper.safeTrimTrailingSeparator(itemPath);
+            itemPath = safeTrimTrailingSeparator(itemPath);
             // Not rooted
-            if (!pathHelper.hasRoot(itemPath)) {
-                this.segments = itemPath.split(path.sep);
+            if (!hasRoot(itemPath)) {
+                this.segments = itemPath.split(external_path_.sep);
             }
             // Rooted
             else {
                 // Add all segments, while not at the root
                 let remaining = itemPath;
-                let dir = pathHelper.dirname(remaining);
+                let dir = dirname(remaining);
                 while (dir !== remaining) {
                     // Add the segment
-                    const basename = path.basename(remaining);
+                    const basename = external_path_.basename(remaining);
                     this.segments.unshift(basename);
                     // Truncate the last segment
                     remaining = dir;
-                    dir = pathHelper.dirname(remaining);
+                    dir = dirname(remaining);
                 }
                 // Remainder is the root
                 this.segments.unshift(remaining);
@@ -45306,24 +44771,24 @@ class internal_path_Path {
         // Array
         else {
             // Must not be empty
-            assert(itemPath.length > 0, `Parameter 'itemPath' must not be an empty array`);
+            external_assert_(itemPath.length > 0, `Parameter 'itemPath' must not be an empty array`);
             // Each segment
             for (let i = 0; i < itemPath.length; i++) {
                 let segment = itemPath[i];
                 // Must not be empty
-                assert(segment, `Parameter 'itemPath' must not contain any empty segments`);
+                external_assert_(segment, `Parameter 'itemPath' must not contain any empty segments`);
                 // Normalize slashes
-                segment = pathHelper.normalizeSeparators(itemPath[i]);
+                segment = normalizeSeparators(itemPath[i]);
                 // Root segment
-                if (i === 0 && pathHelper.hasRoot(segment)) {
-                    segment = pathHelper.safeTrimTrailingSeparator(segment);
-                    assert(segment === pathHelper.dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
+                if (i === 0 && hasRoot(segment)) {
+                    segment = safeTrimTrailingSeparator(segment);
+                    external_assert_(segment === dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
                     this.segments.push(segment);
                 }
                 // All other segments
                 else {
                     // Must not contain slash
-                    assert(!segment.includes(path.sep), `Parameter 'itemPath' contains unexpected path separators`);
+                    external_assert_(!segment.includes(external_path_.sep), `Parameter 'itemPath' contains unexpected path separators`);
                     this.segments.push(segment);
                 }
             }
@@ -45336,13 +44801,13 @@ class internal_path_Path {
         // First segment
         let result = this.segments[0];
         // All others
-        let skipSlash = result.endsWith(path.sep) || (internal_path_IS_WINDOWS && /^[A-Z]:$/i.test(result));
+        let skipSlash = result.endsWith(external_path_.sep) || (internal_path_IS_WINDOWS && /^[A-Z]:$/i.test(result));
         for (let i = 1; i < this.segments.length; i++) {
             if (skipSlash) {
                 skipSlash = false;
             }
             else {
-                result += path.sep;
+                result += external_path_.sep;
             }
             result += this.segments[i];
         }
@@ -45359,7 +44824,7 @@ class internal_path_Path {
 
 
 const internal_pattern_IS_WINDOWS = process.platform === 'win32';
-class internal_pattern_Pattern {
+class Pattern {
     constructor(patternOrNegate, isImplicitPattern = false, segments, homedir) {
         /**
          * Indicates whether matches should be excluded from the result set
@@ -45374,9 +44839,9 @@ class internal_pattern_Pattern {
         else {
             // Convert to pattern
             segments = segments || [];
-            assert(segments.length, `Parameter 'segments' must not empty`);
-            const root = internal_pattern_Pattern.getLiteral(segments[0]);
-            assert(root && pathHelper.hasAbsoluteRoot(root), `Parameter 'segments' first element must be a root path`);
+            external_assert_(segments.length, `Parameter 'segments' must not empty`);
+            const root = Pattern.getLiteral(segments[0]);
+            external_assert_(root && hasAbsoluteRoot(root), `Parameter 'segments' first element must be a root path`);
             pattern = new Path(segments).toString().trim();
             if (patternOrNegate) {
                 pattern = `!${pattern}`;
@@ -45388,22 +44853,21 @@ class internal_pattern_Pattern {
             pattern = pattern.substr(1).trim();
         }
         // Normalize slashes and ensures absolute root
-        pattern = internal_pattern_Pattern.fixupPattern(pattern, homedir);
+        pattern = Pattern.fixupPattern(pattern, homedir);
         // Segments
         this.segments = new Path(pattern).segments;
         // Trailing slash indicates the pattern should only match directories, not regular files
-        this.trailingSeparator = pathHelper
-            .normalizeSeparators(pattern)
-            .endsWith(path.sep);
-        pattern = pathHelper.safeTrimTrailingSeparator(pattern);
+        this.trailingSeparator = normalizeSeparators(pattern)
+            .endsWith(external_path_.sep);
+        pattern = safeTrimTrailingSeparator(pattern);
         // Search path (literal path prior to the first glob segment)
         let foundGlob = false;
         const searchSegments = this.segments
-            .map(x => internal_pattern_Pattern.getLiteral(x))
+            .map(x => Pattern.getLiteral(x))
             .filter(x => !foundGlob && !(foundGlob = x === ''));
         this.searchPath = new Path(searchSegments).toString();
         // Root RegExp (required when determining partial match)
-        this.rootRegExp = new RegExp(internal_pattern_Pattern.regExpEscape(searchSegments[0]), internal_pattern_IS_WINDOWS ? 'i' : '');
+        this.rootRegExp = new RegExp(Pattern.regExpEscape(searchSegments[0]), internal_pattern_IS_WINDOWS ? 'i' : '');
         this.isImplicitPattern = isImplicitPattern;
         // Create minimatch
         const minimatchOptions = {
@@ -45424,19 +44888,19 @@ class internal_pattern_Pattern {
         // Last segment is globstar?
         if (this.segments[this.segments.length - 1] === '**') {
             // Normalize slashes
-            itemPath = pathHelper.normalizeSeparators(itemPath);
+            itemPath = normalizeSeparators(itemPath);
             // Append a trailing slash. Otherwise Minimatch will not match the directory immediately
             // preceding the globstar. For example, given the pattern `/foo/**`, Minimatch returns
             // false for `/foo` but returns true for `/foo/`. Append a trailing slash to handle that quirk.
-            if (!itemPath.endsWith(path.sep) && this.isImplicitPattern === false) {
+            if (!itemPath.endsWith(external_path_.sep) && this.isImplicitPattern === false) {
                 // Note, this is safe because the constructor ensures the pattern has an absolute root.
                 // For example, formats like C: and C:foo on Windows are resolved to an absolute root.
-                itemPath = `${itemPath}${path.sep}`;
+                itemPath = `${itemPath}${external_path_.sep}`;
             }
         }
         else {
             // Normalize slashes and trim unnecessary trailing slash
-            itemPath = pathHelper.safeTrimTrailingSeparator(itemPath);
+            itemPath = safeTrimTrailingSeparator(itemPath);
         }
         // Match
         if (this.minimatch.match(itemPath)) {
@@ -45449,9 +44913,9 @@ class internal_pattern_Pattern {
      */
     partialMatch(itemPath) {
         // Normalize slashes and trim unnecessary trailing slash
-        itemPath = pathHelper.safeTrimTrailingSeparator(itemPath);
+        itemPath = safeTrimTrailingSeparator(itemPath);
         // matchOne does not handle root path correctly
-        if (pathHelper.dirname(itemPath) === itemPath) {
+        if (dirname(itemPath) === itemPath) {
             return this.rootRegExp.test(itemPath);
         }
         return this.minimatch.matchOne(itemPath.split(internal_pattern_IS_WINDOWS ? /\\+/ : /\/+/), this.minimatch.set[0], true);
@@ -45470,48 +44934,48 @@ class internal_pattern_Pattern {
      */
     static fixupPattern(pattern, homedir) {
         // Empty
-        assert(pattern, 'pattern cannot be empty');
+        external_assert_(pattern, 'pattern cannot be empty');
         // Must not contain `.` segment, unless first segment
         // Must not contain `..` segment
-        const literalSegments = new Path(pattern).segments.map(x => internal_pattern_Pattern.getLiteral(x));
-        assert(literalSegments.every((x, i) => (x !== '.' || i === 0) && x !== '..'), `Invalid pattern '${pattern}'. Relative pathing '.' and '..' is not allowed.`);
+        const literalSegments = new Path(pattern).segments.map(x => Pattern.getLiteral(x));
+        external_assert_(literalSegments.every((x, i) => (x !== '.' || i === 0) && x !== '..'), `Invalid pattern '${pattern}'. Relative pathing '.' and '..' is not allowed.`);
         // Must not contain globs in root, e.g. Windows UNC path \\foo\b*r
-        assert(!pathHelper.hasRoot(pattern) || literalSegments[0], `Invalid pattern '${pattern}'. Root segment must not contain globs.`);
+        external_assert_(!hasRoot(pattern) || literalSegments[0], `Invalid pattern '${pattern}'. Root segment must not contain globs.`);
         // Normalize slashes
-        pattern = pathHelper.normalizeSeparators(pattern);
+        pattern = normalizeSeparators(pattern);
         // Replace leading `.` segment
-        if (pattern === '.' || pattern.startsWith(`.${path.sep}`)) {
-            pattern = internal_pattern_Pattern.globEscape(process.cwd()) + pattern.substr(1);
+        if (pattern === '.' || pattern.startsWith(`.${external_path_.sep}`)) {
+            pattern = Pattern.globEscape(process.cwd()) + pattern.substr(1);
         }
         // Replace leading `~` segment
-        else if (pattern === '~' || pattern.startsWith(`~${path.sep}`)) {
-            homedir = homedir || os.homedir();
-            assert(homedir, 'Unable to determine HOME directory');
-            assert(pathHelper.hasAbsoluteRoot(homedir), `Expected HOME directory to be a rooted path. Actual '${homedir}'`);
-            pattern = internal_pattern_Pattern.globEscape(homedir) + pattern.substr(1);
+        else if (pattern === '~' || pattern.startsWith(`~${external_path_.sep}`)) {
+            homedir = homedir || external_os_.homedir();
+            external_assert_(homedir, 'Unable to determine HOME directory');
+            external_assert_(hasAbsoluteRoot(homedir), `Expected HOME directory to be a rooted path. Actual '${homedir}'`);
+            pattern = Pattern.globEscape(homedir) + pattern.substr(1);
         }
         // Replace relative drive root, e.g. pattern is C: or C:foo
         else if (internal_pattern_IS_WINDOWS &&
             (pattern.match(/^[A-Z]:$/i) || pattern.match(/^[A-Z]:[^\\]/i))) {
-            let root = pathHelper.ensureAbsoluteRoot('C:\\dummy-root', pattern.substr(0, 2));
+            let root = ensureAbsoluteRoot('C:\\dummy-root', pattern.substr(0, 2));
             if (pattern.length > 2 && !root.endsWith('\\')) {
                 root += '\\';
             }
-            pattern = internal_pattern_Pattern.globEscape(root) + pattern.substr(2);
+            pattern = Pattern.globEscape(root) + pattern.substr(2);
         }
         // Replace relative root, e.g. pattern is \ or \foo
         else if (internal_pattern_IS_WINDOWS && (pattern === '\\' || pattern.match(/^\\[^\\]/))) {
-            let root = pathHelper.ensureAbsoluteRoot('C:\\dummy-root', '\\');
+            let root = ensureAbsoluteRoot('C:\\dummy-root', '\\');
             if (!root.endsWith('\\')) {
                 root += '\\';
             }
-            pattern = internal_pattern_Pattern.globEscape(root) + pattern.substr(1);
+            pattern = Pattern.globEscape(root) + pattern.substr(1);
         }
         // Otherwise ensure absolute root
         else {
-            pattern = pathHelper.ensureAbsoluteRoot(internal_pattern_Pattern.globEscape(process.cwd()), pattern);
+            pattern = ensureAbsoluteRoot(Pattern.globEscape(process.cwd()), pattern);
         }
-        return pathHelper.normalizeSeparators(pattern);
+        return normalizeSeparators(pattern);
     }
     /**
      * Attempts to unescape a pattern segment to create a literal path segment.
@@ -45580,6 +45044,14 @@ class internal_pattern_Pattern {
     }
 }
 //# sourceMappingURL=internal-pattern.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/glob/lib/internal-search-state.js
+class SearchState {
+    constructor(path, level) {
+        this.path = path;
+        this.level = level;
+    }
+}
+//# sourceMappingURL=internal-search-state.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/glob/lib/internal-globber.js
 var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
@@ -45619,11 +45091,11 @@ var __asyncGenerator = (undefined && undefined.__asyncGenerator) || function (th
 
 
 const internal_globber_IS_WINDOWS = process.platform === 'win32';
-class internal_globber_DefaultGlobber {
+class DefaultGlobber {
     constructor(options) {
         this.patterns = [];
         this.searchPaths = [];
-        this.options = globOptionsHelper.getOptions(options);
+        this.options = getOptions(options);
     }
     getSearchPaths() {
         // Return a copy
@@ -45654,7 +45126,7 @@ class internal_globber_DefaultGlobber {
     globGenerator() {
         return __asyncGenerator(this, arguments, function* globGenerator_1() {
             // Fill in defaults options
-            const options = globOptionsHelper.getOptions(this.options);
+            const options = getOptions(this.options);
             // Implicit descendants?
             const patterns = [];
             for (const pattern of this.patterns) {
@@ -45667,13 +45139,13 @@ class internal_globber_DefaultGlobber {
             }
             // Push the search paths
             const stack = [];
-            for (const searchPath of patternHelper.getSearchPaths(patterns)) {
-                core.debug(`Search path '${searchPath}'`);
+            for (const searchPath of getSearchPaths(patterns)) {
+                lib_core/* debug */.Yz(`Search path '${searchPath}'`);
                 // Exists?
                 try {
                     // Intentionally using lstat. Detection for broken symlink
                     // will be performed later (if following symlinks).
-                    yield __await(fs.promises.lstat(searchPath));
+                    yield __await(external_fs_.promises.lstat(searchPath));
                 }
                 catch (err) {
                     if (err.code === 'ENOENT') {
@@ -45689,13 +45161,13 @@ class internal_globber_DefaultGlobber {
                 // Pop
                 const item = stack.pop();
                 // Match?
-                const match = patternHelper.match(patterns, item.path);
-                const partialMatch = !!match || patternHelper.partialMatch(patterns, item.path);
+                const match = internal_pattern_helper_match(patterns, item.path);
+                const partialMatch = !!match || internal_pattern_helper_partialMatch(patterns, item.path);
                 if (!match && !partialMatch) {
                     continue;
                 }
                 // Stat
-                const stats = yield __await(internal_globber_DefaultGlobber.stat(item, options, traversalChain)
+                const stats = yield __await(DefaultGlobber.stat(item, options, traversalChain)
                 // Broken symlink, or symlink cycle detected, or no longer exists
                 );
                 // Broken symlink, or symlink cycle detected, or no longer exists
@@ -45703,7 +45175,7 @@ class internal_globber_DefaultGlobber {
                     continue;
                 }
                 // Hidden file or directory?
-                if (options.excludeHiddenFiles && path.basename(item.path).match(/^\./)) {
+                if (options.excludeHiddenFiles && external_path_.basename(item.path).match(/^\./)) {
                     continue;
                 }
                 // Directory
@@ -45718,7 +45190,7 @@ class internal_globber_DefaultGlobber {
                     }
                     // Push the child items in reverse
                     const childLevel = item.level + 1;
-                    const childItems = (yield __await(fs.promises.readdir(item.path))).map(x => new SearchState(path.join(item.path, x), childLevel));
+                    const childItems = (yield __await(external_fs_.promises.readdir(item.path))).map(x => new SearchState(external_path_.join(item.path, x), childLevel));
                     stack.push(...childItems.reverse());
                 }
                 // File
@@ -45733,7 +45205,7 @@ class internal_globber_DefaultGlobber {
      */
     static create(patterns, options) {
         return __awaiter(this, void 0, void 0, function* () {
-            const result = new internal_globber_DefaultGlobber(options);
+            const result = new DefaultGlobber(options);
             if (internal_globber_IS_WINDOWS) {
                 patterns = patterns.replace(/\r\n/g, '\n');
                 patterns = patterns.replace(/\r/g, '\n');
@@ -45749,7 +45221,7 @@ class internal_globber_DefaultGlobber {
                     result.patterns.push(new Pattern(line));
                 }
             }
-            result.searchPaths.push(...patternHelper.getSearchPaths(result.patterns));
+            result.searchPaths.push(...getSearchPaths(result.patterns));
             return result;
         });
     }
@@ -45762,12 +45234,12 @@ class internal_globber_DefaultGlobber {
             if (options.followSymbolicLinks) {
                 try {
                     // Use `stat` (following symlinks)
-                    stats = yield fs.promises.stat(item.path);
+                    stats = yield external_fs_.promises.stat(item.path);
                 }
                 catch (err) {
                     if (err.code === 'ENOENT') {
                         if (options.omitBrokenSymbolicLinks) {
-                            core.debug(`Broken symlink '${item.path}'`);
+                            lib_core/* debug */.Yz(`Broken symlink '${item.path}'`);
                             return undefined;
                         }
                         throw new Error(`No information found for the path '${item.path}'. This may indicate a broken symbolic link.`);
@@ -45777,19 +45249,19 @@ class internal_globber_DefaultGlobber {
             }
             else {
                 // Use `lstat` (not following symlinks)
-                stats = yield fs.promises.lstat(item.path);
+                stats = yield external_fs_.promises.lstat(item.path);
             }
             // Note, isDirectory() returns false for the lstat of a symlink
             if (stats.isDirectory() && options.followSymbolicLinks) {
                 // Get the realpath
-                const realPath = yield fs.promises.realpath(item.path);
+                const realPath = yield external_fs_.promises.realpath(item.path);
                 // Fixup the traversal chain to match the item level
                 while (traversalChain.length >= item.level) {
                     traversalChain.pop();
                 }
                 // Test for a cycle
                 if (traversalChain.some((x) => x === realPath)) {
-                    core.debug(`Symlink cycle detected for path '${item.path}' and realpath '${realPath}'`);
+                    lib_core/* debug */.Yz(`Symlink cycle detected for path '${item.path}' and realpath '${realPath}'`);
                     return undefined;
                 }
                 // Update the traversal chain
@@ -45829,7 +45301,7 @@ var internal_hash_files_asyncValues = (undefined && undefined.__asyncValues) || 
 
 
 
-function hashFiles(globber_1, currentWorkspace_1) {
+function internal_hash_files_hashFiles(globber_1, currentWorkspace_1) {
     return internal_hash_files_awaiter(this, arguments, void 0, function* (globber, currentWorkspace, verbose = false) {
         var _a, e_1, _b, _c;
         var _d;
@@ -45961,7 +45433,7 @@ const GnuTarPathOnWindows = `${process.env['PROGRAMFILES']}\\Git\\usr\\bin\\tar.
 // The default path of BSDtar on hosted Windows runners
 const SystemTarPathOnWindows = `${process.env['SYSTEMDRIVE']}\\Windows\\System32\\tar.exe`;
 const TarFilename = 'cache.tar';
-const constants_ManifestFilename = 'manifest.txt';
+const ManifestFilename = 'manifest.txt';
 const CacheFileSizeLimit = 10 * Math.pow(1024, 3); // 10GiB per repository
 // Prefix the cache backend embeds in a read-denial message (v2 twirp
 // GetCacheEntryDownloadURL error or the GHES v1 `_apis/artifactcache` 403 body).
@@ -46031,7 +45503,7 @@ function resolvePaths(patterns) {
         var _d;
         const paths = [];
         const workspace = (_d = process.env['GITHUB_WORKSPACE']) !== null && _d !== void 0 ? _d : process.cwd();
-        const globber = yield glob.create(patterns.join('\n'), {
+        const globber = yield create(patterns.join('\n'), {
             implicitDescendants: false
         });
         try {
@@ -46039,10 +45511,9 @@ function resolvePaths(patterns) {
                 _c = _g.value;
                 _e = false;
                 const file = _c;
-                const relativeFile = path
-                    .relative(workspace, file)
-                    .replace(new RegExp(`\\${path.sep}`, 'g'), '/');
-                core.debug(`Matched: ${relativeFile}`);
+                const relativeFile = external_path_.relative(workspace, file)
+                    .replace(new RegExp(`\\${external_path_.sep}`, 'g'), '/');
+                lib_core/* debug */.Yz(`Matched: ${relativeFile}`);
                 // Paths are made relative so the tar entries are all relative to the root of the workspace.
                 if (relativeFile === '') {
                     // path.relative returns empty string if workspace and file are equal
@@ -46206,7 +45677,7 @@ const external_node_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(i
 
 
 
-function log(message, ...args) {
+function log_log(message, ...args) {
     external_node_process_namespaceObject.stderr.write(`${external_node_util_.format(message, ...args)}${external_node_os_.EOL}`);
 }
 //# sourceMappingURL=log.js.map
@@ -46278,7 +45749,7 @@ const debugObj = Object.assign((namespace) => {
     enable,
     enabled,
     disable,
-    log: log,
+    log: log_log,
 });
 function enable(namespaces) {
     enabledString = namespaces;
@@ -49881,8 +49352,6 @@ function policies_userAgentPolicy_userAgentPolicy(options = {}) {
     };
 }
 //# sourceMappingURL=userAgentPolicy.js.map
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./node_modules/@typespec/ts-http-runtime/dist/esm/util/sha256.js
 // Copyright (c) Microsoft Corporation.
 // Licensed under the MIT License.
@@ -79883,7 +79352,7 @@ const include1 = {
     },
     collectionFormat: "CSV",
 };
-const startFrom = {
+const parameters_startFrom = {
     parameterPath: ["options", "startFrom"],
     mapper: {
         serializedName: "startFrom",
@@ -81909,7 +81378,7 @@ const listBlobFlatSegmentOperationSpec = {
         maxPageSize,
         restype2,
         include1,
-        startFrom,
+        parameters_startFrom,
     ],
     urlParameters: [url],
     headerParameters: [
@@ -81941,7 +81410,7 @@ const listBlobHierarchySegmentOperationSpec = {
         maxPageSize,
         restype2,
         include1,
-        startFrom,
+        parameters_startFrom,
         delimiter,
     ],
     urlParameters: [url],
@@ -89980,8 +89449,6 @@ class Batch {
     }
 }
 //# sourceMappingURL=Batch.js.map
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
 ;// CONCATENATED MODULE: ./node_modules/@azure/storage-blob/dist/esm/utils/utils.js
 // Copyright (c) Microsoft Corporation.
 // Licensed under the MIT License.
@@ -90143,7 +89610,7 @@ const fsCreateReadStream = external_node_fs_.createReadStream;
  * A BlobClient represents a URL to an Azure Storage blob; the blob may be a block blob,
  * append blob, or page blob.
  */
-class Clients_BlobClient extends StorageClient_StorageClient {
+class BlobClient extends StorageClient_StorageClient {
     /**
      * blobContext provided by protocol layer.
      */
@@ -90244,7 +89711,7 @@ class Clients_BlobClient extends StorageClient_StorageClient {
      * @returns A new BlobClient object identical to the source but with the specified snapshot timestamp
      */
     withSnapshot(snapshot) {
-        return new Clients_BlobClient(utils_common_setURLParameter(this.url, utils_constants_URLConstants.Parameters.SNAPSHOT, snapshot.length === 0 ? undefined : snapshot), this.pipeline);
+        return new BlobClient(utils_common_setURLParameter(this.url, utils_constants_URLConstants.Parameters.SNAPSHOT, snapshot.length === 0 ? undefined : snapshot), this.pipeline);
     }
     /**
      * Creates a new BlobClient object pointing to a version of this blob.
@@ -90254,7 +89721,7 @@ class Clients_BlobClient extends StorageClient_StorageClient {
      * @returns A new BlobClient object pointing to the version of this blob.
      */
     withVersion(versionId) {
-        return new Clients_BlobClient(utils_common_setURLParameter(this.url, utils_constants_URLConstants.Parameters.VERSIONID, versionId.length === 0 ? undefined : versionId), this.pipeline);
+        return new BlobClient(utils_common_setURLParameter(this.url, utils_constants_URLConstants.Parameters.VERSIONID, versionId.length === 0 ? undefined : versionId), this.pipeline);
     }
     /**
      * Creates a AppendBlobClient object.
@@ -91260,7 +90727,7 @@ class Clients_BlobClient extends StorageClient_StorageClient {
 /**
  * AppendBlobClient defines a set of operations applicable to append blobs.
  */
-class AppendBlobClient extends Clients_BlobClient {
+class AppendBlobClient extends BlobClient {
     /**
      * appendBlobsContext provided by protocol layer.
      */
@@ -91554,7 +91021,7 @@ class AppendBlobClient extends Clients_BlobClient {
 /**
  * BlockBlobClient defines a set of operations applicable to block blobs.
  */
-class BlockBlobClient extends Clients_BlobClient {
+class BlockBlobClient extends BlobClient {
     /**
      * blobContext provided by protocol layer.
      *
@@ -92203,7 +91670,7 @@ class BlockBlobClient extends Clients_BlobClient {
 /**
  * PageBlobClient defines a set of operations applicable to page blobs.
  */
-class PageBlobClient extends Clients_BlobClient {
+class PageBlobClient extends BlobClient {
     /**
      * pageBlobsContext provided by protocol layer.
      */
@@ -93263,7 +92730,7 @@ class BlobBatch {
             url = urlOrBlobClient;
             credential = credentialOrOptions;
         }
-        else if (urlOrBlobClient instanceof Clients_BlobClient) {
+        else if (urlOrBlobClient instanceof BlobClient) {
             // Second overload
             url = urlOrBlobClient.url;
             credential = urlOrBlobClient.credential;
@@ -93281,7 +92748,7 @@ class BlobBatch {
                 url: url,
                 credential: credential,
             }, async () => {
-                await new Clients_BlobClient(url, this.batchRequest.createPipeline(credential)).delete(updatedOptions);
+                await new BlobClient(url, this.batchRequest.createPipeline(credential)).delete(updatedOptions);
             });
         });
     }
@@ -93298,7 +92765,7 @@ class BlobBatch {
             credential = credentialOrTier;
             tier = tierOrOptions;
         }
-        else if (urlOrBlobClient instanceof Clients_BlobClient) {
+        else if (urlOrBlobClient instanceof BlobClient) {
             // Second overload
             url = urlOrBlobClient.url;
             credential = urlOrBlobClient.credential;
@@ -93317,7 +92784,7 @@ class BlobBatch {
                 url: url,
                 credential: credential,
             }, async () => {
-                await new Clients_BlobClient(url, this.batchRequest.createPipeline(credential)).setAccessTier(tier, updatedOptions);
+                await new BlobClient(url, this.batchRequest.createPipeline(credential)).setAccessTier(tier, updatedOptions);
             });
         });
     }
@@ -93821,7 +93288,7 @@ class ContainerClient extends StorageClient_StorageClient {
      * @returns A new BlobClient object for the given blob name.
      */
     getBlobClient(blobName) {
-        return new Clients_BlobClient(utils_common_appendToURLPath(this.url, utils_common_EscapePath(blobName)), this.pipeline);
+        return new BlobClient(utils_common_appendToURLPath(this.url, utils_common_EscapePath(blobName)), this.pipeline);
     }
     /**
      * Creates an {@link AppendBlobClient}
@@ -96155,7 +95622,7 @@ class FilesNotFoundError extends Error {
         this.name = 'FilesNotFoundError';
     }
 }
-class errors_InvalidResponseError extends Error {
+class InvalidResponseError extends Error {
     constructor(message) {
         super(message);
         this.name = 'InvalidResponseError';
@@ -96268,7 +95735,7 @@ class UploadProgress {
         const uploadSpeed = (transferredBytes /
             (1024 * 1024) /
             (elapsedTime / 1000)).toFixed(1);
-        core.info(`Sent ${transferredBytes} of ${this.contentLength} (${percentage}%), ${uploadSpeed} MBs/sec`);
+        lib_core/* info */.pq(`Sent ${transferredBytes} of ${this.contentLength} (${percentage}%), ${uploadSpeed} MBs/sec`);
         if (this.isDone()) {
             this.displayedComplete = true;
         }
@@ -96318,7 +95785,7 @@ class UploadProgress {
  * @param options
  * @returns
  */
-function uploadUtils_uploadCacheArchiveSDK(signedUploadURL, archivePath, options) {
+function uploadCacheArchiveSDK(signedUploadURL, archivePath, options) {
     return uploadUtils_awaiter(this, void 0, void 0, function* () {
         var _a;
         const blobClient = new BlobClient(signedUploadURL);
@@ -96333,7 +95800,7 @@ function uploadUtils_uploadCacheArchiveSDK(signedUploadURL, archivePath, options
         };
         try {
             uploadProgress.startDisplayTimer();
-            core.debug(`BlobClient: ${blobClient.name}:${blobClient.accountName}:${blobClient.containerName}`);
+            lib_core/* debug */.Yz(`BlobClient: ${blobClient.name}:${blobClient.accountName}:${blobClient.containerName}`);
             const response = yield blockBlobClient.uploadFile(archivePath, uploadOptions);
             // TODO: better management of non-retryable errors
             if (response._response.status >= 400) {
@@ -96342,7 +95809,7 @@ function uploadUtils_uploadCacheArchiveSDK(signedUploadURL, archivePath, options
             return response;
         }
         catch (error) {
-            core.warning(`uploadCacheArchiveSDK: internal error uploading cache archive: ${error.message}`);
+            lib_core/* warning */.$e(`uploadCacheArchiveSDK: internal error uploading cache archive: ${error.message}`);
             throw error;
         }
         finally {
@@ -96364,7 +95831,7 @@ var requestUtils_awaiter = (undefined && undefined.__awaiter) || function (thisA
 
 
 
-function requestUtils_isSuccessStatusCode(statusCode) {
+function isSuccessStatusCode(statusCode) {
     if (!statusCode) {
         return false;
     }
@@ -96431,7 +95898,7 @@ function retry(name_1, method_1, getStatusCode_1) {
         throw Error(`${name} failed: ${errorMessage}`);
     });
 }
-function requestUtils_retryTypedResponse(name_1, method_1) {
+function retryTypedResponse(name_1, method_1) {
     return requestUtils_awaiter(this, arguments, void 0, function* (name, method, maxAttempts = DefaultRetryAttempts, delay = DefaultRetryDelay) {
         return yield retry(name, method, (response) => response.statusCode, maxAttempts, delay, 
         // If the error object contains the statusCode property, extract it and return
@@ -96451,7 +95918,7 @@ function requestUtils_retryTypedResponse(name_1, method_1) {
         });
     });
 }
-function requestUtils_retryHttpClientResponse(name_1, method_1) {
+function retryHttpClientResponse(name_1, method_1) {
     return requestUtils_awaiter(this, arguments, void 0, function* (name, method, maxAttempts = DefaultRetryAttempts, delay = DefaultRetryDelay) {
         return yield retry(name, method, (response) => response.message.statusCode, maxAttempts, delay);
     });
@@ -96599,7 +96066,7 @@ function downloadCacheHttpClient(archiveLocation, archivePath) {
     return downloadUtils_awaiter(this, void 0, void 0, function* () {
         const writeStream = external_fs_.createWriteStream(archivePath);
         const httpClient = new lib/* HttpClient */.Qq('actions/cache');
-        const downloadResponse = yield requestUtils_retryHttpClientResponse('downloadCache', () => downloadUtils_awaiter(this, void 0, void 0, function* () { return httpClient.get(archiveLocation); }));
+        const downloadResponse = yield retryHttpClientResponse('downloadCache', () => downloadUtils_awaiter(this, void 0, void 0, function* () { return httpClient.get(archiveLocation); }));
         // Abort download if no traffic received over the socket.
         downloadResponse.message.socket.setTimeout(SocketTimeout, () => {
             downloadResponse.message.destroy();
@@ -96635,7 +96102,7 @@ function downloadCacheHttpClientConcurrent(archiveLocation, archivePath, options
             keepAlive: true
         });
         try {
-            const res = yield requestUtils_retryHttpClientResponse('downloadCacheMetadata', () => downloadUtils_awaiter(this, void 0, void 0, function* () { return yield httpClient.request('HEAD', archiveLocation, null, {}); }));
+            const res = yield retryHttpClientResponse('downloadCacheMetadata', () => downloadUtils_awaiter(this, void 0, void 0, function* () { return yield httpClient.request('HEAD', archiveLocation, null, {}); }));
             const lengthHeader = res.message.headers['content-length'];
             if (lengthHeader === undefined || lengthHeader === null) {
                 throw new Error('Content-Length not found on blob response');
@@ -96713,7 +96180,7 @@ function downloadSegmentRetry(httpClient, archiveLocation, offset, count) {
 }
 function downloadSegment(httpClient, archiveLocation, offset, count) {
     return downloadUtils_awaiter(this, void 0, void 0, function* () {
-        const partRes = yield requestUtils_retryHttpClientResponse('downloadCachePart', () => downloadUtils_awaiter(this, void 0, void 0, function* () {
+        const partRes = yield retryHttpClientResponse('downloadCachePart', () => downloadUtils_awaiter(this, void 0, void 0, function* () {
             return yield httpClient.get(archiveLocation, {
                 Range: `bytes=${offset}-${offset + count - 1}`
             });
@@ -96812,7 +96279,7 @@ const promiseWithTimeout = (timeoutMs, promise) => downloadUtils_awaiter(void 0,
  *
  * @param copy the original upload options
  */
-function options_getUploadOptions(copy) {
+function getUploadOptions(copy) {
     // Defaults if not overriden
     const result = {
         useAzureSdk: false,
@@ -96841,9 +96308,9 @@ function options_getUploadOptions(copy) {
     result.uploadChunkSize = !isNaN(Number(process.env['CACHE_UPLOAD_CHUNK_SIZE']))
         ? Math.min(128 * 1024 * 1024, Number(process.env['CACHE_UPLOAD_CHUNK_SIZE']) * 1024 * 1024)
         : result.uploadChunkSize;
-    core.debug(`Use Azure SDK: ${result.useAzureSdk}`);
-    core.debug(`Upload concurrency: ${result.uploadConcurrency}`);
-    core.debug(`Upload chunk size: ${result.uploadChunkSize}`);
+    lib_core/* debug */.Yz(`Use Azure SDK: ${result.useAzureSdk}`);
+    lib_core/* debug */.Yz(`Upload concurrency: ${result.uploadConcurrency}`);
+    lib_core/* debug */.Yz(`Upload chunk size: ${result.uploadChunkSize}`);
     return result;
 }
 /**
@@ -96896,7 +96363,7 @@ function getDownloadOptions(copy) {
 }
 //# sourceMappingURL=options.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/cache/lib/internal/config.js
-function config_isGhes() {
+function isGhes() {
     const ghUrl = new URL(process.env['GITHUB_SERVER_URL'] || 'https://github.com');
     const hostname = ghUrl.hostname.trimEnd().toUpperCase();
     const isGitHubHost = hostname === 'GITHUB.COM';
@@ -96907,7 +96374,7 @@ function config_isGhes() {
 function config_getCacheServiceVersion() {
     // Cache service v2 is not supported on GHES. We will default to
     // cache service v1 even if the feature flag was enabled by user.
-    if (config_isGhes())
+    if (isGhes())
         return 'v1';
     return process.env['ACTIONS_CACHE_SERVICE_V2'] ? 'v2' : 'v1';
 }
@@ -96915,7 +96382,7 @@ function config_getCacheServiceVersion() {
 // write-only}, none = neither.
 const KNOWN_CACHE_MODES = ['none', 'read', 'write', 'write-only'];
 // The effective cache-mode exported by the runner, or '' when not set.
-function config_getCacheMode() {
+function getCacheMode() {
     return (process.env['ACTIONS_CACHE_MODE'] || '').trim().toLowerCase();
 }
 // Unset or unrecognized modes are permissive so behavior matches today.
@@ -96924,7 +96391,7 @@ function isCacheReadable(mode) {
         return true;
     return mode === 'read' || mode === 'write';
 }
-function config_isCacheWritable(mode) {
+function isCacheWritable(mode) {
     if (!KNOWN_CACHE_MODES.includes(mode))
         return true;
     return mode === 'write' || mode === 'write-only';
@@ -97010,7 +96477,7 @@ function getCacheEntry(keys, paths, options) {
         const httpClient = createHttpClient();
         const version = getCacheVersion(paths, options === null || options === void 0 ? void 0 : options.compressionMethod, options === null || options === void 0 ? void 0 : options.enableCrossOsArchive);
         const resource = `cache?keys=${encodeURIComponent(keys.join(','))}&version=${version}`;
-        const response = yield requestUtils_retryTypedResponse('getCacheEntry', () => cacheHttpClient_awaiter(this, void 0, void 0, function* () { return httpClient.getJson(getCacheApiUrl(resource)); }));
+        const response = yield retryTypedResponse('getCacheEntry', () => cacheHttpClient_awaiter(this, void 0, void 0, function* () { return httpClient.getJson(getCacheApiUrl(resource)); }));
         // Cache not found
         if (response.statusCode === 204) {
             // List cache for primary key only if cache miss occurs
@@ -97019,7 +96486,7 @@ function getCacheEntry(keys, paths, options) {
             }
             return null;
         }
-        if (!requestUtils_isSuccessStatusCode(response.statusCode)) {
+        if (!isSuccessStatusCode(response.statusCode)) {
             // Only surface the receiver's body for a `cache read denied:` policy denial
             // so callers can dispatch on it; keep the generic message otherwise.
             const errorMessage = (_a = response.error) === null || _a === void 0 ? void 0 : _a.message;
@@ -97043,7 +96510,7 @@ function getCacheEntry(keys, paths, options) {
 function printCachesListForDiagnostics(key, httpClient, version) {
     return cacheHttpClient_awaiter(this, void 0, void 0, function* () {
         const resource = `caches?key=${encodeURIComponent(key)}`;
-        const response = yield requestUtils_retryTypedResponse('listCache', () => cacheHttpClient_awaiter(this, void 0, void 0, function* () { return httpClient.getJson(getCacheApiUrl(resource)); }));
+        const response = yield retryTypedResponse('listCache', () => cacheHttpClient_awaiter(this, void 0, void 0, function* () { return httpClient.getJson(getCacheApiUrl(resource)); }));
         if (response.statusCode === 200) {
             const cacheListResult = response.result;
             const totalCount = cacheListResult === null || cacheListResult === void 0 ? void 0 : cacheListResult.totalCount;
@@ -97083,7 +96550,7 @@ function downloadCache(archiveLocation, archivePath, options) {
 function reserveCache(key, paths, options) {
     return cacheHttpClient_awaiter(this, void 0, void 0, function* () {
         const httpClient = createHttpClient();
-        const version = utils.getCacheVersion(paths, options === null || options === void 0 ? void 0 : options.compressionMethod, options === null || options === void 0 ? void 0 : options.enableCrossOsArchive);
+        const version = getCacheVersion(paths, options === null || options === void 0 ? void 0 : options.compressionMethod, options === null || options === void 0 ? void 0 : options.enableCrossOsArchive);
         const reserveCacheRequest = {
             key,
             version,
@@ -97105,7 +96572,7 @@ function getContentRange(start, end) {
 }
 function uploadChunk(httpClient, resourceUrl, openStream, start, end) {
     return cacheHttpClient_awaiter(this, void 0, void 0, function* () {
-        core.debug(`Uploading chunk of size ${end - start + 1} bytes at offset ${start} with content range: ${getContentRange(start, end)}`);
+        lib_core/* debug */.Yz(`Uploading chunk of size ${end - start + 1} bytes at offset ${start} with content range: ${getContentRange(start, end)}`);
         const additionalHeaders = {
             'Content-Type': 'application/octet-stream',
             'Content-Range': getContentRange(start, end)
@@ -97121,14 +96588,14 @@ function uploadChunk(httpClient, resourceUrl, openStream, start, end) {
 function uploadFile(httpClient, cacheId, archivePath, options) {
     return cacheHttpClient_awaiter(this, void 0, void 0, function* () {
         // Upload Chunks
-        const fileSize = utils.getArchiveFileSizeInBytes(archivePath);
+        const fileSize = getArchiveFileSizeInBytes(archivePath);
         const resourceUrl = getCacheApiUrl(`caches/${cacheId.toString()}`);
-        const fd = fs.openSync(archivePath, 'r');
+        const fd = external_fs_.openSync(archivePath, 'r');
         const uploadOptions = getUploadOptions(options);
-        const concurrency = utils.assertDefined('uploadConcurrency', uploadOptions.uploadConcurrency);
-        const maxChunkSize = utils.assertDefined('uploadChunkSize', uploadOptions.uploadChunkSize);
+        const concurrency = assertDefined('uploadConcurrency', uploadOptions.uploadConcurrency);
+        const maxChunkSize = assertDefined('uploadChunkSize', uploadOptions.uploadChunkSize);
         const parallelUploads = [...new Array(concurrency).keys()];
-        core.debug('Awaiting all uploads');
+        lib_core/* debug */.Yz('Awaiting all uploads');
         let offset = 0;
         try {
             yield Promise.all(parallelUploads.map(() => cacheHttpClient_awaiter(this, void 0, void 0, function* () {
@@ -97137,8 +96604,7 @@ function uploadFile(httpClient, cacheId, archivePath, options) {
                     const start = offset;
                     const end = offset + chunkSize - 1;
                     offset += maxChunkSize;
-                    yield uploadChunk(httpClient, resourceUrl, () => fs
-                        .createReadStream(archivePath, {
+                    yield uploadChunk(httpClient, resourceUrl, () => external_fs_.createReadStream(archivePath, {
                         fd,
                         start,
                         end,
@@ -97151,7 +96617,7 @@ function uploadFile(httpClient, cacheId, archivePath, options) {
             })));
         }
         finally {
-            fs.closeSync(fd);
+            external_fs_.closeSync(fd);
         }
         return;
     });
@@ -97176,17 +96642,17 @@ function saveCache(cacheId, archivePath, signedUploadURL, options) {
         }
         else {
             const httpClient = createHttpClient();
-            core.debug('Upload cache');
+            lib_core/* debug */.Yz('Upload cache');
             yield uploadFile(httpClient, cacheId, archivePath, options);
             // Commit Cache
-            core.debug('Commiting cache');
-            const cacheSize = utils.getArchiveFileSizeInBytes(archivePath);
-            core.info(`Cache Size: ~${Math.round(cacheSize / (1024 * 1024))} MB (${cacheSize} B)`);
+            lib_core/* debug */.Yz('Commiting cache');
+            const cacheSize = getArchiveFileSizeInBytes(archivePath);
+            lib_core/* info */.pq(`Cache Size: ~${Math.round(cacheSize / (1024 * 1024))} MB (${cacheSize} B)`);
             const commitCacheResponse = yield commitCache(httpClient, cacheId, cacheSize);
             if (!isSuccessStatusCode(commitCacheResponse.statusCode)) {
                 throw new Error(`Cache service responded with ${commitCacheResponse.statusCode} during commit cache.`);
             }
-            core.info('Cache saved successfully');
+            lib_core/* info */.pq('Cache saved successfully');
         }
     });
 }
@@ -98100,7 +97566,7 @@ function getTarArgs(tarPath_1, compressionMethod_1, type_1) {
                     ? tarFile
                     : cacheFileName.replace(new RegExp(`\\${external_path_.sep}`, 'g'), '/'), '--exclude', BSD_TAR_ZSTD
                     ? tarFile
-                    : cacheFileName.replace(new RegExp(`\\${external_path_.sep}`, 'g'), '/'), '-P', '-C', workingDirectory.replace(new RegExp(`\\${external_path_.sep}`, 'g'), '/'), '--files-from', constants_ManifestFilename);
+                    : cacheFileName.replace(new RegExp(`\\${external_path_.sep}`, 'g'), '/'), '-P', '-C', workingDirectory.replace(new RegExp(`\\${external_path_.sep}`, 'g'), '/'), '--files-from', ManifestFilename);
                 break;
             case 'extract':
                 args.push('-xf', BSD_TAR_ZSTD
@@ -98269,7 +97735,7 @@ function execReadCommands(archivePath, compressionMethod, type) {
     });
 }
 // List the contents of a tar
-function tar_listTar(archivePath, compressionMethod) {
+function listTar(archivePath, compressionMethod) {
     return tar_awaiter(this, void 0, void 0, function* () {
         yield execReadCommands(archivePath, compressionMethod, 'list');
     });
@@ -98284,10 +97750,10 @@ function extractTar(archivePath, compressionMethod) {
     });
 }
 // Create a tar
-function tar_createTar(archiveFolder, sourceDirectories, compressionMethod) {
+function createTar(archiveFolder, sourceDirectories, compressionMethod) {
     return tar_awaiter(this, void 0, void 0, function* () {
         // Write source directories to manifest.txt to avoid command length limits
-        writeFileSync(path.join(archiveFolder, ManifestFilename), sourceDirectories.join('\n'));
+        (0,external_fs_.writeFileSync)(external_path_.join(archiveFolder, ManifestFilename), sourceDirectories.join('\n'));
         const { commands } = yield getCommands(compressionMethod, 'create');
         yield execCommands(commands, archiveFolder);
     });
@@ -98381,7 +97847,7 @@ function checkPaths(paths) {
         throw new ValidationError(`Path Validation Error: At least one directory or file path is required`);
     }
 }
-function checkKey(key) {
+function cache_checkKey(key) {
     if (key.length > 512) {
         throw new ValidationError(`Key Validation Error: ${key} cannot be larger than 512 characters.`);
     }
@@ -98423,7 +97889,7 @@ function restoreCache(paths_1, primaryKey_1, restoreKeys_1, options_1) {
         const cacheServiceVersion = config_getCacheServiceVersion();
         lib_core/* debug */.Yz(`Cache service version: ${cacheServiceVersion}`);
         checkPaths(paths);
-        const cacheMode = config_getCacheMode();
+        const cacheMode = getCacheMode();
         if (!isCacheReadable(cacheMode)) {
             lib_core/* info */.pq(`Cache restore skipped: the effective cache-mode '${cacheMode}' does not permit reads.`);
             lib_core/* debug */.Yz(`Skipped restore for paths [${paths.join(', ')}] with primary key '${primaryKey}'.`);
@@ -98459,7 +97925,7 @@ function restoreCacheV1(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            checkKey(key);
+            cache_checkKey(key);
         }
         const compressionMethod = yield getCompressionMethod();
         let archivePath = '';
@@ -98498,7 +97964,7 @@ function restoreCacheV1(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             // Download the cache from the cache entry
             yield downloadCache(cacheEntry.archiveLocation, archivePath, options);
             if (lib_core/* isDebug */._o()) {
-                yield tar_listTar(archivePath, compressionMethod);
+                yield listTar(archivePath, compressionMethod);
             }
             const archiveFileSize = getArchiveFileSizeInBytes(archivePath);
             lib_core/* info */.pq(`Cache Size: ~${Math.round(archiveFileSize / (1024 * 1024))} MB (${archiveFileSize} B)`);
@@ -98561,7 +98027,7 @@ function restoreCacheV2(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            checkKey(key);
+            cache_checkKey(key);
         }
         let archivePath = '';
         try {
@@ -98608,7 +98074,7 @@ function restoreCacheV2(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             const archiveFileSize = getArchiveFileSizeInBytes(archivePath);
             lib_core/* info */.pq(`Cache Size: ~${Math.round(archiveFileSize / (1024 * 1024))} MB (${archiveFileSize} B)`);
             if (lib_core/* isDebug */._o()) {
-                yield tar_listTar(archivePath, compressionMethod);
+                yield listTar(archivePath, compressionMethod);
             }
             yield extractTar(archivePath, compressionMethod);
             lib_core/* info */.pq('Cache restored successfully');
@@ -98658,14 +98124,14 @@ function restoreCacheV2(paths_1, primaryKey_1, restoreKeys_1, options_1) {
  */
 function cache_saveCache(paths_1, key_1, options_1) {
     return cache_awaiter(this, arguments, void 0, function* (paths, key, options, enableCrossOsArchive = false) {
-        const cacheServiceVersion = getCacheServiceVersion();
-        core.debug(`Cache service version: ${cacheServiceVersion}`);
+        const cacheServiceVersion = config_getCacheServiceVersion();
+        lib_core/* debug */.Yz(`Cache service version: ${cacheServiceVersion}`);
         checkPaths(paths);
-        checkKey(key);
+        cache_checkKey(key);
         const cacheMode = getCacheMode();
         if (!isCacheWritable(cacheMode)) {
-            core.info(`Cache save skipped: the effective cache-mode '${cacheMode}' does not permit writes.`);
-            core.debug(`Skipped save for paths [${paths.join(', ')}] with key '${key}'.`);
+            lib_core/* info */.pq(`Cache save skipped: the effective cache-mode '${cacheMode}' does not permit writes.`);
+            lib_core/* debug */.Yz(`Skipped save for paths [${paths.join(', ')}] with key '${key}'.`);
             return -1;
         }
         switch (cacheServiceVersion) {
@@ -98689,31 +98155,31 @@ function cache_saveCache(paths_1, key_1, options_1) {
 function saveCacheV1(paths_1, key_1, options_1) {
     return cache_awaiter(this, arguments, void 0, function* (paths, key, options, enableCrossOsArchive = false) {
         var _a, _b, _c, _d, _e, _f;
-        const compressionMethod = yield utils.getCompressionMethod();
+        const compressionMethod = yield getCompressionMethod();
         let cacheId = -1;
-        const cachePaths = yield utils.resolvePaths(paths);
-        core.debug('Cache Paths:');
-        core.debug(`${JSON.stringify(cachePaths)}`);
+        const cachePaths = yield resolvePaths(paths);
+        lib_core/* debug */.Yz('Cache Paths:');
+        lib_core/* debug */.Yz(`${JSON.stringify(cachePaths)}`);
         if (cachePaths.length === 0) {
             throw new Error(`Path Validation Error: Path(s) specified in the action for caching do(es) not exist, hence no cache is being saved.`);
         }
-        const archiveFolder = yield utils.createTempDirectory();
-        const archivePath = path.join(archiveFolder, utils.getCacheFileName(compressionMethod));
-        core.debug(`Archive Path: ${archivePath}`);
+        const archiveFolder = yield createTempDirectory();
+        const archivePath = external_path_.join(archiveFolder, getCacheFileName(compressionMethod));
+        lib_core/* debug */.Yz(`Archive Path: ${archivePath}`);
         try {
             yield createTar(archiveFolder, cachePaths, compressionMethod);
-            if (core.isDebug()) {
+            if (lib_core/* isDebug */._o()) {
                 yield listTar(archivePath, compressionMethod);
             }
             const fileSizeLimit = 10 * 1024 * 1024 * 1024; // 10GB per repo limit
-            const archiveFileSize = utils.getArchiveFileSizeInBytes(archivePath);
-            core.debug(`File Size: ${archiveFileSize}`);
+            const archiveFileSize = getArchiveFileSizeInBytes(archivePath);
+            lib_core/* debug */.Yz(`File Size: ${archiveFileSize}`);
             // For GHES, this check will take place in ReserveCache API with enterprise file size limit
             if (archiveFileSize > fileSizeLimit && !isGhes()) {
                 throw new Error(`Cache size of ~${Math.round(archiveFileSize / (1024 * 1024))} MB (${archiveFileSize} B) is over the 10GB limit, not saving cache.`);
             }
-            core.debug('Reserving Cache');
-            const reserveCacheResponse = yield cacheHttpClient.reserveCache(key, paths, {
+            lib_core/* debug */.Yz('Reserving Cache');
+            const reserveCacheResponse = yield reserveCache(key, paths, {
                 compressionMethod,
                 enableCrossOsArchive,
                 cacheSize: archiveFileSize
@@ -98737,8 +98203,8 @@ function saveCacheV1(paths_1, key_1, options_1) {
                 }
                 throw new ReserveCacheError(`Unable to reserve cache with key ${key}, another job may be creating this cache. More details: ${(_f = reserveCacheResponse === null || reserveCacheResponse === void 0 ? void 0 : reserveCacheResponse.error) === null || _f === void 0 ? void 0 : _f.message}`);
             }
-            core.debug(`Saving Cache (ID: ${cacheId})`);
-            yield cacheHttpClient.saveCache(cacheId, archivePath, '', options);
+            lib_core/* debug */.Yz(`Saving Cache (ID: ${cacheId})`);
+            yield saveCache(cacheId, archivePath, '', options);
         }
         catch (error) {
             const typedError = error;
@@ -98746,30 +98212,30 @@ function saveCacheV1(paths_1, key_1, options_1) {
                 throw error;
             }
             else if (typedError.name === ReserveCacheError.name) {
-                core.info(`Failed to save: ${typedError.message}`);
+                lib_core/* info */.pq(`Failed to save: ${typedError.message}`);
             }
             else {
                 // Log server errors (5xx) as errors, all other errors as warnings.
                 // A write denied by policy (CacheWriteDeniedError) is not an
                 // HttpClientError and its name does not match the ReserveCacheError arm,
                 // so it falls here and is warned without failing the run.
-                if (typedError instanceof HttpClientError &&
+                if (typedError instanceof lib/* HttpClientError */.Kg &&
                     typeof typedError.statusCode === 'number' &&
                     typedError.statusCode >= 500) {
-                    core.error(`Failed to save: ${typedError.message}`);
+                    lib_core/* error */.z3(`Failed to save: ${typedError.message}`);
                 }
                 else {
-                    core.warning(`Failed to save: ${typedError.message}`);
+                    lib_core/* warning */.$e(`Failed to save: ${typedError.message}`);
                 }
             }
         }
         finally {
             // Try to delete the archive to save space
             try {
-                yield utils.unlinkFile(archivePath);
+                yield unlinkFile(archivePath);
             }
             catch (error) {
-                core.debug(`Failed to delete archive: ${error}`);
+                lib_core/* debug */.Yz(`Failed to delete archive: ${error}`);
             }
         }
         return cacheId;
@@ -98791,29 +98257,29 @@ function saveCacheV2(paths_1, key_1, options_1) {
         // ...options goes first because we want to override the default values
         // set in UploadOptions with these specific figures
         options = Object.assign(Object.assign({}, options), { uploadChunkSize: 64 * 1024 * 1024, uploadConcurrency: 8, useAzureSdk: true });
-        const compressionMethod = yield utils.getCompressionMethod();
-        const twirpClient = cacheTwirpClient.internalCacheTwirpClient();
+        const compressionMethod = yield getCompressionMethod();
+        const twirpClient = internalCacheTwirpClient();
         let cacheId = -1;
-        const cachePaths = yield utils.resolvePaths(paths);
-        core.debug('Cache Paths:');
-        core.debug(`${JSON.stringify(cachePaths)}`);
+        const cachePaths = yield resolvePaths(paths);
+        lib_core/* debug */.Yz('Cache Paths:');
+        lib_core/* debug */.Yz(`${JSON.stringify(cachePaths)}`);
         if (cachePaths.length === 0) {
             throw new Error(`Path Validation Error: Path(s) specified in the action for caching do(es) not exist, hence no cache is being saved.`);
         }
-        const archiveFolder = yield utils.createTempDirectory();
-        const archivePath = path.join(archiveFolder, utils.getCacheFileName(compressionMethod));
-        core.debug(`Archive Path: ${archivePath}`);
+        const archiveFolder = yield createTempDirectory();
+        const archivePath = external_path_.join(archiveFolder, getCacheFileName(compressionMethod));
+        lib_core/* debug */.Yz(`Archive Path: ${archivePath}`);
         try {
             yield createTar(archiveFolder, cachePaths, compressionMethod);
-            if (core.isDebug()) {
+            if (lib_core/* isDebug */._o()) {
                 yield listTar(archivePath, compressionMethod);
             }
-            const archiveFileSize = utils.getArchiveFileSizeInBytes(archivePath);
-            core.debug(`File Size: ${archiveFileSize}`);
+            const archiveFileSize = getArchiveFileSizeInBytes(archivePath);
+            lib_core/* debug */.Yz(`File Size: ${archiveFileSize}`);
             // Set the archive size in the options, will be used to display the upload progress
             options.archiveSizeBytes = archiveFileSize;
-            core.debug('Reserving Cache');
-            const version = utils.getCacheVersion(paths, compressionMethod, enableCrossOsArchive);
+            lib_core/* debug */.Yz('Reserving Cache');
+            const version = getCacheVersion(paths, compressionMethod, enableCrossOsArchive);
             const request = {
                 key,
                 version
@@ -98827,29 +98293,29 @@ function saveCacheV2(paths_1, key_1, options_1) {
                     // customer-facing warning.
                     if (response.message &&
                         !response.message.startsWith(CACHE_WRITE_DENIED_PREFIX)) {
-                        core.warning(`Cache reservation failed: ${response.message}`);
+                        lib_core/* warning */.$e(`Cache reservation failed: ${response.message}`);
                     }
                     throw new Error(response.message || 'Response was not ok');
                 }
                 signedUploadUrl = response.signedUploadUrl;
             }
             catch (error) {
-                core.debug(`Failed to reserve cache: ${error}`);
+                lib_core/* debug */.Yz(`Failed to reserve cache: ${error}`);
                 const errorMessage = (_a = error === null || error === void 0 ? void 0 : error.message) !== null && _a !== void 0 ? _a : '';
                 if (errorMessage.startsWith(CACHE_WRITE_DENIED_PREFIX)) {
                     throw new CacheWriteDeniedError(`Unable to reserve cache with key ${key}. More details: ${errorMessage}`);
                 }
                 throw new ReserveCacheError(`Unable to reserve cache with key ${key}, another job may be creating this cache.`);
             }
-            core.debug(`Attempting to upload cache located at: ${archivePath}`);
-            yield cacheHttpClient.saveCache(cacheId, archivePath, signedUploadUrl, options);
+            lib_core/* debug */.Yz(`Attempting to upload cache located at: ${archivePath}`);
+            yield saveCache(cacheId, archivePath, signedUploadUrl, options);
             const finalizeRequest = {
                 key,
                 version,
                 sizeBytes: `${archiveFileSize}`
             };
             const finalizeResponse = yield twirpClient.FinalizeCacheEntryUpload(finalizeRequest);
-            core.debug(`FinalizeCacheEntryUploadResponse: ${finalizeResponse.ok}`);
+            lib_core/* debug */.Yz(`FinalizeCacheEntryUploadResponse: ${finalizeResponse.ok}`);
             if (!finalizeResponse.ok) {
                 if (finalizeResponse.message) {
                     throw new FinalizeCacheError(finalizeResponse.message);
@@ -98864,40 +98330,113 @@ function saveCacheV2(paths_1, key_1, options_1) {
                 throw error;
             }
             else if (typedError.name === ReserveCacheError.name) {
-                core.info(`Failed to save: ${typedError.message}`);
+                lib_core/* info */.pq(`Failed to save: ${typedError.message}`);
             }
             else if (typedError.name === FinalizeCacheError.name) {
-                core.warning(typedError.message);
+                lib_core/* warning */.$e(typedError.message);
             }
             else {
                 // Log server errors (5xx) as errors, all other errors as warnings.
                 // A write denied by policy (CacheWriteDeniedError) is not an
                 // HttpClientError and its name does not match the ReserveCacheError arm,
                 // so it falls here and is warned without failing the run.
-                if (typedError instanceof HttpClientError &&
+                if (typedError instanceof lib/* HttpClientError */.Kg &&
                     typeof typedError.statusCode === 'number' &&
                     typedError.statusCode >= 500) {
-                    core.error(`Failed to save: ${typedError.message}`);
+                    lib_core/* error */.z3(`Failed to save: ${typedError.message}`);
                 }
                 else {
-                    core.warning(`Failed to save: ${typedError.message}`);
+                    lib_core/* warning */.$e(`Failed to save: ${typedError.message}`);
                 }
             }
         }
         finally {
             // Try to delete the archive to save space
             try {
-                yield utils.unlinkFile(archivePath);
+                yield unlinkFile(archivePath);
             }
             catch (error) {
-                core.debug(`Failed to delete archive: ${error}`);
+                lib_core/* debug */.Yz(`Failed to delete archive: ${error}`);
             }
         }
         return cacheId;
     });
 }
 //# sourceMappingURL=cache.js.map
+;// CONCATENATED MODULE: ./build/directory-store.js
+
+
+
+
+
+/**
+ * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
+ * one run to the next.
+ */
+/** The key of what the directory holds; undefined where it holds nothing. */
+async function findInDirectory(directory) {
+    const names = await (0,promises_.readdir)(directory).catch(() => []);
+    if (!names.includes(manifestName))
+        return undefined;
+    const manifest = await readManifest(directory).catch(() => undefined);
+    return manifest?.key ?? 'unknown';
+}
+/** Puts what the directory holds into `entry`, and leaves it where it is, too. */
+async function restoreFromDirectory(directory, entry) {
+    await (0,promises_.mkdir)(entry, { recursive: true });
+    const { mounts } = await readManifest(directory);
+    const archives = mounts.flatMap(({ archive }) => archive?.file ?? []);
+    for (const name of [manifestName, ...archives]) {
+        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
+    }
+}
+/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
+async function linkOrCopy(source, destination) {
+    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
+}
+/**
+ * Puts `entry` in the place of what the directory holds: first the archives, under names that are
+ * not in use, then the manifest, by one rename; then what no manifest names any more is removed. Who
+ * reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ */
+async function saveToDirectory(directory, entry, key) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const before = await (0,promises_.readdir)(directory);
+    const first = 1 + Math.max(-1, ...before.map((name) => Number.parseInt(name, 10) || 0));
+    const { mounts } = await readManifest(entry);
+    const renamed = {
+        key,
+        mounts: mounts.map(({ mount, archive }, index) => {
+            if (archive === undefined)
+                return { mount };
+            return {
+                mount,
+                archive: { ...archive, file: manifest_archiveFileName(first + index, archive.compression) },
+            };
+        }),
+    };
+    for (const [index, { archive }] of renamed.mounts.entries()) {
+        const source = mounts[index]?.archive?.file;
+        if (archive === undefined || source === undefined)
+            continue;
+        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, source), (0,external_node_path_.join)(directory, archive.file));
+    }
+    const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
+    await (0,promises_.writeFile)(draft, manifest_renderManifest(renamed));
+    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
+    await removeUnnamed(directory, renamed);
+    return { saved: true };
+}
+/** Only what has the form of our own files: the directory may hold others. */
+async function removeUnnamed(directory, { mounts }) {
+    const named = new Set(mounts.flatMap(({ archive }) => archive?.file ?? []));
+    const names = await (0,promises_.readdir)(directory);
+    const ours = names.filter((name) => /^\d+\.tar\.(zst|gz)$/.test(name) && !named.has(name));
+    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
+}
+
 ;// CONCATENATED MODULE: ./build/store.js
+
 
 
 
@@ -98909,6 +98448,29 @@ function saveCacheV2(paths_1, key_1, options_1) {
  * read.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
+/** @param directory undefined for the cache of GitHub Actions */
+function storeFor(directory) {
+    return directory === undefined ? cacheStore : directoryStore(directory);
+}
+const cacheStore = {
+    find,
+    restore,
+    isSaved,
+    save,
+    remedy: (key) => `A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+};
+function directoryStore(directory) {
+    return {
+        find: () => findInDirectory(directory),
+        restore: async (entry, key) => {
+            await restoreFromDirectory(directory, entry);
+            return key;
+        },
+        isSaved: async () => false,
+        save: (entry, key) => saveToDirectory(directory, entry, key),
+        remedy: () => '',
+    };
+}
 /**
  * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
  * never thrown.
@@ -98917,7 +98479,7 @@ const storedDirectoryName = 'buildkit-cache-mounts.v1';
  * @returns its key; undefined where there is none, or no service to tell
  */
 async function find(directory, key, restoreKeys) {
-    return inParentOf(directory, (path) => restoreCache([path], key, restoreKeys, { lookupOnly: true }));
+    return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
 /**
  * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
@@ -98935,13 +98497,13 @@ async function isSaved(directory, key) {
 /** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
 async function save(directory, key) {
     try {
-        const id = await inParentOf(directory, (path) => cache.saveCache([path], key));
+        const id = await inParentOf(directory, (path) => cache_saveCache([path], key));
         if (id !== -1) {
             return { saved: true };
         }
     }
     catch (error) {
-        return { saved: false, why: `the cache could not be saved: ${messageOf(error)}` };
+        return { saved: false, why: `the cache could not be saved: ${(0,errors/* messageOf */.b)(error)}` };
     }
     // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
     return (await isSaved(directory, key))
@@ -98965,7 +98527,7 @@ async function inParentOf(directory, call) {
     const started = Date.now();
     const patience = setInterval(() => {
         const seconds = Math.round((Date.now() - started) / 1000);
-        lib_core/* info */.pq(`The cache service has taken ${seconds} seconds so far.`);
+        (0,host/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
     try {
         return await call((0,external_node_path_.basename)(directory));
@@ -98985,25 +98547,73 @@ function restoreVariable(name, environment) {
         process.env[name] = value;
 }
 
-
-/***/ }),
-
-/***/ 6944:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+;// CONCATENATED MODULE: ./build/summary.js
 
 
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  i: () => (/* binding */ prepare),
-  l: () => (/* binding */ unpack)
-});
+/**
+ * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
+ * name that a mount can have.
+ */
+function renderSummary({ title, facts, rows, remarks }) {
+    const lines = [`<h3>${asText(title)}</h3>`];
+    if (facts.length > 0) {
+        const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
+        lines.push(`<p>${items.join('<br>')}</p>`);
+    }
+    if (rows.length > 0)
+        lines.push(...renderTable(rows));
+    if (remarks.length > 0) {
+        lines.push('<ul>', ...remarks.map((remark) => `<li>${asText(remark)}</li>`), '</ul>');
+    }
+    return `${lines.join('\n')}\n`;
+}
+function renderTable(rows) {
+    const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
+    const lines = [tableRow('th', header), ...rows.map(renderRow)];
+    if (rows.filter(({ archive }) => archive).length > 1)
+        lines.push(renderTotal(rows));
+    return ['<table>', ...lines, '</table>'];
+}
+function renderRow({ mount, state, archive, seconds }) {
+    return tableRow('td', [
+        `<code>${asText((0,cache_mount/* describeMount */.hK)(mount))}</code>`,
+        asText(state),
+        ...(archive
+            ? [
+                (0,format/* formatCount */.B4)(archive.files),
+                (0,format/* formatBytes */.z3)(archive.bytes),
+                (0,format/* formatBytes */.z3)(archive.compressedBytes),
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,format/* formatSeconds */.Xo)(seconds),
+    ]);
+}
+function renderTotal(rows) {
+    const sum = (value) => rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+    return tableRow('td', [
+        '<strong>Total</strong>',
+        (0,format/* plural */.LS)(rows.length, 'mount'),
+        (0,format/* formatCount */.B4)(sum(({ archive }) => archive?.files)),
+        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.bytes)),
+        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.compressedBytes)),
+        (0,format/* formatSeconds */.Xo)(sum(({ seconds }) => seconds)),
+    ]);
+}
+/** Numbers stand on the right. */
+function tableRow(element, cells) {
+    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right"' : ''}>${cell}</${element}>`);
+    return `<tr>${rendered.join('')}</tr>`;
+}
+/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
+function asText(text) {
+    return text
+        .replace(/[\p{Cc}\u2028\u2029]/gu, (char) => JSON.stringify(char).slice(1, -1))
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;');
+}
 
-// EXTERNAL MODULE: ./build/archive.js + 1 modules
-var archive = __nccwpck_require__(7757);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: ./build/json.js
-var json = __nccwpck_require__(9368);
 ;// CONCATENATED MODULE: ./build/builder-records.js
 
 
@@ -99023,10 +98633,10 @@ function parseRecords(text) {
 function readJsonLine(line) {
     if (!line.startsWith('{'))
         return [];
-    const { ID, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
+    const { ID, Description } = json_object(JSON.parse(line), 'record');
     if (Description === undefined)
         return [];
-    return [{ description: (0,json/* string */.Yj)(Description, 'Description'), key: (0,json/* string */.Yj)(ID, 'ID') }];
+    return [{ description: json_string(Description, 'Description'), key: json_string(ID, 'ID') }];
 }
 /** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
 function readVerbose(text) {
@@ -99139,20 +98749,9 @@ function editDistance(a, b) {
     return row[target.length] ?? 0;
 }
 
-// EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
-var core = __nccwpck_require__(3838);
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
-var exec = __nccwpck_require__(7187);
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
 // EXTERNAL MODULE: ./build/processes.js
 var processes = __nccwpck_require__(4541);
 ;// CONCATENATED MODULE: ./build/buildx.js
-
 
 
 
@@ -99228,12 +98827,12 @@ async function build(options) {
         ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
         options.context,
     ];
-    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
     const result = await (0,exec/* getExecOutput */.H)('docker', args, {
         cwd: options.directory,
         ignoreReturnCode: true,
         silent: true,
-        listeners: { errline: log/* logText */.kc, stdline: log/* logText */.kc },
+        listeners: { errline: host/* print */.yy, stdline: host/* print */.yy },
     });
     if (result.exitCode !== 0) {
         throw new Error(`docker buildx build failed: ${lastLine(result)}`);
@@ -99290,7 +98889,7 @@ async function isUnknown(name) {
 }
 /** Runs a docker command that only asks for something, and gives up on it after a while. */
 async function probe(args, timeout = probeTimeout.quick) {
-    core/* debug */.Yz(`docker ${args.join(' ')}`);
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
     let timer;
     const silence = new Promise((resolve) => {
         timer = setTimeout(() => {
@@ -99497,7 +99096,7 @@ work() {
 ${forEachMount}`;
 
 ;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+const external_node_timers_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/list-records.js
 
 
@@ -99517,19 +99116,11 @@ async function listRecords(builder, mounts) {
     const records = parseRecords(await listCacheMounts(builder));
     if (hasAll(records, mounts))
         return records;
-    await (0,promises_namespaceObject.setTimeout)(pause);
+    await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
     const again = parseRecords(await listCacheMounts(builder));
     return [...new Map([...records, ...again].map((record) => [record.key, record])).values()];
 }
 
-// EXTERNAL MODULE: ./build/manifest.js
-var manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: ./build/report.js
 
 /**
@@ -99540,37 +99131,37 @@ var external_node_path_ = __nccwpck_require__(6760);
  */
 function parseReports(text) {
     const lines = text.split('\n').filter((line) => line !== '');
-    return new Map((0,json/* array */.YO)(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+    return new Map(json_array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
 }
 function parseLine(value) {
-    const line = (0,json/* object */.Ik)(value, 'report');
-    const index = (0,json/* count */.U9)(line.mount, 'mount');
+    const line = json_object(value, 'report');
+    const index = count(line.mount, 'mount');
     const seconds = number(line.ended, 'ended') - number(line.started, 'started');
     const result = line.result;
     switch (result) {
         case 'packed': {
             const compression = line.compression;
             if (compression !== 'zstd' && compression !== 'gzip')
-                throw (0,json/* invalid */.Gq)('compression', compression);
-            const files = (0,json/* count */.U9)(line.files, 'files');
-            return [index, { result, seconds, compression, files, bytes: (0,json/* count */.U9)(line.bytes, 'bytes') }];
+                throw json_invalid('compression', compression);
+            const files = count(line.files, 'files');
+            return [index, { result, seconds, compression, files, bytes: count(line.bytes, 'bytes') }];
         }
         case 'unusable':
-            return [index, { result, seconds, missing: (0,json/* string */.Yj)(line.missing, 'missing') }];
+            return [index, { result, seconds, missing: json_string(line.missing, 'missing') }];
         case 'full':
-            return [index, { result, seconds, available: (0,json/* count */.U9)(line.available, 'available') }];
+            return [index, { result, seconds, available: count(line.available, 'available') }];
         case 'unpacked':
         case 'empty':
         case 'warm':
         case 'failed':
             return [index, { result, seconds }];
         default:
-            throw (0,json/* invalid */.Gq)('result', result);
+            throw json_invalid('result', result);
     }
 }
 function number(value, name) {
     if (typeof value !== 'number' || !Number.isFinite(value))
-        throw (0,json/* invalid */.Gq)(name, value);
+        throw json_invalid(name, value);
     return value;
 }
 
@@ -99703,7 +99294,7 @@ async function runScratchBuild(options) {
         const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
         if (mounts.length === 0 || mounts.length === options.mounts.length)
             throw error;
-        core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
         return runScript({ ...options, mounts, seedStages: undefined });
     }
 }
@@ -99741,10 +99332,6 @@ async function runScript(options) {
     }
 }
 
-// EXTERNAL MODULE: ./build/state.js
-var state = __nccwpck_require__(8801);
-// EXTERNAL MODULE: ./build/platform.js
-var build_platform = __nccwpck_require__(7997);
 ;// CONCATENATED MODULE: ./build/toolkit.js
 
 
@@ -99780,7 +99367,7 @@ async function gatherRunnerTools(directory) {
  * @throws Error, with the remedy, where neither is possible
  */
 function chooseToolkit(tools, platforms, image, compressions) {
-    const runner = (0,build_platform/* runnerPlatform */.GQ)();
+    const runner = runnerPlatform();
     // 32-bit ARM is listed with its variant only
     const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
     const obstacle = platform === undefined
@@ -99893,7 +99480,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
         return { reports: new Map(), recordsOf: () => undefined };
     const directory = archivesDirectory(workDirectory);
     for (const filling of fillings) {
-        await (0,archive/* placeArchive */.kI)(entry, filling, directory);
+        await placeArchive(entry, filling, directory);
     }
     try {
         const { builder, tools } = await preparation;
@@ -99910,7 +99497,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             mounts: fillings.map(({ index, mount, archive }) => ({
                 index,
                 mount,
-                argument: `${(0,manifest/* archiveFileName */.Gm)(index, archive.compression)}:${archive.bytes}`,
+                argument: `${manifest_archiveFileName(index, archive.compression)}:${archive.bytes}`,
             })),
             withArchives: true,
             seedStages,
@@ -99924,7 +99511,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
     }
     finally {
         for (const filling of fillings) {
-            await (0,archive/* keepArchive */.QK)(directory, filling, (0,state/* keptArchives */.I)(request.key));
+            await keepArchive(directory, filling, keptArchives(request.key));
         }
     }
 }
@@ -99937,6 +99524,652 @@ async function inspectNamedBuilder({ builder, mountInputs }) {
             throw error;
         throw new errors/* InputError */.d(`Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`);
     }
+}
+
+;// CONCATENATED MODULE: ./build/inject-mounts.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const notRestored = 'The cache mounts were not restored';
+/**
+ * Inject: restores the saved mounts into the builder.
+ *
+ * @returns the key that extract saves them under
+ * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
+ */
+async function injectMounts(workDirectory) {
+    const inputs = readInjectInputs();
+    const keys = await resolveKeys(inputs);
+    (0,host/* setOutput */.uH)('cache-hit', 'false');
+    (0,host/* setOutput */.uH)('cache-primary-key', keys.key);
+    const list = await listMounts(inputs.mountInputs);
+    (0,log/* logMounts */.Zx)(list);
+    const request = { ...inputs, ...keys, ...list };
+    const result = await (0,step/* withinTime */.d)(inputs.timeout, () => inject(request, workDirectory)).catch((error) => {
+        if (error instanceof errors/* InputError */.d)
+            throw error;
+        return cold(notRestored, [(0,errors/* messageOf */.b)(error)]);
+    });
+    for (const remark of result.remarks)
+        (0,host/* warn */.R8)(remark);
+    (0,log/* logRows */.Wk)(result.rows);
+    if (result.matchedKey !== undefined)
+        (0,host/* setOutput */.uH)('cache-matched-key', result.matchedKey);
+    (0,host/* setOutput */.uH)('cache-hit', String(result.isHit));
+    if (inputs.summary)
+        (0,host/* addSummary */.S0)(renderSummary({ ...result, facts: factsOf(keys.key, result) }));
+    if (inputs.failOnCacheMiss && result.filled === 0) {
+        throw new errors/* InputError */.d('No cache mount was filled, and fail-on-cache-miss is set.');
+    }
+    return keys.key;
+}
+function factsOf(key, { matchedKey }) {
+    return [
+        ['Key', key],
+        ...(matchedKey === undefined ? [] : [['Found', matchedKey]]),
+    ];
+}
+/** Nothing was restored. */
+function cold(title, remarks = [], matchedKey) {
+    const found = matchedKey === undefined ? {} : { matchedKey };
+    return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
+}
+async function inject(request, workDirectory) {
+    if (request.mounts.length === 0)
+        return cold('There are no cache mounts');
+    await writeState(stateOf(request));
+    const store = storeFor(request.directory);
+    const entry = (0,external_node_path_.join)(workDirectory, storedDirectoryName);
+    const found = await (0,log/* logStage */.jl)('Look up the key', () => store.find(entry, request.key, request.restoreKeys));
+    if (found === undefined) {
+        (0,host/* print */.yy)(`Nothing was found for the key ${request.key}: the build starts cold.`);
+        return cold('No saved cache mounts were found');
+    }
+    const preparation = prepare(request, workDirectory);
+    preparation.catch(() => undefined); // it is thrown where it is needed
+    const key = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, found));
+    if (key === undefined) {
+        const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
+        return cold(notRestored, [remark], found);
+    }
+    (0,host/* print */.yy)(key === request.key
+        ? `Found the entry ${key}.`
+        : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
+    let manifest;
+    try {
+        manifest = await readManifest(entry);
+    }
+    catch (error) {
+        const remark = `The saved entry ${key} cannot be used: ${(0,errors/* messageOf */.b)(error)}.${remedyFor(request, key)}`;
+        return cold(notRestored, [remark], key);
+    }
+    return fill(request, { entry, key, manifest }, preparation, workDirectory);
+}
+/** Unpacks what is whole of a restored entry into its mounts. */
+async function fill(request, restored, preparation, workDirectory) {
+    const { entry, key, manifest } = restored;
+    const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
+    if (unnamed.length > 0) {
+        (0,host/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
+    }
+    const checked = await Promise.all(fillings.map(async (filling) => ({
+        filling,
+        damage: await findDamage(entry, filling.archive),
+    })));
+    const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
+    const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
+    const mounts = listRestored(manifest, damaged);
+    await writeState({ ...stateOf(request), restored: { key, mounts } });
+    const { reports, recordsOf } = await unpack(request, whole, preparation, entry, workDirectory);
+    await writeState({
+        ...stateOf(request),
+        restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
+    });
+    const outcomes = [
+        ...damaged,
+        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index))),
+        ...unsaved.map((mount) => ({ row: { mount, state: 'not saved yet' } })),
+    ];
+    const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
+    const filled = count('unpacked');
+    const isComplete = fillings.length > 0 && filled + count('warm') === fillings.length;
+    return {
+        title: `${filled} of ${(0,format/* plural */.LS)(request.mounts.length, 'cache mount')} restored`,
+        matchedKey: key,
+        rows: outcomes.map(({ row }) => row),
+        remarks: outcomes.flatMap(({ remark }) => remark ?? []),
+        filled,
+        isHit: isComplete && key === request.key,
+    };
+}
+/** What to do about a damaged entry, where no later extract can save its key again. */
+function remedyFor({ key, directory }, found) {
+    const remedy = found === key ? storeFor(directory).remedy(found) : '';
+    return remedy === '' ? '' : ` ${remedy}`;
+}
+function listRestored(manifest, damaged) {
+    const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
+    return manifest.mounts.flatMap(({ mount, archive }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(mount)) ? [] : { mount, archive });
+}
+function leftOut(mount, why) {
+    const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
+    return { row: { mount, state: 'left out' }, remark };
+}
+function outcomeOf({ mount, archive }, report) {
+    switch (report?.result) {
+        case 'unpacked':
+            return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
+        case 'warm':
+            return { row: { mount, state: 'already warm, left as it is' } };
+        case 'unusable':
+            return leftOut(mount, `there is no ${report.missing}.`);
+        case 'full':
+            return leftOut(mount, `it needs ${(0,format/* formatBytes */.z3)(archive.bytes)}, and the builder's disk has ${(0,format/* formatBytes */.z3)(report.available)} free.`);
+        default: {
+            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`;
+            return { row: { mount, state: 'left empty' }, remark };
+        }
+    }
+}
+function stateOf(request) {
+    const { key, mounts, builder, utilityImage, seedStages, directory, mountInputs } = request;
+    const platform = mountInputs.platforms?.[0];
+    return { key, mounts, builder, utilityImage, seedStages, directory, platform };
+}
+
+
+/***/ }),
+
+/***/ 1699:
+/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1449);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
+
+
+await (0,_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(async (workDirectory) => {
+    await (0,_inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .injectMounts */ .C)(workDirectory);
+});
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 6650:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Wk: () => (/* binding */ logRows),
+/* harmony export */   Zx: () => (/* binding */ logMounts),
+/* harmony export */   aY: () => (/* binding */ currentStage),
+/* harmony export */   jl: () => (/* binding */ logStage),
+/* harmony export */   wz: () => (/* binding */ logBuilder)
+/* harmony export */ });
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
+/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9788);
+
+
+
+let stage = 'reading the inputs';
+/** Runs one stage of the step, in a group of the log. */
+async function logStage(title, work) {
+    stage = title;
+    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
+    try {
+        return await work();
+    }
+    finally {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
+    }
+}
+/** Where the step stands. */
+function currentStage() {
+    return stage;
+}
+/** The mounts as they were understood, and all that the user should know of them. */
+function logMounts({ mounts, notices, warnings }) {
+    for (const notice of notices)
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .notify */ .me)(notice);
+    for (const warning of warnings)
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(warning);
+    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK));
+}
+function logBuilder(builder, toolkit) {
+    if (builder.nodes > 1) {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+    }
+    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
+        ['builder', builder.name],
+        ['driver', builder.driver],
+        ['platforms', builder.platforms.join(', ')],
+        ['BuildKit', builder.buildkit],
+        ['buildx', builder.buildx],
+        ['Docker', builder.docker],
+        ['programs', toolkit.description],
+    ]));
+}
+/** The closing table, which stands outside of all groups: what a person looks for first. */
+function logRows(rows) {
+    const cells = rows.map(({ mount, state, archive, seconds }) => [
+        state,
+        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount),
+        ...(archive
+            ? [
+                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
+                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
+                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
+    ]);
+    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
+    }
+}
+function logGroup(title, lines) {
+    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
+    for (const line of lines) {
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
+    }
+    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
+}
+
+
+/***/ }),
+
+/***/ 4541:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   H: () => (/* binding */ killDescendants)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+
+/**
+ * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
+ * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
+ * by BuildKit. Only where there is a /proc.
+ */
+function killDescendants() {
+    const parentOf = readParents();
+    const descendants = new Set([process.pid]);
+    for (let size = 0; size !== descendants.size;) {
+        size = descendants.size;
+        for (const [pid, parent] of parentOf) {
+            if (descendants.has(parent))
+                descendants.add(pid);
+        }
+    }
+    descendants.delete(process.pid);
+    for (const pid of descendants) {
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It has ended by itself.
+        }
+    }
+}
+function readParents() {
+    const parentOf = new Map();
+    let entries = [];
+    try {
+        entries = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync)('/proc');
+    }
+    catch {
+        return parentOf;
+    }
+    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
+        try {
+            // "pid (comm) state ppid …", where comm may hold spaces and brackets
+            const stat = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(`/proc/${entry}/stat`, 'utf8');
+            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+        }
+        catch {
+            // It has ended meanwhile.
+        }
+    }
+    return parentOf;
+}
+
+
+/***/ }),
+
+/***/ 4491:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   V: () => (/* binding */ expandWord)
+/* harmony export */ });
+/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
+const maximumDepth = 200;
+/**
+ * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
+ * are taken away, the escape character makes the next one literal, and variables are expanded:
+ * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
+ * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
+ *
+ * @param escape the escape character of the Dockerfile
+ * @throws Error on what BuildKit refuses, and whatever `lookup` throws
+ */
+function expandWord(word, lookup, escapeToken = '\\') {
+    const chars = [...word];
+    let at = 0;
+    let depth = 0;
+    const next = () => chars[at++] ?? '';
+    // A variable that cannot be known is no matter in an alternative that does not count.
+    let unknown = [];
+    const look = (name, hasAlternative) => {
+        try {
+            return lookup(name, hasAlternative);
+        }
+        catch (error) {
+            unknown.push(error);
+            return hasAlternative ? undefined : '';
+        }
+    };
+    /** Up to `stop`, or to the end where there is none. */
+    function readTo(stop, keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === stop)
+                return result;
+            if (char === "'")
+                result += readSingleQuoted();
+            else if (char === '"')
+                result += readDoubleQuoted(keepEscapes);
+            else if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken)
+                result += (keepEscapes ? char : '') + next();
+            else
+                result += char;
+        }
+        if (stop !== undefined)
+            throw new Error(`"${stop}" is missing`);
+        return result;
+    }
+    function readSingleQuoted() {
+        const end = chars.indexOf("'", at);
+        if (end < 0)
+            throw unclosed("'");
+        const text = chars.slice(at, end).join('');
+        at = end + 1;
+        return text;
+    }
+    function readDoubleQuoted(keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === '"')
+                return result;
+            if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken) {
+                if (keepEscapes)
+                    result += char;
+                if (at === chars.length)
+                    break;
+                // Only what would be special inside the quotes can be escaped there.
+                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
+            }
+            else
+                result += char;
+        }
+        throw unclosed('"');
+    }
+    function readVariable() {
+        if (chars[at] !== '{') {
+            const name = readName();
+            return name === '' ? '$' : (look(name, false) ?? '');
+        }
+        at++;
+        if (at === chars.length)
+            throw new Error('"}" is missing');
+        if ('{}:'.includes(chars[at] ?? ''))
+            throw badSubstitution();
+        depth++;
+        if (depth > maximumDepth)
+            throw new Error('substitutions are nested too deeply');
+        const value = readSubstitution(readName());
+        depth--;
+        return value;
+    }
+    function readName() {
+        const start = at;
+        const first = chars[at] ?? '';
+        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
+        if (/[@*#?$!-]/.test(first))
+            at++;
+        else
+            while (part.test(chars[at] ?? ''))
+                at++;
+        return chars.slice(start, at).join('');
+    }
+    /** What follows the name in `${name…}`. */
+    function readSubstitution(name) {
+        const first = next();
+        if (first === '}')
+            return look(name, false) ?? '';
+        if (first === '/')
+            return replacePattern(look(name, false) ?? '');
+        const emptyIsUnset = first === ':';
+        const operator = emptyIsUnset ? next() : first;
+        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
+            throw badSubstitution();
+        const before = unknown;
+        unknown = [];
+        const argument = readTo('}', operator === '#' || operator === '%');
+        const inArgument = unknown;
+        unknown = before;
+        const value = look(name, '-+?'.includes(operator));
+        const isSet = value !== undefined && !(emptyIsUnset && value === '');
+        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
+        if (counts)
+            unknown = [...unknown, ...inArgument];
+        switch (operator) {
+            case '-':
+                return isSet ? value : argument;
+            case '+':
+                return isSet ? argument : '';
+            case '?':
+                if (isSet)
+                    return value;
+                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
+            case '#':
+                return trimPrefix(argument, value ?? '');
+            case '%':
+                return trimSuffix(argument, value ?? '');
+            default:
+                throw badSubstitution();
+        }
+    }
+    function replacePattern(value) {
+        const all = chars[at] === '/';
+        if (all)
+            at++;
+        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
+        const replacement = readTo('}', true);
+        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
+    }
+    function badSubstitution() {
+        return new Error(`a substitution \${…} in "${word}" is not valid`);
+    }
+    function unclosed(quote) {
+        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
+    }
+    const result = readTo(undefined, false);
+    if (unknown.length > 0)
+        throw unknown[0];
+    return result;
+}
+/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
+function expandTemplate(template, match) {
+    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
+        const name = braced ?? bare;
+        if (name === undefined)
+            return all.slice(1);
+        return /^0+$/.test(name) ? match : '';
+    });
+}
+function trimPrefix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '#');
+    return value.slice(matchedLength(readPattern(pattern), greedy, value));
+}
+/** Backwards, as the shortest match at the end is not found by a regular expression. */
+function trimSuffix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '%');
+    const backwards = [...value].reverse().join('');
+    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
+    return value.slice(0, value.length - length);
+}
+/** The length of the match at the beginning of a value. */
+function matchedLength(elements, greedy, value) {
+    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
+}
+function parsePattern(argument, operator) {
+    const greedy = argument.startsWith(operator);
+    return { greedy, pattern: greedy ? argument.slice(1) : argument };
+}
+// In Go's regular expressions, a dot is all but this one line break.
+const anyChar = '[^\\n]';
+const star = `${anyChar}*`;
+/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
+function readPattern(pattern) {
+    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
+    return elements.map((element) => {
+        if (element === '*')
+            return star;
+        if (element === '?')
+            return anyChar;
+        if (/^\\(?![*?\\}/]$)/.test(element)) {
+            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+        }
+        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+    });
+}
+/**
+ * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
+ * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
+ * to try all the other places as well can take forever.
+ */
+function toRegExp(elements, greedy, flags) {
+    const [head = '', ...others] = elements.join('').split(star);
+    const last = others.pop();
+    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
+    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
+    return new RegExp(`${head}${middle}${tail}`, flags);
+}
+
+
+/***/ }),
+
+/***/ 4460:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   d: () => (/* binding */ withinTime),
+/* harmony export */   e: () => (/* binding */ runStep)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
+/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9788);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
+/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
+/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+
+
+
+
+
+
+
+
+/**
+ * Gives up on work that takes longer than a number of minutes, with all processes that it has
+ * started; what it does itself goes on until the process ends.
+ *
+ * @throws Error that says where it stood
+ */
+async function withinTime(minutes, work) {
+    let timer;
+    const end = new Promise((_, reject) => {
+        timer = setTimeout(() => {
+            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        }, minutes * 60_000);
+    });
+    try {
+        return await Promise.race([work(), end]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+/**
+ * Runs one action from its first line to the end of the process: gives it a work directory, which is
+ * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
+ * input fails the step; everything else is a warning, as a cache must not break a build.
+ *
+ * @param onFailure is told in either case
+ */
+async function runStep(story, onFailure = () => undefined) {
+    let workDirectory;
+    const clear = () => {
+        if (workDirectory === undefined)
+            return;
+        try {
+            (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+        }
+        catch (error) {
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
+        }
+    };
+    // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
+    for (const signal of ['SIGINT', 'SIGTERM']) {
+        process.on(signal, () => {
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(`Received ${signal}: stopping.`);
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+            clear();
+            process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
+        });
+    }
+    try {
+        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
+        await story(workDirectory);
+    }
+    catch (error) {
+        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .fail */ .fJ)(error.message);
+        else
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+    }
+    finally {
+        // What was begun ahead of its time may still be under way.
+        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        clear();
+    }
+    // Idle connections of the cache client would keep the process for seconds.
+    process.exit();
 }
 
 
@@ -100000,7 +100233,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   Vt: () => (/* binding */ getBooleanInput),
   V4: () => (/* binding */ getInput),
   q3: () => (/* binding */ getMultilineInput),
-  Os: () => (/* binding */ group),
   pq: () => (/* binding */ info),
   _o: () => (/* binding */ isDebug),
   lm: () => (/* binding */ notice),
@@ -100011,7 +100243,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, exportVariable, getIDToken, getState, markdownSummary, platform, saveState, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, exportVariable, getIDToken, getState, group, markdownSummary, platform, saveState, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);

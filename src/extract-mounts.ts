@@ -1,0 +1,158 @@
+import { join } from 'node:path';
+import { writeManifest } from './archive.js';
+import { describeMount, identityOf } from './cache-mount.js';
+import { collect, type Outcome } from './collect.js';
+import { resolveKeys } from './default-key.js';
+import { type ExtractRequest, resolveRequest } from './extract-request.js';
+import { formatBytes, plural } from './format.js';
+import { addSummary, print, setOutput, warn } from './host.js';
+import { type ExtractInputs, readExtractInputs } from './inputs.js';
+import { logMounts, logRows, logStage, type MountRow } from './log.js';
+import { listMounts, type MountList } from './mount-list.js';
+import { type PackRequest, pack } from './pack.js';
+import { readStates, removeState } from './state.js';
+import { withinTime } from './step.js';
+import { storedDirectoryName, storeFor } from './store.js';
+import { renderSummary } from './summary.js';
+
+interface Extraction {
+  readonly saved: boolean;
+  readonly title: string;
+  readonly rows: readonly MountRow[];
+  /** Why nothing was saved, or what is not as one would expect. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Extract: takes the mounts out of the builder and saves them.
+ *
+ * @throws InputError on wrong input; Error where nothing could be packed
+ */
+export async function extractMounts(workDirectory: string): Promise<void> {
+  setOutput('saved', 'false');
+  const inputs = readExtractInputs();
+  const request = resolveRequest(await withKey(inputs), await readStates());
+  try {
+    const list = await listRequested(request, inputs);
+    logMounts(list);
+    const result = await withinTime(inputs.timeout, () =>
+      extract({ ...request, ...list }, workDirectory),
+    );
+    setOutput('saved', String(result.saved));
+    if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
+    if (inputs.summary) {
+      const { title, rows, reasons } = result;
+      addSummary(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
+    }
+  } finally {
+    if (request.state) await removeState(request.state);
+  }
+}
+
+/** Whatever ends the step early. */
+export function reportFailure(message: string): void {
+  setOutput('reason', message);
+  addSummary(
+    renderSummary({
+      title: 'The cache mounts were not saved',
+      facts: [],
+      rows: [],
+      remarks: [message],
+    }),
+  );
+}
+
+/** A directory needs no key, and so no inject that has made one. */
+async function withKey(inputs: ExtractInputs): Promise<ExtractInputs> {
+  if (inputs.key !== undefined || inputs.directory === undefined) return inputs;
+  const { mountInputs } = inputs;
+  const states = await readStates();
+  if (states.length > 0) return inputs;
+  const { key } = await resolveKeys({
+    key: undefined,
+    keyPrefix: 'buildkit-cache-mounts',
+    restoreKeys: [],
+    mountInputs,
+  });
+  return { ...inputs, key };
+}
+
+async function listRequested(
+  { mounts, state }: ExtractRequest,
+  { mountInputs }: ExtractInputs,
+): Promise<MountList> {
+  if (mounts === undefined) return listMounts(mountInputs);
+  return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
+}
+
+async function extract(request: PackRequest, workDirectory: string): Promise<Extraction> {
+  const { key, mounts } = request;
+  const store = storeFor(request.directory);
+  const entry = join(workDirectory, storedDirectoryName);
+  if (mounts.length === 0) return refuse('there are no cache mounts');
+  if (await logStage('Look up the key', () => store.isSaved(entry, key))) return skip(request);
+  const packed = await pack(request, workDirectory);
+  const outcomes: Outcome[] = [];
+  for (const [index, mount] of mounts.entries()) {
+    outcomes.push(await collect(request, packed, index, mount, entry));
+  }
+  logRows(outcomes.map(({ row }) => row));
+  for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
+  const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
+  if (missing.length > 0) {
+    const names = missing.map(describeMount).join(', ');
+    const why = `an entry without ${names} would hide what is saved, or could be, for good`;
+    return refuse(why, outcomes);
+  }
+  if (!outcomes.some(({ isPacked }) => isPacked)) {
+    const why =
+      'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
+    return refuse(why, outcomes);
+  }
+  const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
+  await writeManifest(entry, saved);
+  const result = await logStage('Save to the cache', () => store.save(entry, key));
+  if (!result.saved) return refuse(result.why, outcomes);
+  const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
+  const size = formatBytes(sizes.reduce((sum, each) => sum + each, 0));
+  print(`Saved ${size} under the key ${key}.`);
+  const count = saved.filter(({ archive }) => archive).length;
+  return {
+    saved: true,
+    title: `${plural(count, 'cache mount')} saved, ${size}`,
+    ...tell(outcomes),
+  };
+}
+
+function skip({ key, mounts, state }: PackRequest): Extraction {
+  print(`The key ${key} is saved already, nothing to do.`);
+  const reasons = ['the key is saved already'];
+  if (state?.restored?.key === key) {
+    const held = new Set(state.restored.mounts.map(({ mount }) => identityOf(mount)));
+    const lacking = mounts.filter((mount) => !held.has(identityOf(mount)));
+    if (lacking.length > 0) {
+      const remark = `The saved entry ${key} lacks ${lacking.map(describeMount).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
+      warn(remark);
+      reasons.push(remark);
+    }
+  }
+  return { saved: false, title: 'Cache mounts: the key is saved already', rows: [], reasons };
+}
+
+function refuse(why: string, outcomes: readonly Outcome[] = []): Extraction {
+  warn(`Nothing was saved: ${why}.`);
+  const { rows, reasons } = tell(outcomes);
+  return {
+    saved: false,
+    title: 'The cache mounts were not saved',
+    rows,
+    reasons: [why, ...reasons],
+  };
+}
+
+function tell(outcomes: readonly Outcome[]): Pick<Extraction, 'rows' | 'reasons'> {
+  return {
+    rows: outcomes.map(({ row }) => row),
+    reasons: outcomes.flatMap(({ remark }) => remark ?? []),
+  };
+}

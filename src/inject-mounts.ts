@@ -1,0 +1,208 @@
+import { join } from 'node:path';
+import { type Filling, findDamage, readManifest, selectArchives } from './archive.js';
+import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
+import { resolveKeys } from './default-key.js';
+import { InputError, messageOf } from './errors.js';
+import { formatBytes, plural } from './format.js';
+import { addSummary, print, setOutput, warn } from './host.js';
+import { readInjectInputs } from './inputs.js';
+import { logMounts, logRows, logStage, type MountRow } from './log.js';
+import type { Manifest } from './manifest.js';
+import { listMounts } from './mount-list.js';
+import type { MountReport } from './report.js';
+import { type InjectState, type RestoredMount, writeState } from './state.js';
+import { withinTime } from './step.js';
+import { storedDirectoryName, storeFor } from './store.js';
+import { renderSummary } from './summary.js';
+import { type InjectRequest, type Preparation, prepare, unpack } from './unpack.js';
+
+const notRestored = 'The cache mounts were not restored';
+
+interface Injection {
+  readonly title: string;
+  /** The key of the entry that was found. */
+  readonly matchedKey?: string;
+  readonly rows: readonly MountRow[];
+  /** What is not as one would expect. */
+  readonly remarks: readonly string[];
+  /** How many mounts were filled. */
+  readonly filled: number;
+  /** The entry has exactly the key, and all of it that was named could be used. */
+  readonly isHit: boolean;
+}
+
+/**
+ * Inject: restores the saved mounts into the builder.
+ *
+ * @returns the key that extract saves them under
+ * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
+ */
+export async function injectMounts(workDirectory: string): Promise<string> {
+  const inputs = readInjectInputs();
+  const keys = await resolveKeys(inputs);
+  setOutput('cache-hit', 'false');
+  setOutput('cache-primary-key', keys.key);
+  const list = await listMounts(inputs.mountInputs);
+  logMounts(list);
+  const request = { ...inputs, ...keys, ...list };
+  const result = await withinTime(inputs.timeout, () => inject(request, workDirectory)).catch(
+    (error: unknown) => {
+      if (error instanceof InputError) throw error;
+      return cold(notRestored, [messageOf(error)]);
+    },
+  );
+  for (const remark of result.remarks) warn(remark);
+  logRows(result.rows);
+  if (result.matchedKey !== undefined) setOutput('cache-matched-key', result.matchedKey);
+  setOutput('cache-hit', String(result.isHit));
+  if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(keys.key, result) }));
+  if (inputs.failOnCacheMiss && result.filled === 0) {
+    throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
+  }
+  return keys.key;
+}
+
+function factsOf(key: string, { matchedKey }: Injection): [string, string][] {
+  return [
+    ['Key', key],
+    ...(matchedKey === undefined ? [] : [['Found', matchedKey] as [string, string]]),
+  ];
+}
+
+/** Nothing was restored. */
+function cold(title: string, remarks: readonly string[] = [], matchedKey?: string): Injection {
+  const found = matchedKey === undefined ? {} : { matchedKey };
+  return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
+}
+
+async function inject(request: InjectRequest, workDirectory: string): Promise<Injection> {
+  if (request.mounts.length === 0) return cold('There are no cache mounts');
+  await writeState(stateOf(request));
+  const store = storeFor(request.directory);
+  const entry = join(workDirectory, storedDirectoryName);
+  const found = await logStage('Look up the key', () =>
+    store.find(entry, request.key, request.restoreKeys),
+  );
+  if (found === undefined) {
+    print(`Nothing was found for the key ${request.key}: the build starts cold.`);
+    return cold('No saved cache mounts were found');
+  }
+  const preparation = prepare(request, workDirectory);
+  preparation.catch(() => undefined); // it is thrown where it is needed
+  const key = await logStage('Restore from the cache', () => store.restore(entry, found));
+  if (key === undefined) {
+    const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
+    return cold(notRestored, [remark], found);
+  }
+  print(
+    key === request.key
+      ? `Found the entry ${key}.`
+      : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`,
+  );
+  let manifest: Manifest;
+  try {
+    manifest = await readManifest(entry);
+  } catch (error) {
+    const remark = `The saved entry ${key} cannot be used: ${messageOf(error)}.${remedyFor(request, key)}`;
+    return cold(notRestored, [remark], key);
+  }
+  return fill(request, { entry, key, manifest }, preparation, workDirectory);
+}
+
+/** Unpacks what is whole of a restored entry into its mounts. */
+async function fill(
+  request: InjectRequest,
+  restored: { readonly entry: string; readonly key: string; readonly manifest: Manifest },
+  preparation: Promise<Preparation>,
+  workDirectory: string,
+): Promise<Injection> {
+  const { entry, key, manifest } = restored;
+  const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
+  if (unnamed.length > 0) {
+    print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
+  }
+  const checked = await Promise.all(
+    fillings.map(async (filling) => ({
+      filling,
+      damage: await findDamage(entry, filling.archive),
+    })),
+  );
+  const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
+  const damaged = checked.flatMap(({ filling: { mount }, damage }) =>
+    damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`),
+  );
+  const mounts = listRestored(manifest, damaged);
+  await writeState({ ...stateOf(request), restored: { key, mounts } });
+  const { reports, recordsOf } = await unpack(request, whole, preparation, entry, workDirectory);
+  await writeState({
+    ...stateOf(request),
+    restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
+  });
+  const outcomes = [
+    ...damaged,
+    ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index))),
+    ...unsaved.map((mount): Outcome => ({ row: { mount, state: 'not saved yet' } })),
+  ];
+  const count = (result: MountReport['result']) =>
+    [...reports.values()].filter((report) => report.result === result).length;
+  const filled = count('unpacked');
+  const isComplete = fillings.length > 0 && filled + count('warm') === fillings.length;
+  return {
+    title: `${filled} of ${plural(request.mounts.length, 'cache mount')} restored`,
+    matchedKey: key,
+    rows: outcomes.map(({ row }) => row),
+    remarks: outcomes.flatMap(({ remark }) => remark ?? []),
+    filled,
+    isHit: isComplete && key === request.key,
+  };
+}
+
+/** What to do about a damaged entry, where no later extract can save its key again. */
+function remedyFor({ key, directory }: InjectRequest, found: string): string {
+  const remedy = found === key ? storeFor(directory).remedy(found) : '';
+  return remedy === '' ? '' : ` ${remedy}`;
+}
+
+function listRestored(manifest: Manifest, damaged: readonly Outcome[]): RestoredMount[] {
+  const unusable = new Set(damaged.map(({ row }) => identityOf(row.mount)));
+  return manifest.mounts.flatMap(({ mount, archive }) =>
+    archive === undefined || unusable.has(identityOf(mount)) ? [] : { mount, archive },
+  );
+}
+
+/** What became of one mount. */
+interface Outcome {
+  readonly row: MountRow;
+  readonly remark?: string;
+}
+
+function leftOut(mount: CacheMount, why: string): Outcome {
+  const remark = `The cache mount ${describeMount(mount)} was left out: ${why}`;
+  return { row: { mount, state: 'left out' }, remark };
+}
+
+function outcomeOf({ mount, archive }: Filling, report: MountReport | undefined): Outcome {
+  switch (report?.result) {
+    case 'unpacked':
+      return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
+    case 'warm':
+      return { row: { mount, state: 'already warm, left as it is' } };
+    case 'unusable':
+      return leftOut(mount, `there is no ${report.missing}.`);
+    case 'full':
+      return leftOut(
+        mount,
+        `it needs ${formatBytes(archive.bytes)}, and the builder's disk has ${formatBytes(report.available)} free.`,
+      );
+    default: {
+      const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`;
+      return { row: { mount, state: 'left empty' }, remark };
+    }
+  }
+}
+
+function stateOf(request: InjectRequest): InjectState {
+  const { key, mounts, builder, utilityImage, seedStages, directory, mountInputs } = request;
+  const platform = mountInputs.platforms?.[0];
+  return { key, mounts, builder, utilityImage, seedStages, directory, platform };
+}

@@ -1,0 +1,24 @@
+import * as core from '@actions/core';
+import { extractInputs } from './definitions.js';
+import { extractMounts, reportFailure } from './extract-mounts.js';
+import { injectMounts } from './inject-mounts.js';
+import { readSaveAlways } from './inputs.js';
+import { runStep } from './step.js';
+
+const keyState = 'key';
+
+if (core.getState('isPost') === '') {
+  core.saveState('isPost', 'true');
+  await runStep(async (workDirectory) => {
+    // `post-if` of action.yml cannot read inputs; it reads this.
+    core.exportVariable('BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS', String(readSaveAlways()));
+    core.saveState(keyState, await injectMounts(workDirectory));
+  });
+} else if (core.getState(keyState) !== '') {
+  // All else is as inject had it, which has left it for the extract with its key.
+  for (const { name } of extractInputs) {
+    if (!['timeout', 'summary'].includes(name)) delete process.env[`INPUT_${name.toUpperCase()}`];
+  }
+  process.env.INPUT_KEY = core.getState(keyState);
+  await runStep(extractMounts, reportFailure);
+}
