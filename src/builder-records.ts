@@ -3,8 +3,11 @@ import { object, string } from './json.js';
 
 /** A directory that the builder keeps for a cache mount. */
 export interface BuilderRecord {
-  /** What the builder calls it: as long as it is the same, the directory is, too. */
-  readonly key: string;
+  /**
+   * What the builder calls it: as long as it is the same, the directory is, too. Undefined where it
+   * cannot be told.
+   */
+  readonly key: string | undefined;
   /** The mount's id with its namespace in front: `NAMESPACE/ID`. */
   readonly id: string;
 }
@@ -21,6 +24,16 @@ export function parseRecords(text: string): BuilderRecord[] {
     ? text.split('\n').flatMap(readJsonLine)
     : readVerbose(text);
   return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
+}
+
+/**
+ * Reads the same of records of any type that are described as cache mounts: what stands in for one
+ * has another key.
+ */
+export function parseStandIns(text: string): BuilderRecord[] {
+  const records = text.split('\n').flatMap(readJsonLine);
+  const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
+  return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
 }
 
 interface DescribedRecord {
@@ -73,15 +86,19 @@ function unquoteGo(quoted: string): string {
     );
 }
 
-/** Whether the builder has a record for each of the mounts. */
-export function hasAll(records: readonly BuilderRecord[], mounts: readonly CacheMount[]): boolean {
-  const held = new Set(records.map(({ id }) => id));
-  return mounts.every((mount) => held.has(recordId(mount)));
+/** Whether the builder has a record for the mount. */
+export function isHeld(mount: CacheMount, records: readonly BuilderRecord[]): boolean {
+  return records.some(({ id }) => id === recordId(mount));
 }
 
-/** The keys of the records that there are for a mount's id. */
-export function recordsOf(mount: CacheMount, records: readonly BuilderRecord[]): string[] {
-  return records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
+export function keysOf(
+  mount: CacheMount,
+  records: readonly BuilderRecord[],
+): readonly string[] | undefined {
+  const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+  const known = keys.filter((key) => key !== undefined);
+  return known.length > 0 && known.length === keys.length ? known : undefined;
 }
 
 /** What a comparison of the mounts asked for with those of the builder shows. */

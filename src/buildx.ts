@@ -182,9 +182,12 @@ function field(text: string, label: string): string | undefined {
  * @returns what buildx prints, for builder-records.ts
  * @throws Error where buildx cannot tell
  */
-export async function listCacheMounts(name: string | undefined): Promise<string> {
+export async function listCacheMounts(
+  name: string | undefined,
+  filter: 'type=exec.cachemount' | 'description~=cached.mount',
+): Promise<string> {
   const builder = name === undefined ? [] : [`--builder=${name}`];
-  const args = ['buildx', 'du', ...builder, '--filter=type=exec.cachemount'];
+  const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
   // Older versions of buildx know only the second form.
   for (const format of ['--format=json', '--verbose']) {
     const { exitCode, stdout } = await probe([...args, format]);

@@ -1,4 +1,4 @@
-import { type BuilderRecord, compareRecords, recordsOf } from './builder-records.js';
+import { type BuilderRecord, compareRecords, keysOf } from './builder-records.js';
 import { type Builder, inspectBuilder } from './buildx.js';
 import { type CacheMount, identityOf } from './cache-mount.js';
 import { packScript } from './container-scripts.js';
@@ -84,7 +84,7 @@ function compareMounts(
   for (const warning of warnings) warn(warning);
   for (const line of information) print(line);
   const remade = (state?.restored?.mounts ?? []).filter((restored) =>
-    isAnother(restored, recordsOf(restored.mount, records)),
+    isAnother(restored, keysOf(restored.mount, records)),
   );
   return {
     known: new Set(known.map(identityOf)),
@@ -92,7 +92,10 @@ function compareMounts(
   };
 }
 
-/** None of the records that there were is left, and another one is there. */
-function isAnother({ records }: RestoredEntry['mounts'][number], now: readonly string[]): boolean {
-  return records !== undefined && now.length > 0 && !now.some((key) => records.includes(key));
+/** Of the records that there were, none is left. */
+function isAnother(
+  { records }: RestoredEntry['mounts'][number],
+  now: readonly string[] | undefined,
+): boolean {
+  return records !== undefined && now !== undefined && !now.some((key) => records.includes(key));
 }

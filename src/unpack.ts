@@ -1,5 +1,5 @@
 import { type Filling, keepArchive, placeArchive } from './archive.js';
-import { type BuilderRecord, recordsOf } from './builder-records.js';
+import { type BuilderRecord, keysOf } from './builder-records.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from './buildx.js';
 import type { CacheMount } from './cache-mount.js';
 import { unpackScript } from './container-scripts.js';
@@ -84,10 +84,7 @@ export async function unpack(
     );
     const mounts = fillings.map(({ mount }) => mount);
     const records = await listRecords(builder.name, mounts).catch((): BuilderRecord[] => []);
-    return {
-      reports,
-      recordsOf: (mount) => (records.length > 0 ? recordsOf(mount, records) : undefined),
-    };
+    return { reports, recordsOf: (mount) => keysOf(mount, records) };
   } finally {
     for (const filling of fillings) {
       await keepArchive(directory, filling, keptArchives(request.key));

@@ -115,24 +115,20 @@ function withoutSyntax(text: string): string {
   return text.replace(/^#\s*syntax\s*=.*\n/i, '');
 }
 
-/** A directory that the builder keeps for a cache mount. */
-export interface MountRecord {
-  readonly key: string;
-  /** `NAMESPACE/ID`. */
-  readonly id: string;
-}
-
-export async function readRecords(): Promise<MountRecord[]> {
+/**
+ * The ids of the directories that the builder keeps for cache mounts, as `NAMESPACE/ID`. By their
+ * descriptions: while one is measured, what is listed in its place is of another type.
+ */
+export async function readIds(): Promise<string[]> {
   const text = await docker([
-    ...['buildx', 'du', '--filter', 'type=exec.cachemount', '--format', 'json'],
+    ...['buildx', 'du', '--filter', 'description~=cached.mount', '--format', 'json'],
   ]);
-  return text
+  const descriptions = text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => {
-      const { ID, Description } = JSON.parse(line) as { ID: string; Description: string };
-      return { key: ID, id: readId(Description) };
-    });
+    .map((line) => (JSON.parse(line) as { Description: string }).Description)
+    .filter((description) => description.startsWith('cached mount '));
+  return descriptions.map(readId).sort();
 }
 
 function readId(description: string): string {

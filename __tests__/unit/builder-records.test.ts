@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { compareRecords, parseRecords } from '../../src/builder-records.js';
+import { compareRecords, keysOf, parseRecords, parseStandIns } from '../../src/builder-records.js';
 import type { CacheMount } from '../../src/cache-mount.js';
 
 /** A record as `docker buildx du --format json` prints it. */
@@ -106,6 +106,26 @@ test.each([jsonLine, verbose])('the key of each record', (render) => {
     { key: 'kqv4j0mqm2uqzqk8bq3v3z6vd', id: '/go' },
     { key: 'other', id: '/go' },
   ]);
+});
+
+test('a record of any type stands in for a cache mount that its description names', () => {
+  const standIn = jsonLine('cached mount /c from exec x with id "/go"').replace(
+    'exec.cachemount',
+    'regular',
+  );
+  const other = jsonLine('mount / from exec /bin/sh -c echo cached mount');
+  expect(parseStandIns(`${other}${standIn}`)).toEqual([{ key: undefined, id: '/go' }]);
+});
+
+test('the keys of a mount are known only where each of them is', () => {
+  const mount = { id: 'go' };
+  const one = { key: 'a', id: '/go' };
+  expect(keysOf(mount, [one, { key: 'b', id: '/npm' }, { key: 'c', id: '/go' }])).toEqual([
+    'a',
+    'c',
+  ]);
+  expect(keysOf(mount, [one, { key: undefined, id: '/go' }])).toBeUndefined();
+  expect(keysOf(mount, [])).toBeUndefined();
 });
 
 test('a JSON record without a description is none', () => {

@@ -40262,7 +40262,7 @@ function addSummary(html) {
 
 /***/ }),
 
-/***/ 1449:
+/***/ 2534:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -98630,6 +98630,15 @@ function parseRecords(text) {
         : readVerbose(text);
     return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
 }
+/**
+ * Reads the same of records of any type that are described as cache mounts: what stands in for one
+ * has another key.
+ */
+function parseStandIns(text) {
+    const records = text.split('\n').flatMap(readJsonLine);
+    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
+    return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
+}
 function readJsonLine(line) {
     if (!line.startsWith('{'))
         return [];
@@ -98670,14 +98679,15 @@ function unquoteGo(quoted) {
             : String.fromCodePoint(Number.parseInt(code, 16));
     });
 }
-/** Whether the builder has a record for each of the mounts. */
-function hasAll(records, mounts) {
-    const held = new Set(records.map(({ id }) => id));
-    return mounts.every((mount) => held.has(recordId(mount)));
+/** Whether the builder has a record for the mount. */
+function isHeld(mount, records) {
+    return records.some(({ id }) => id === recordId(mount));
 }
-/** The keys of the records that there are for a mount's id. */
-function recordsOf(mount, records) {
-    return records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
+function keysOf(mount, records) {
+    const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+    const known = keys.filter((key) => key !== undefined);
+    return known.length > 0 && known.length === keys.length ? known : undefined;
 }
 /**
  * Compares the mounts that are asked for with those that the builder has. A record tells the id
@@ -98871,9 +98881,9 @@ function field(text, label) {
  * @returns what buildx prints, for builder-records.ts
  * @throws Error where buildx cannot tell
  */
-async function listCacheMounts(name) {
+async function listCacheMounts(name, filter) {
     const builder = name === undefined ? [] : [`--builder=${name}`];
-    const args = ['buildx', 'du', ...builder, '--filter=type=exec.cachemount'];
+    const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
         const { exitCode, stdout } = await probe([...args, format]);
@@ -99095,30 +99105,26 @@ work() {
 }
 ${forEachMount}`;
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/list-records.js
 
 
-
-const pause = 500;
 /**
  * Lists the cache mounts that a builder has.
  *
+ * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
+ * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
+ * one of the mounts is missing, it is looked for among these.
+ *
  * @param builder its name; undefined for the one that buildx itself would use
- *
- * BuildKit leaves out a record that is just being measured for somebody else's `docker buildx du`
- * (cacheManager.DiskUsage): where one of the mounts is missing, it is looked for a second time.
- *
  * @throws Error where the builder cannot tell
  */
 async function listRecords(builder, mounts) {
-    const records = parseRecords(await listCacheMounts(builder));
-    if (hasAll(records, mounts))
+    const records = parseRecords(await listCacheMounts(builder, 'type=exec.cachemount'));
+    const missing = mounts.filter((mount) => !isHeld(mount, records));
+    if (missing.length === 0)
         return records;
-    await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
-    const again = parseRecords(await listCacheMounts(builder));
-    return [...new Map([...records, ...again].map((record) => [record.key, record])).values()];
+    const standIns = parseStandIns(await listCacheMounts(builder, 'description~=cached.mount'));
+    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
 ;// CONCATENATED MODULE: ./build/report.js
@@ -99504,10 +99510,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
         }));
         const mounts = fillings.map(({ mount }) => mount);
         const records = await listRecords(builder.name, mounts).catch(() => []);
-        return {
-            reports,
-            recordsOf: (mount) => (records.length > 0 ? recordsOf(mount, records) : undefined),
-        };
+        return { reports, recordsOf: (mount) => keysOf(mount, records) };
     }
     finally {
         for (const filling of fillings) {
@@ -99696,7 +99699,7 @@ function stateOf(request) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1449);
+/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2534);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
 
 

@@ -39881,10 +39881,11 @@ async function digest(file) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   M$: () => (/* binding */ recordsOf),
 /* harmony export */   Q4: () => (/* binding */ parseRecords),
-/* harmony export */   Ug: () => (/* binding */ hasAll),
-/* harmony export */   aB: () => (/* binding */ compareRecords)
+/* harmony export */   YD: () => (/* binding */ keysOf),
+/* harmony export */   aB: () => (/* binding */ compareRecords),
+/* harmony export */   i7: () => (/* binding */ isHeld),
+/* harmony export */   mo: () => (/* binding */ parseStandIns)
 /* harmony export */ });
 /* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
 /* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9368);
@@ -39902,6 +39903,15 @@ function parseRecords(text) {
         ? text.split('\n').flatMap(readJsonLine)
         : readVerbose(text);
     return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
+}
+/**
+ * Reads the same of records of any type that are described as cache mounts: what stands in for one
+ * has another key.
+ */
+function parseStandIns(text) {
+    const records = text.split('\n').flatMap(readJsonLine);
+    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
+    return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
 }
 function readJsonLine(line) {
     if (!line.startsWith('{'))
@@ -39943,14 +39953,15 @@ function unquoteGo(quoted) {
             : String.fromCodePoint(Number.parseInt(code, 16));
     });
 }
-/** Whether the builder has a record for each of the mounts. */
-function hasAll(records, mounts) {
-    const held = new Set(records.map(({ id }) => id));
-    return mounts.every((mount) => held.has(recordId(mount)));
+/** Whether the builder has a record for the mount. */
+function isHeld(mount, records) {
+    return records.some(({ id }) => id === recordId(mount));
 }
-/** The keys of the records that there are for a mount's id. */
-function recordsOf(mount, records) {
-    return records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
+function keysOf(mount, records) {
+    const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+    const known = keys.filter((key) => key !== undefined);
+    return known.length > 0 && known.length === keys.length ? known : undefined;
 }
 /**
  * Compares the mounts that are asked for with those that the builder has. A record tells the id
@@ -40159,9 +40170,9 @@ function field(text, label) {
  * @returns what buildx prints, for builder-records.ts
  * @throws Error where buildx cannot tell
  */
-async function listCacheMounts(name) {
+async function listCacheMounts(name, filter) {
     const builder = name === undefined ? [] : [`--builder=${name}`];
-    const args = ['buildx', 'du', ...builder, '--filter=type=exec.cachemount'];
+    const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
         const { exitCode, stdout } = await probe([...args, format]);
@@ -41047,8 +41058,8 @@ var builder_records = __nccwpck_require__(5116);
 var buildx = __nccwpck_require__(802);
 // EXTERNAL MODULE: ./build/container-scripts.js
 var container_scripts = __nccwpck_require__(7178);
-// EXTERNAL MODULE: ./build/list-records.js + 1 modules
-var list_records = __nccwpck_require__(7660);
+// EXTERNAL MODULE: ./build/list-records.js
+var list_records = __nccwpck_require__(8961);
 // EXTERNAL MODULE: ./build/scratch-build.js + 2 modules
 var scratch_build = __nccwpck_require__(1569);
 // EXTERNAL MODULE: ./build/toolkit.js
@@ -41115,15 +41126,15 @@ function compareMounts({ mounts, state }, records, builder) {
         (0,host/* warn */.R8)(warning);
     for (const line of information)
         (0,host/* print */.yy)(line);
-    const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, (0,builder_records/* recordsOf */.M$)(restored.mount, records)));
+    const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, (0,builder_records/* keysOf */.YD)(restored.mount, records)));
     return {
         known: new Set(known.map(cache_mount/* identityOf */.cu)),
         remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
     };
 }
-/** None of the records that there were is left, and another one is there. */
+/** Of the records that there were, none is left. */
 function isAnother({ records }, now) {
-    return records !== undefined && now.length > 0 && !now.some((key) => records.includes(key));
+    return records !== undefined && now !== undefined && !now.some((key) => records.includes(key));
 }
 
 // EXTERNAL MODULE: ./build/step.js
@@ -41530,8 +41541,8 @@ var builder_records = __nccwpck_require__(5116);
 var buildx = __nccwpck_require__(802);
 // EXTERNAL MODULE: ./build/container-scripts.js
 var container_scripts = __nccwpck_require__(7178);
-// EXTERNAL MODULE: ./build/list-records.js + 1 modules
-var list_records = __nccwpck_require__(7660);
+// EXTERNAL MODULE: ./build/list-records.js
+var list_records = __nccwpck_require__(8961);
 // EXTERNAL MODULE: ./build/manifest.js
 var manifest = __nccwpck_require__(9683);
 // EXTERNAL MODULE: ./build/scratch-build.js + 2 modules
@@ -41593,10 +41604,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
         }));
         const mounts = fillings.map(({ mount }) => mount);
         const records = await (0,list_records/* listRecords */.V)(builder.name, mounts).catch(() => []);
-        return {
-            reports,
-            recordsOf: (mount) => (records.length > 0 ? (0,builder_records/* recordsOf */.M$)(mount, records) : undefined),
-        };
+        return { reports, recordsOf: (mount) => (0,builder_records/* keysOf */.YD)(mount, records) };
     }
     finally {
         for (const filling of fillings) {
@@ -41987,43 +41995,33 @@ function describeValue(value) {
 
 /***/ }),
 
-/***/ 7660:
+/***/ 8961:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  V: () => (/* binding */ listRecords)
-});
-
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
-// EXTERNAL MODULE: ./build/builder-records.js
-var builder_records = __nccwpck_require__(5116);
-// EXTERNAL MODULE: ./build/buildx.js
-var buildx = __nccwpck_require__(802);
-;// CONCATENATED MODULE: ./build/list-records.js
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   V: () => (/* binding */ listRecords)
+/* harmony export */ });
+/* harmony import */ var _builder_records_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5116);
+/* harmony import */ var _buildx_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(802);
 
 
-
-const pause = 500;
 /**
  * Lists the cache mounts that a builder has.
  *
+ * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
+ * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
+ * one of the mounts is missing, it is looked for among these.
+ *
  * @param builder its name; undefined for the one that buildx itself would use
- *
- * BuildKit leaves out a record that is just being measured for somebody else's `docker buildx du`
- * (cacheManager.DiskUsage): where one of the mounts is missing, it is looked for a second time.
- *
  * @throws Error where the builder cannot tell
  */
 async function listRecords(builder, mounts) {
-    const records = (0,builder_records/* parseRecords */.Q4)(await (0,buildx/* listCacheMounts */.hj)(builder));
-    if ((0,builder_records/* hasAll */.Ug)(records, mounts))
+    const records = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_0__/* .parseRecords */ .Q4)(await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_1__/* .listCacheMounts */ .hj)(builder, 'type=exec.cachemount'));
+    const missing = mounts.filter((mount) => !(0,_builder_records_js__WEBPACK_IMPORTED_MODULE_0__/* .isHeld */ .i7)(mount, records));
+    if (missing.length === 0)
         return records;
-    await (0,promises_namespaceObject.setTimeout)(pause);
-    const again = (0,builder_records/* parseRecords */.Q4)(await (0,buildx/* listCacheMounts */.hj)(builder));
-    return [...new Map([...records, ...again].map((record) => [record.key, record])).values()];
+    const standIns = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_0__/* .parseStandIns */ .mo)(await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_1__/* .listCacheMounts */ .hj)(builder, 'description~=cached.mount'));
+    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
 
