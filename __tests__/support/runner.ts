@@ -20,6 +20,8 @@ export interface StepResult {
   readonly exitCode: number;
   readonly signal: NodeJS.Signals | null;
   readonly outputs: Readonly<Record<string, string>>;
+  /** What the step wrote to GITHUB_STATE: its post step gets it as `state`. */
+  readonly state: Readonly<Record<string, string>>;
   /** What the step wrote to GITHUB_ENV. */
   readonly env: Readonly<Record<string, string>>;
   readonly summary: string;
@@ -31,6 +33,8 @@ export interface StepResult {
 export interface RunOptions {
   /** The node binary, by default the one that runs this. */
   readonly node?: string;
+  /** Runs the post step of the action, with what its main step has left. */
+  readonly post?: { readonly state: Readonly<Record<string, string>> };
   /** The step's own `env:`. */
   readonly env?: Readonly<Record<string, string>>;
   /** Called with each line of the log, line feed included. */
@@ -52,7 +56,8 @@ export interface Job {
   readonly runnerTemp: string;
   readonly workspace: string;
   runAction(
-    action: 'inject' | 'extract',
+    /** The directory of its action.yml; `.` is the single step. */
+    action: 'inject' | 'extract' | '.',
     inputs: Readonly<Record<string, string>>,
     options?: RunOptions,
   ): Promise<StepResult>;
@@ -74,13 +79,14 @@ type Variables = Record<string, string>;
 
 interface Action {
   readonly main: string;
+  readonly post: string | undefined;
   /** Every declared input with its default. */
   readonly inputs: Readonly<Variables>;
 }
 
 interface ActionFile {
   readonly inputs?: Readonly<Record<string, { readonly default?: string }>>;
-  readonly runs?: { readonly using?: string; readonly main?: string };
+  readonly runs?: { readonly using?: string; readonly main?: string; readonly post?: string };
 }
 
 interface Command {
@@ -125,9 +131,15 @@ export async function startJob(options: JobOptions = {}): Promise<Job> {
     const files = await createFileCommands(runnerTemp);
     const command = {
       node: runOptions.node ?? process.execPath,
-      main: action.main,
+      main: mainOf(action, runOptions),
       cwd: workspace,
-      env: { ...jobEnv, ...runOptions.env, ...inputEnv(action, inputs), ...files },
+      env: {
+        ...jobEnv,
+        ...runOptions.env,
+        ...inputEnv(action, inputs),
+        ...stateEnv(runOptions.post?.state),
+        ...files,
+      },
     };
     const ended = await runCommand(command, runOptions, leftRunning);
     const result = await readResult(ended, files);
@@ -194,7 +206,18 @@ async function readAction(directory: string): Promise<Action> {
     if (value.includes('${{')) throw new Error(`${file}: an expression, not evaluated: ${value}`);
     defaults[name] = value;
   }
-  return { main: resolve(directory, runs.main), inputs: defaults };
+  const post = runs.post === undefined ? undefined : resolve(directory, runs.post);
+  return { main: resolve(directory, runs.main), post, inputs: defaults };
+}
+
+function mainOf({ main, post }: Action, options: RunOptions): string {
+  if (!options.post) return main;
+  if (post === undefined) throw new Error('The action has no post step');
+  return post;
+}
+
+function stateEnv(state: Readonly<Variables> = {}): Variables {
+  return Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]));
 }
 
 function inputEnv(action: Action, inputs: Readonly<Record<string, string>>): Variables {
@@ -226,6 +249,7 @@ async function readResult(ended: Ended, files: FileCommands): Promise<StepResult
   return {
     ...ended,
     outputs: parseVariables(await readFile(files.GITHUB_OUTPUT, 'utf8')),
+    state: parseVariables(await readFile(files.GITHUB_STATE, 'utf8')),
     env: parseVariables(await readFile(files.GITHUB_ENV, 'utf8')),
     summary: await readFile(files.GITHUB_STEP_SUMMARY, 'utf8'),
     annotations: parseAnnotations(ended.log),

@@ -1,0 +1,220 @@
+/** The ways to use it beside the pair of steps with a key: one implementation, so one round trip each. */
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import { leftovers, useScenario } from '../support/scenario.js';
+
+const scenario = useScenario();
+const root = resolve(fileURLToPath(import.meta.url), '../../..');
+const fill = 'echo 1 >/c/file';
+const read = 'cat /c/file >/out/result';
+
+describe('the single step', () => {
+  test('restores in its main and saves in its post step', async () => {
+    const inputs = { 'cache-mounts': 'm', key: 'k-1' };
+    const first = await scenario.newJob();
+    const main = await first.runAction('.', inputs);
+    expect(main).toMatchObject({ exitCode: 0, outputs: { 'cache-hit': 'false' }, annotations: [] });
+    expect(main.env).toEqual({ BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS: 'false' });
+    await scenario.builder.run({ id: 'm' }, fill);
+    const post = await first.runAction('.', inputs, { post: main });
+    expect(post).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
+    expect(await leftovers(first)).toEqual([]);
+
+    await scenario.builder.empty();
+    const second = await scenario.newJob();
+    const hit = await second.runAction('.', { ...inputs, 'save-always': 'true' });
+    expect(hit.outputs['cache-hit']).toBe('true');
+    expect(hit.env).toEqual({ BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS: 'true' });
+    expect(await scenario.builder.run({ id: 'm' }, read)).toBe('1\n');
+    const skipped = await second.runAction('.', inputs, { post: hit });
+    expect(skipped.outputs).toMatchObject({ saved: 'false', reason: 'the key is saved already' });
+  }, 60_000);
+
+  test('twice in a job, each saves its own', async () => {
+    const job = await scenario.newJob();
+    const inputs = ['a', 'b'].map((id) => ({ 'cache-mounts': id, key: id }));
+    const mains = [];
+    for (const each of inputs) mains.push(await job.runAction('.', each));
+    for (const { key } of inputs) await scenario.builder.run({ id: key }, fill);
+    for (const [index, each] of inputs.entries()) {
+      const post = mains[index];
+      if (post) await job.runAction('.', each, { post });
+    }
+    expect(scenario.service.entries().map(({ key }) => key)).toEqual(['a', 'b']);
+  }, 60_000);
+
+  test('does nothing in its post step where its main has failed on wrong input', async () => {
+    const job = await scenario.newJob();
+    const inputs = { 'cache-mounts': 'm', key: 'a,b' };
+    const main = await job.runAction('.', inputs);
+    expect(main.exitCode).toBe(1);
+    expect(await job.runAction('.', inputs, { post: main })).toMatchObject({
+      exitCode: 0,
+      log: '',
+    });
+  });
+});
+
+test('a key that is made falls back to an earlier commit, and is handed to extract', async () => {
+  const commits = ['aaa', 'bbb'];
+  const hits: string[] = [];
+  for (const GITHUB_SHA of commits) {
+    await scenario.builder.empty();
+    const job = await scenario.newJob({ env: { GITHUB_SHA } });
+    await writeFile(join(job.workspace, 'Dockerfile'), 'FROM scratch\n');
+    const inputs = { 'cache-mounts': 'm', 'key-prefix': 'app' };
+    const injected = await job.runAction('inject', inputs);
+    hits.push(injected.outputs['cache-matched-key'] ?? 'none');
+    await scenario.builder.run({ id: 'm' }, fill);
+    const extracted = await job.runAction('extract', {});
+    expect(extracted).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
+  }
+  const [first = '', second = ''] = scenario.service.entries().map(({ key }) => key);
+  expect(first).toMatch(/^app-Linux-\w+-[0-9a-f]{16}-aaa-1$/);
+  expect(second).toBe(first.replace('aaa', 'bbb'));
+  expect(hits).toEqual(['none', first]);
+}, 60_000);
+
+test('each step shows what it did on the page of the job, or not', async () => {
+  await scenario.builder.run({ id: 'm' }, fill);
+  const inputs = { 'cache-mounts': 'm\nabsent', key: 'k' };
+  const saved = await (await scenario.newJob()).runAction('extract', inputs);
+  expect(saved.summary).toMatch(/<h3>1 cache mount saved, .*<\/h3>\n<p>Key: <code>k<\/code>/);
+  expect(saved.summary).toContain('<td><code>absent</code></td><td>absent</td>');
+  const again = await (await scenario.newJob()).runAction('extract', inputs);
+  expect(again.summary).toContain('<h3>Cache mounts: the key is saved already</h3>');
+  const hit = await scenario.injectAnew({ ...inputs, key: 'k-2', 'restore-keys': 'k' });
+  expect(hit.summary).toContain('<h3>1 of 2 cache mounts restored</h3>');
+  expect(hit.summary).toContain('Found: <code>k</code>');
+  const miss = await scenario.injectAnew({ ...inputs, key: 'other' });
+  expect(miss.summary).toContain('<h3>No saved cache mounts were found</h3>');
+  const off = await scenario.injectAnew({ ...inputs, summary: 'false' });
+  expect(off.summary).toBe('');
+}, 60_000);
+
+describe('a directory', () => {
+  test('takes the place of the cache service', async () => {
+    const directory = join(scenario.directory, 'kept');
+    const inputs = { 'cache-mounts': 'a\nb', directory, key: 'k-1' };
+    const env = { ACTIONS_RESULTS_URL: '', ACTIONS_RUNTIME_TOKEN: '' };
+    await scenario.builder.run({ id: 'a' }, fill);
+    await scenario.builder.run({ id: 'b' }, fill);
+    const first = await scenario.newJob({ env });
+    expect(await first.runAction('extract', inputs)).toMatchObject({
+      exitCode: 0,
+      outputs: { saved: 'true' },
+      annotations: [],
+    });
+    expect((await readdir(directory)).sort()).toEqual(['0.tar.zst', '1.tar.zst', 'manifest.json']);
+
+    await scenario.builder.empty();
+    const second = await scenario.newJob({ env });
+    const next = { ...inputs, key: 'k-2' };
+    expect(await second.runAction('inject', next)).toMatchObject({
+      outputs: { 'cache-hit': 'false', 'cache-matched-key': 'k-1' },
+      annotations: [],
+    });
+    expect(await scenario.builder.run({ id: 'b' }, read)).toBe('1\n');
+    // A mount that is emptied keeps what was restored; what the directory holds is replaced.
+    await scenario.builder.run({ id: 'a' }, 'echo 2 >/c/file');
+    await scenario.builder.run({ id: 'b' }, 'rm /c/file');
+    expect((await second.runAction('extract', {})).outputs.saved).toBe('true');
+    expect(await readdir(directory)).toHaveLength(3);
+    expect(await leftovers(second)).toEqual([]);
+
+    const hit = await scenario.injectAnew(next);
+    expect(hit.outputs).toMatchObject({ 'cache-hit': 'true', 'cache-matched-key': 'k-2' });
+    expect(await scenario.builder.run({ id: 'a' }, read)).toBe('2\n');
+    expect(await scenario.builder.run({ id: 'b' }, read)).toBe('1\n');
+    expect(scenario.service.requests).toEqual([]);
+  }, 60_000);
+
+  test('that is damaged is a warning, and is replaced by the next save', async () => {
+    const directory = join(scenario.directory, 'kept');
+    await mkdir(directory);
+    await writeFile(join(directory, 'manifest.json'), '{"format":99}');
+    const inputs = { 'cache-mounts': 'm', directory, key: 'k' };
+    const job = await scenario.newJob();
+    expect(await job.runAction('inject', inputs)).toMatchObject({
+      exitCode: 0,
+      outputs: { 'cache-hit': 'false' },
+      annotations: [{ level: 'warning', message: expect.stringContaining('its format is 99') }],
+    });
+    await scenario.builder.run({ id: 'm' }, fill);
+    expect((await job.runAction('extract', {})).outputs.saved).toBe('true');
+    expect((await scenario.injectAnew(inputs)).outputs['cache-hit']).toBe('true');
+  }, 60_000);
+});
+
+describe('the command line', () => {
+  async function run(...args: string[]) {
+    const cwd = join(scenario.directory, 'project');
+    await mkdir(cwd, { recursive: true });
+    const names = ['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_CONFIG', 'BUILDX_BUILDER'];
+    const wanted = names.map((name) => [name, process.env[name] ?? '']);
+    const env = { ...Object.fromEntries(wanted), TMPDIR: scenario.directory };
+    return promisify(execFile)(process.execPath, [join(root, 'dist/cli/index.js'), ...args], {
+      cwd,
+      env,
+    }).then(
+      (output) => ({ ...output, code: 0 }),
+      (error: { stdout: string; stderr: string; code: number }) => error,
+    );
+  }
+
+  test('does the same two jobs, without GitHub', async () => {
+    const options = ['--directory=kept', '--cache-mounts=m', '--cache-mounts=id=n,uid=7'];
+    await scenario.builder.run({ id: 'm' }, fill);
+    const miss = await run('inject', ...options);
+    expect(miss).toMatchObject({ code: 0, stdout: expect.stringContaining('cache-hit=false\n') });
+    expect(miss.stderr).toContain('the build starts cold');
+    const saved = await run('extract', ...options);
+    expect(saved).toMatchObject({ code: 0, stdout: expect.stringContaining('saved=true\n') });
+    await scenario.builder.empty();
+    const hit = await run('inject', ...options);
+    expect(hit).toMatchObject({ code: 0, stdout: expect.stringContaining('cache-hit=true\n') });
+    expect(hit.stderr).toMatch(/^restored +m +1 file /m);
+    expect(await scenario.builder.run({ id: 'm' }, read)).toBe('1\n');
+    for (const { stdout, stderr } of [miss, saved, hit])
+      expect(stdout + stderr).not.toContain('::');
+    expect((await run('extract', '--directory=kept')).stdout).toContain('saved=true');
+    const left = await readdir(scenario.directory);
+    expect(left.filter((name) => name.startsWith('buildkit-cache-mounts'))).toHaveLength(1);
+  }, 60_000);
+
+  test('tells by its exit code what is wrong', async () => {
+    expect(await run('--help')).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('inject')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--directory is required'),
+    });
+    expect(await run('inject', '--directory=d', '--timeout=no')).toMatchObject({ code: 1 });
+    const strict = ['--directory=d', '--cache-mounts=m', '--fail-on-cache-miss=true'];
+    expect(await run('inject', ...strict)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('error: No cache mount was filled'),
+    });
+  }, 60_000);
+
+  test('is called as the examples for other CI systems do', async () => {
+    const text = await readFile(join(root, 'docs/other-ci.md'), 'utf8');
+    const calls = [
+      ...text.matchAll(/node (?:\/opt\/cache-mounts\/)?dist\/cli\/index\.js (.*?)['\n]/g),
+    ];
+    expect(calls).toHaveLength(6);
+    await scenario.builder.run({ id: 'm' }, fill);
+    for (const [, call = ''] of calls) {
+      const words = call.replace(/#.*/, '').trim().split(/\s+/);
+      const result = await run(
+        ...words.map((word) => word.replaceAll(/["$]/g, '')),
+        '--cache-mounts=m',
+      );
+      expect(result).toMatchObject({ code: 0 });
+      if (words[0] === 'extract') expect(result.stdout).toContain('saved=true');
+    }
+  }, 60_000);
+});
