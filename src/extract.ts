@@ -5,12 +5,13 @@ import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
 import { resolveRequest } from './extract-request.js';
 import { formatBytes } from './format.js';
 import { readExtractInputs } from './inputs.js';
+import { type Kept, keptByInject, restoreLate } from './kept.js';
 import { logMounts, logRows, logStage, logText, type MountRow } from './log.js';
 import type { SavedMount } from './manifest.js';
 import { listMounts } from './mount-list.js';
 import { type Packed, type PackRequest, pack } from './pack.js';
 import type { MountReport } from './report.js';
-import { type InjectState, keptArchives, readStates, removeState } from './state.js';
+import { readStates, removeState } from './state.js';
 import { runStep, withinTime } from './step.js';
 import { isSaved, save, storedDirectoryName } from './store.js';
 
@@ -69,9 +70,10 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Res
   if (mounts.length === 0) return { saved: false, reasons: ['there are no cache mounts'] };
   if (await logStage('Look up the key', () => isSaved(entry, key))) return skip(request);
   const packed = await pack(request, workDirectory);
+  const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
   const outcomes: Outcome[] = [];
   for (const [index, mount] of mounts.entries()) {
-    outcomes.push(await collect(request, packed, index, mount, entry));
+    outcomes.push(await collect(kept, packed, index, mount, entry));
   }
   logRows(outcomes.map(({ row }) => row));
   const remarks = outcomes.flatMap(({ remark }) => remark ?? []);
@@ -118,12 +120,24 @@ function refuse(why: string, remarks: readonly string[]): Result {
   return { saved: false, reasons: [why, ...remarks] };
 }
 
+/** Where inject has restored nothing, and the build has filled only some of the mounts. */
+async function keepLate(
+  { state, mounts }: PackRequest,
+  { reports }: Packed,
+  workDirectory: string,
+): Promise<Kept | undefined> {
+  const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
+  return state && filled > 0 && filled < mounts.length
+    ? restoreLate(state, workDirectory)
+    : undefined;
+}
+
 /**
  * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
  * ever followed by one at least as complete.
  */
 async function collect(
-  { state }: PackRequest,
+  kept: Kept | undefined,
   packed: Packed,
   index: number,
   mount: CacheMount,
@@ -142,10 +156,10 @@ async function collect(
     return { mount, row, saved: { mount, archive }, isPacked: true };
   }
   const { what, hasFailed } = describe(report, packed.isKnown(mount));
-  const restored = findRestored(state, mount);
+  const restored = kept?.mounts.find((each) => identityOf(each.mount) === identityOf(mount));
   const archive =
-    state && restored
-      ? await takeKeptArchive(keptArchives(state.key), index, restored.archive, entry)
+    kept && restored
+      ? await takeKeptArchive(kept.directory, index, restored.archive, entry)
       : undefined;
   if (archive) {
     return {
@@ -153,7 +167,10 @@ async function collect(
       row: { mount, state: `${what}, kept as restored`, archive },
       saved: { mount, archive },
       isPacked: false,
-      remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+      remark:
+        kept?.lateKey === undefined
+          ? `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`
+          : `The cache mount ${name} ${hasFailed ? 'could not be packed' : `is ${what}`}, and inject could not restore ${kept.lateKey}: what that holds of it is saved again.`,
     };
   }
   const row = { mount, state: what };
@@ -181,9 +198,4 @@ function why(report: MountReport | undefined): string {
   return report?.result === 'unusable'
     ? `: there is no ${report.missing}`
     : ' (the log above says why)';
-}
-
-function findRestored(state: InjectState | undefined, mount: CacheMount) {
-  const identity = identityOf(mount);
-  return state?.restored?.mounts.find((each) => identityOf(each.mount) === identity);
 }

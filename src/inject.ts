@@ -108,7 +108,7 @@ async function fill(
   });
   logRows([
     ...damaged.map(({ mount }) => ({ mount, state: 'left out' })),
-    ...whole.map((filling) => rowOf(filling, reports.get(filling.index))),
+    ...whole.map((filling) => rowOf(filling, reports.get(filling.index), remedy(request, key))),
     ...unsaved.map((mount) => ({ mount, state: 'not saved yet' })),
   ]);
   const count = (result: MountReport['result']) =>
@@ -126,7 +126,12 @@ function listRestored(manifest: Manifest, damaged: readonly Filling[]): Restored
   );
 }
 
-function rowOf({ mount, archive }: Filling, report: MountReport | undefined): MountRow {
+/** @param whatToDo where the entry may be damaged */
+function rowOf(
+  { mount, archive }: Filling,
+  report: MountReport | undefined,
+  whatToDo: string,
+): MountRow {
   const name = describeMount(mount);
   switch (report?.result) {
     case 'unpacked':
@@ -143,14 +148,14 @@ function rowOf({ mount, archive }: Filling, report: MountReport | undefined): Mo
       return { mount, state: 'left out' };
     default:
       core.warning(
-        `The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`,
+        `The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.${whatToDo}`,
       );
       return { mount, state: 'left empty' };
   }
 }
 
 function stateOf(request: InjectRequest): InjectState {
-  const { key, mounts, builder, utilityImage, seedStages, mountInputs } = request;
+  const { key, restoreKeys, mounts, builder, utilityImage, seedStages, mountInputs } = request;
   const platform = mountInputs.platforms?.[0];
-  return { key, mounts, builder, utilityImage, seedStages, platform };
+  return { key, restoreKeys, mounts, builder, utilityImage, seedStages, platform };
 }

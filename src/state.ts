@@ -18,6 +18,7 @@ export interface InjectState {
   readonly seedStages?: SeedStages | undefined;
   /** The first of the platforms that are built for, where it was given. */
   readonly platform?: string | undefined;
+  readonly restoreKeys: readonly string[];
   /** The entry that was restored. */
   readonly restored?: RestoredEntry | undefined;
 }
@@ -79,7 +80,7 @@ const stateName = 'state.json';
 
 function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
-  const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
+  const { key, mounts, builder, utilityImage, platform, seedStages, restored, restoreKeys } = state;
   return {
     key: string(key, 'key'),
     mounts: parseMounts(mounts),
@@ -87,6 +88,7 @@ function parseState(text: string): InjectState {
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
     platform: platform === undefined ? undefined : string(platform, 'platform'),
     seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+    restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
     restored: restored === undefined ? undefined : parseRestored(restored),
   };
 }

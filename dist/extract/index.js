@@ -39760,12 +39760,14 @@ module.exports = { version: packageJson.version }
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  Tu: () => (/* binding */ findDamage),
+  WI: () => (/* binding */ readManifest),
   m8: () => (/* binding */ storeArchive),
   U$: () => (/* binding */ takeKeptArchive),
   HN: () => (/* binding */ writeManifest)
 });
 
-// UNUSED EXPORTS: findDamage, keepArchive, placeArchive, readManifest, selectArchives
+// UNUSED EXPORTS: keepArchive, placeArchive, selectArchives
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
@@ -39809,7 +39811,10 @@ function selectArchives(named, manifest) {
 }
 /** @throws Error where there is no manifest, or one that cannot be read */
 async function readManifest(directory) {
-    return parseManifest(await readFile(join(directory, manifestName), 'utf8'));
+    const file = (0,external_node_path_.join)(directory, manifestName);
+    if ((await sizeOf(file)) === 'no file')
+        throw new Error(`${manifestName} is no file`);
+    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)(file, 'utf8'));
 }
 /**
  * Compares an archive's file with what the manifest says of it.
@@ -39818,13 +39823,20 @@ async function readManifest(directory) {
  */
 async function findDamage(directory, archive) {
     const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
+    const size = await sizeOf(file).catch(() => undefined);
     if (size === undefined)
         return 'its archive is missing';
+    if (size === 'no file')
+        return 'its archive is no file';
     if (size !== archive.compressedBytes) {
         return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path) {
+    const found = await (0,promises_.lstat)(path);
+    return found.isFile() ? found.size : 'no file';
 }
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */
 async function placeArchive(directory, { index, archive }, destination) {
@@ -40225,14 +40237,16 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 /* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7757);
 /* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7382);
 /* harmony import */ var _extract_request_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2657);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(7413);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_13__ = __nccwpck_require__(7413);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8175);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6650);
-/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9647);
-/* harmony import */ var _pack_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9352);
-/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(8801);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(4460);
-/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(3807);
+/* harmony import */ var _kept_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9762);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6650);
+/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9647);
+/* harmony import */ var _pack_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(9352);
+/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(8801);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(4460);
+/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(3807);
+
 
 
 
@@ -40247,10 +40261,10 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 
 
 const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .runStep */ .e)(async (workDirectory) => {
+await (0,_step_js__WEBPACK_IMPORTED_MODULE_11__/* .runStep */ .e)(async (workDirectory) => {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', 'false');
     const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .readExtractInputs */ .N)();
-    const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_4__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .readStates */ .rs)());
+    const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_4__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_10__/* .readStates */ .rs)());
     try {
         const list = request.mounts
             ? {
@@ -40259,32 +40273,33 @@ await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .runStep */ .e)(async (workDir
                 notices: [],
                 warnings: [],
             }
-            : await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_7__/* .listMounts */ .d)(inputs.mountInputs);
-        (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logMounts */ .Zx)(list);
-        const { saved, reasons } = await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .withinTime */ .d)(inputs.timeout, () => extract({ ...request, ...list }, workDirectory));
+            : await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_8__/* .listMounts */ .d)(inputs.mountInputs);
+        (0,_log_js__WEBPACK_IMPORTED_MODULE_7__/* .logMounts */ .Zx)(list);
+        const { saved, reasons } = await (0,_step_js__WEBPACK_IMPORTED_MODULE_11__/* .withinTime */ .d)(inputs.timeout, () => extract({ ...request, ...list }, workDirectory));
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', String(saved));
         if (reasons.length > 0)
             _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', reasons.join('\n'));
     }
     finally {
         if (request.state)
-            await (0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .removeState */ .aF)(request.state);
+            await (0,_state_js__WEBPACK_IMPORTED_MODULE_10__/* .removeState */ .aF)(request.state);
     }
 }, (failure) => _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('reason', failure));
 /** Takes the mounts out of the builder and saves them. */
 async function extract(request, workDirectory) {
     const { key, mounts } = request;
-    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_11__/* .storedDirectoryName */ .cW);
+    const entry = (0,node_path__WEBPACK_IMPORTED_MODULE_0__.join)(workDirectory, _store_js__WEBPACK_IMPORTED_MODULE_12__/* .storedDirectoryName */ .cW);
     if (mounts.length === 0)
         return { saved: false, reasons: ['there are no cache mounts'] };
-    if (await (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logStage */ .jl)('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_11__/* .isSaved */ .Gs)(entry, key)))
+    if (await (0,_log_js__WEBPACK_IMPORTED_MODULE_7__/* .logStage */ .jl)('Look up the key', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_12__/* .isSaved */ .Gs)(entry, key)))
         return skip(request);
-    const packed = await (0,_pack_js__WEBPACK_IMPORTED_MODULE_8__/* .pack */ .q)(request, workDirectory);
+    const packed = await (0,_pack_js__WEBPACK_IMPORTED_MODULE_9__/* .pack */ .q)(request, workDirectory);
+    const kept = (0,_kept_js__WEBPACK_IMPORTED_MODULE_6__/* .keptByInject */ .x)(request.state) ?? (await keepLate(request, packed, workDirectory));
     const outcomes = [];
     for (const [index, mount] of mounts.entries()) {
-        outcomes.push(await collect(request, packed, index, mount, entry));
+        outcomes.push(await collect(kept, packed, index, mount, entry));
     }
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logRows */ .Wk)(outcomes.map(({ row }) => row));
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_7__/* .logRows */ .Wk)(outcomes.map(({ row }) => row));
     const remarks = outcomes.flatMap(({ remark }) => remark ?? []);
     for (const remark of remarks)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(remark);
@@ -40297,16 +40312,16 @@ async function extract(request, workDirectory) {
     }
     const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
     await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .writeManifest */ .HN)(entry, saved);
-    const result = await (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logStage */ .jl)('Save to the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_11__/* .save */ .UN)(entry, key));
+    const result = await (0,_log_js__WEBPACK_IMPORTED_MODULE_7__/* .logStage */ .jl)('Save to the cache', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_12__/* .save */ .UN)(entry, key));
     if (!result.saved)
         return refuse(result.why, remarks);
     const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
     const total = sizes.reduce((sum, size) => sum + size, 0);
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logText */ .kc)(`Saved ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(total)} under the key ${key}.`);
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_7__/* .logText */ .kc)(`Saved ${(0,_format_js__WEBPACK_IMPORTED_MODULE_13__/* .formatBytes */ .z3)(total)} under the key ${key}.`);
     return { saved: true, reasons: remarks };
 }
 function skip({ key, mounts, state }) {
-    (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logText */ .kc)(`The key ${key} is saved already, nothing to do.`);
+    (0,_log_js__WEBPACK_IMPORTED_MODULE_7__/* .logText */ .kc)(`The key ${key} is saved already, nothing to do.`);
     if (state?.restored?.key === key) {
         const held = new Set(state.restored.mounts.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
         const lacking = mounts.filter((mount) => !held.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
@@ -40320,11 +40335,18 @@ function refuse(why, remarks) {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`Nothing was saved: ${why}.`);
     return { saved: false, reasons: [why, ...remarks] };
 }
+/** Where inject has restored nothing, and the build has filled only some of the mounts. */
+async function keepLate({ state, mounts }, { reports }, workDirectory) {
+    const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
+    return state && filled > 0 && filled < mounts.length
+        ? (0,_kept_js__WEBPACK_IMPORTED_MODULE_6__/* .restoreLate */ .H)(state, workDirectory)
+        : undefined;
+}
 /**
  * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
  * ever followed by one at least as complete.
  */
-async function collect({ state }, packed, index, mount, entry) {
+async function collect(kept, packed, index, mount, entry) {
     const name = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount);
     const report = packed.reports.get(index);
     if (report?.result === 'packed') {
@@ -40336,9 +40358,9 @@ async function collect({ state }, packed, index, mount, entry) {
         return { mount, row, saved: { mount, archive }, isPacked: true };
     }
     const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    const restored = findRestored(state, mount);
-    const archive = state && restored
-        ? await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .takeKeptArchive */ .U$)((0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .keptArchives */ .I)(state.key), index, restored.archive, entry)
+    const restored = kept?.mounts.find((each) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(each.mount) === (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount));
+    const archive = kept && restored
+        ? await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .takeKeptArchive */ .U$)(kept.directory, index, restored.archive, entry)
         : undefined;
     if (archive) {
         return {
@@ -40346,7 +40368,9 @@ async function collect({ state }, packed, index, mount, entry) {
             row: { mount, state: `${what}, kept as restored`, archive },
             saved: { mount, archive },
             isPacked: false,
-            remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+            remark: kept?.lateKey === undefined
+                ? `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`
+                : `The cache mount ${name} ${hasFailed ? 'could not be packed' : `is ${what}`}, and inject could not restore ${kept.lateKey}: what that holds of it is saved again.`,
         };
     }
     const row = { mount, state: what };
@@ -40371,10 +40395,6 @@ function why(report) {
     return report?.result === 'unusable'
         ? `: there is no ${report.missing}`
         : ' (the log above says why)';
-}
-function findRestored(state, mount) {
-    const identity = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount);
-    return state?.restored?.mounts.find((each) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(each.mount) === identity);
 }
 
 __webpack_async_result__();
@@ -40628,9 +40648,9 @@ function optional(name) {
 /* harmony export */   Ik: () => (/* binding */ object),
 /* harmony export */   U9: () => (/* binding */ count),
 /* harmony export */   YO: () => (/* binding */ array),
-/* harmony export */   Yj: () => (/* binding */ string)
+/* harmony export */   Yj: () => (/* binding */ string),
+/* harmony export */   bp: () => (/* binding */ describeValue)
 /* harmony export */ });
-/* unused harmony export describeValue */
 /** @throws Error where the value is no object */
 function object(value, name) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -40669,6 +40689,61 @@ function describeValue(value) {
     }
     catch {
         return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
+    }
+}
+
+
+/***/ }),
+
+/***/ 9762:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   H: () => (/* binding */ restoreLate),
+/* harmony export */   x: () => (/* binding */ keptByInject)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7757);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
+/* harmony import */ var _state_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8801);
+/* harmony import */ var _store_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3807);
+
+
+
+
+
+
+
+/** What inject has restored. */
+function keptByInject(state) {
+    return state?.restored
+        ? { mounts: state.restored.mounts, directory: (0,_state_js__WEBPACK_IMPORTED_MODULE_4__/* .keptArchives */ .I)(state.key), lateKey: undefined }
+        : undefined;
+}
+/**
+ * Restores what inject would have, had the cache service not failed it then: the client does not
+ * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ *
+ * @returns undefined where there is nothing, or nothing that can be used
+ */
+async function restoreLate({ key, restoreKeys }, workDirectory) {
+    const directory = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(workDirectory, 'late', _store_js__WEBPACK_IMPORTED_MODULE_5__/* .storedDirectoryName */ .cW);
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(workDirectory, 'late'));
+    const found = await (0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .logStage */ .jl)('Look for an entry that inject could not restore', () => (0,_store_js__WEBPACK_IMPORTED_MODULE_5__/* .restore */ .PF)(directory, key, [...restoreKeys]));
+    if (found.key === undefined || !found.isRestored)
+        return undefined;
+    try {
+        const { mounts } = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .readManifest */ .WI)(directory);
+        const archived = mounts.flatMap(({ mount, archive }) => (archive ? { mount, archive } : []));
+        const damage = await Promise.all(archived.map(({ archive }) => (0,_archive_js__WEBPACK_IMPORTED_MODULE_2__/* .findDamage */ .Tu)(directory, archive)));
+        const whole = archived.filter((_, index) => damage[index] === undefined);
+        return { mounts: whole, directory, lateKey: found.key };
+    }
+    catch (error) {
+        (0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .logText */ .kc)(`The saved entry ${found.key} cannot be used: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error)}.`);
+        return undefined;
     }
 }
 
@@ -40768,11 +40843,12 @@ function logGroup(title, lines) {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Gm: () => (/* binding */ archiveFileName),
+/* harmony export */   Ng: () => (/* binding */ parseManifest),
 /* harmony export */   cf: () => (/* binding */ parseSavedMount),
 /* harmony export */   sB: () => (/* binding */ renderManifest),
 /* harmony export */   zt: () => (/* binding */ parseMount)
 /* harmony export */ });
-/* unused harmony exports manifestFormat, parseManifest */
+/* unused harmony export manifestFormat */
 /* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9368);
 
 /** The format that this code writes, and the only one that it reads. */
@@ -40791,11 +40867,11 @@ function renderManifest(manifest) {
  * @throws Error that says what is wrong with it
  */
 function parseManifest(text) {
-    const value = object(JSON.parse(text), 'manifest');
+    const value = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(JSON.parse(text), 'manifest');
     if (value.format !== manifestFormat) {
-        throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
+        throw new Error(`its format is ${(0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .describeValue */ .bp)(value.format)}, and this version reads format ${manifestFormat}`);
     }
-    const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
+    const mounts = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount);
     const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
     if (new Set(files).size < files.length)
         throw new Error('two of its mounts have one archive');
@@ -42008,8 +42084,10 @@ work() {
   available=$(free)
   [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
   mkdir "$reserved" "$reserved/files" &&
     tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
     tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
     mv -- "$reserved" "$complete" &&
     settle && report unpacked
@@ -42857,7 +42935,7 @@ function directoryOf(key) {
 const stateName = 'state.json';
 function parseState(text) {
     const state = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
+    const { key, mounts, builder, utilityImage, platform, seedStages, restored, restoreKeys } = state;
     return {
         key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
         mounts: parseMounts(mounts),
@@ -42865,6 +42943,7 @@ function parseState(text) {
         utilityImage: utilityImage === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
         platform: platform === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'restoreKeys[]')),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
@@ -42998,11 +43077,10 @@ async function runStep(story, onFailure = () => undefined) {
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   Gs: () => (/* binding */ isSaved),
+  PF: () => (/* binding */ restore),
   UN: () => (/* binding */ save),
   cW: () => (/* binding */ storedDirectoryName)
 });
-
-// UNUSED EXPORTS: restore
 
 // NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
 var mappers_namespaceObject = {};
@@ -43262,7 +43340,7 @@ const IS_WINDOWS = process.platform === 'win32';
  * - `\\hello         => \\hello`
  * - `\\hello\world   => \\hello\world`
  */
-function internal_path_helper_dirname(p) {
+function dirname(p) {
     // Normalize slashes and trim unnecessary trailing slash
     p = safeTrimTrailingSeparator(p);
     // Windows UNC root, e.g. \\hello or \\hello\world
@@ -43456,14 +43534,14 @@ function getSearchPaths(patterns) {
         // Check for an ancestor search path
         let foundAncestor = false;
         let tempKey = key;
-        let parent = internal_path_helper_dirname(tempKey);
+        let parent = dirname(tempKey);
         while (parent !== tempKey) {
             if (searchPathMap[parent]) {
                 foundAncestor = true;
                 break;
             }
             tempKey = parent;
-            parent = internal_path_helper_dirname(tempKey);
+            parent = dirname(tempKey);
         }
         // Include the search pattern in the result
         if (!foundAncestor) {
@@ -46273,14 +46351,14 @@ class Path {
             else {
                 // Add all segments, while not at the root
                 let remaining = itemPath;
-                let dir = internal_path_helper_dirname(remaining);
+                let dir = dirname(remaining);
                 while (dir !== remaining) {
                     // Add the segment
                     const basename = external_path_.basename(remaining);
                     this.segments.unshift(basename);
                     // Truncate the last segment
                     remaining = dir;
-                    dir = internal_path_helper_dirname(remaining);
+                    dir = dirname(remaining);
                 }
                 // Remainder is the root
                 this.segments.unshift(remaining);
@@ -46300,7 +46378,7 @@ class Path {
                 // Root segment
                 if (i === 0 && hasRoot(segment)) {
                     segment = safeTrimTrailingSeparator(segment);
-                    external_assert_(segment === internal_path_helper_dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
+                    external_assert_(segment === dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
                     this.segments.push(segment);
                 }
                 // All other segments
@@ -46433,7 +46511,7 @@ class Pattern {
         // Normalize slashes and trim unnecessary trailing slash
         itemPath = safeTrimTrailingSeparator(itemPath);
         // matchOne does not handle root path correctly
-        if (internal_path_helper_dirname(itemPath) === itemPath) {
+        if (dirname(itemPath) === itemPath) {
             return this.rootRegExp.test(itemPath);
         }
         return this.minimatch.matchOne(itemPath.split(internal_pattern_IS_WINDOWS ? /\\+/ : /\/+/), this.minimatch.set[0], true);
@@ -99901,19 +99979,26 @@ var errors = __nccwpck_require__(9473);
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
 /**
+ * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
+ * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
+ * one flat directory: whatever path a member, or the target of a link, is given, only its last part
+ * counts, in that directory.
+ */
+const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
+/**
  * Restores the newest entry that matches into `directory`, whose last part is
  * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
  */
 async function restore(directory, key, restoreKeys) {
-    const parent = dirname(directory);
-    const before = await readdir(parent);
-    const find = (options) => inParentOf(directory, (path) => cache.restoreCache([path], key, restoreKeys, options));
+    const parent = (0,external_node_path_.dirname)(directory);
+    const before = await (0,promises_.readdir)(parent);
+    const find = (options) => inParentOf(directory, (path) => restoreCache([path], key, restoreKeys, options));
     const restored = await find({ lookupOnly: false });
     if (restored !== undefined)
         return { key: restored, isRestored: true };
     // The client says nothing of a key that it could not restore; but by then it has made a directory
     // for the download, which it has not where nothing was found.
-    const hasTried = (await readdir(parent)).length > before.length;
+    const hasTried = (await (0,promises_.readdir)(parent)).length > before.length;
     return { key: hasTried ? await find({ lookupOnly: true }) : undefined, isRestored: false };
 }
 /** Tells whether an entry with exactly this key is saved, without fetching it. */
@@ -99949,6 +100034,7 @@ async function inParentOf(directory, call) {
     process.chdir(parent);
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
+    process.env.TAR_OPTIONS = flatten;
     // It retries for half a minute without a word.
     const started = Date.now();
     const patience = setInterval(() => {
@@ -99963,6 +100049,7 @@ async function inParentOf(directory, call) {
         process.chdir(previous.cwd);
         restoreVariable('GITHUB_WORKSPACE', previous.env);
         restoreVariable('RUNNER_TEMP', previous.env);
+        restoreVariable('TAR_OPTIONS', previous.env);
     }
 }
 function restoreVariable(name, environment) {

@@ -39811,7 +39811,10 @@ function selectArchives(named, manifest) {
 }
 /** @throws Error where there is no manifest, or one that cannot be read */
 async function readManifest(directory) {
-    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)((0,external_node_path_.join)(directory, manifestName), 'utf8'));
+    const file = (0,external_node_path_.join)(directory, manifestName);
+    if ((await sizeOf(file)) === 'no file')
+        throw new Error(`${manifestName} is no file`);
+    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)(file, 'utf8'));
 }
 /**
  * Compares an archive's file with what the manifest says of it.
@@ -39820,13 +39823,20 @@ async function readManifest(directory) {
  */
 async function findDamage(directory, archive) {
     const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
+    const size = await sizeOf(file).catch(() => undefined);
     if (size === undefined)
         return 'its archive is missing';
+    if (size === 'no file')
+        return 'its archive is no file';
     if (size !== archive.compressedBytes) {
         return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path) {
+    const found = await (0,promises_.lstat)(path);
+    return found.isFile() ? found.size : 'no file';
 }
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */
 async function placeArchive(directory, { index, archive }, destination) {
@@ -40392,7 +40402,7 @@ async function fill(request, restored, workDirectory) {
     });
     (0,_log_js__WEBPACK_IMPORTED_MODULE_5__/* .logRows */ .Wk)([
         ...damaged.map(({ mount }) => ({ mount, state: 'left out' })),
-        ...whole.map((filling) => rowOf(filling, reports.get(filling.index))),
+        ...whole.map((filling) => rowOf(filling, reports.get(filling.index), remedy(request, key))),
         ...unsaved.map((mount) => ({ mount, state: 'not saved yet' })),
     ]);
     const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
@@ -40405,7 +40415,8 @@ function listRestored(manifest, damaged) {
     const unusable = new Set(damaged.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)));
     return manifest.mounts.flatMap(({ mount, archive }) => archive === undefined || unusable.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)) ? [] : { mount, archive });
 }
-function rowOf({ mount, archive }, report) {
+/** @param whatToDo where the entry may be damaged */
+function rowOf({ mount, archive }, report, whatToDo) {
     const name = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK)(mount);
     switch (report?.result) {
         case 'unpacked':
@@ -40419,14 +40430,14 @@ function rowOf({ mount, archive }, report) {
             _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left out: it needs ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(archive.bytes)}, and the builder's disk has ${(0,_format_js__WEBPACK_IMPORTED_MODULE_12__/* .formatBytes */ .z3)(report.available)} free.`);
             return { mount, state: 'left out' };
         default:
-            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`);
+            _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(`The cache mount ${name} was left empty: unpacking failed. The log above says why; often the builder's disk is full.${whatToDo}`);
             return { mount, state: 'left empty' };
     }
 }
 function stateOf(request) {
-    const { key, mounts, builder, utilityImage, seedStages, mountInputs } = request;
+    const { key, restoreKeys, mounts, builder, utilityImage, seedStages, mountInputs } = request;
     const platform = mountInputs.platforms?.[0];
-    return { key, mounts, builder, utilityImage, seedStages, platform };
+    return { key, restoreKeys, mounts, builder, utilityImage, seedStages, platform };
 }
 
 __webpack_async_result__();
@@ -41870,7 +41881,7 @@ function directoryOf(key) {
 const stateName = 'state.json';
 function parseState(text) {
     const state = object(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform, seedStages, restored } = state;
+    const { key, mounts, builder, utilityImage, platform, seedStages, restored, restoreKeys } = state;
     return {
         key: string(key, 'key'),
         mounts: parseMounts(mounts),
@@ -41878,6 +41889,7 @@ function parseState(text) {
         utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
         platform: platform === undefined ? undefined : string(platform, 'platform'),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
@@ -98906,6 +98918,13 @@ function saveCacheV2(paths_1, key_1, options_1) {
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
 /**
+ * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
+ * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
+ * one flat directory: whatever path a member, or the target of a link, is given, only its last part
+ * counts, in that directory.
+ */
+const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
+/**
  * Restores the newest entry that matches into `directory`, whose last part is
  * {@link storedDirectoryName}. Trouble with the service is in the log, never thrown.
  */
@@ -98954,6 +98973,7 @@ async function inParentOf(directory, call) {
     process.chdir(parent);
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
+    process.env.TAR_OPTIONS = flatten;
     // It retries for half a minute without a word.
     const started = Date.now();
     const patience = setInterval(() => {
@@ -98968,6 +98988,7 @@ async function inParentOf(directory, call) {
         process.chdir(previous.cwd);
         restoreVariable('GITHUB_WORKSPACE', previous.env);
         restoreVariable('RUNNER_TEMP', previous.env);
+        restoreVariable('TAR_OPTIONS', previous.env);
     }
 }
 function restoreVariable(name, environment) {
@@ -99475,8 +99496,10 @@ work() {
   available=$(free)
   [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
   mkdir "$reserved" "$reserved/files" &&
     tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
     tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
     mv -- "$reserved" "$complete" &&
     settle && report unpacked
