@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { lstat, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type CacheMount, identityOf } from './cache-mount.js';
@@ -49,7 +49,9 @@ export function selectArchives(named: readonly CacheMount[], manifest: Manifest)
 
 /** @throws Error where there is no manifest, or one that cannot be read */
 export async function readManifest(directory: string): Promise<Manifest> {
-  return parseManifest(await readFile(join(directory, manifestName), 'utf8'));
+  const file = join(directory, manifestName);
+  if ((await sizeOf(file)) === 'no file') throw new Error(`${manifestName} is no file`);
+  return parseManifest(await readFile(file, 'utf8'));
 }
 
 /**
@@ -59,15 +61,19 @@ export async function readManifest(directory: string): Promise<Manifest> {
  */
 export async function findDamage(directory: string, archive: Archive): Promise<string | undefined> {
   const file = join(directory, archive.file);
-  const size = await stat(file).then(
-    (found) => found.size,
-    () => undefined,
-  );
+  const size = await sizeOf(file).catch(() => undefined);
   if (size === undefined) return 'its archive is missing';
+  if (size === 'no file') return 'its archive is no file';
   if (size !== archive.compressedBytes) {
     return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
   }
   return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path: string): Promise<number | 'no file'> {
+  const found = await lstat(path);
+  return found.isFile() ? found.size : 'no file';
 }
 
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */

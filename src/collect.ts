@@ -1,11 +1,11 @@
 import { storeArchive, takeKeptArchive } from './archive.js';
 import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
 import { notify } from './host.js';
+import type { Kept } from './kept.js';
 import type { MountRow } from './log.js';
 import type { SavedMount } from './manifest.js';
-import type { Packed, PackRequest } from './pack.js';
+import type { Packed } from './pack.js';
 import type { MountReport } from './report.js';
-import { type InjectState, keptArchives } from './state.js';
 
 /** What becomes of one mount in the new entry. */
 export interface Outcome {
@@ -27,7 +27,7 @@ const causes =
  * ever followed by one at least as complete.
  */
 export async function collect(
-  { state }: PackRequest,
+  kept: Kept | undefined,
   packed: Packed,
   index: number,
   mount: CacheMount,
@@ -46,10 +46,10 @@ export async function collect(
     return { mount, row, saved: { mount, archive }, isPacked: true };
   }
   const { what, hasFailed } = describe(report, packed.isKnown(mount));
-  const restored = findRestored(state, mount);
+  const restored = kept?.mounts.find((each) => identityOf(each.mount) === identityOf(mount));
   const archive =
-    state && restored
-      ? await takeKeptArchive(keptArchives(state.key), index, restored.archive, entry)
+    kept && restored
+      ? await takeKeptArchive(kept.directory, index, restored.archive, entry)
       : undefined;
   if (archive) {
     return {
@@ -57,7 +57,7 @@ export async function collect(
       row: { mount, state: `${what}, kept as restored`, archive },
       saved: { mount, archive },
       isPacked: false,
-      remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+      remark: tellKept(name, what, hasFailed, kept?.lateKey),
     };
   }
   const row = { mount, state: what };
@@ -70,6 +70,21 @@ export async function collect(
     return { mount, row, saved: undefined, isPacked: false, remark };
   }
   return { mount, row, saved: { mount }, isPacked: false };
+}
+
+function tellKept(
+  name: string,
+  what: string,
+  hasFailed: boolean,
+  lateKey: string | undefined,
+): string {
+  if (lateKey !== undefined) {
+    const state = hasFailed ? 'could not be packed' : `is ${what}`;
+    return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is saved again.`;
+  }
+  return hasFailed
+    ? `The cache mount ${name} could not be packed: what inject has restored is saved again.`
+    : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is saved again. ${causes}`;
 }
 
 function describe(
@@ -85,9 +100,4 @@ function why(report: MountReport | undefined): string {
   return report?.result === 'unusable'
     ? `: there is no ${report.missing}`
     : ' (the log above says why)';
-}
-
-function findRestored(state: InjectState | undefined, mount: CacheMount) {
-  const identity = identityOf(mount);
-  return state?.restored?.mounts.find((each) => identityOf(each.mount) === identity);
 }

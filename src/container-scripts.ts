@@ -178,8 +178,10 @@ work() {
   available=$(free)
   [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
   mkdir "$reserved" "$reserved/files" &&
     tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
     tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
     mv -- "$reserved" "$complete" &&
     settle && report unpacked

@@ -7,9 +7,10 @@ import { type ExtractRequest, resolveRequest } from './extract-request.js';
 import { formatBytes, plural } from './format.js';
 import { addSummary, print, setOutput, warn } from './host.js';
 import { type ExtractInputs, readExtractInputs } from './inputs.js';
+import { type Kept, keptByInject, restoreLate } from './kept.js';
 import { logMounts, logRows, logStage, type MountRow } from './log.js';
 import { listMounts, type MountList } from './mount-list.js';
-import { type PackRequest, pack } from './pack.js';
+import { type Packed, type PackRequest, pack } from './pack.js';
 import { readStates, removeState } from './state.js';
 import { withinTime } from './step.js';
 import { storedDirectoryName, storeFor } from './store.js';
@@ -92,9 +93,10 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
   if (mounts.length === 0) return refuse('there are no cache mounts');
   if (await logStage('Look up the key', () => store.isSaved(entry, key))) return skip(request);
   const packed = await pack(request, workDirectory);
+  const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
   const outcomes: Outcome[] = [];
   for (const [index, mount] of mounts.entries()) {
-    outcomes.push(await collect(request, packed, index, mount, entry));
+    outcomes.push(await collect(kept, packed, index, mount, entry));
   }
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
@@ -122,6 +124,18 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
     title: `${plural(count, 'cache mount')} saved, ${size}`,
     ...tell(outcomes),
   };
+}
+
+/** Where inject has restored nothing, and the build has filled only some of the mounts. */
+async function keepLate(
+  { state, mounts, directory }: PackRequest,
+  { reports }: Packed,
+  workDirectory: string,
+): Promise<Kept | undefined> {
+  const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
+  return state && filled > 0 && filled < mounts.length
+    ? restoreLate(storeFor(directory), state, workDirectory)
+    : undefined;
 }
 
 function skip({ key, mounts, state }: PackRequest): Extraction {

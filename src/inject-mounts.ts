@@ -140,7 +140,9 @@ async function fill(
   });
   const outcomes = [
     ...damaged,
-    ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index))),
+    ...whole.map((filling) =>
+      outcomeOf(filling, reports.get(filling.index), remedyFor(request, key)),
+    ),
     ...unsaved.map((mount): Outcome => ({ row: { mount, state: 'not saved yet' } })),
   ];
   const count = (result: MountReport['result']) =>
@@ -181,7 +183,12 @@ function leftOut(mount: CacheMount, why: string): Outcome {
   return { row: { mount, state: 'left out' }, remark };
 }
 
-function outcomeOf({ mount, archive }: Filling, report: MountReport | undefined): Outcome {
+/** @param whatToDo where the entry may be damaged */
+function outcomeOf(
+  { mount, archive }: Filling,
+  report: MountReport | undefined,
+  whatToDo: string,
+): Outcome {
   switch (report?.result) {
     case 'unpacked':
       return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
@@ -195,14 +202,14 @@ function outcomeOf({ mount, archive }: Filling, report: MountReport | undefined)
         `it needs ${formatBytes(archive.bytes)}, and the builder's disk has ${formatBytes(report.available)} free.`,
       );
     default: {
-      const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`;
+      const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.${whatToDo}`;
       return { row: { mount, state: 'left empty' }, remark };
     }
   }
 }
 
 function stateOf(request: InjectRequest): InjectState {
-  const { key, mounts, builder, utilityImage, seedStages, directory, mountInputs } = request;
-  const platform = mountInputs.platforms?.[0];
-  return { key, mounts, builder, utilityImage, seedStages, directory, platform };
+  const { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory } = request;
+  const platform = request.mountInputs.platforms?.[0];
+  return { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory, platform };
 }

@@ -19,6 +19,7 @@ export interface InjectState {
   readonly directory?: string | undefined;
   /** The first of the platforms that are built for, where it was given. */
   readonly platform?: string | undefined;
+  readonly restoreKeys: readonly string[];
   /** The entry that was restored. */
   readonly restored?: RestoredEntry | undefined;
 }
@@ -80,7 +81,8 @@ const stateName = 'state.json';
 
 function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
-  const { key, mounts, builder, utilityImage, platform, seedStages, directory, restored } = state;
+  const { key, mounts, builder, utilityImage, platform } = state;
+  const { seedStages, directory, restoreKeys, restored } = state;
   return {
     key: string(key, 'key'),
     mounts: parseMounts(mounts),
@@ -89,6 +91,7 @@ function parseState(text: string): InjectState {
     platform: platform === undefined ? undefined : string(platform, 'platform'),
     directory: directory === undefined ? undefined : string(directory, 'directory'),
     seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+    restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
     restored: restored === undefined ? undefined : parseRestored(restored),
   };
 }

@@ -12,6 +12,14 @@ import { print } from './host.js';
  */
 export const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
+/**
+ * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
+ * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
+ * one flat directory: whatever path a member, or the target of a link, is given, only its last part
+ * counts, in that directory.
+ */
+const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
+
 export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
 
 /** Where entries are kept. `entry` is a directory whose last part is {@link storedDirectoryName}. */
@@ -124,6 +132,7 @@ async function inParentOf<T>(directory: string, call: (path: string) => Promise<
   process.chdir(parent);
   process.env.GITHUB_WORKSPACE = parent;
   process.env.RUNNER_TEMP = parent;
+  process.env.TAR_OPTIONS = flatten;
   // It retries for half a minute without a word.
   const started = Date.now();
   const patience = setInterval(() => {
@@ -137,6 +146,7 @@ async function inParentOf<T>(directory: string, call: (path: string) => Promise<
     process.chdir(previous.cwd);
     restoreVariable('GITHUB_WORKSPACE', previous.env);
     restoreVariable('RUNNER_TEMP', previous.env);
+    restoreVariable('TAR_OPTIONS', previous.env);
   }
 }
 

@@ -53,6 +53,8 @@ export interface CacheService {
   remove(key: string): void;
   /** The blob of the key's newest finalized entry. */
   readBlob(key: string): Promise<Buffer>;
+  /** Saves a blob as if a job had: the version is that of an entry that one has saved. */
+  add(entry: Pick<CacheEntryInfo, 'key' | 'version'>, data: Buffer): Promise<void>;
   /** Replaces that blob, behind the service's back. */
   writeBlob(key: string, data: Buffer): Promise<void>;
   /** Forgets all entries. */
@@ -91,7 +93,7 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
   const token = randomUUID();
   const requests: CacheRequest[] = [];
   const entries: Entry[] = [];
-  const methods = cacheMethods(entries, store.container);
+  const { methods, add } = cacheMethods(entries, store.container);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const method = request.method === 'POST' && METHOD_URL.exec(request.url ?? '')?.[1];
@@ -136,6 +138,7 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
       const kept = entries.filter((entry) => entry.key !== key);
       entries.splice(0, entries.length, ...kept);
     },
+    add,
     readBlob: async (key) => blobOf(key).downloadToBuffer(),
     writeBlob: async (key, data) => {
       await blobOf(key).uploadData(data);
@@ -162,22 +165,33 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
     });
   }
 
+  function reserve(key: string, version: string): Entry {
+    created += 1;
+    const id = created;
+    const blobName = randomUUID();
+    const entry = { id, key, version, blobName, createdAt: new Date(), size: 0, finalized: 0 };
+    entries.push(entry);
+    return entry;
+  }
+
+  function complete(entry: Entry, size: number): void {
+    finalized += 1;
+    entry.size = size;
+    entry.finalized = finalized;
+  }
+
+  async function add({ key, version }: Pick<Entry, 'key' | 'version'>, data: Buffer) {
+    const entry = reserve(key, version);
+    await container.getBlockBlobClient(entry.blobName).uploadData(data);
+    complete(entry, data.length);
+  }
+
   async function create(body: Body): Promise<Reply> {
     if (findEntry(entries, body)) {
       const message = 'cache entry with the same key, version, and scope already exists';
       return twirpError(409, 'already_exists', message);
     }
-    created += 1;
-    const entry: Entry = {
-      id: created,
-      key: text(body, 'key'),
-      version: text(body, 'version'),
-      blobName: randomUUID(),
-      createdAt: new Date(),
-      size: 0,
-      finalized: 0,
-    };
-    entries.push(entry);
+    const entry = reserve(text(body, 'key'), text(body, 'version'));
     return ok({ ok: true, signed_upload_url: await signedUrl(entry, 'cw') });
   }
 
@@ -189,9 +203,7 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
     if (blob.contentLength !== size) {
       return ok({ ok: false, message: `${size} bytes declared, ${blob.contentLength} uploaded` });
     }
-    finalized += 1;
-    entry.size = size;
-    entry.finalized = finalized;
+    complete(entry, size);
     return ok({ ok: true, entry_id: String(entry.id) });
   }
 
@@ -202,11 +214,12 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
     return ok({ ok: true, signed_download_url: url, matched_key: entry.key });
   }
 
-  return new Map<string, (body: Body) => Promise<Reply>>([
+  const methods = new Map<string, (body: Body) => Promise<Reply>>([
     ['CreateCacheEntry', create],
     ['FinalizeCacheEntryUpload', finalize],
     ['GetCacheEntryDownloadURL', getDownloadUrl],
   ]);
+  return { methods, add };
 }
 
 async function noSuchMethod(): Promise<Reply> {

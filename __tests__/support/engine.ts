@@ -20,6 +20,8 @@ export interface MountFlags {
   readonly options?: string;
   /** Handed over as a build argument, so that any id means what it says. */
   readonly id?: string;
+  /** Ids, of plain characters, of further mounts: each is below `/all`, by its id. */
+  readonly others?: readonly string[];
 }
 
 export interface TestBuilder {
@@ -51,11 +53,15 @@ export async function prepareBuilder(): Promise<TestBuilder> {
   await copyPrograms(await findPrograms(programs.split(' ')), join(context, 'tools'));
 
   async function run(
-    { id, options }: MountFlags,
+    { id, options, others = [] }: MountFlags,
     script: string,
     buildOptions: readonly string[] = [],
   ): Promise<string> {
     const flags = ['type=cache', 'target=/c', ...(id === undefined ? [] : ['id=$ID'])];
+    const mounts = [
+      [...flags, ...(options ? [options] : [])].join(','),
+      ...others.map((other) => `type=cache,id=${other},target=/all/${other}`),
+    ];
     const dockerfile = [
       'FROM scratch AS tools',
       'COPY tools /',
@@ -63,7 +69,7 @@ export async function prepareBuilder(): Promise<TestBuilder> {
       'WORKDIR /out',
       'ARG NONCE',
       'ARG ID',
-      `RUN --mount=${[...flags, ...(options ? [options] : [])].join(',')} ["/bin/sh", "-euc", ${JSON.stringify(script)}]`,
+      `RUN ${mounts.map((mount) => `--mount=${mount}`).join(' ')} ["/bin/sh", "-euc", ${JSON.stringify(script)}]`,
       'FROM scratch',
       'COPY --from=run /out /',
     ];

@@ -22,8 +22,14 @@ const first: InjectState = {
   builder: 'b1',
   utilityImage: 'u1',
   platform: 'linux/arm64',
+  restoreKeys: [],
 };
-const second: InjectState = { key: 'second', mounts: [{ id: 'npm' }], builder: 'b2' };
+const second: InjectState = {
+  key: 'second',
+  mounts: [{ id: 'npm' }],
+  builder: 'b2',
+  restoreKeys: [],
+};
 
 function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
   const none = {

@@ -40057,7 +40057,7 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 8411:
+/***/ 3834:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40415,7 +40415,10 @@ function selectArchives(named, manifest) {
 }
 /** @throws Error where there is no manifest, or one that cannot be read */
 async function readManifest(directory) {
-    return parseManifest(await (0,promises_.readFile)((0,external_node_path_.join)(directory, manifestName), 'utf8'));
+    const file = (0,external_node_path_.join)(directory, manifestName);
+    if ((await sizeOf(file)) === 'no file')
+        throw new Error(`${manifestName} is no file`);
+    return parseManifest(await (0,promises_.readFile)(file, 'utf8'));
 }
 /**
  * Compares an archive's file with what the manifest says of it.
@@ -40424,13 +40427,20 @@ async function readManifest(directory) {
  */
 async function findDamage(directory, archive) {
     const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
+    const size = await sizeOf(file).catch(() => undefined);
     if (size === undefined)
         return 'its archive is missing';
+    if (size === 'no file')
+        return 'its archive is no file';
     if (size !== archive.compressedBytes) {
         return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path) {
+    const found = await (0,promises_.lstat)(path);
+    return found.isFile() ? found.size : 'no file';
 }
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */
 async function placeArchive(directory, { index, archive }, destination) {
@@ -40478,96 +40488,7 @@ async function digest(file) {
 
 // EXTERNAL MODULE: ./build/host.js
 var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-;// CONCATENATED MODULE: ./build/state.js
-
-
-
-
-
-
-
-
-/** A directory a key, so that a job can have several injects. */
-async function writeState(state) {
-    await mkdir(directoryOf(state.key), { recursive: true });
-    await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
-}
-/** Where the inject with this key keeps the archives that it has restored. */
-function keptArchives(key) {
-    return (0,external_node_path_.join)(directoryOf(key), 'archives');
-}
-/** All that the injects of this job have left; what cannot be read is named and left out. */
-async function readStates() {
-    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
-    const states = [];
-    for (const name of names) {
-        try {
-            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
-        }
-        catch (error) {
-            (0,host/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,errors/* messageOf */.b)(error)}`);
-        }
-    }
-    return states;
-}
-/** Removes what one inject has left, and the directory with the last of them. */
-async function removeState(state) {
-    await (0,promises_.rm)(directoryOf(state.key), { recursive: true, force: true });
-    // Fails while others are left.
-    await (0,promises_.rmdir)(stateDirectory()).catch(() => undefined);
-}
-function stateDirectory() {
-    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
-}
-function directoryOf(key) {
-    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
-}
-const stateName = 'state.json';
-function parseState(text) {
-    const state = object(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform, seedStages, directory, restored } = state;
-    return {
-        key: string(key, 'key'),
-        mounts: parseMounts(mounts),
-        builder: builder === undefined ? undefined : string(builder, 'builder'),
-        utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
-        platform: platform === undefined ? undefined : string(platform, 'platform'),
-        directory: directory === undefined ? undefined : string(directory, 'directory'),
-        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
-        restored: restored === undefined ? undefined : parseRestored(restored),
-    };
-}
-function parseRestored(value) {
-    const { key, mounts } = object(value, 'restored');
-    return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
-}
-function parseRestoredMount(value) {
-    const { records } = object(value, 'mounts[]');
-    const { mount, archive } = parseSavedMount(value);
-    if (archive === undefined)
-        throw invalid('archive', archive);
-    const keys = records === undefined ? undefined : array(records, 'records');
-    return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
-}
-function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
-    const args = Object.entries(object(buildArgs, 'buildArgs'));
-    return {
-        head: string(head, 'head'),
-        stages: string(stages, 'stages'),
-        context: string(context, 'context'),
-        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
-        ignore: String(ignore),
-    };
-}
-function parseMounts(value) {
-    return array(value, 'mounts').map(parseMount);
-}
-
 ;// CONCATENATED MODULE: ./build/collect.js
-
 
 
 
@@ -40576,7 +40497,7 @@ const causes = 'A build with no-cache has wiped it, the builder has dropped it (
  * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
  * ever followed by one at least as complete.
  */
-async function collect({ state }, packed, index, mount, entry) {
+async function collect(kept, packed, index, mount, entry) {
     const name = (0,cache_mount/* describeMount */.hK)(mount);
     const report = packed.reports.get(index);
     if (report?.result === 'packed') {
@@ -40588,9 +40509,9 @@ async function collect({ state }, packed, index, mount, entry) {
         return { mount, row, saved: { mount, archive }, isPacked: true };
     }
     const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    const restored = findRestored(state, mount);
-    const archive = state && restored
-        ? await takeKeptArchive(keptArchives(state.key), index, restored.archive, entry)
+    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    const archive = kept && restored
+        ? await takeKeptArchive(kept.directory, index, restored.archive, entry)
         : undefined;
     if (archive) {
         return {
@@ -40598,7 +40519,7 @@ async function collect({ state }, packed, index, mount, entry) {
             row: { mount, state: `${what}, kept as restored`, archive },
             saved: { mount, archive },
             isPacked: false,
-            remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+            remark: tellKept(name, what, hasFailed, kept?.lateKey),
         };
     }
     const row = { mount, state: what };
@@ -40612,6 +40533,15 @@ async function collect({ state }, packed, index, mount, entry) {
     }
     return { mount, row, saved: { mount }, isPacked: false };
 }
+function tellKept(name, what, hasFailed, lateKey) {
+    if (lateKey !== undefined) {
+        const state = hasFailed ? 'could not be packed' : `is ${what}`;
+        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is saved again.`;
+    }
+    return hasFailed
+        ? `The cache mount ${name} could not be packed: what inject has restored is saved again.`
+        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is saved again. ${causes}`;
+}
 function describe(report, isKnown) {
     if (!isKnown)
         return { what: 'absent', hasFailed: false };
@@ -40623,10 +40553,6 @@ function why(report) {
     return report?.result === 'unusable'
         ? `: there is no ${report.missing}`
         : ' (the log above says why)';
-}
-function findRestored(state, mount) {
-    const identity = (0,cache_mount/* identityOf */.cu)(mount);
-    return state?.restored?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === identity);
 }
 
 // EXTERNAL MODULE: ./build/csv.js
@@ -40772,6 +40698,8 @@ function splitWords(text, escapeToken) {
     return word === '' ? words : [...words, word];
 }
 
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
 ;// CONCATENATED MODULE: ./build/platform.js
 const architectureOf = {
     x64: 'amd64',
@@ -41565,928 +41493,98 @@ function optional(name) {
 
 // EXTERNAL MODULE: ./build/log.js
 var log = __nccwpck_require__(6650);
-;// CONCATENATED MODULE: ./build/builder-records.js
+;// CONCATENATED MODULE: ./build/state.js
 
 
-/**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
- * where it equals the target.
- *
- * @throws Error where a description is of another form
- */
-function parseRecords(text) {
-    const records = text.trimStart().startsWith('{')
-        ? text.split('\n').flatMap(readJsonLine)
-        : readVerbose(text);
-    return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
+
+
+
+
+
+
+/** A directory a key, so that a job can have several injects. */
+async function writeState(state) {
+    await mkdir(directoryOf(state.key), { recursive: true });
+    await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
 }
-/**
- * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * has another key.
- */
-function parseStandIns(text) {
-    const records = text.split('\n').flatMap(readJsonLine);
-    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
+/** Where the inject with this key keeps the archives that it has restored. */
+function keptArchives(key) {
+    return (0,external_node_path_.join)(directoryOf(key), 'archives');
 }
-function readJsonLine(line) {
-    if (!line.startsWith('{'))
-        return [];
-    const { ID, Description } = object(JSON.parse(line), 'record');
-    if (Description === undefined)
-        return [];
-    return [{ description: string(Description, 'Description'), key: string(ID, 'ID') }];
-}
-/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
-function readVerbose(text) {
-    const records = text.matchAll(/^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
-    let key = '';
-    return [...records].flatMap(([, id, upToCount, line = '']) => {
-        key = id ?? key;
-        return id === undefined ? { key, description: upToCount ?? line } : [];
-    });
-}
-function parseDescription(description) {
-    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
-    if (quoted !== undefined)
-        return unquoteGo(quoted);
-    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
-    if (target === undefined)
-        throw new Error(`a record cannot be read: ${description}`);
-    return target;
-}
-/** Go's strconv.Unquote, for what its %q writes. */
-function unquoteGo(quoted) {
-    const named = {
-        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
-    };
-    return quoted
-        .slice(1, -1)
-        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
-        const code = x ?? u ?? U;
-        return code === undefined
-            ? (named[char] ?? char)
-            : String.fromCodePoint(Number.parseInt(code, 16));
-    });
-}
-/** Whether the builder has a record for the mount. */
-function isHeld(mount, records) {
-    return records.some(({ id }) => id === recordId(mount));
-}
-/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
-function keysOf(mount, records) {
-    const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
-    const known = keys.filter((key) => key !== undefined);
-    return known.length > 0 && known.length === keys.length ? known : undefined;
-}
-/**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
- */
-function compareRecords(mounts, records, builder) {
-    const held = countBy(records.map(({ id }) => id));
-    const asked = countBy(mounts.map(recordId));
-    const known = mounts.filter((mount) => held.has(recordId(mount)));
-    const others = [...held.keys()].filter((id) => !asked.has(id));
-    const warnings = [];
-    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
-        const nearest = findNearest(recordId(mount), others);
-        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
-    }
-    for (const [id, count] of asked) {
-        const records = held.get(id) ?? 0;
-        if (records > count) {
-            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+/** All that the injects of this job have left; what cannot be read is named and left out. */
+async function readStates() {
+    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
+    const states = [];
+    for (const name of names) {
+        try {
+            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
+        }
+        catch (error) {
+            (0,host/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,errors/* messageOf */.b)(error)}`);
         }
     }
-    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
-    return { known, warnings, information };
+    return states;
 }
-function recordId({ namespace = '', id }) {
-    return `${namespace}/${id}`;
+/** Removes what one inject has left, and the directory with the last of them. */
+async function removeState(state) {
+    await (0,promises_.rm)(directoryOf(state.key), { recursive: true, force: true });
+    // Fails while others are left.
+    await (0,promises_.rmdir)(stateDirectory()).catch(() => undefined);
 }
-/** Without the slash behind an empty namespace. */
-function displayId(record) {
-    return record.replace(/^\//, '');
+function stateDirectory() {
+    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
 }
-function listHeld(held) {
-    return held.size === 0
-        ? 'It has none at all: did the build run on this builder?'
-        : `It has ${listIds([...held.keys()])}.`;
+function directoryOf(key) {
+    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
 }
-function listIds(records) {
-    const ids = records.map(displayId).sort();
-    const rest = ids.length - maximumListed;
-    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
-}
-const maximumListed = 20;
-function countBy(ids) {
-    const counts = new Map();
-    for (const id of ids)
-        counts.set(id, (counts.get(id) ?? 0) + 1);
-    return counts;
-}
-/** The most similar one, where it is similar at all. */
-function findNearest(id, candidates) {
-    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
-    const distances = candidates
-        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
-        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
-    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-/** Levenshtein's. */
-function editDistance(a, b) {
-    const target = [...b];
-    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
-    for (const [i, char] of [...a].entries()) {
-        const next = [i + 1];
-        for (let j = 0; j < target.length; j++) {
-            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
-            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-        }
-        row = next;
-    }
-    return row[target.length] ?? 0;
-}
-
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
-var exec = __nccwpck_require__(7187);
-// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
-var io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: ./build/processes.js
-var processes = __nccwpck_require__(4541);
-;// CONCATENATED MODULE: ./build/buildx.js
-
-
-
-
-
-/** A builder that was named does not exist. */
-class NoSuchBuilderError extends Error {
-    name = 'NoSuchBuilderError';
-}
-// Starting a docker-container builder pulls its image first.
-const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
-/**
- * Looks up a builder and boots it.
- *
- * @param name undefined for the builder that buildx itself would use
- * @param platform what is built for, which decides between several nodes
- * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
- *   there is no docker, no buildx, or no answer
- */
-async function inspectBuilder(name, platform) {
-    if ((await io/* which */.K7('docker')) === '') {
-        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
-    }
-    const [docker, buildx, inspected] = await Promise.all([
-        probe(['--version']),
-        probe(['buildx', 'version']),
-        probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
-    ]);
-    if (buildx.exitCode !== 0) {
-        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
-    }
-    const found = parseInspect(inspected.stdout);
-    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
-    const error = found.error ?? node?.error;
-    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
-        return {
-            name: found.name,
-            driver: found.driver,
-            nodes: found.nodes.length,
-            platforms: node.platforms,
-            buildkit: node.buildkit,
-            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
-            buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
-        };
-    }
-    if (name !== undefined && (await isUnknown(name))) {
-        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
-    }
-    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
-    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
-}
-/**
- * Runs `docker buildx build`, whose progress goes to the log as it happens.
- *
- * @throws Error with buildx's own last line where the build fails
- */
-async function build(options) {
-    const { builder, platform, buildArgs } = options;
-    const args = [
-        'buildx',
-        'build',
-        `--builder=${builder.name}`,
-        ...(platform === undefined ? [] : [`--platform=${platform}`]),
-        '--progress=plain',
-        '--provenance=false',
-        '--sbom=false',
-        // No part of the build needs a network, and an engine may have none to give.
-        '--network=none',
-        `--file=${options.dockerfile}`,
-        // A bare path needs no CSV quoting; it stands for type=local.
-        `--output=${options.output}`,
-        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
-        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
-        options.context,
-    ];
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
-    const result = await (0,exec/* getExecOutput */.H)('docker', args, {
-        cwd: options.directory,
-        ignoreReturnCode: true,
-        silent: true,
-        listeners: { errline: host/* print */.yy, stdline: host/* print */.yy },
-    });
-    if (result.exitCode !== 0) {
-        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
-    }
-}
-/**
- * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
- * after `Nodes:`, of each node. The machine-readable form is too young to count on.
- */
-function parseInspect(text) {
-    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
+const stateName = 'state.json';
+function parseState(text) {
+    const state = object(JSON.parse(text), 'state');
+    const { key, mounts, builder, utilityImage, platform } = state;
+    const { seedStages, directory, restoreKeys, restored } = state;
     return {
-        name: field(head, 'Name') ?? '',
-        driver: field(head, 'Driver') ?? '',
-        error: field(head, 'Error'),
-        nodes: rest
-            .filter((part) => part.startsWith('Name:'))
-            .map((node) => ({
-            // A platform that the user has set is marked with an asterisk.
-            platforms: (field(node, 'Platforms') ?? '')
-                .split(',')
-                .map((platform) => platform.trim().replace(/\*$/, ''))
-                .filter((platform) => platform !== ''),
-            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
-            error: field(node, 'Error'),
-        })),
+        key: string(key, 'key'),
+        mounts: parseMounts(mounts),
+        builder: builder === undefined ? undefined : string(builder, 'builder'),
+        utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : string(platform, 'platform'),
+        directory: directory === undefined ? undefined : string(directory, 'directory'),
+        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
+        restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
-function field(text, label) {
-    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
+function parseRestored(value) {
+    const { key, mounts } = object(value, 'restored');
+    return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
 }
-/**
- * Lists the cache mounts that a builder has.
- *
- * @param name undefined for the builder that buildx itself would use
- * @returns what buildx prints, for builder-records.ts
- * @throws Error where buildx cannot tell
- */
-async function listCacheMounts(name, filter) {
-    const builder = name === undefined ? [] : [`--builder=${name}`];
-    const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
-    // Older versions of buildx know only the second form.
-    for (const format of ['--format=json', '--verbose']) {
-        const { exitCode, stdout } = await probe([...args, format]);
-        if (exitCode === 0)
-            return stdout;
-    }
-    throw new Error('docker buildx du fails');
+function parseRestoredMount(value) {
+    const { records } = object(value, 'mounts[]');
+    const { mount, archive } = parseSavedMount(value);
+    if (archive === undefined)
+        throw invalid('archive', archive);
+    const keys = records === undefined ? undefined : array(records, 'records');
+    return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
 }
-async function isUnknown(name) {
-    const listed = await probe(['buildx', 'ls']);
-    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
-    return listed.exitCode === 0 && !names.includes(name);
-}
-/** Runs a docker command that only asks for something, and gives up on it after a while. */
-async function probe(args, timeout = probeTimeout.quick) {
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
-    let timer;
-    const silence = new Promise((resolve) => {
-        timer = setTimeout(() => {
-            (0,processes/* killDescendants */.H)();
-            resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
-        }, timeout);
-    });
-    const answer = (0,exec/* getExecOutput */.H)('docker', args, { ignoreReturnCode: true, silent: true }).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
-    try {
-        return await Promise.race([answer, silence]);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-function lastLine({ exitCode, stdout, stderr }) {
-    const lines = `${stdout}\n${stderr}`.trim().split('\n');
-    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
-}
-
-;// CONCATENATED MODULE: ./build/container-scripts.js
-/**
- * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
- * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
- * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
- * the others alone.
- *
- * Incoming files are unpacked into one reserved directory at the mount's root. When they are
- * complete, the directory is renamed, and from then on they count: their last step is to be renamed
- * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
- * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
- * what is.
- */
-const reservedName = '.buildkit-cache-mounts';
-/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
-const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-/** Without it, the free space is not looked at before unpacking. */
-const optionalProgram = 'df';
-// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
-// holes are lost.
-const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
-const preamble = `#!/bin/sh
-unset TAR_OPTIONS
-LC_ALL=C
-export LC_ALL
-
-# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
-report() {
-  read -r ended rest </proc/uptime
-  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
-    "$index" "$1" "$started" "$ended" "\${2-}" >>report
-  exit 0
-}
-
-# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
-entries() (
-  dir=$1
-  command=$2
-  shift $#
-  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
-    [ -e "$entry" ] || [ -L "$entry" ] || continue
-    set -- "$@" "$entry"
-    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
-  done
-  [ $# -eq 0 ] || "$command" "$@"
-)
-
-# untouched: the mount holds nothing, or just what it was created with
-untouched() {
-  entries "$mount" false ||
-    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
-}
-
-# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
-listing() {
-  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
-}
-
-# prepare INDEX: what comes first for each mount
-prepare() {
-  index=$1
-  mount=/mounts/$index
-  seed=/seeds/$index
-  reserved=$mount/${reservedName}
-  complete=$mount/${reservedName}.complete
-  read -r started rest </proc/uptime
-  for program in ${requiredPrograms.join(' ')}; do
-    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
-  done
-  case $(tar --version 2>&1) in
-    *'GNU tar'*) ;;
-    *) report unusable ',"missing":"GNU tar"' ;;
-  esac
-  rm -rf -- "$reserved"
-  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
-  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
-}
-
-into_mount() {
-  mv -- "$@" "$mount"/
-}
-
-# settle: puts complete files into place; it can go on where another one was killed
-settle() {
-  if [ ! -e "$complete/cleared" ]; then
-    # What the mount was created with: the files hold what its user has left of it.
-    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
-      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
-    done
-    : >"$complete/cleared"
-  fi
-  # The renames change the root's own times: its attributes come last, from an archive of their own.
-  entries "$complete/files" into_mount &&
-    mv -- "$complete/root.tar" "$index.root.tar" &&
-    rm -rf -- "$complete" &&
-    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
-    rm -f -- "$index.root.tar"
-}
-`;
-// Subshells: \`report\` ends only the work on one mount.
-const forEachMount = `
-for argument; do
-  (work "$argument")
-done
-`;
-/** Called with the indexes of the mounts. */
-const packScript = `${preamble}
-work() {
-  prepare "$1"
-  ! untouched || report empty
-  if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
-  elif command -v gzip >/dev/null; then
-    compression=gzip archive=$index.tar.gz compressor=gzip
-  else
-    report unusable ',"missing":"zstd or gzip"'
-  fi
-  # tar lists what it packs on standard output; a directory ends with a slash
-  files=$({
-    tar -c --posix ${attributes} --sparse -v --totals \\
-      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-    echo $? >"$index.status"
-  } | grep -c -v '/$')
-  read -r status <"$index.status"
-  bytes=0
-  while read -r line; do
-    case $line in
-      'Total bytes written: '*)
-        line=\${line#Total bytes written: }
-        bytes=\${line%% *}
-        ;;
-      *) printf '%s\\n' "$line" ;;
-    esac
-  done <"$index.log"
-  rm -f -- "$index.status" "$index.log"
-  if [ "$status" -ne 0 ]; then
-    rm -f -- "$archive"
-    report failed
-  fi
-  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
-}
-${forEachMount}`;
-/**
- * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
- * colon the number of bytes that they unpack to.
- */
-const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
-# free: the bytes that the mount's disk has free, or nothing
-free() {
-  command -v ${optionalProgram} >/dev/null || return
-  df -P -k "$mount" | {
-    read -r header
-    read -r device blocks used available rest
-    case $available in
-      '' | *[!0-9]*) ;;
-      *) echo "$((available * 1024))" ;;
-    esac
-  }
-}
-
-work() {
-  file=\${1%:*}
-  needed=\${1##*:}
-  prepare "\${file%%.*}"
-  archive=/archives/$file
-  case $archive in
-    *.zst) compressor=zstd ;;
-    *) compressor=gzip ;;
-  esac
-  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
-  untouched || report warm
-  available=$(free)
-  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
-
-  mkdir "$reserved" "$reserved/files" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
-    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
-    mv -- "$reserved" "$complete" &&
-    settle && report unpacked
-  # Nothing of the mount has changed but what can be settled later.
-  rm -rf -- "$reserved"
-  report failed
-}
-${forEachMount}`));
-
-;// CONCATENATED MODULE: ./build/list-records.js
-
-
-/**
- * Lists the cache mounts that a builder has.
- *
- * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
- * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
- * one of the mounts is missing, it is looked for among these.
- *
- * @param builder its name; undefined for the one that buildx itself would use
- * @throws Error where the builder cannot tell
- */
-async function listRecords(builder, mounts) {
-    const records = parseRecords(await listCacheMounts(builder, 'type=exec.cachemount'));
-    const missing = mounts.filter((mount) => !isHeld(mount, records));
-    if (missing.length === 0)
-        return records;
-    const standIns = parseStandIns(await listCacheMounts(builder, 'description~=cached.mount'));
-    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
-}
-
-;// CONCATENATED MODULE: ./build/report.js
-
-/**
- * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
- *
- * @returns the reports by the mount's index
- * @throws Error on anything else
- */
-function parseReports(text) {
-    const lines = text.split('\n').filter((line) => line !== '');
-    return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
-}
-function parseLine(value) {
-    const line = object(value, 'report');
-    const index = count(line.mount, 'mount');
-    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
-    const result = line.result;
-    switch (result) {
-        case 'packed': {
-            const compression = line.compression;
-            if (compression !== 'zstd' && compression !== 'gzip')
-                throw invalid('compression', compression);
-            const files = count(line.files, 'files');
-            return [index, { result, seconds, compression, files, bytes: count(line.bytes, 'bytes') }];
-        }
-        case 'unusable':
-            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
-        case 'full':
-            return [index, { result, seconds, available: count(line.available, 'available') }];
-        case 'unpacked':
-        case 'empty':
-        case 'warm':
-        case 'failed':
-            return [index, { result, seconds }];
-        default:
-            throw invalid('result', result);
-    }
-}
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw invalid(name, value);
-    return value;
-}
-
-;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
-
-/**
- * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
- * with more mounts than this a RUN has several of them.
- */
-const maximumRuns = 16;
-/** The name of the build context with the programs, the scripts and the archives. */
-const filesContext = 'buildkit-cache-mounts';
-// The stages of the user's Dockerfile may have any name but such.
-const workStage = `${filesContext}-work`;
-/** Directory, in what the build puts out, with all that the scripts have written. */
-const outputDirectory = 'out';
-/**
- * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
- * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
- *
- * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
- *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
- * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
- *   written.
- * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
- *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
- *
- * @param nonce a value never used before: BuildKit does not run again what it has already run, and
- *   `--no-cache` would wipe the mounts
- */
-function renderScratchDockerfile(base, mounts, options) {
-    const buildArgs = {};
-    const lines = options.seedStages ? [options.seedStages.head] : [];
-    const declare = (name, value) => {
-        const argument = `CACHE_MOUNT_${name}`;
-        buildArgs[argument] = value;
-        lines.push(`ARG ${argument}`);
-        return argument;
-    };
-    const namespace = mounts[0]?.mount.namespace;
-    if (namespace !== undefined) {
-        // A build has one for all its mounts; no ARG is needed for it.
-        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
-    }
-    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
-    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
-    for (const [index, image] of images.entries()) {
-        declare(`FROM_${index}`, image);
-    }
-    if (base.kind === 'image') {
-        declare('UTILITY_IMAGE', base.image);
-    }
-    for (const [index, image] of images.entries()) {
-        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
-    }
-    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
-    if (base.kind === 'image') {
-        lines.push('USER 0:0');
-    }
-    lines.push(`WORKDIR /${outputDirectory}`);
-    declare('NONCE', options.nonce);
-    const shared = [
-        ...(base.kind === 'runner'
-            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
-            : []),
-        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
-        ...(options.withArchives
-            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
-            : []),
-    ];
-    const perRun = Math.ceil(mounts.length / maximumRuns);
-    for (let first = 0; first < mounts.length; first += perRun) {
-        const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
-            const origin = from === undefined ? stage?.name : stageOf(from);
-            const start = [
-                ...(origin === undefined ? [] : [`from=${origin}`]),
-                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
-            ];
-            const options = [
-                `type=cache,target=/mounts/${index},sharing=locked`,
-                `id=$${declare(`ID_${index}`, id)}`,
-                ...start,
-                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
-            ];
-            // Given an owner, BuildKit starts the mount from a new directory in the image.
-            const isSeeded = origin !== undefined && ownership === undefined;
-            const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
-        });
-        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
-        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
-    }
-    if (base.kind === 'image') {
-        // Without this the whole image would be put out; the runner's tools are only mounted.
-        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
-    }
-    return { text: `${lines.join('\n')}\n`, buildArgs };
-}
-
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return join(workDirectory, 'context', 'archives');
-}
-/** Directory with the programs to run. */
-function toolsDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
-}
-/**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    try {
-        return await runScript(options);
-    }
-    catch (error) {
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length)
-            throw error;
-        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
-    }
-}
-async function runScript(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await build({
-        builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    });
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/toolkit.js
-
-
-
-
-
-
-
-/** Copies those of the runner's programs that a build may need below a directory. */
-async function gatherRunnerTools(directory) {
-    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
-    const names = programs.map(({ name }) => name);
-    if (!names.includes('tar'))
-        return { names, tarVersion: '', directories: [] };
-    try {
-        const [tarVersion, directories] = await Promise.all([
-            output('tar', ['--version']),
-            copyPrograms(programs, directory),
-        ]);
-        return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
-    }
-    catch (error) {
-        return { names, tarVersion: '', directories: [], obstacle: (0,errors/* messageOf */.b)(error) };
-    }
-}
-/**
- * Decides what runs inside the build. The runner's own programs are taken where the builder can run
- * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
- * `FROM scratch` with the libraries that they are linked to.
- *
- * @param platforms of the builder
- * @param image the image to use where the runner's programs cannot run
- * @throws Error, with the remedy, where neither is possible
- */
-function chooseToolkit(tools, platforms, image, compressions) {
-    const runner = runnerPlatform();
-    // 32-bit ARM is listed with its variant only
-    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
-    const obstacle = platform === undefined
-        ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
-        : findObstacle(tools, compressions);
-    if (platform !== undefined && obstacle === undefined) {
-        const { tarVersion, directories, names } = tools;
-        const compressor = names.includes('zstd') ? 'zstd' : 'gzip';
-        const description = `the runner's own (${tarVersion}, ${compressor}), as the builder runs ${platform}`;
-        return { kind: 'runner', platform, directories, description };
-    }
-    if (image === undefined) {
-        throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
-    }
-    return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
-}
-function findObstacle({ names, tarVersion, obstacle }, compressions) {
-    const has = (name) => names.includes(name);
-    const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
-    const missing = requiredPrograms.filter((name) => !has(name));
-    if (!enough) {
-        missing.push('anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '));
-    }
-    if (missing.length > 0)
-        return `the runner has no ${missing.join(', ')}`;
-    if (obstacle !== undefined)
-        return obstacle;
-    return tarVersion.includes('GNU tar')
-        ? undefined
-        : `the runner's tar is not GNU tar but ${tarVersion}`;
-}
-/** Finds those of the programs that the runner has. */
-async function findPrograms(names) {
-    const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
-    return found.filter((program) => program.path !== undefined);
-}
-/**
- * Copies programs and the shared libraries that they are linked to below a directory, at the places
- * where they are on the runner, and makes all of them callable from its `bin`.
- *
- * @returns the names of the top-level directories made there
- */
-async function copyPrograms(programs, directory) {
-    const paths = programs.map(({ path }) => path);
-    const libraries = parseLdd(await output('ldd', paths));
-    const files = new Set([...paths, ...libraries]);
-    const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
-    const directories = new Set(['/bin', ...[...files].map((file) => (0,external_node_path_.dirname)(file))]);
-    await Promise.all([...directories].map((path) => (0,promises_.mkdir)((0,external_node_path_.join)(directory, path), { recursive: true })));
-    await Promise.all([
-        ...[...files].map((file) => (0,promises_.copyFile)(file, (0,external_node_path_.join)(directory, file))),
-        ...links.map(({ name, path }) => (0,promises_.symlink)(path, (0,external_node_path_.join)(directory, 'bin', name))),
-    ]);
-    return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
-}
-/**
- * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
- * static program has none.
- */
-function parseLdd(text) {
-    const paths = text.split('\n').flatMap((line) => {
-        if (/=>\s*not found/.test(line)) {
-            throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
-        }
-        const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
-        // A loader may be asked for under one path and found under another.
-        return [name, path].filter((each) => each.startsWith('/'));
-    });
-    return [...new Set(paths)].sort();
-}
-async function locate(name) {
-    // GNU tar starts its compressor through this very path
-    const path = name === 'sh' ? '/bin/sh' : await io/* which */.K7(name);
-    return path === '' ? undefined : (0,promises_.realpath)(path);
-}
-async function output(command, args) {
-    // ldd fails where one program of several is static
-    const { stdout } = await (0,exec/* getExecOutput */.H)(command, args, { silent: true, ignoreReturnCode: true });
-    return stdout;
-}
-
-;// CONCATENATED MODULE: ./build/pack.js
-
-
-
-
-
-
-
-
-
-
-/**
- * Packs the mounts out of the builder, those that it has: our own build would make the others.
- *
- * @throws Error where nothing was packed
- */
-async function pack(request, workDirectory) {
-    // All three look at what is there, and none at what another finds.
-    const [builder, tools, records] = await Promise.all([
-        inspectBuilder(request.builder, request.platform),
-        gatherRunnerTools(toolsDirectory(workDirectory)),
-        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
-    ]);
-    const { known, remade } = compareMounts(request, records, builder);
-    const about = {
-        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
-        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
-    };
-    if (known.size === 0)
-        return { ...about, reports: new Map(), directory: workDirectory };
-    const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
-        anyOf: ['zstd', 'gzip'],
-    });
-    (0,log/* logBuilder */.wz)(builder, toolkit);
-    const result = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
-        workDirectory,
-        builder,
-        toolkit,
-        script: packScript,
-        mounts: request.mounts
-            .map((mount, index) => ({ index, mount, argument: String(index) }))
-            .filter(({ mount }) => about.isKnown(mount)),
-        withArchives: false,
-        seedStages: request.seedStages,
-    }));
-    return { ...about, ...result };
-}
-/**
- * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
- *
- * @param records of the builder, or why there are none
- */
-function compareMounts({ mounts, state }, records, builder) {
-    if (typeof records === 'string') {
-        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
-        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
-    }
-    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
-    for (const warning of warnings)
-        (0,host/* warn */.R8)(warning);
-    for (const line of information)
-        (0,host/* print */.yy)(line);
-    const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, keysOf(restored.mount, records)));
+function parseSeedStages(value) {
+    const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
+    const args = Object.entries(object(buildArgs, 'buildArgs'));
     return {
-        known: new Set(known.map(cache_mount/* identityOf */.cu)),
-        remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
+        head: string(head, 'head'),
+        stages: string(stages, 'stages'),
+        context: string(context, 'context'),
+        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+        ignore: String(ignore),
     };
 }
-/** Of the records that there were, none is left. */
-function isAnother({ records }, now) {
-    return records !== undefined && now !== undefined && !now.some((key) => records.includes(key));
+function parseMounts(value) {
+    return array(value, 'mounts').map(parseMount);
 }
 
-// EXTERNAL MODULE: ./build/step.js
-var step = __nccwpck_require__(4460);
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
+var exec = __nccwpck_require__(7187);
 // EXTERNAL MODULE: external "fs"
 var external_fs_ = __nccwpck_require__(9896);
 ;// CONCATENATED MODULE: ./node_modules/@actions/glob/lib/internal-glob-options-helper.js
@@ -46203,6 +45301,8 @@ function glob_hashFiles(patterns_1) {
     });
 }
 //# sourceMappingURL=glob.js.map
+// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
+var io = __nccwpck_require__(8701);
 // EXTERNAL MODULE: ./node_modules/semver/index.js
 var semver = __nccwpck_require__(2088);
 ;// CONCATENATED MODULE: ./node_modules/@actions/cache/lib/internal/constants.js
@@ -99252,6 +98352,13 @@ async function removeUnnamed(directory, { mounts }) {
  * read.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
+/**
+ * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
+ * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
+ * one flat directory: whatever path a member, or the target of a link, is given, only its last part
+ * counts, in that directory.
+ */
+const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
 /** @param directory undefined for the cache of GitHub Actions */
 function storeFor(directory) {
     return directory === undefined ? cacheStore : directoryStore(directory);
@@ -99327,6 +98434,7 @@ async function inParentOf(directory, call) {
     process.chdir(parent);
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
+    process.env.TAR_OPTIONS = flatten;
     // It retries for half a minute without a word.
     const started = Date.now();
     const patience = setInterval(() => {
@@ -99341,6 +98449,7 @@ async function inParentOf(directory, call) {
         process.chdir(previous.cwd);
         restoreVariable('GITHUB_WORKSPACE', previous.env);
         restoreVariable('RUNNER_TEMP', previous.env);
+        restoreVariable('TAR_OPTIONS', previous.env);
     }
 }
 function restoreVariable(name, environment) {
@@ -99351,6 +98460,967 @@ function restoreVariable(name, environment) {
         process.env[name] = value;
 }
 
+;// CONCATENATED MODULE: ./build/kept.js
+
+
+
+
+
+
+
+
+/** What inject has restored. */
+function keptByInject(state) {
+    return state?.restored
+        ? { mounts: state.restored.mounts, directory: keptArchives(state.key), lateKey: undefined }
+        : undefined;
+}
+/**
+ * Restores what inject would have, had the cache service not failed it then: the client does not
+ * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ *
+ * @returns undefined where there is nothing, or nothing that can be used
+ */
+async function restoreLate(store, { key, restoreKeys }, workDirectory) {
+    const directory = (0,external_node_path_.join)(workDirectory, 'late', storedDirectoryName);
+    await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
+    const found = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', async () => {
+        const newest = await store.find(directory, key, restoreKeys);
+        return newest === undefined ? undefined : store.restore(directory, newest);
+    });
+    if (found === undefined)
+        return undefined;
+    try {
+        const { mounts } = await readManifest(directory);
+        const archived = mounts.flatMap(({ mount, archive }) => (archive ? { mount, archive } : []));
+        const damage = await Promise.all(archived.map(({ archive }) => findDamage(directory, archive)));
+        const whole = archived.filter((_, index) => damage[index] === undefined);
+        return { mounts: whole, directory, lateKey: found };
+    }
+    catch (error) {
+        (0,host/* print */.yy)(`The saved entry ${found} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/builder-records.js
+
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
+ * where it equals the target.
+ *
+ * @throws Error where a description is of another form
+ */
+function parseRecords(text) {
+    const records = text.trimStart().startsWith('{')
+        ? text.split('\n').flatMap(readJsonLine)
+        : readVerbose(text);
+    return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
+}
+/**
+ * Reads the same of records of any type that are described as cache mounts: what stands in for one
+ * has another key.
+ */
+function parseStandIns(text) {
+    const records = text.split('\n').flatMap(readJsonLine);
+    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
+    return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
+}
+function readJsonLine(line) {
+    if (!line.startsWith('{'))
+        return [];
+    const { ID, Description } = object(JSON.parse(line), 'record');
+    if (Description === undefined)
+        return [];
+    return [{ description: string(Description, 'Description'), key: string(ID, 'ID') }];
+}
+/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+function readVerbose(text) {
+    const records = text.matchAll(/^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
+    let key = '';
+    return [...records].flatMap(([, id, upToCount, line = '']) => {
+        key = id ?? key;
+        return id === undefined ? { key, description: upToCount ?? line } : [];
+    });
+}
+function parseDescription(description) {
+    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+    if (quoted !== undefined)
+        return unquoteGo(quoted);
+    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+    if (target === undefined)
+        throw new Error(`a record cannot be read: ${description}`);
+    return target;
+}
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted) {
+    const named = {
+        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+    };
+    return quoted
+        .slice(1, -1)
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+            ? (named[char] ?? char)
+            : String.fromCodePoint(Number.parseInt(code, 16));
+    });
+}
+/** Whether the builder has a record for the mount. */
+function isHeld(mount, records) {
+    return records.some(({ id }) => id === recordId(mount));
+}
+/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
+function keysOf(mount, records) {
+    const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
+    const known = keys.filter((key) => key !== undefined);
+    return known.length > 0 && known.length === keys.length ? known : undefined;
+}
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+function compareRecords(mounts, records, builder) {
+    const held = countBy(records.map(({ id }) => id));
+    const asked = countBy(mounts.map(recordId));
+    const known = mounts.filter((mount) => held.has(recordId(mount)));
+    const others = [...held.keys()].filter((id) => !asked.has(id));
+    const warnings = [];
+    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+        const nearest = findNearest(recordId(mount), others);
+        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+    }
+    for (const [id, count] of asked) {
+        const records = held.get(id) ?? 0;
+        if (records > count) {
+            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        }
+    }
+    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    return { known, warnings, information };
+}
+function recordId({ namespace = '', id }) {
+    return `${namespace}/${id}`;
+}
+/** Without the slash behind an empty namespace. */
+function displayId(record) {
+    return record.replace(/^\//, '');
+}
+function listHeld(held) {
+    return held.size === 0
+        ? 'It has none at all: did the build run on this builder?'
+        : `It has ${listIds([...held.keys()])}.`;
+}
+function listIds(records) {
+    const ids = records.map(displayId).sort();
+    const rest = ids.length - maximumListed;
+    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+}
+const maximumListed = 20;
+function countBy(ids) {
+    const counts = new Map();
+    for (const id of ids)
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+}
+/** The most similar one, where it is similar at all. */
+function findNearest(id, candidates) {
+    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+    const distances = candidates
+        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+/** Levenshtein's. */
+function editDistance(a, b) {
+    const target = [...b];
+    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
+    for (const [i, char] of [...a].entries()) {
+        const next = [i + 1];
+        for (let j = 0; j < target.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
+            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[target.length] ?? 0;
+}
+
+// EXTERNAL MODULE: ./build/processes.js
+var processes = __nccwpck_require__(4541);
+;// CONCATENATED MODULE: ./build/buildx.js
+
+
+
+
+
+/** A builder that was named does not exist. */
+class NoSuchBuilderError extends Error {
+    name = 'NoSuchBuilderError';
+}
+// Starting a docker-container builder pulls its image first.
+const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
+/**
+ * Looks up a builder and boots it.
+ *
+ * @param name undefined for the builder that buildx itself would use
+ * @param platform what is built for, which decides between several nodes
+ * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
+ *   there is no docker, no buildx, or no answer
+ */
+async function inspectBuilder(name, platform) {
+    if ((await io/* which */.K7('docker')) === '') {
+        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
+    }
+    const [docker, buildx, inspected] = await Promise.all([
+        probe(['--version']),
+        probe(['buildx', 'version']),
+        probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
+    ]);
+    if (buildx.exitCode !== 0) {
+        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
+    }
+    const found = parseInspect(inspected.stdout);
+    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+    const error = found.error ?? node?.error;
+    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
+        return {
+            name: found.name,
+            driver: found.driver,
+            nodes: found.nodes.length,
+            platforms: node.platforms,
+            buildkit: node.buildkit,
+            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
+            buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
+        };
+    }
+    if (name !== undefined && (await isUnknown(name))) {
+        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
+    }
+    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
+    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
+}
+/**
+ * Runs `docker buildx build`, whose progress goes to the log as it happens.
+ *
+ * @throws Error with buildx's own last line where the build fails
+ */
+async function build(options) {
+    const { builder, platform, buildArgs } = options;
+    const args = [
+        'buildx',
+        'build',
+        `--builder=${builder.name}`,
+        ...(platform === undefined ? [] : [`--platform=${platform}`]),
+        '--progress=plain',
+        '--provenance=false',
+        '--sbom=false',
+        // No part of the build needs a network, and an engine may have none to give.
+        '--network=none',
+        `--file=${options.dockerfile}`,
+        // A bare path needs no CSV quoting; it stands for type=local.
+        `--output=${options.output}`,
+        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
+        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
+        options.context,
+    ];
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
+    const result = await (0,exec/* getExecOutput */.H)('docker', args, {
+        cwd: options.directory,
+        ignoreReturnCode: true,
+        silent: true,
+        listeners: { errline: host/* print */.yy, stdline: host/* print */.yy },
+    });
+    if (result.exitCode !== 0) {
+        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
+    }
+}
+/**
+ * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
+ * after `Nodes:`, of each node. The machine-readable form is too young to count on.
+ */
+function parseInspect(text) {
+    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
+    return {
+        name: field(head, 'Name') ?? '',
+        driver: field(head, 'Driver') ?? '',
+        error: field(head, 'Error'),
+        nodes: rest
+            .filter((part) => part.startsWith('Name:'))
+            .map((node) => ({
+            // A platform that the user has set is marked with an asterisk.
+            platforms: (field(node, 'Platforms') ?? '')
+                .split(',')
+                .map((platform) => platform.trim().replace(/\*$/, ''))
+                .filter((platform) => platform !== ''),
+            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
+            error: field(node, 'Error'),
+        })),
+    };
+}
+function field(text, label) {
+    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
+}
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * @param name undefined for the builder that buildx itself would use
+ * @returns what buildx prints, for builder-records.ts
+ * @throws Error where buildx cannot tell
+ */
+async function listCacheMounts(name, filter) {
+    const builder = name === undefined ? [] : [`--builder=${name}`];
+    const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
+    // Older versions of buildx know only the second form.
+    for (const format of ['--format=json', '--verbose']) {
+        const { exitCode, stdout } = await probe([...args, format]);
+        if (exitCode === 0)
+            return stdout;
+    }
+    throw new Error('docker buildx du fails');
+}
+async function isUnknown(name) {
+    const listed = await probe(['buildx', 'ls']);
+    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
+    return listed.exitCode === 0 && !names.includes(name);
+}
+/** Runs a docker command that only asks for something, and gives up on it after a while. */
+async function probe(args, timeout = probeTimeout.quick) {
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
+    let timer;
+    const silence = new Promise((resolve) => {
+        timer = setTimeout(() => {
+            (0,processes/* killDescendants */.H)();
+            resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
+        }, timeout);
+    });
+    const answer = (0,exec/* getExecOutput */.H)('docker', args, { ignoreReturnCode: true, silent: true }).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
+    try {
+        return await Promise.race([answer, silence]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function lastLine({ exitCode, stdout, stderr }) {
+    const lines = `${stdout}\n${stderr}`.trim().split('\n');
+    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
+}
+
+;// CONCATENATED MODULE: ./build/container-scripts.js
+/**
+ * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
+ * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
+ * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
+ * the others alone.
+ *
+ * Incoming files are unpacked into one reserved directory at the mount's root. When they are
+ * complete, the directory is renamed, and from then on they count: their last step is to be renamed
+ * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
+ * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
+ * what is.
+ */
+const reservedName = '.buildkit-cache-mounts';
+/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
+/** Without it, the free space is not looked at before unpacking. */
+const optionalProgram = 'df';
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+const preamble = `#!/bin/sh
+unset TAR_OPTIONS
+LC_ALL=C
+export LC_ALL
+
+# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
+report() {
+  read -r ended rest </proc/uptime
+  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
+    "$index" "$1" "$started" "$ended" "\${2-}" >>report
+  exit 0
+}
+
+# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
+entries() (
+  dir=$1
+  command=$2
+  shift $#
+  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    set -- "$@" "$entry"
+    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
+  done
+  [ $# -eq 0 ] || "$command" "$@"
+)
+
+# untouched: the mount holds nothing, or just what it was created with
+untouched() {
+  entries "$mount" false ||
+    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
+}
+
+# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
+listing() {
+  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
+}
+
+# prepare INDEX: what comes first for each mount
+prepare() {
+  index=$1
+  mount=/mounts/$index
+  seed=/seeds/$index
+  reserved=$mount/${reservedName}
+  complete=$mount/${reservedName}.complete
+  read -r started rest </proc/uptime
+  for program in ${requiredPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+  done
+  case $(tar --version 2>&1) in
+    *'GNU tar'*) ;;
+    *) report unusable ',"missing":"GNU tar"' ;;
+  esac
+  rm -rf -- "$reserved"
+  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
+  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+
+# settle: puts complete files into place; it can go on where another one was killed
+settle() {
+  if [ ! -e "$complete/cleared" ]; then
+    # What the mount was created with: the files hold what its user has left of it.
+    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
+    done
+    : >"$complete/cleared"
+  fi
+  # The renames change the root's own times: its attributes come last, from an archive of their own.
+  entries "$complete/files" into_mount &&
+    mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
+}
+`;
+// Subshells: \`report\` ends only the work on one mount.
+const forEachMount = `
+for argument; do
+  (work "$argument")
+done
+`;
+/** Called with the indexes of the mounts. */
+const packScript = `${preamble}
+work() {
+  prepare "$1"
+  ! untouched || report empty
+  if command -v zstd >/dev/null; then
+    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+  elif command -v gzip >/dev/null; then
+    compression=gzip archive=$index.tar.gz compressor=gzip
+  else
+    report unusable ',"missing":"zstd or gzip"'
+  fi
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals \\
+      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  read -r status <"$index.status"
+  bytes=0
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  if [ "$status" -ne 0 ]; then
+    rm -f -- "$archive"
+    report failed
+  fi
+  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+}
+${forEachMount}`;
+/**
+ * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
+ * colon the number of bytes that they unpack to.
+ */
+const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
+# free: the bytes that the mount's disk has free, or nothing
+free() {
+  command -v ${optionalProgram} >/dev/null || return
+  df -P -k "$mount" | {
+    read -r header
+    read -r device blocks used available rest
+    case $available in
+      '' | *[!0-9]*) ;;
+      *) echo "$((available * 1024))" ;;
+    esac
+  }
+}
+
+work() {
+  file=\${1%:*}
+  needed=\${1##*:}
+  prepare "\${file%%.*}"
+  archive=/archives/$file
+  case $archive in
+    *.zst) compressor=zstd ;;
+    *) compressor=gzip ;;
+  esac
+  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  untouched || report warm
+  available=$(free)
+  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
+
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
+  mkdir "$reserved" "$reserved/files" &&
+    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
+    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    mv -- "$reserved" "$complete" &&
+    settle && report unpacked
+  # Nothing of the mount has changed but what can be settled later.
+  rm -rf -- "$reserved"
+  report failed
+}
+${forEachMount}`));
+
+;// CONCATENATED MODULE: ./build/list-records.js
+
+
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
+ * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
+ * one of the mounts is missing, it is looked for among these.
+ *
+ * @param builder its name; undefined for the one that buildx itself would use
+ * @throws Error where the builder cannot tell
+ */
+async function listRecords(builder, mounts) {
+    const records = parseRecords(await listCacheMounts(builder, 'type=exec.cachemount'));
+    const missing = mounts.filter((mount) => !isHeld(mount, records));
+    if (missing.length === 0)
+        return records;
+    const standIns = parseStandIns(await listCacheMounts(builder, 'description~=cached.mount'));
+    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
+}
+
+;// CONCATENATED MODULE: ./build/report.js
+
+/**
+ * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
+ *
+ * @returns the reports by the mount's index
+ * @throws Error on anything else
+ */
+function parseReports(text) {
+    const lines = text.split('\n').filter((line) => line !== '');
+    return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+}
+function parseLine(value) {
+    const line = object(value, 'report');
+    const index = count(line.mount, 'mount');
+    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+    const result = line.result;
+    switch (result) {
+        case 'packed': {
+            const compression = line.compression;
+            if (compression !== 'zstd' && compression !== 'gzip')
+                throw invalid('compression', compression);
+            const files = count(line.files, 'files');
+            return [index, { result, seconds, compression, files, bytes: count(line.bytes, 'bytes') }];
+        }
+        case 'unusable':
+            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
+        case 'full':
+            return [index, { result, seconds, available: count(line.available, 'available') }];
+        case 'unpacked':
+        case 'empty':
+        case 'warm':
+        case 'failed':
+            return [index, { result, seconds }];
+        default:
+            throw invalid('result', result);
+    }
+}
+function number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw invalid(name, value);
+    return value;
+}
+
+;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
+
+/**
+ * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
+ * with more mounts than this a RUN has several of them.
+ */
+const maximumRuns = 16;
+/** The name of the build context with the programs, the scripts and the archives. */
+const filesContext = 'buildkit-cache-mounts';
+// The stages of the user's Dockerfile may have any name but such.
+const workStage = `${filesContext}-work`;
+/** Directory, in what the build puts out, with all that the scripts have written. */
+const outputDirectory = 'out';
+/**
+ * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
+ * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
+ * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
+ *
+ * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
+ *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
+ * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
+ *   written.
+ * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
+ *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
+ *
+ * @param nonce a value never used before: BuildKit does not run again what it has already run, and
+ *   `--no-cache` would wipe the mounts
+ */
+function renderScratchDockerfile(base, mounts, options) {
+    const buildArgs = {};
+    const lines = options.seedStages ? [options.seedStages.head] : [];
+    const declare = (name, value) => {
+        const argument = `CACHE_MOUNT_${name}`;
+        buildArgs[argument] = value;
+        lines.push(`ARG ${argument}`);
+        return argument;
+    };
+    const namespace = mounts[0]?.mount.namespace;
+    if (namespace !== undefined) {
+        // A build has one for all its mounts; no ARG is needed for it.
+        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
+    }
+    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
+    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
+    for (const [index, image] of images.entries()) {
+        declare(`FROM_${index}`, image);
+    }
+    if (base.kind === 'image') {
+        declare('UTILITY_IMAGE', base.image);
+    }
+    for (const [index, image] of images.entries()) {
+        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
+    }
+    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
+    if (base.kind === 'image') {
+        lines.push('USER 0:0');
+    }
+    lines.push(`WORKDIR /${outputDirectory}`);
+    declare('NONCE', options.nonce);
+    const shared = [
+        ...(base.kind === 'runner'
+            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
+            : []),
+        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+        ...(options.withArchives
+            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+            : []),
+    ];
+    const perRun = Math.ceil(mounts.length / maximumRuns);
+    for (let first = 0; first < mounts.length; first += perRun) {
+        const group = mounts.slice(first, first + perRun);
+        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+            const origin = from === undefined ? stage?.name : stageOf(from);
+            const start = [
+                ...(origin === undefined ? [] : [`from=${origin}`]),
+                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
+            ];
+            const options = [
+                `type=cache,target=/mounts/${index},sharing=locked`,
+                `id=$${declare(`ID_${index}`, id)}`,
+                ...start,
+                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
+            ];
+            // Given an owner, BuildKit starts the mount from a new directory in the image.
+            const isSeeded = origin !== undefined && ownership === undefined;
+            const seed = [`type=bind,target=/seeds/${index}`, ...start];
+            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+        });
+        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
+    }
+    if (base.kind === 'image') {
+        // Without this the whole image would be put out; the runner's tools are only mounted.
+        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
+    }
+    return { text: `${lines.join('\n')}\n`, buildArgs };
+}
+
+;// CONCATENATED MODULE: ./build/scratch-build.js
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return join(workDirectory, 'context', 'archives');
+}
+/** Directory with the programs to run. */
+function toolsDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    try {
+        return await runScript(options);
+    }
+    catch (error) {
+        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === options.mounts.length)
+            throw error;
+        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        return runScript({ ...options, mounts, seedStages: undefined });
+    }
+}
+async function runScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+    if (seedStages?.ignore) {
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+    }
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    await build({
+        builder,
+        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    try {
+        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/toolkit.js
+
+
+
+
+
+
+
+/** Copies those of the runner's programs that a build may need below a directory. */
+async function gatherRunnerTools(directory) {
+    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+    const names = programs.map(({ name }) => name);
+    if (!names.includes('tar'))
+        return { names, tarVersion: '', directories: [] };
+    try {
+        const [tarVersion, directories] = await Promise.all([
+            output('tar', ['--version']),
+            copyPrograms(programs, directory),
+        ]);
+        return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
+    }
+    catch (error) {
+        return { names, tarVersion: '', directories: [], obstacle: (0,errors/* messageOf */.b)(error) };
+    }
+}
+/**
+ * Decides what runs inside the build. The runner's own programs are taken where the builder can run
+ * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
+ * `FROM scratch` with the libraries that they are linked to.
+ *
+ * @param platforms of the builder
+ * @param image the image to use where the runner's programs cannot run
+ * @throws Error, with the remedy, where neither is possible
+ */
+function chooseToolkit(tools, platforms, image, compressions) {
+    const runner = runnerPlatform();
+    // 32-bit ARM is listed with its variant only
+    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
+    const obstacle = platform === undefined
+        ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
+        : findObstacle(tools, compressions);
+    if (platform !== undefined && obstacle === undefined) {
+        const { tarVersion, directories, names } = tools;
+        const compressor = names.includes('zstd') ? 'zstd' : 'gzip';
+        const description = `the runner's own (${tarVersion}, ${compressor}), as the builder runs ${platform}`;
+        return { kind: 'runner', platform, directories, description };
+    }
+    if (image === undefined) {
+        throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
+    }
+    return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
+}
+function findObstacle({ names, tarVersion, obstacle }, compressions) {
+    const has = (name) => names.includes(name);
+    const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
+    const missing = requiredPrograms.filter((name) => !has(name));
+    if (!enough) {
+        missing.push('anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '));
+    }
+    if (missing.length > 0)
+        return `the runner has no ${missing.join(', ')}`;
+    if (obstacle !== undefined)
+        return obstacle;
+    return tarVersion.includes('GNU tar')
+        ? undefined
+        : `the runner's tar is not GNU tar but ${tarVersion}`;
+}
+/** Finds those of the programs that the runner has. */
+async function findPrograms(names) {
+    const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
+    return found.filter((program) => program.path !== undefined);
+}
+/**
+ * Copies programs and the shared libraries that they are linked to below a directory, at the places
+ * where they are on the runner, and makes all of them callable from its `bin`.
+ *
+ * @returns the names of the top-level directories made there
+ */
+async function copyPrograms(programs, directory) {
+    const paths = programs.map(({ path }) => path);
+    const libraries = parseLdd(await output('ldd', paths));
+    const files = new Set([...paths, ...libraries]);
+    const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
+    const directories = new Set(['/bin', ...[...files].map((file) => (0,external_node_path_.dirname)(file))]);
+    await Promise.all([...directories].map((path) => (0,promises_.mkdir)((0,external_node_path_.join)(directory, path), { recursive: true })));
+    await Promise.all([
+        ...[...files].map((file) => (0,promises_.copyFile)(file, (0,external_node_path_.join)(directory, file))),
+        ...links.map(({ name, path }) => (0,promises_.symlink)(path, (0,external_node_path_.join)(directory, 'bin', name))),
+    ]);
+    return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
+}
+/**
+ * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
+ * static program has none.
+ */
+function parseLdd(text) {
+    const paths = text.split('\n').flatMap((line) => {
+        if (/=>\s*not found/.test(line)) {
+            throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
+        }
+        const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
+        // A loader may be asked for under one path and found under another.
+        return [name, path].filter((each) => each.startsWith('/'));
+    });
+    return [...new Set(paths)].sort();
+}
+async function locate(name) {
+    // GNU tar starts its compressor through this very path
+    const path = name === 'sh' ? '/bin/sh' : await io/* which */.K7(name);
+    return path === '' ? undefined : (0,promises_.realpath)(path);
+}
+async function output(command, args) {
+    // ldd fails where one program of several is static
+    const { stdout } = await (0,exec/* getExecOutput */.H)(command, args, { silent: true, ignoreReturnCode: true });
+    return stdout;
+}
+
+;// CONCATENATED MODULE: ./build/pack.js
+
+
+
+
+
+
+
+
+
+
+/**
+ * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ *
+ * @throws Error where nothing was packed
+ */
+async function pack(request, workDirectory) {
+    // All three look at what is there, and none at what another finds.
+    const [builder, tools, records] = await Promise.all([
+        inspectBuilder(request.builder, request.platform),
+        gatherRunnerTools(toolsDirectory(workDirectory)),
+        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
+    ]);
+    const { known, remade } = compareMounts(request, records, builder);
+    const about = {
+        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
+        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
+    };
+    if (known.size === 0)
+        return { ...about, reports: new Map(), directory: workDirectory };
+    const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
+        anyOf: ['zstd', 'gzip'],
+    });
+    (0,log/* logBuilder */.wz)(builder, toolkit);
+    const result = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
+        workDirectory,
+        builder,
+        toolkit,
+        script: packScript,
+        mounts: request.mounts
+            .map((mount, index) => ({ index, mount, argument: String(index) }))
+            .filter(({ mount }) => about.isKnown(mount)),
+        withArchives: false,
+        seedStages: request.seedStages,
+    }));
+    return { ...about, ...result };
+}
+/**
+ * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @param records of the builder, or why there are none
+ */
+function compareMounts({ mounts, state }, records, builder) {
+    if (typeof records === 'string') {
+        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
+    }
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    for (const warning of warnings)
+        (0,host/* warn */.R8)(warning);
+    for (const line of information)
+        (0,host/* print */.yy)(line);
+    const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, keysOf(restored.mount, records)));
+    return {
+        known: new Set(known.map(cache_mount/* identityOf */.cu)),
+        remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
+    };
+}
+/** Of the records that there were, none is left. */
+function isAnother({ records }, now) {
+    return records !== undefined && now !== undefined && !now.some((key) => records.includes(key));
+}
+
+// EXTERNAL MODULE: ./build/step.js
+var step = __nccwpck_require__(4460);
 ;// CONCATENATED MODULE: ./build/summary.js
 
 
@@ -99435,6 +99505,7 @@ function asText(text) {
 
 
 
+
 /**
  * Extract: takes the mounts out of the builder and saves them.
  *
@@ -99501,9 +99572,10 @@ async function extract(request, workDirectory) {
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
         return skip(request);
     const packed = await pack(request, workDirectory);
+    const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
     const outcomes = [];
     for (const [index, mount] of mounts.entries()) {
-        outcomes.push(await collect(request, packed, index, mount, entry));
+        outcomes.push(await collect(kept, packed, index, mount, entry));
     }
     (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
@@ -99533,6 +99605,13 @@ async function extract(request, workDirectory) {
         title: `${(0,format/* plural */.LS)(count, 'cache mount')} saved, ${size}`,
         ...tell(outcomes),
     };
+}
+/** Where inject has restored nothing, and the build has filled only some of the mounts. */
+async function keepLate({ state, mounts, directory }, { reports }, workDirectory) {
+    const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
+    return state && filled > 0 && filled < mounts.length
+        ? restoreLate(storeFor(directory), state, workDirectory)
+        : undefined;
 }
 function skip({ key, mounts, state }) {
     (0,host/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
@@ -99572,7 +99651,7 @@ function tell(outcomes) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8411);
+/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3834);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
 
 

@@ -40619,7 +40619,10 @@ function selectArchives(named, manifest) {
 }
 /** @throws Error where there is no manifest, or one that cannot be read */
 async function readManifest(directory) {
-    return parseManifest(await (0,promises_.readFile)((0,external_node_path_.join)(directory, manifestName), 'utf8'));
+    const file = (0,external_node_path_.join)(directory, manifestName);
+    if ((await sizeOf(file)) === 'no file')
+        throw new Error(`${manifestName} is no file`);
+    return parseManifest(await (0,promises_.readFile)(file, 'utf8'));
 }
 /**
  * Compares an archive's file with what the manifest says of it.
@@ -40628,13 +40631,20 @@ async function readManifest(directory) {
  */
 async function findDamage(directory, archive) {
     const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
+    const size = await sizeOf(file).catch(() => undefined);
     if (size === undefined)
         return 'its archive is missing';
+    if (size === 'no file')
+        return 'its archive is no file';
     if (size !== archive.compressedBytes) {
         return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path) {
+    const found = await (0,promises_.lstat)(path);
+    return found.isFile() ? found.size : 'no file';
 }
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */
 async function placeArchive(directory, { index, archive }, destination) {
@@ -41636,7 +41646,8 @@ function directoryOf(key) {
 const stateName = 'state.json';
 function parseState(text) {
     const state = object(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform, seedStages, directory, restored } = state;
+    const { key, mounts, builder, utilityImage, platform } = state;
+    const { seedStages, directory, restoreKeys, restored } = state;
     return {
         key: string(key, 'key'),
         mounts: parseMounts(mounts),
@@ -41645,6 +41656,7 @@ function parseState(text) {
         platform: platform === undefined ? undefined : string(platform, 'platform'),
         directory: directory === undefined ? undefined : string(directory, 'directory'),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
@@ -98448,6 +98460,13 @@ async function removeUnnamed(directory, { mounts }) {
  * read.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
+/**
+ * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
+ * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
+ * one flat directory: whatever path a member, or the target of a link, is given, only its last part
+ * counts, in that directory.
+ */
+const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
 /** @param directory undefined for the cache of GitHub Actions */
 function storeFor(directory) {
     return directory === undefined ? cacheStore : directoryStore(directory);
@@ -98523,6 +98542,7 @@ async function inParentOf(directory, call) {
     process.chdir(parent);
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
+    process.env.TAR_OPTIONS = flatten;
     // It retries for half a minute without a word.
     const started = Date.now();
     const patience = setInterval(() => {
@@ -98537,6 +98557,7 @@ async function inParentOf(directory, call) {
         process.chdir(previous.cwd);
         restoreVariable('GITHUB_WORKSPACE', previous.env);
         restoreVariable('RUNNER_TEMP', previous.env);
+        restoreVariable('TAR_OPTIONS', previous.env);
     }
 }
 function restoreVariable(name, environment) {
@@ -99094,8 +99115,10 @@ work() {
   available=$(free)
   [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
   mkdir "$reserved" "$reserved/files" &&
     tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
     tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
     mv -- "$reserved" "$complete" &&
     settle && report unpacked
@@ -99642,7 +99665,7 @@ async function fill(request, restored, preparation, workDirectory) {
     });
     const outcomes = [
         ...damaged,
-        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index))),
+        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
         ...unsaved.map((mount) => ({ row: { mount, state: 'not saved yet' } })),
     ];
     const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
@@ -99670,7 +99693,8 @@ function leftOut(mount, why) {
     const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
     return { row: { mount, state: 'left out' }, remark };
 }
-function outcomeOf({ mount, archive }, report) {
+/** @param whatToDo where the entry may be damaged */
+function outcomeOf({ mount, archive }, report, whatToDo) {
     switch (report?.result) {
         case 'unpacked':
             return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
@@ -99681,15 +99705,15 @@ function outcomeOf({ mount, archive }, report) {
         case 'full':
             return leftOut(mount, `it needs ${(0,format/* formatBytes */.z3)(archive.bytes)}, and the builder's disk has ${(0,format/* formatBytes */.z3)(report.available)} free.`);
         default: {
-            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`;
+            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.${whatToDo}`;
             return { row: { mount, state: 'left empty' }, remark };
         }
     }
 }
 function stateOf(request) {
-    const { key, mounts, builder, utilityImage, seedStages, directory, mountInputs } = request;
-    const platform = mountInputs.platforms?.[0];
-    return { key, mounts, builder, utilityImage, seedStages, directory, platform };
+    const { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory } = request;
+    const platform = request.mountInputs.platforms?.[0];
+    return { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory, platform };
 }
 
 

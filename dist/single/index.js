@@ -39813,7 +39813,10 @@ function selectArchives(named, manifest) {
 }
 /** @throws Error where there is no manifest, or one that cannot be read */
 async function readManifest(directory) {
-    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)((0,external_node_path_.join)(directory, manifestName), 'utf8'));
+    const file = (0,external_node_path_.join)(directory, manifestName);
+    if ((await sizeOf(file)) === 'no file')
+        throw new Error(`${manifestName} is no file`);
+    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)(file, 'utf8'));
 }
 /**
  * Compares an archive's file with what the manifest says of it.
@@ -39822,13 +39825,20 @@ async function readManifest(directory) {
  */
 async function findDamage(directory, archive) {
     const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await (0,promises_.stat)(file).then((found) => found.size, () => undefined);
+    const size = await sizeOf(file).catch(() => undefined);
     if (size === undefined)
         return 'its archive is missing';
+    if (size === 'no file')
+        return 'its archive is no file';
     if (size !== archive.compressedBytes) {
         return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path) {
+    const found = await (0,promises_.lstat)(path);
+    return found.isFile() ? found.size : 'no file';
 }
 /** Moves an archive from an entry to where the mount's script in the build looks for it. */
 async function placeArchive(directory, { index, archive }, destination) {
@@ -40640,8 +40650,10 @@ work() {
   available=$(free)
   [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
   mkdir "$reserved" "$reserved/files" &&
     tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
     tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
     mv -- "$reserved" "$complete" &&
     settle && report unpacked
@@ -40926,7 +40938,7 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 2182:
+/***/ 9693:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40944,10 +40956,7 @@ var build_archive = __nccwpck_require__(7757);
 var cache_mount = __nccwpck_require__(7382);
 // EXTERNAL MODULE: ./build/host.js
 var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/state.js
-var build_state = __nccwpck_require__(8801);
 ;// CONCATENATED MODULE: ./build/collect.js
-
 
 
 
@@ -40956,7 +40965,7 @@ const causes = 'A build with no-cache has wiped it, the builder has dropped it (
  * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
  * ever followed by one at least as complete.
  */
-async function collect({ state }, packed, index, mount, entry) {
+async function collect(kept, packed, index, mount, entry) {
     const name = (0,cache_mount/* describeMount */.hK)(mount);
     const report = packed.reports.get(index);
     if (report?.result === 'packed') {
@@ -40968,9 +40977,9 @@ async function collect({ state }, packed, index, mount, entry) {
         return { mount, row, saved: { mount, archive }, isPacked: true };
     }
     const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    const restored = findRestored(state, mount);
-    const archive = state && restored
-        ? await (0,build_archive/* takeKeptArchive */.U$)((0,build_state/* keptArchives */.I)(state.key), index, restored.archive, entry)
+    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    const archive = kept && restored
+        ? await (0,build_archive/* takeKeptArchive */.U$)(kept.directory, index, restored.archive, entry)
         : undefined;
     if (archive) {
         return {
@@ -40978,7 +40987,7 @@ async function collect({ state }, packed, index, mount, entry) {
             row: { mount, state: `${what}, kept as restored`, archive },
             saved: { mount, archive },
             isPacked: false,
-            remark: `The cache mount ${name} ${hasFailed ? 'could not be packed' : `was filled by inject and is ${what} now`}: what inject has restored is saved again.${hasFailed ? '' : ` ${causes}`}`,
+            remark: tellKept(name, what, hasFailed, kept?.lateKey),
         };
     }
     const row = { mount, state: what };
@@ -40992,6 +41001,15 @@ async function collect({ state }, packed, index, mount, entry) {
     }
     return { mount, row, saved: { mount }, isPacked: false };
 }
+function tellKept(name, what, hasFailed, lateKey) {
+    if (lateKey !== undefined) {
+        const state = hasFailed ? 'could not be packed' : `is ${what}`;
+        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is saved again.`;
+    }
+    return hasFailed
+        ? `The cache mount ${name} could not be packed: what inject has restored is saved again.`
+        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is saved again. ${causes}`;
+}
 function describe(report, isKnown) {
     if (!isKnown)
         return { what: 'absent', hasFailed: false };
@@ -41003,10 +41021,6 @@ function why(report) {
     return report?.result === 'unusable'
         ? `: there is no ${report.missing}`
         : ' (the log above says why)';
-}
-function findRestored(state, mount) {
-    const identity = (0,cache_mount/* identityOf */.cu)(mount);
-    return state?.restored?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === identity);
 }
 
 // EXTERNAL MODULE: ./build/default-key.js
@@ -41050,8 +41064,57 @@ function resolveRequest(inputs, states) {
 var format = __nccwpck_require__(7413);
 // EXTERNAL MODULE: ./build/inputs.js
 var build_inputs = __nccwpck_require__(8175);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: ./build/log.js
 var log = __nccwpck_require__(6650);
+// EXTERNAL MODULE: ./build/state.js
+var build_state = __nccwpck_require__(8801);
+// EXTERNAL MODULE: ./build/store.js + 347 modules
+var build_store = __nccwpck_require__(4308);
+;// CONCATENATED MODULE: ./build/kept.js
+
+
+
+
+
+
+
+
+/** What inject has restored. */
+function keptByInject(state) {
+    return state?.restored
+        ? { mounts: state.restored.mounts, directory: (0,build_state/* keptArchives */.I)(state.key), lateKey: undefined }
+        : undefined;
+}
+/**
+ * Restores what inject would have, had the cache service not failed it then: the client does not
+ * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ *
+ * @returns undefined where there is nothing, or nothing that can be used
+ */
+async function restoreLate(store, { key, restoreKeys }, workDirectory) {
+    const directory = (0,external_node_path_.join)(workDirectory, 'late', build_store/* storedDirectoryName */.c);
+    await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
+    const found = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', async () => {
+        const newest = await store.find(directory, key, restoreKeys);
+        return newest === undefined ? undefined : store.restore(directory, newest);
+    });
+    if (found === undefined)
+        return undefined;
+    try {
+        const { mounts } = await (0,build_archive/* readManifest */.WI)(directory);
+        const archived = mounts.flatMap(({ mount, archive }) => (archive ? { mount, archive } : []));
+        const damage = await Promise.all(archived.map(({ archive }) => (0,build_archive/* findDamage */.Tu)(directory, archive)));
+        const whole = archived.filter((_, index) => damage[index] === undefined);
+        return { mounts: whole, directory, lateKey: found };
+    }
+    catch (error) {
+        (0,host/* print */.yy)(`The saved entry ${found} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
+        return undefined;
+    }
+}
+
 // EXTERNAL MODULE: ./build/builder-records.js
 var builder_records = __nccwpck_require__(5116);
 // EXTERNAL MODULE: ./build/buildx.js
@@ -41139,11 +41202,10 @@ function isAnother({ records }, now) {
 
 // EXTERNAL MODULE: ./build/step.js
 var step = __nccwpck_require__(4460);
-// EXTERNAL MODULE: ./build/store.js + 347 modules
-var build_store = __nccwpck_require__(4308);
 // EXTERNAL MODULE: ./build/summary.js
 var summary = __nccwpck_require__(1192);
 ;// CONCATENATED MODULE: ./build/extract-mounts.js
+
 
 
 
@@ -41226,9 +41288,10 @@ async function extract(request, workDirectory) {
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
         return skip(request);
     const packed = await pack(request, workDirectory);
+    const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
     const outcomes = [];
     for (const [index, mount] of mounts.entries()) {
-        outcomes.push(await collect(request, packed, index, mount, entry));
+        outcomes.push(await collect(kept, packed, index, mount, entry));
     }
     (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
@@ -41258,6 +41321,13 @@ async function extract(request, workDirectory) {
         title: `${(0,format/* plural */.LS)(count, 'cache mount')} saved, ${size}`,
         ...tell(outcomes),
     };
+}
+/** Where inject has restored nothing, and the build has filled only some of the mounts. */
+async function keepLate({ state, mounts, directory }, { reports }, workDirectory) {
+    const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
+    return state && filled > 0 && filled < mounts.length
+        ? restoreLate((0,build_store/* storeFor */.f)(directory), state, workDirectory)
+        : undefined;
 }
 function skip({ key, mounts, state }) {
     (0,host/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
@@ -41736,7 +41806,7 @@ async function fill(request, restored, preparation, workDirectory) {
     });
     const outcomes = [
         ...damaged,
-        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index))),
+        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
         ...unsaved.map((mount) => ({ row: { mount, state: 'not saved yet' } })),
     ];
     const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
@@ -41764,7 +41834,8 @@ function leftOut(mount, why) {
     const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
     return { row: { mount, state: 'left out' }, remark };
 }
-function outcomeOf({ mount, archive }, report) {
+/** @param whatToDo where the entry may be damaged */
+function outcomeOf({ mount, archive }, report, whatToDo) {
     switch (report?.result) {
         case 'unpacked':
             return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
@@ -41775,15 +41846,15 @@ function outcomeOf({ mount, archive }, report) {
         case 'full':
             return leftOut(mount, `it needs ${(0,format/* formatBytes */.z3)(archive.bytes)}, and the builder's disk has ${(0,format/* formatBytes */.z3)(report.available)} free.`);
         default: {
-            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.`;
+            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.${whatToDo}`;
             return { row: { mount, state: 'left empty' }, remark };
         }
     }
 }
 function stateOf(request) {
-    const { key, mounts, builder, utilityImage, seedStages, directory, mountInputs } = request;
-    const platform = mountInputs.platforms?.[0];
-    return { key, mounts, builder, utilityImage, seedStages, directory, platform };
+    const { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory } = request;
+    const platform = request.mountInputs.platforms?.[0];
+    return { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory, platform };
 }
 
 
@@ -43468,7 +43539,7 @@ function toRegExp(elements, greedy, flags) {
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
 /* harmony import */ var _definitions_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6962);
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(2182);
+/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9693);
 /* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6761);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8175);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4460);
@@ -43565,7 +43636,8 @@ function directoryOf(key) {
 const stateName = 'state.json';
 function parseState(text) {
     const state = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform, seedStages, directory, restored } = state;
+    const { key, mounts, builder, utilityImage, platform } = state;
+    const { seedStages, directory, restoreKeys, restored } = state;
     return {
         key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
         mounts: parseMounts(mounts),
@@ -43574,6 +43646,7 @@ function parseState(text) {
         platform: platform === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
         directory: directory === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(directory, 'directory'),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'restoreKeys[]')),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
@@ -100688,6 +100761,13 @@ var host = __nccwpck_require__(9788);
  * read.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
+/**
+ * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
+ * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
+ * one flat directory: whatever path a member, or the target of a link, is given, only its last part
+ * counts, in that directory.
+ */
+const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
 /** @param directory undefined for the cache of GitHub Actions */
 function storeFor(directory) {
     return directory === undefined ? cacheStore : directoryStore(directory);
@@ -100763,6 +100843,7 @@ async function inParentOf(directory, call) {
     process.chdir(parent);
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
+    process.env.TAR_OPTIONS = flatten;
     // It retries for half a minute without a word.
     const started = Date.now();
     const patience = setInterval(() => {
@@ -100777,6 +100858,7 @@ async function inParentOf(directory, call) {
         process.chdir(previous.cwd);
         restoreVariable('GITHUB_WORKSPACE', previous.env);
         restoreVariable('RUNNER_TEMP', previous.env);
+        restoreVariable('TAR_OPTIONS', previous.env);
     }
 }
 function restoreVariable(name, environment) {

@@ -1,0 +1,108 @@
+/** A way to the cache service and its blobs on which things go wrong. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { CacheService } from './cache-service.js';
+
+export interface Faults {
+  /** Called before each method; true means that it has answered (or cut off) the request. */
+  readonly call?: (method: string, response: ServerResponse) => boolean | Promise<boolean>;
+  /** Sends a blob in the store's place. */
+  readonly download?: (blob: Buffer, response: ServerResponse) => void | Promise<void>;
+  /** What the store is given of an upload; undefined: the connection is cut before its end. */
+  readonly upload?: (blob: Buffer) => Buffer | undefined;
+}
+
+export interface FaultyService {
+  /** What a step has in its environment in place of the service's own. */
+  readonly env: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+export async function startFaultyService(
+  service: CacheService,
+  faults: Faults,
+): Promise<FaultyService> {
+  let blobStore = '';
+
+  async function passCall(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await read(request);
+    if (await faults.call?.(request.url?.split('/').at(-1) ?? '', response)) return;
+    const answer = await forward(service.url, request, body);
+    const text = (await answer.text()).replace(
+      /("signed_(?:up|down)load_url":")(http:\/\/[^/"]+)/,
+      (_, name: string, origin: string) => {
+        blobStore = origin;
+        return `${name}${originOf()}`;
+      },
+    );
+    response.writeHead(answer.status, { 'content-type': 'application/json' });
+    response.end(text);
+  }
+
+  async function passBlob(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let body: Buffer | undefined;
+    if (request.method === 'PUT') {
+      const given = await read(request);
+      body = faults.upload ? faults.upload(given) : given;
+      if (body === undefined) {
+        response.destroy();
+        return;
+      }
+    }
+    const answer = await forward(blobStore, request, body);
+    const data = Buffer.from(await answer.arrayBuffer());
+    if (request.method === 'GET' && faults.download) return faults.download(data, response);
+    response.writeHead(answer.status, Object.fromEntries(answer.headers));
+    response.end(data);
+  }
+
+  const server = createServer((request, response) => {
+    const pass = request.url?.startsWith('/twirp/') ? passCall : passBlob;
+    pass(request, response).catch(() => response.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const originOf = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  return {
+    env: { ACTIONS_RESULTS_URL: `${originOf()}/` },
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** Answers as the service does when it refuses. */
+export function answer(
+  response: ServerResponse,
+  status: number,
+  msg: string,
+  headers: Record<string, string> = {},
+): true {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(JSON.stringify({ code: 'refused', msg }));
+  return true;
+}
+
+async function read(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function forward(
+  origin: string,
+  { url = '', method = '', headers }: IncomingMessage,
+  body: Buffer | undefined,
+): Promise<Response> {
+  const passed = Object.entries(headers).flatMap(([name, value]) =>
+    /^(x-ms-|authorization$|content-type$|range$)/.test(name) ? [[name, String(value)]] : [],
+  );
+  return fetch(new URL(url, origin), {
+    method,
+    headers: Object.fromEntries(passed),
+    ...(body === undefined ? {} : { body: new Uint8Array(body) }),
+  });
+}
