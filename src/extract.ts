@@ -36,7 +36,7 @@ const causes =
   'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
 
 await runStep(
-  async (workDirectory) => {
+  async (makeWorkDirectory) => {
     core.setOutput('saved', 'false');
     const inputs = readExtractInputs();
     const request = resolveRequest(inputs, await readStates());
@@ -50,6 +50,7 @@ await runStep(
           }
         : await listMounts(inputs.mountInputs);
       logMounts(list);
+      const workDirectory = await makeWorkDirectory();
       const { saved, reasons } = await withinTime(inputs.timeout, () =>
         extract({ ...request, ...list }, workDirectory),
       );

@@ -21,7 +21,7 @@ interface Injection {
   readonly complete: boolean;
 }
 
-await runStep(async (workDirectory) => {
+await runStep(async (makeWorkDirectory) => {
   const inputs = readInjectInputs();
   core.setOutput('cache-hit', 'false');
   core.setOutput('cache-primary-key', inputs.key);
@@ -29,6 +29,7 @@ await runStep(async (workDirectory) => {
   logMounts(list);
   let filled = 0;
   try {
+    const workDirectory = await makeWorkDirectory();
     filled = await withinTime(inputs.timeout, () => inject({ ...inputs, ...list }, workDirectory));
   } catch (error) {
     if (error instanceof InputError || !inputs.failOnCacheMiss) throw error;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import * as core from '@actions/core';
 import { type Builder, build } from './buildx.js';
 import { messageOf } from './errors.js';
@@ -44,29 +44,37 @@ interface ScratchBuildOptions {
  * @throws Error where the build fails
  */
 export async function runScratchBuild(options: ScratchBuildOptions): Promise<ScratchBuildResult> {
+  const base = await prepareContext(options);
   try {
-    return await runScript(options);
+    return await runScript(options, base);
   } catch (error) {
     const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
     if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
     core.warning(
       `The mounts that start from an image or a stage are left out, as the build fails with them: ${messageOf(error)}`,
     );
-    return runScript({ ...options, mounts, seedStages: undefined });
+    return runScript({ ...options, mounts, seedStages: undefined }, base);
   }
 }
 
-async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResult> {
-  const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+/** Puts the script, and the programs that it calls, where the build finds them. */
+async function prepareContext({
+  workDirectory,
+  toolkit,
+  script,
+}: ScratchBuildOptions): Promise<ScratchBase> {
   const context = join(workDirectory, 'context');
   await mkdir(join(context, 'scripts'), { recursive: true });
-  const base: ScratchBase =
-    toolkit.kind === 'runner'
-      ? {
-          kind: 'runner',
-          directories: await copyPrograms(toolkit.programs, join(context, 'tools')),
-        }
-      : toolkit;
+  await writeFile(join(context, 'scripts', 'run.sh'), script);
+  if (toolkit.kind === 'image') return toolkit;
+  const directories = await copyPrograms(toolkit.programs, join(context, 'tools'));
+  return { kind: 'runner', directories };
+}
+
+async function runScript(
+  { workDirectory, builder, toolkit, mounts, withArchives, seedStages }: ScratchBuildOptions,
+  base: ScratchBase,
+): Promise<ScratchBuildResult> {
   const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
     nonce: randomUUID(),
     withArchives,
@@ -76,7 +84,6 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
   if (seedStages?.ignore) {
     await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
   }
-  await writeFile(join(context, 'scripts', 'run.sh'), options.script);
   await build({
     builder,
     platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
@@ -87,6 +94,12 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
     dockerfile: 'Dockerfile',
     output: 'output',
     buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+  }).catch(async (error: unknown) => {
+    throw (await isFull(workDirectory))
+      ? new Error(
+          `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,
+        )
+      : error;
   });
   const directory = join(workDirectory, 'output', outputDirectory);
   try {
@@ -94,4 +107,10 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
   } catch (error) {
     throw new Error(`The build in the builder gave no readable report: ${messageOf(error)}`);
   }
+}
+
+/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+async function isFull(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < 1 << 20;
 }

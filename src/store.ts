@@ -79,9 +79,9 @@ async function inParentOf<T>(directory: string, call: (path: string) => Promise<
   process.env.GITHUB_WORKSPACE = parent;
   process.env.RUNNER_TEMP = parent;
   // It retries for half a minute without a word.
-  const started = Date.now();
+  const started = performance.now();
   const patience = setInterval(() => {
-    const seconds = Math.round((Date.now() - started) / 1000);
+    const seconds = Math.round((performance.now() - started) / 1000);
     core.info(`The cache service has taken ${seconds} seconds so far.`);
   }, 10_000);
   try {

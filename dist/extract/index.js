@@ -40247,7 +40247,7 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 
 
 const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .runStep */ .e)(async (workDirectory) => {
+await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .runStep */ .e)(async (makeWorkDirectory) => {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', 'false');
     const inputs = (0,_inputs_js__WEBPACK_IMPORTED_MODULE_5__/* .readExtractInputs */ .N)();
     const request = (0,_extract_request_js__WEBPACK_IMPORTED_MODULE_4__/* .resolveRequest */ .M)(inputs, await (0,_state_js__WEBPACK_IMPORTED_MODULE_9__/* .readStates */ .rs)());
@@ -40261,6 +40261,7 @@ await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .runStep */ .e)(async (workDir
             }
             : await (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_7__/* .listMounts */ .d)(inputs.mountInputs);
         (0,_log_js__WEBPACK_IMPORTED_MODULE_6__/* .logMounts */ .Zx)(list);
+        const workDirectory = await makeWorkDirectory();
         const { saved, reasons } = await (0,_step_js__WEBPACK_IMPORTED_MODULE_10__/* .withinTime */ .d)(inputs.timeout, () => extract({ ...request, ...list }, workDirectory));
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH('saved', String(saved));
         if (reasons.length > 0)
@@ -41689,6 +41690,8 @@ class NoSuchBuilderError extends Error {
 }
 // Starting a docker-container builder pulls its image first.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
+/** How long a build may be silent before the log says what it may be waiting for. */
+const patience = 10_000;
 /**
  * Looks up a builder and boots it.
  *
@@ -41730,7 +41733,8 @@ async function inspectBuilder(name, platform) {
     throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
 }
 /**
- * Runs `docker buildx build`, whose progress goes to the log as it happens.
+ * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
+ * the wait until another build has unlocked a mount: what a silence may mean is said here.
  *
  * @throws Error with buildx's own last line where the build fails
  */
@@ -41754,12 +41758,22 @@ async function build(options) {
         options.context,
     ];
     core/* debug */.Yz(`docker ${args.join(' ')}`);
+    let spoke = performance.now();
+    const show = (line) => {
+        spoke = performance.now();
+        silence.refresh();
+        (0,log/* logText */.kc)(line);
+    };
+    const silence = setInterval(() => {
+        const seconds = Math.round((performance.now() - spoke) / 1000);
+        (0,log/* logText */.kc)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+    }, patience);
     const result = await (0,exec/* getExecOutput */.H)('docker', args, {
         cwd: options.directory,
         ignoreReturnCode: true,
         silent: true,
-        listeners: { errline: log/* logText */.kc, stdline: log/* logText */.kc },
-    });
+        listeners: { errline: show, stdline: show },
+    }).finally(() => clearInterval(silence));
     if (result.exitCode !== 0) {
         throw new Error(`docker buildx build failed: ${lastLine(result)}`);
     }
@@ -42320,27 +42334,29 @@ function archivesDirectory(workDirectory) {
  * @throws Error where the build fails
  */
 async function runScratchBuild(options) {
+    const base = await prepareContext(options);
     try {
-        return await runScript(options);
+        return await runScript(options, base);
     }
     catch (error) {
         const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
         if (mounts.length === 0 || mounts.length === options.mounts.length)
             throw error;
         core/* warning */.$e(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
+        return runScript({ ...options, mounts, seedStages: undefined }, base);
     }
 }
-async function runScript(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+/** Puts the script, and the programs that it calls, where the build finds them. */
+async function prepareContext({ workDirectory, toolkit, script, }) {
     const context = (0,external_node_path_.join)(workDirectory, 'context');
     await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const base = toolkit.kind === 'runner'
-        ? {
-            kind: 'runner',
-            directories: await copyPrograms(toolkit.programs, (0,external_node_path_.join)(context, 'tools')),
-        }
-        : toolkit;
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), script);
+    if (toolkit.kind === 'image')
+        return toolkit;
+    const directories = await copyPrograms(toolkit.programs, (0,external_node_path_.join)(context, 'tools'));
+    return { kind: 'runner', directories };
+}
+async function runScript({ workDirectory, builder, toolkit, mounts, withArchives, seedStages }, base) {
     const { text, buildArgs } = renderScratchDockerfile(base, mounts, {
         nonce: (0,external_node_crypto_.randomUUID)(),
         withArchives,
@@ -42350,7 +42366,6 @@ async function runScript(options) {
     if (seedStages?.ignore) {
         await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
     }
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
     await build({
         builder,
         platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
@@ -42361,6 +42376,10 @@ async function runScript(options) {
         dockerfile: 'Dockerfile',
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    }).catch(async (error) => {
+        throw (await isFull(workDirectory))
+            ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+            : error;
     });
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     try {
@@ -42369,6 +42388,11 @@ async function runScript(options) {
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
     }
+}
+/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+async function isFull(directory) {
+    const { bavail, bsize } = await (0,promises_.statfs)(directory);
+    return bavail * bsize < 1 << 20;
 }
 
 ;// CONCATENATED MODULE: ./build/pack.js
@@ -42943,9 +42967,10 @@ async function withinTime(minutes, work) {
     }
 }
 /**
- * Runs one action from its first line to the end of the process: gives it a work directory, which is
- * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
- * input fails the step; everything else is a warning, as a cache must not break a build.
+ * Runs one action from its first line to the end of the process, and turns what it throws into the
+ * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
+ * a build: also where no file can be written, so that the story itself asks for the work directory
+ * when it has read its inputs. That is gone afterwards, however the step ends.
  *
  * @param onFailure is told in either case
  */
@@ -42971,8 +42996,10 @@ async function runStep(story, onFailure = () => undefined) {
         });
     }
     try {
-        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
-        await story(workDirectory);
+        await story(async () => {
+            workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
+            return workDirectory;
+        });
     }
     catch (error) {
         onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
@@ -99950,9 +99977,9 @@ async function inParentOf(directory, call) {
     process.env.GITHUB_WORKSPACE = parent;
     process.env.RUNNER_TEMP = parent;
     // It retries for half a minute without a word.
-    const started = Date.now();
+    const started = performance.now();
     const patience = setInterval(() => {
-        const seconds = Math.round((Date.now() - started) / 1000);
+        const seconds = Math.round((performance.now() - started) / 1000);
         lib_core/* info */.pq(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
     try {
@@ -99999,10 +100026,13 @@ function temporaryRoot() {
  *
  * It is never inside the workspace: there it would be sent along with `context: .` and change what
  * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
- * a RUNNER_TEMP with white space or quotes cannot be used.
+ * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
+ *
+ * @throws Error where nothing can be written there
  */
 async function createWorkDirectory() {
-    const root = /[\s"'\\]/.test(temporaryRoot()) ? (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)() : temporaryRoot();
+    const root = [temporaryRoot(), (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
     return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
 }
 /** Moves a file, between file systems too, and makes the directory that it goes into. */
