@@ -128,4 +128,4 @@ cd /c
 } >/out/result 2>&1`;
 
 /** The same, but for the blocks on the disk, of which a large file may have one more or less. */
-export const listFiles = listMount.replace(/^echo holes.*$/m, '');
+export const listFiles = listMount.replace(/^ *echo holes.*$/m, '');
