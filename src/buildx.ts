@@ -44,6 +44,9 @@ interface Output {
 // Starting a docker-container builder pulls its image first.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
 
+/** How long a build may be silent before the log says what it may be waiting for. */
+const patience = 10_000;
+
 /**
  * Looks up a builder and boots it.
  *
@@ -99,7 +102,8 @@ export async function inspectBuilder(
 }
 
 /**
- * Runs `docker buildx build`, whose progress goes to the log as it happens.
+ * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
+ * the wait until another build has unlocked a mount: what a silence may mean is said here.
  *
  * @throws Error with buildx's own last line where the build fails
  */
@@ -123,12 +127,24 @@ export async function build(options: BuildOptions): Promise<void> {
     options.context,
   ];
   debug(`docker ${args.join(' ')}`);
+  let spoke = performance.now();
+  const show = (line: string) => {
+    spoke = performance.now();
+    silence.refresh();
+    print(line);
+  };
+  const silence = setInterval(() => {
+    const seconds = Math.round((performance.now() - spoke) / 1000);
+    print(
+      `The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`,
+    );
+  }, patience);
   const result = await getExecOutput('docker', args, {
     cwd: options.directory,
     ignoreReturnCode: true,
     silent: true,
-    listeners: { errline: print, stdline: print },
-  });
+    listeners: { errline: show, stdline: show },
+  }).finally(() => clearInterval(silence));
   if (result.exitCode !== 0) {
     throw new Error(`docker buildx build failed: ${lastLine(result)}`);
   }

@@ -25,8 +25,8 @@ try {
     for (const [name, value] of inputs) process.env[`INPUT_${name.toUpperCase()}`] = value;
     process.env.RUNNER_TEMP = await makeTemporaryDirectory(inputs.get('directory') ?? '');
     if (command === 'extract') await runStep(extractMounts, reportFailure);
-    await runStep(async (workDirectory) => {
-      await injectMounts(workDirectory);
+    await runStep(async (makeWorkDirectory) => {
+      await injectMounts(makeWorkDirectory);
     });
   }
 } catch (error) {

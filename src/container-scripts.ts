@@ -126,8 +126,10 @@ work() {
       -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
     echo $? >"$index.status"
   } | grep -c -v '/$')
+  # On a full disk both files may be empty, and the archive cut off.
+  status=
+  bytes=
   read -r status <"$index.status"
-  bytes=0
   while read -r line; do
     case $line in
       'Total bytes written: '*)
@@ -138,7 +140,7 @@ work() {
     esac
   done <"$index.log"
   rm -f -- "$index.status" "$index.log"
-  if [ "$status" -ne 0 ]; then
+  if [ "$status" != 0 ] || [ -z "$bytes" ]; then
     rm -f -- "$archive"
     report failed
   fi

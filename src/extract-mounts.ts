@@ -29,15 +29,15 @@ interface Extraction {
  *
  * @throws InputError on wrong input; Error where nothing could be packed
  */
-export async function extractMounts(workDirectory: string): Promise<void> {
+export async function extractMounts(makeWorkDirectory: () => Promise<string>): Promise<void> {
   setOutput('saved', 'false');
   const inputs = readExtractInputs();
   const request = resolveRequest(await withKey(inputs), await readStates());
   try {
     const list = await listRequested(request, inputs);
     logMounts(list);
-    const result = await withinTime(inputs.timeout, () =>
-      extract({ ...request, ...list }, workDirectory),
+    const result = await withinTime(inputs.timeout, async () =>
+      extract({ ...request, ...list }, await makeWorkDirectory()),
     );
     setOutput('saved', String(result.saved));
     if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));

@@ -37,7 +37,7 @@ interface Injection {
  * @returns the key that extract saves them under
  * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
  */
-export async function injectMounts(workDirectory: string): Promise<string> {
+export async function injectMounts(makeWorkDirectory: () => Promise<string>): Promise<string> {
   const inputs = readInjectInputs();
   const keys = await resolveKeys(inputs);
   setOutput('cache-hit', 'false');
@@ -45,12 +45,12 @@ export async function injectMounts(workDirectory: string): Promise<string> {
   const list = await listMounts(inputs.mountInputs);
   logMounts(list);
   const request = { ...inputs, ...keys, ...list };
-  const result = await withinTime(inputs.timeout, () => inject(request, workDirectory)).catch(
-    (error: unknown) => {
-      if (error instanceof InputError) throw error;
-      return cold(notRestored, [messageOf(error)]);
-    },
-  );
+  const result = await withinTime(inputs.timeout, async () =>
+    inject(request, await makeWorkDirectory()),
+  ).catch((error: unknown) => {
+    if (error instanceof InputError) throw error;
+    return cold(notRestored, [messageOf(error)]);
+  });
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
   if (result.matchedKey !== undefined) setOutput('cache-matched-key', result.matchedKey);

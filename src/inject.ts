@@ -1,6 +1,6 @@
 import { injectMounts } from './inject-mounts.js';
 import { runStep } from './step.js';
 
-await runStep(async (workDirectory) => {
-  await injectMounts(workDirectory);
+await runStep(async (makeWorkDirectory) => {
+  await injectMounts(makeWorkDirectory);
 });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Builder, build } from './buildx.js';
 import { messageOf } from './errors.js';
 import { warn } from './host.js';
@@ -84,6 +84,12 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
     dockerfile: 'Dockerfile',
     output: 'output',
     buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+  }).catch(async (error: unknown) => {
+    throw (await isFull(workDirectory))
+      ? new Error(
+          `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,
+        )
+      : error;
   });
   const directory = join(workDirectory, 'output', outputDirectory);
   try {
@@ -91,4 +97,10 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
   } catch (error) {
     throw new Error(`The build in the builder gave no readable report: ${messageOf(error)}`);
   }
+}
+
+/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+async function isFull(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < 1 << 20;
 }

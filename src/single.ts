@@ -9,10 +9,10 @@ const keyState = 'key';
 
 if (core.getState('isPost') === '') {
   core.saveState('isPost', 'true');
-  await runStep(async (workDirectory) => {
+  await runStep(async (makeWorkDirectory) => {
     // `post-if` of action.yml cannot read inputs; it reads this.
     core.exportVariable('BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS', String(readSaveAlways()));
-    core.saveState(keyState, await injectMounts(workDirectory));
+    core.saveState(keyState, await injectMounts(makeWorkDirectory));
   });
 } else if (core.getState(keyState) !== '') {
   // All else is as inject had it, which has left it for the extract with its key.

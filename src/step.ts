@@ -33,14 +33,15 @@ export async function withinTime<T>(minutes: number, work: () => Promise<T>): Pr
 }
 
 /**
- * Runs one action from its first line to the end of the process: gives it a work directory, which is
- * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
- * input fails the step; everything else is a warning, as a cache must not break a build.
+ * Runs one action from its first line to the end of the process, and turns what it throws into the
+ * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
+ * a build: also where no file can be written, so that the story itself asks for the work directory
+ * when it has read its inputs. That is gone afterwards, however the step ends.
  *
  * @param onFailure is told in either case
  */
 export async function runStep(
-  story: (workDirectory: string) => Promise<void>,
+  story: (makeWorkDirectory: () => Promise<string>) => Promise<void>,
   onFailure: (message: string) => void = () => undefined,
 ): Promise<void> {
   let workDirectory: string | undefined;
@@ -62,8 +63,10 @@ export async function runStep(
     });
   }
   try {
-    workDirectory = await createWorkDirectory();
-    await story(workDirectory);
+    await story(async () => {
+      workDirectory = await createWorkDirectory();
+      return workDirectory;
+    });
   } catch (error) {
     onFailure(messageOf(error));
     if (error instanceof InputError) fail(error.message);

@@ -134,9 +134,9 @@ async function inParentOf<T>(directory: string, call: (path: string) => Promise<
   process.env.RUNNER_TEMP = parent;
   process.env.TAR_OPTIONS = flatten;
   // It retries for half a minute without a word.
-  const started = Date.now();
+  const started = performance.now();
   const patience = setInterval(() => {
-    const seconds = Math.round((Date.now() - started) / 1000);
+    const seconds = Math.round((performance.now() - started) / 1000);
     print(`The cache service has taken ${seconds} seconds so far.`);
   }, 10_000);
   try {

@@ -12,10 +12,13 @@ export function temporaryRoot(): string {
  *
  * It is never inside the workspace: there it would be sent along with `context: .` and change what
  * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
- * a RUNNER_TEMP with white space or quotes cannot be used.
+ * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
+ *
+ * @throws Error where nothing can be written there
  */
 export async function createWorkDirectory(): Promise<string> {
-  const root = /[\s"'\\]/.test(temporaryRoot()) ? tmpdir() : temporaryRoot();
+  const root = [temporaryRoot(), tmpdir()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
+  await mkdir(root, { recursive: true });
   return mkdtemp(join(root, 'buildkit-cache-mounts-'));
 }
 

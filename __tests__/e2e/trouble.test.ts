@@ -1,8 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import { lastingProcessesWith } from '../support/processes.js';
 import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
@@ -15,15 +14,6 @@ function warned(words: RegExp) {
     exitCode: 0,
     annotations: [{ level: 'warning', message: expect.stringMatching(words) }],
   };
-}
-
-/** The command lines of processes that have the text in theirs. */
-async function processesWith(text: string): Promise<string[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
-  );
-  return lines.filter((line) => line.includes(text));
 }
 
 describe('without an engine that answers', () => {
@@ -129,8 +119,7 @@ describe('a cancelled job', () => {
       );
       expect(result).toMatchObject({ exitCode: code });
       expect((await leftovers(job)).filter((name) => !name.endsWith('-state'))).toEqual([]);
-      await delay(200); // what was killed is gone when init has seen it
-      expect(await processesWith(job.runnerTemp)).toEqual([]);
+      expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
       // The next run finds nothing in its way.
       if (action === 'extract') await scenario.save(mounts, 'k');
       else expect((await scenario.injectAnew(inputs)).outputs['cache-hit']).toBe('true');

@@ -9,9 +9,17 @@ import { copyPrograms, findPrograms } from '../../src/toolkit.js';
 
 const execute = promisify(execFile);
 
+/** Variables by which another engine is reached than the one that the tests run on. */
+export type EngineEnv = Readonly<Record<string, string>>;
+
 /** Runs docker and returns what it prints. */
-export async function docker(args: readonly string[]): Promise<string> {
-  const { stdout } = await execute('docker', [...args], { maxBuffer: 1 << 28 });
+export async function docker(
+  args: readonly string[],
+  env: EngineEnv = {},
+  signal?: AbortSignal,
+): Promise<string> {
+  const options = { maxBuffer: 1 << 28, env: { ...process.env, ...env }, signal };
+  const { stdout } = await execute('docker', [...args], options);
   return stdout;
 }
 
@@ -31,9 +39,15 @@ export interface TestBuilder {
    * Runs a shell script in a build with a cache mount at /c, as root, with the programs below.
    *
    * @param buildOptions of docker buildx build
+   * @param signal cancels the build
    * @returns what the script has written to /out/result
    */
-  run(mount: MountFlags, script: string, buildOptions?: readonly string[]): Promise<string>;
+  run(
+    mount: MountFlags,
+    script: string,
+    buildOptions?: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<string>;
   /** Copies a shell and other programs, such as a user's image has, into a directory. */
   copyTools(directory: string): Promise<void>;
   dispose(): Promise<void>;
@@ -43,7 +57,7 @@ const programs =
   'sh cat ls cp ln rm mv mkdir mkfifo touch chmod chown find sort sha256sum truncate stat dd sleep ' +
   'setfattr getfattr setfacl getfacl tar zstd gzip grep';
 
-export async function prepareBuilder(): Promise<TestBuilder> {
+export async function prepareBuilder(env: EngineEnv = {}): Promise<TestBuilder> {
   if (!process.env.TEST_BUILDER) {
     throw new Error(
       'The tests empty the builder that they use: run scripts/test, which makes one.',
@@ -56,6 +70,7 @@ export async function prepareBuilder(): Promise<TestBuilder> {
     { id, options, others = [] }: MountFlags,
     script: string,
     buildOptions: readonly string[] = [],
+    signal?: AbortSignal,
   ): Promise<string> {
     const flags = ['type=cache', 'target=/c', ...(id === undefined ? [] : ['id=$ID'])];
     const mounts = [
@@ -78,11 +93,15 @@ export async function prepareBuilder(): Promise<TestBuilder> {
     const file = join(output, 'Dockerfile');
     try {
       await writeFile(file, `${dockerfile.join('\n')}\n`);
-      await docker([
-        ...['buildx', 'build', '--progress=plain', '--provenance=false', '--network=none'],
-        ...['--build-arg', `NONCE=${randomUUID()}`, '--build-arg', `ID=${id ?? ''}`],
-        ...[...buildOptions, '--file', file, '--output', output, context],
-      ]);
+      await docker(
+        [
+          ...['buildx', 'build', '--progress=plain', '--provenance=false', '--network=none'],
+          ...['--build-arg', `NONCE=${randomUUID()}`, '--build-arg', `ID=${id ?? ''}`],
+          ...[...buildOptions, '--file', file, '--output', output, context],
+        ],
+        env,
+        signal,
+      );
       return await readFile(join(output, 'result'), 'utf8').catch(() => '');
     } finally {
       await rm(output, { recursive: true });
@@ -93,7 +112,7 @@ export async function prepareBuilder(): Promise<TestBuilder> {
     run,
     copyTools: (directory) => cp(join(context, 'tools'), directory, { recursive: true }),
     empty: async () => {
-      await docker(['buildx', 'prune', '--all', '--force']);
+      await docker(['buildx', 'prune', '--all', '--force'], env);
     },
     dispose: () => rm(context, { recursive: true }),
   };
@@ -113,3 +132,6 @@ cd /c
   echo attributes; find . ! -type l -exec getfattr -h -d -m - -e hex {} + | sort
   echo lists; find . ! -type l -exec getfacl -n -p {} + 2>/dev/null
 } >/out/result 2>&1`;
+
+/** The same, but for the blocks on the disk, of which a large file may have one more or less. */
+export const listFiles = listMount.replace(/^ *echo holes.*$/m, '');

@@ -40072,6 +40072,8 @@ class NoSuchBuilderError extends Error {
 }
 // Starting a docker-container builder pulls its image first.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
+/** How long a build may be silent before the log says what it may be waiting for. */
+const patience = 10_000;
 /**
  * Looks up a builder and boots it.
  *
@@ -40113,7 +40115,8 @@ async function inspectBuilder(name, platform) {
     throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
 }
 /**
- * Runs `docker buildx build`, whose progress goes to the log as it happens.
+ * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
+ * the wait until another build has unlocked a mount: what a silence may mean is said here.
  *
  * @throws Error with buildx's own last line where the build fails
  */
@@ -40137,12 +40140,22 @@ async function build(options) {
         options.context,
     ];
     (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .debug */ .Yz)(`docker ${args.join(' ')}`);
+    let spoke = performance.now();
+    const show = (line) => {
+        spoke = performance.now();
+        silence.refresh();
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(line);
+    };
+    const silence = setInterval(() => {
+        const seconds = Math.round((performance.now() - spoke) / 1000);
+        (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+    }, patience);
     const result = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_0__/* .getExecOutput */ .H)('docker', args, {
         cwd: options.directory,
         ignoreReturnCode: true,
         silent: true,
-        listeners: { errline: _host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy, stdline: _host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy },
-    });
+        listeners: { errline: show, stdline: show },
+    }).finally(() => clearInterval(silence));
     if (result.exitCode !== 0) {
         throw new Error(`docker buildx build failed: ${lastLine(result)}`);
     }
@@ -40507,8 +40520,8 @@ try {
         process.env.RUNNER_TEMP = await makeTemporaryDirectory(inputs.get('directory') ?? '');
         if (command === 'extract')
             await (0,_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(_extract_mounts_js__WEBPACK_IMPORTED_MODULE_5__/* .extractMounts */ .w, _extract_mounts_js__WEBPACK_IMPORTED_MODULE_5__/* .reportFailure */ .x);
-        await (0,_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(async (workDirectory) => {
-            await (0,_inject_mounts_js__WEBPACK_IMPORTED_MODULE_6__/* .injectMounts */ .C)(workDirectory);
+        await (0,_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(async (makeWorkDirectory) => {
+            await (0,_inject_mounts_js__WEBPACK_IMPORTED_MODULE_6__/* .injectMounts */ .C)(makeWorkDirectory);
         });
     }
 }
@@ -40859,8 +40872,10 @@ work() {
       -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
     echo $? >"$index.status"
   } | grep -c -v '/$')
+  # On a full disk both files may be empty, and the archive cut off.
+  status=
+  bytes=
   read -r status <"$index.status"
-  bytes=0
   while read -r line; do
     case $line in
       'Total bytes written: '*)
@@ -40871,7 +40886,7 @@ work() {
     esac
   done <"$index.log"
   rm -f -- "$index.status" "$index.log"
-  if [ "$status" -ne 0 ]; then
+  if [ "$status" != 0 ] || [ -z "$bytes" ]; then
     rm -f -- "$archive"
     report failed
   fi
@@ -41358,14 +41373,14 @@ var summary = __nccwpck_require__(1192);
  *
  * @throws InputError on wrong input; Error where nothing could be packed
  */
-async function extractMounts(workDirectory) {
+async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
     const inputs = (0,build_inputs/* readExtractInputs */.NJ)();
     const request = resolveRequest(await withKey(inputs), await (0,build_state/* readStates */.rs)());
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, () => extract({ ...request, ...list }, workDirectory));
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list }, await makeWorkDirectory()));
         (0,host/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
             (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
@@ -41847,7 +41862,7 @@ const notRestored = 'The cache mounts were not restored';
  * @returns the key that extract saves them under
  * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
  */
-async function injectMounts(workDirectory) {
+async function injectMounts(makeWorkDirectory) {
     const inputs = (0,build_inputs/* readInjectInputs */.NY)();
     const keys = await (0,default_key/* resolveKeys */.LQ)(inputs);
     (0,host/* setOutput */.uH)('cache-hit', 'false');
@@ -41855,7 +41870,7 @@ async function injectMounts(workDirectory) {
     const list = await (0,mount_list/* listMounts */.dx)(inputs.mountInputs);
     (0,log/* logMounts */.Zx)(list);
     const request = { ...inputs, ...keys, ...list };
-    const result = await (0,step/* withinTime */.d)(inputs.timeout, () => inject(request, workDirectory)).catch((error) => {
+    const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => inject(request, await makeWorkDirectory())).catch((error) => {
         if (error instanceof errors/* InputError */.d)
             throw error;
         return cold(notRestored, [(0,errors/* messageOf */.b)(error)]);
@@ -43421,6 +43436,10 @@ async function runScript(options) {
         dockerfile: 'Dockerfile',
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    }).catch(async (error) => {
+        throw (await isFull(workDirectory))
+            ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+            : error;
     });
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     try {
@@ -43429,6 +43448,11 @@ async function runScript(options) {
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
     }
+}
+/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+async function isFull(directory) {
+    const { bavail, bsize } = await (0,promises_.statfs)(directory);
+    return bavail * bsize < 1 << 20;
 }
 
 
@@ -43816,9 +43840,10 @@ async function withinTime(minutes, work) {
     }
 }
 /**
- * Runs one action from its first line to the end of the process: gives it a work directory, which is
- * gone afterwards however the step ends, and turns what it throws into the step's result. Wrong
- * input fails the step; everything else is a warning, as a cache must not break a build.
+ * Runs one action from its first line to the end of the process, and turns what it throws into the
+ * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
+ * a build: also where no file can be written, so that the story itself asks for the work directory
+ * when it has read its inputs. That is gone afterwards, however the step ends.
  *
  * @param onFailure is told in either case
  */
@@ -43844,8 +43869,10 @@ async function runStep(story, onFailure = () => undefined) {
         });
     }
     try {
-        workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
-        await story(workDirectory);
+        await story(async () => {
+            workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
+            return workDirectory;
+        });
     }
     catch (error) {
         onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
@@ -100936,9 +100963,9 @@ async function inParentOf(directory, call) {
     process.env.RUNNER_TEMP = parent;
     process.env.TAR_OPTIONS = flatten;
     // It retries for half a minute without a word.
-    const started = Date.now();
+    const started = performance.now();
     const patience = setInterval(() => {
-        const seconds = Math.round((Date.now() - started) / 1000);
+        const seconds = Math.round((performance.now() - started) / 1000);
         (0,host/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
     try {
@@ -101197,10 +101224,13 @@ function temporaryRoot() {
  *
  * It is never inside the workspace: there it would be sent along with `context: .` and change what
  * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
- * a RUNNER_TEMP with white space or quotes cannot be used.
+ * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
+ *
+ * @throws Error where nothing can be written there
  */
 async function createWorkDirectory() {
-    const root = /[\s"'\\]/.test(temporaryRoot()) ? (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)() : temporaryRoot();
+    const root = [temporaryRoot(), (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
     return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
 }
 /** Moves a file, between file systems too, and makes the directory that it goes into. */

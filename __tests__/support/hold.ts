@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TestBuilder } from './engine.js';
+import { lastingProcessesWith, processesWith } from './processes.js';
+
+export interface Holder {
+  /** Cancels the build that holds the mount. */
+  release(): Promise<void>;
+}
+
+/**
+ * Starts a build that has a mount to itself (`sharing=locked`) until it is released, and that has
+ * appended a line to the file `held` by then. It has the mount when this returns.
+ */
+export async function holdMount(builder: TestBuilder, id: string): Promise<Holder> {
+  const cancellation = new AbortController();
+  const mark = randomUUID();
+  let end: string | undefined;
+  const build = builder
+    .run(
+      { id, options: 'sharing=locked' },
+      `: ${mark}; echo held >>/c/held; sleep 600`,
+      [],
+      cancellation.signal,
+    )
+    .catch(String)
+    .then((result) => {
+      end = `The build that is to hold the mount has ended: ${result}`;
+    });
+  // A RUN is started when it has its mounts.
+  while ((await processesWith(`: ${mark}`)).length === 0) {
+    if (end !== undefined) throw new Error(end);
+    await delay(50);
+  }
+  return {
+    release: async () => {
+      cancellation.abort();
+      await build;
+      const left = await lastingProcessesWith(`: ${mark}`);
+      if (left.length > 0) throw new Error(`A cancelled build goes on: ${left.join('; ')}`);
+    },
+  };
+}
