@@ -53,7 +53,6 @@ export async function injectMounts(makeWorkDirectory: () => Promise<string>): Pr
   });
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
-  if (result.matchedKey !== undefined) setOutput('cache-matched-key', result.matchedKey);
   setOutput('cache-hit', String(result.isHit));
   if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(keys.key, result) }));
   if (inputs.failOnCacheMiss && result.filled === 0) {
@@ -89,6 +88,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   }
   const preparation = prepare(request, workDirectory);
   preparation.catch(() => undefined); // it is thrown where it is needed
+  setOutput('cache-matched-key', found);
   const key = await logStage('Restore from the cache', () => store.restore(entry, found));
   if (key === undefined) {
     const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;

@@ -479,7 +479,7 @@ test('a timeout ends each stage that hangs, and the next run is healthy', async 
     await Promise.all(
       (
         [
-          ['inject', 'restore', 'slow-restore', 'Restore from the cache'],
+          ['inject', 'restore', 'slow-restore', 'Look up the key'],
           ['inject', 'unpack', 'k', 'Unpack into the builder'],
           ['extract', 'pack', 'slow-pack', 'Pack out of the builder'],
           ['extract', 'save', 'slow-save', 'Save to the cache'],

@@ -132,7 +132,7 @@ const injectRows: Record<string, Row> = {
   'no answer': {
     faults: { call: silence(lookUp) },
     inputs: { timeout: '0.2' },
-    warnings: /Stopped after 0\.2 minutes \(input timeout\) in the stage "Restore from the cache"/,
+    warnings: /Stopped after 0\.2 minutes \(input timeout\) in the stage "Look up the key"/,
   },
   'no runtime token': { env: { ACTIONS_RUNTIME_TOKEN: '' }, warnings: /ACTIONS_RUNTIME_TOKEN/ },
   'the cache mode write-only': {

@@ -41878,8 +41878,6 @@ async function injectMounts(makeWorkDirectory) {
     for (const remark of result.remarks)
         (0,host/* warn */.R8)(remark);
     (0,log/* logRows */.Wk)(result.rows);
-    if (result.matchedKey !== undefined)
-        (0,host/* setOutput */.uH)('cache-matched-key', result.matchedKey);
     (0,host/* setOutput */.uH)('cache-hit', String(result.isHit));
     if (inputs.summary)
         (0,host/* addSummary */.S0)((0,summary/* renderSummary */.B)({ ...result, facts: factsOf(keys.key, result) }));
@@ -41912,6 +41910,7 @@ async function inject(request, workDirectory) {
     }
     const preparation = prepare(request, workDirectory);
     preparation.catch(() => undefined); // it is thrown where it is needed
+    (0,host/* setOutput */.uH)('cache-matched-key', found);
     const key = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, found));
     if (key === undefined) {
         const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
