@@ -9,17 +9,23 @@ export interface Holder {
 }
 
 /**
- * Starts a build that has a mount to itself (`sharing=locked`) until it is released, and that has
- * appended a line to the file `held` by then. It has the mount when this returns.
+ * Starts a build that has a mount to itself (`sharing=locked`) until it is released. It has the
+ * mount when this returns.
+ *
+ * @param script what it does with the mount first
  */
-export async function holdMount(builder: TestBuilder, id: string): Promise<Holder> {
+export async function holdMount(
+  builder: TestBuilder,
+  id: string,
+  script = 'echo held >>/c/held',
+): Promise<Holder> {
   const cancellation = new AbortController();
   const mark = randomUUID();
   let end: string | undefined;
   const build = builder
     .run(
       { id, options: 'sharing=locked' },
-      `: ${mark}; echo held >>/c/held; sleep 600`,
+      `: ${mark}; ${script}; sleep 600`,
       [],
       cancellation.signal,
     )
