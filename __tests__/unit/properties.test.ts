@@ -195,7 +195,7 @@ const anyMount: fc.Arbitrary<CacheMount> = fc.record(
   { requiredKeys: ['id'] },
 );
 const anyManifest: fc.Arbitrary<Manifest> = fc.record({
-  mounts: fc.array(
+  mounts: fc.uniqueArray(
     fc.record(
       {
         mount: anyMount,
@@ -210,7 +210,8 @@ const anyManifest: fc.Arbitrary<Manifest> = fc.record({
       },
       { requiredKeys: ['mount'] },
     ),
-    { maxLength: 4 },
+    // No two with one archive; of those without one there may be several.
+    { maxLength: 4, selector: ({ archive }) => archive?.file ?? Symbol() },
   ),
 });
 const anyJson = fc.oneof(
