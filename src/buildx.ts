@@ -13,8 +13,6 @@ export interface Builder {
   /** What the node that is used runs, its own platform first, such as `linux/amd64`. */
   readonly platforms: readonly string[];
   readonly buildkit: string;
-  readonly buildx: string;
-  readonly docker: string;
 }
 
 /** A builder that was named does not exist. */
@@ -64,19 +62,10 @@ export async function inspectBuilder(
       'Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.',
     );
   }
-  const [docker, buildx, inspected] = await Promise.all([
-    probe(['--version']),
-    probe(['buildx', 'version']),
-    probe(
-      ['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])],
-      probeTimeout.bootstrap,
-    ),
-  ]);
-  if (buildx.exitCode !== 0) {
-    throw new Error(
-      `docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`,
-    );
-  }
+  const inspected = await probe(
+    ['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])],
+    probeTimeout.bootstrap,
+  );
   const found = parseInspect(inspected.stdout);
   const node =
     found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
@@ -88,9 +77,13 @@ export async function inspectBuilder(
       nodes: found.nodes.length,
       platforms: node.platforms,
       buildkit: node.buildkit,
-      docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
-      buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
     };
+  }
+  const buildx = await probe(['buildx', 'version']);
+  if (buildx.exitCode !== 0) {
+    throw new Error(
+      `docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`,
+    );
   }
   if (name !== undefined && (await isUnknown(name))) {
     throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
@@ -99,6 +92,15 @@ export async function inspectBuilder(
   throw new Error(
     `Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`,
   );
+}
+
+/** Tells the versions of Docker's command line and of buildx, while a build may be under way. */
+export async function describeClient(): Promise<string> {
+  const ask = (args: string[]) => probe(args, probeTimeout.quick, () => undefined);
+  const [docker, buildx] = await Promise.all([ask(['--version']), ask(['buildx', 'version'])]);
+  const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
+  const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
+  return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 
 /**
@@ -219,12 +221,16 @@ async function isUnknown(name: string): Promise<boolean> {
 }
 
 /** Runs a docker command that only asks for something, and gives up on it after a while. */
-async function probe(args: string[], timeout = probeTimeout.quick): Promise<Output> {
+async function probe(
+  args: string[],
+  timeout = probeTimeout.quick,
+  giveUp: () => void = killDescendants,
+): Promise<Output> {
   debug(`docker ${args.join(' ')}`);
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<Output>((resolve) => {
     timer = setTimeout(() => {
-      killDescendants();
+      giveUp();
       resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
     }, timeout);
   });

@@ -53,8 +53,6 @@ export function logBuilder(builder: Builder, toolkit: Toolkit): void {
       ['driver', builder.driver],
       ['platforms', builder.platforms.join(', ')],
       ['BuildKit', builder.buildkit],
-      ['buildx', builder.buildx],
-      ['Docker', builder.docker],
       ['programs', toolkit.description],
     ]),
   );

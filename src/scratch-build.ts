@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Builder, build } from './buildx.js';
+import { type Builder, build, describeClient } from './buildx.js';
 import { messageOf } from './errors.js';
-import { warn } from './host.js';
+import { print, warn } from './host.js';
 import type { SeedStages } from './mount-list.js';
 import { type MountReport, parseReports } from './report.js';
 import {
@@ -74,6 +74,8 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
     await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
   }
   await writeFile(join(context, 'scripts', 'run.sh'), options.script);
+  // Of use to who reads the log; the build need not wait for it.
+  const client = describeClient();
   await build({
     builder,
     platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
@@ -91,6 +93,7 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
         )
       : error;
   });
+  print(`Run with ${await client}.`);
   const directory = join(workDirectory, 'output', outputDirectory);
   try {
     return { directory, reports: parseReports(await readFile(join(directory, 'report'), 'utf8')) };

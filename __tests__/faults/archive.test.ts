@@ -153,7 +153,7 @@ const innerRows: Record<string, [RegExp, (directory: string) => void | Promise<v
       if (m?.archive) m.archive.bytes = '1:$(id)';
     }),
   ],
-  'ids, images and sources that are no text': [
+  'an id that is no text': [
     /field "id" is not valid/,
     changed(({ mounts: [m] }) => {
       if (m) m.mount.id = { hostile };
@@ -287,7 +287,6 @@ interface MountRow {
 const unpackingFailed = /was left empty: unpacking failed.*gh cache delete 'k'$/;
 const hoax = (members: readonly Member[]) => () => compress(tarOf(members));
 
-/** The rest of a name in an archive is 99 bytes at most. */
 const loud = 'x\n::error::injected\n##[error]injected';
 
 const mountRows: Record<string, MountRow> = {
@@ -383,7 +382,8 @@ async function entryOf(rows: Record<string, MountRow>): Promise<Buffer> {
       if (make) await make(file);
       else await writeFile(file, content);
     }
-    const manifest = { format: 1, mounts: saved.map(({ entry }) => entry) };
+    const unnamed = { mount: { id: hostile, from: hostile, source: hostile, namespace: hostile } };
+    const manifest = { format: 1, mounts: [...saved.map(({ entry }) => entry), unnamed] };
     await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest));
   });
 }
@@ -410,6 +410,7 @@ describe('an archive of one mount', () => {
       outputs: { 'cache-hit': 'false', 'cache-matched-key': 'k' },
     });
     expectNoCommands('inject', result);
+    expect(result.log).toContain('Saved, but not named any more: ');
     const messageOf = (id: string) =>
       result.annotations.find(({ message }) => message.startsWith(`The cache mount ${id} was`))
         ?.message ?? '';

@@ -9,8 +9,8 @@ export interface Faults {
   readonly call?: (method: string, response: ServerResponse) => boolean | Promise<boolean>;
   /** Sends a blob in the store's place. */
   readonly download?: (blob: Buffer, response: ServerResponse) => void | Promise<void>;
-  /** What the store is given of an upload; undefined: the connection is cut before its end. */
-  readonly upload?: (blob: Buffer) => Buffer | undefined;
+  /** What the store is given of an upload, unless the connection is cut, or the upload refused. */
+  readonly upload?: (blob: Buffer) => Buffer | 'cut' | 'refuse';
 }
 
 export interface FaultyService {
@@ -28,15 +28,15 @@ export async function startFaultyService(
   async function passCall(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await read(request);
     if (await faults.call?.(request.url?.split('/').at(-1) ?? '', response)) return;
-    const answer = await forward(service.url, request, body);
-    const text = (await answer.text()).replace(
+    const answered = await forward(service.url, request, body);
+    const text = (await answered.text()).replace(
       /("signed_(?:up|down)load_url":")(http:\/\/[^/"]+)/,
       (_, name: string, origin: string) => {
         blobStore = origin;
         return `${name}${originOf()}`;
       },
     );
-    response.writeHead(answer.status, { 'content-type': 'application/json' });
+    response.writeHead(answered.status, { 'content-type': 'application/json' });
     response.end(text);
   }
 
@@ -44,16 +44,21 @@ export async function startFaultyService(
     let body: Buffer | undefined;
     if (request.method === 'PUT') {
       const given = await read(request);
-      body = faults.upload ? faults.upload(given) : given;
-      if (body === undefined) {
+      const passed = faults.upload ? faults.upload(given) : given;
+      if (passed === 'cut') {
         response.destroy();
         return;
       }
+      if (passed === 'refuse') {
+        answer(response, 403, 'the signature has expired');
+        return;
+      }
+      body = passed;
     }
-    const answer = await forward(blobStore, request, body);
-    const data = Buffer.from(await answer.arrayBuffer());
+    const stored = await forward(blobStore, request, body);
+    const data = Buffer.from(await stored.arrayBuffer());
     if (request.method === 'GET' && faults.download) return faults.download(data, response);
-    response.writeHead(answer.status, Object.fromEntries(answer.headers));
+    response.writeHead(stored.status, Object.fromEntries(stored.headers));
     response.end(data);
   }
 

@@ -98808,14 +98808,7 @@ async function inspectBuilder(name, platform) {
     if ((await io/* which */.K7('docker')) === '') {
         throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
     }
-    const [docker, buildx, inspected] = await Promise.all([
-        probe(['--version']),
-        probe(['buildx', 'version']),
-        probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap),
-    ]);
-    if (buildx.exitCode !== 0) {
-        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
-    }
+    const inspected = await probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap);
     const found = parseInspect(inspected.stdout);
     const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
     const error = found.error ?? node?.error;
@@ -98826,15 +98819,25 @@ async function inspectBuilder(name, platform) {
             nodes: found.nodes.length,
             platforms: node.platforms,
             buildkit: node.buildkit,
-            docker: /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker),
-            buildx: /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? buildx.stdout.trim(),
         };
+    }
+    const buildx = await probe(['buildx', 'version']);
+    if (buildx.exitCode !== 0) {
+        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
     }
     if (name !== undefined && (await isUnknown(name))) {
         throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
     }
     const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
     throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
+}
+/** Tells the versions of Docker's command line and of buildx, while a build may be under way. */
+async function describeClient() {
+    const ask = (args) => probe(args, probeTimeout.quick, () => undefined);
+    const [docker, buildx] = await Promise.all([ask(['--version']), ask(['buildx', 'version'])]);
+    const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
+    const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
+    return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 /**
  * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
@@ -98932,12 +98935,12 @@ async function isUnknown(name) {
     return listed.exitCode === 0 && !names.includes(name);
 }
 /** Runs a docker command that only asks for something, and gives up on it after a while. */
-async function probe(args, timeout = probeTimeout.quick) {
+async function probe(args, timeout = probeTimeout.quick, giveUp = processes/* killDescendants */.H) {
     (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
     let timer;
     const silence = new Promise((resolve) => {
         timer = setTimeout(() => {
-            (0,processes/* killDescendants */.H)();
+            giveUp();
             resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
         }, timeout);
     });
@@ -99356,6 +99359,8 @@ async function runScript(options) {
         await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
     }
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    // Of use to who reads the log; the build need not wait for it.
+    const client = describeClient();
     await build({
         builder,
         platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
@@ -99371,6 +99376,7 @@ async function runScript(options) {
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
+    (0,host/* print */.yy)(`Run with ${await client}.`);
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     try {
         return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
@@ -99808,8 +99814,6 @@ function logBuilder(builder, toolkit) {
         ['driver', builder.driver],
         ['platforms', builder.platforms.join(', ')],
         ['BuildKit', builder.buildkit],
-        ['buildx', builder.buildx],
-        ['Docker', builder.docker],
         ['programs', toolkit.description],
     ]));
 }
