@@ -108,15 +108,17 @@ for argument; do
 done
 `;
 
-/** Called with the indexes of the mounts. */
+/** Called with the indexes of the mounts, and behind a colon the level to compress with. */
 export const packScript = `${preamble}
 work() {
-  prepare "$1"
+  prepare "\${1%:*}"
+  level=\${1##*:}
   ! untouched || report empty
   if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+    compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
   elif command -v gzip >/dev/null; then
-    compression=gzip archive=$index.tar.gz compressor=gzip
+    [ "$level" -le 9 ] || level=9
+    compression=gzip archive=$index.tar.gz compressor="gzip -$level"
   else
     report unusable ',"missing":"zstd or gzip"'
   fi

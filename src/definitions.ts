@@ -117,6 +117,12 @@ export const injectInputs: readonly InputDefinition[] = [
   ...commonInputs,
 ];
 
+const compressionLevel: InputDefinition = {
+  name: 'compression-level',
+  description: 'How hard to compress, from 1 to 19, as zstd counts',
+  standard: '3',
+};
+
 export const extractInputs: readonly InputDefinition[] = [
   {
     name: 'cache-mounts',
@@ -142,5 +148,16 @@ export const extractInputs: readonly InputDefinition[] = [
     description: `${imageText} by default that of the inject that ran earlier in the job`,
     standard: '',
   },
+  compressionLevel,
   ...commonInputs,
+];
+
+/** The single step has all of inject's, and these. */
+export const singleInputs: readonly InputDefinition[] = [
+  {
+    name: 'save-always',
+    description: 'Whether to save also when the job has failed; never when it was cancelled',
+    standard: 'false',
+  },
+  compressionLevel,
 ];

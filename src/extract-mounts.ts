@@ -32,12 +32,13 @@ interface Extraction {
 export async function extractMounts(makeWorkDirectory: () => Promise<string>): Promise<void> {
   setOutput('saved', 'false');
   const inputs = readExtractInputs();
+  const { compressionLevel } = inputs;
   const request = resolveRequest(await withKey(inputs), await readStates());
   try {
     const list = await listRequested(request, inputs);
     logMounts(list);
     const result = await withinTime(inputs.timeout, async () =>
-      extract({ ...request, ...list }, await makeWorkDirectory()),
+      extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory()),
     );
     setOutput('saved', String(result.saved));
     if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));

@@ -29,6 +29,8 @@ export interface ExtractInputs {
   readonly key: string | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
+  /** As zstd counts; gzip's ends at 9. */
+  readonly compressionLevel: number;
   readonly directory: string | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
@@ -36,10 +38,13 @@ export interface ExtractInputs {
 }
 
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
 
 /** Minutes. */
 const defaultTimeout = 30;
+
+/** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
+const defaultCompressionLevel = 3;
 
 const defaultKeyPrefix = 'buildkit-cache-mounts';
 
@@ -91,8 +96,20 @@ export function readExtractInputs(): ExtractInputs {
     key,
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
+    compressionLevel: readCompressionLevel(),
     ...readCommonInputs(),
   };
+}
+
+function readCompressionLevel(): number {
+  const text = optional('compression-level') ?? String(defaultCompressionLevel);
+  const level = Number(text);
+  if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
+    throw new InputError(
+      `Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`,
+    );
+  }
+  return level;
 }
 
 function readCommonInputs(): Pick<ExtractInputs, 'directory' | 'timeout' | 'summary'> {

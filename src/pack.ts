@@ -5,6 +5,7 @@ import { packScript } from './container-scripts.js';
 import { messageOf } from './errors.js';
 import type { ExtractRequest } from './extract-request.js';
 import { print, warn } from './host.js';
+import type { ExtractInputs } from './inputs.js';
 import { listRecords } from './list-records.js';
 import { logBuilder, logStage } from './log.js';
 import type { MountList } from './mount-list.js';
@@ -13,7 +14,9 @@ import type { RestoredEntry } from './state.js';
 import { chooseToolkit, gatherRunnerTools } from './toolkit.js';
 
 /** What extract has to do, and with which mounts. */
-export type PackRequest = ExtractRequest & Pick<MountList, 'mounts' | 'seedStages'>;
+export type PackRequest = ExtractRequest &
+  Pick<MountList, 'mounts' | 'seedStages'> &
+  Pick<ExtractInputs, 'compressionLevel'>;
 
 export interface Packed extends ScratchBuildResult {
   /** Whether the builder had the mount at all. */
@@ -51,7 +54,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
       toolkit,
       script: packScript,
       mounts: request.mounts
-        .map((mount, index) => ({ index, mount, argument: String(index) }))
+        .map((mount, index) => ({ index, mount, argument: `${index}:${request.compressionLevel}` }))
         .filter(({ mount }) => about.isKnown(mount)),
       withArchives: false,
       seedStages: request.seedStages,

@@ -17,7 +17,8 @@ if (core.getState('isPost') === '') {
 } else if (core.getState(keyState) !== '') {
   // All else is as inject had it, which has left it for the extract with its key.
   for (const { name } of extractInputs) {
-    if (!['timeout', 'summary'].includes(name)) delete process.env[`INPUT_${name.toUpperCase()}`];
+    if (!['compression-level', 'timeout', 'summary'].includes(name))
+      delete process.env[`INPUT_${name.toUpperCase()}`];
   }
   process.env.INPUT_KEY = core.getState(keyState);
   await runStep(extractMounts, reportFailure);

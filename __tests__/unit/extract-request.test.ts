@@ -38,7 +38,7 @@ function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
     utilityImage: undefined,
     directory: undefined,
   };
-  const common = { timeout: 30, summary: true };
+  const common = { compressionLevel: 3, timeout: 30, summary: true };
   return resolveRequest({ mountInputs: noMountInputs, ...none, ...common, ...inputs }, states);
 }
 

@@ -156,6 +156,7 @@ describe('extract', () => {
       key: undefined,
       builder: undefined,
       utilityImage: undefined,
+      compressionLevel: 3,
       directory: undefined,
       timeout: 30,
       summary: true,
@@ -174,6 +175,7 @@ describe('extract', () => {
       builder: 'b',
       'utility-image': 'debian:12',
       timeout: '1440',
+      'compression-level': '19',
     });
     expect(readExtractInputs()).toEqual({
       mountInputs: {
@@ -187,6 +189,7 @@ describe('extract', () => {
       key: 'k',
       builder: 'b',
       utilityImage: 'debian:12',
+      compressionLevel: 19,
       directory: undefined,
       timeout: 1440,
       summary: true,
@@ -196,6 +199,11 @@ describe('extract', () => {
   test.each<[name: string, wrong: Inputs, message: string]>([
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a long key', { key: 'k'.repeat(513) }, 'has 513 characters'],
+    ...['0', '20', '-3', '1.5', 'fast'].map((level): [string, Inputs, string] => [
+      `the level ${level}`,
+      { key: 'k', 'compression-level': level },
+      `Input compression-level: "${level}" is no level between 1 and 19.`,
+    ]),
     ...['0', '-1', '1441', '1e3', 'ten', '1.'].map((timeout): [string, Inputs, string] => [
       `the timeout ${timeout}`,
       { key: 'k', timeout },

@@ -41470,9 +41470,11 @@ var lib_core = __nccwpck_require__(3838);
 
 
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
 /** Minutes. */
 const defaultTimeout = 30;
+/** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
+const defaultCompressionLevel = 3;
 const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
@@ -41517,8 +41519,17 @@ function readExtractInputs() {
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
+        compressionLevel: readCompressionLevel(),
         ...readCommonInputs(),
     };
+}
+function readCompressionLevel() {
+    const text = optional('compression-level') ?? String(defaultCompressionLevel);
+    const level = Number(text);
+    if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
+        throw new InputError(`Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`);
+    }
+    return level;
 }
 function readCommonInputs() {
     const directory = optional('directory');
@@ -99062,15 +99073,17 @@ for argument; do
   (work "$argument")
 done
 `;
-/** Called with the indexes of the mounts. */
+/** Called with the indexes of the mounts, and behind a colon the level to compress with. */
 const packScript = (/* unused pure expression or super */ null && (`${preamble}
 work() {
-  prepare "$1"
+  prepare "\${1%:*}"
+  level=\${1##*:}
   ! untouched || report empty
   if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+    compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
   elif command -v gzip >/dev/null; then
-    compression=gzip archive=$index.tar.gz compressor=gzip
+    [ "$level" -le 9 ] || level=9
+    compression=gzip archive=$index.tar.gz compressor="gzip -$level"
   else
     report unusable ',"missing":"zstd or gzip"'
   fi

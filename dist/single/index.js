@@ -40598,15 +40598,17 @@ for argument; do
   (work "$argument")
 done
 `;
-/** Called with the indexes of the mounts. */
+/** Called with the indexes of the mounts, and behind a colon the level to compress with. */
 const packScript = `${preamble}
 work() {
-  prepare "$1"
+  prepare "\${1%:*}"
+  level=\${1##*:}
   ! untouched || report empty
   if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor='zstd -q -T0 -3'
+    compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
   elif command -v gzip >/dev/null; then
-    compression=gzip archive=$index.tar.gz compressor=gzip
+    [ "$level" -le 9 ] || level=9
+    compression=gzip archive=$index.tar.gz compressor="gzip -$level"
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
@@ -40810,9 +40812,9 @@ async function findLockFiles(directory) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   R: () => (/* binding */ extractInputs)
+/* harmony export */   RT: () => (/* binding */ extractInputs)
 /* harmony export */ });
-/* unused harmony export injectInputs */
+/* unused harmony exports injectInputs, singleInputs */
 const mountInputs = [
     {
         name: 'context',
@@ -40906,6 +40908,11 @@ const injectInputs = [
     },
     ...commonInputs,
 ];
+const compressionLevel = {
+    name: 'compression-level',
+    description: 'How hard to compress, from 1 to 19, as zstd counts',
+    standard: '3',
+};
 const extractInputs = [
     {
         name: 'cache-mounts',
@@ -40929,7 +40936,17 @@ const extractInputs = [
         description: `${imageText} by default that of the inject that ran earlier in the job`,
         standard: '',
     },
+    compressionLevel,
     ...commonInputs,
+];
+/** The single step has all of inject's, and these. */
+const singleInputs = [
+    {
+        name: 'save-always',
+        description: 'Whether to save also when the job has failed; never when it was cancelled',
+        standard: 'false',
+    },
+    compressionLevel,
 ];
 
 
@@ -41186,7 +41203,7 @@ async function pack(request, workDirectory) {
         toolkit,
         script: container_scripts/* packScript */.xB,
         mounts: request.mounts
-            .map((mount, index) => ({ index, mount, argument: String(index) }))
+            .map((mount, index) => ({ index, mount, argument: `${index}:${request.compressionLevel}` }))
             .filter(({ mount }) => about.isKnown(mount)),
         withArchives: false,
         seedStages: request.seedStages,
@@ -41249,11 +41266,12 @@ var summary = __nccwpck_require__(1192);
 async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
     const inputs = (0,build_inputs/* readExtractInputs */.NJ)();
+    const { compressionLevel } = inputs;
     const request = resolveRequest(await withKey(inputs), await (0,build_state/* readStates */.rs)());
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list }, await makeWorkDirectory()));
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory()));
         (0,host/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
             (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
@@ -41899,9 +41917,11 @@ function stateOf(request) {
 
 
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440 };
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
 /** Minutes. */
 const defaultTimeout = 30;
+/** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
+const defaultCompressionLevel = 3;
 const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
@@ -41946,8 +41966,17 @@ function readExtractInputs() {
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
+        compressionLevel: readCompressionLevel(),
         ...readCommonInputs(),
     };
+}
+function readCompressionLevel() {
+    const text = optional('compression-level') ?? String(defaultCompressionLevel);
+    const level = Number(text);
+    if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`);
+    }
+    return level;
 }
 function readCommonInputs() {
     const directory = optional('directory');
@@ -43588,8 +43617,8 @@ if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('isPost') === 
 }
 else if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keyState) !== '') {
     // All else is as inject had it, which has left it for the extract with its key.
-    for (const { name } of _definitions_js__WEBPACK_IMPORTED_MODULE_1__/* .extractInputs */ .R) {
-        if (!['timeout', 'summary'].includes(name))
+    for (const { name } of _definitions_js__WEBPACK_IMPORTED_MODULE_1__/* .extractInputs */ .RT) {
+        if (!['compression-level', 'timeout', 'summary'].includes(name))
             delete process.env[`INPUT_${name.toUpperCase()}`];
     }
     process.env.INPUT_KEY = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keyState);
