@@ -220,10 +220,7 @@ describe('the command line', () => {
 });
 
 test('a mount is compressed as hard as the input says', async () => {
-  await scenario.builder.run(
-    { id: 'm' },
-    'i=0; while [ $i -lt 40000 ]; do echo "line $((i % 997)) $i"; i=$((i + 1)); done >/c/file',
-  );
+  await scenario.builder.run({ id: 'm' }, 'cat /bin/tar >/c/file');
   const sizes = [];
   for (const level of ['1', '19']) {
     const inputs = { 'cache-mounts': 'm', key: level, 'compression-level': level };
@@ -232,7 +229,6 @@ test('a mount is compressed as hard as the input says', async () => {
   }
   const [quick = 0, hard = 0] = sizes;
   expect(hard).toBeLessThan(quick * 0.9);
-  expect((await scenario.injectAnew({ 'cache-mounts': 'm', key: '19' })).outputs['cache-hit']).toBe(
-    'true',
-  );
+  const hit = await scenario.injectAnew({ 'cache-mounts': 'm', key: '19' });
+  expect(hit.outputs['cache-hit']).toBe('true');
 }, 60_000);
