@@ -3,6 +3,7 @@ import { writeManifest } from './archive.js';
 import { describeMount, identityOf } from './cache-mount.js';
 import { collect, type Outcome } from './collect.js';
 import { resolveKeys } from './default-key.js';
+import { InputError, messageOf } from './errors.js';
 import { type ExtractRequest, resolveRequest } from './extract-request.js';
 import { formatBytes, plural } from './format.js';
 import { addSummary, print, setOutput, warn } from './host.js';
@@ -16,6 +17,8 @@ import { withinTime } from './step.js';
 import { storedDirectoryName, storeFor } from './store.js';
 import { renderSummary } from './summary.js';
 
+const notSaved = 'The cache mounts were not saved';
+
 interface Extraction {
   readonly saved: boolean;
   readonly title: string;
@@ -27,7 +30,7 @@ interface Extraction {
 /**
  * Extract: takes the mounts out of the builder and saves them.
  *
- * @throws InputError on wrong input; Error where nothing could be packed
+ * @throws InputError on wrong input
  */
 export async function extractMounts(makeWorkDirectory: () => Promise<string>): Promise<void> {
   setOutput('saved', 'false');
@@ -39,7 +42,11 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
     logMounts(list);
     const result = await withinTime(inputs.timeout, async () =>
       extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory()),
-    );
+    ).catch((error: unknown): Extraction => {
+      if (error instanceof InputError) throw error;
+      warn(messageOf(error));
+      return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)] };
+    });
     setOutput('saved', String(result.saved));
     if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
     if (inputs.summary) {
@@ -51,17 +58,9 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
   }
 }
 
-/** Whatever ends the step early. */
+/** What ends the step before it has begun. */
 export function reportFailure(message: string): void {
   setOutput('reason', message);
-  addSummary(
-    renderSummary({
-      title: 'The cache mounts were not saved',
-      facts: [],
-      rows: [],
-      remarks: [message],
-    }),
-  );
 }
 
 /** A directory needs no key, and so no inject that has made one. */
@@ -159,7 +158,7 @@ function refuse(why: string, outcomes: readonly Outcome[] = []): Extraction {
   const { rows, reasons } = tell(outcomes);
   return {
     saved: false,
-    title: 'The cache mounts were not saved',
+    title: notSaved,
     rows,
     reasons: [why, ...reasons],
   };

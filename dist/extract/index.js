@@ -99549,10 +99549,12 @@ function asText(text) {
 
 
 
+
+const notSaved = 'The cache mounts were not saved';
 /**
  * Extract: takes the mounts out of the builder and saves them.
  *
- * @throws InputError on wrong input; Error where nothing could be packed
+ * @throws InputError on wrong input
  */
 async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
@@ -99562,7 +99564,12 @@ async function extractMounts(makeWorkDirectory) {
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory()));
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory())).catch((error) => {
+            if (error instanceof errors/* InputError */.d)
+                throw error;
+            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
+            return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
+        });
         (0,host/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
             (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
@@ -99576,15 +99583,9 @@ async function extractMounts(makeWorkDirectory) {
             await removeState(request.state);
     }
 }
-/** Whatever ends the step early. */
+/** What ends the step before it has begun. */
 function reportFailure(message) {
     (0,host/* setOutput */.uH)('reason', message);
-    (0,host/* addSummary */.S0)(renderSummary({
-        title: 'The cache mounts were not saved',
-        facts: [],
-        rows: [],
-        remarks: [message],
-    }));
 }
 /** A directory needs no key, and so no inject that has made one. */
 async function withKey(inputs) {
@@ -99676,7 +99677,7 @@ function refuse(why, outcomes = []) {
     const { rows, reasons } = tell(outcomes);
     return {
         saved: false,
-        title: 'The cache mounts were not saved',
+        title: notSaved,
         rows,
         reasons: [why, ...reasons],
     };

@@ -41258,10 +41258,12 @@ var summary = __nccwpck_require__(1192);
 
 
 
+
+const notSaved = 'The cache mounts were not saved';
 /**
  * Extract: takes the mounts out of the builder and saves them.
  *
- * @throws InputError on wrong input; Error where nothing could be packed
+ * @throws InputError on wrong input
  */
 async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
@@ -41271,7 +41273,12 @@ async function extractMounts(makeWorkDirectory) {
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory()));
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory())).catch((error) => {
+            if (error instanceof errors/* InputError */.d)
+                throw error;
+            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
+            return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
+        });
         (0,host/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
             (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
@@ -41285,15 +41292,9 @@ async function extractMounts(makeWorkDirectory) {
             await (0,build_state/* removeState */.aF)(request.state);
     }
 }
-/** Whatever ends the step early. */
+/** What ends the step before it has begun. */
 function reportFailure(message) {
     (0,host/* setOutput */.uH)('reason', message);
-    (0,host/* addSummary */.S0)((0,summary/* renderSummary */.B)({
-        title: 'The cache mounts were not saved',
-        facts: [],
-        rows: [],
-        remarks: [message],
-    }));
 }
 /** A directory needs no key, and so no inject that has made one. */
 async function withKey(inputs) {
@@ -41385,7 +41386,7 @@ function refuse(why, outcomes = []) {
     const { rows, reasons } = tell(outcomes);
     return {
         saved: false,
-        title: 'The cache mounts were not saved',
+        title: notSaved,
         rows,
         reasons: [why, ...reasons],
     };
