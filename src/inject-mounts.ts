@@ -75,8 +75,9 @@ function cold(title: string, remarks: readonly string[] = [], matchedKey?: strin
 }
 
 async function inject(request: InjectRequest, workDirectory: string): Promise<Injection> {
-  if (request.mounts.length === 0) return cold('There are no cache mounts');
+  // Also where there is nothing to do: extract without inputs asks for it.
   await writeState(stateOf(request));
+  if (request.mounts.length === 0) return cold('There are no cache mounts');
   const store = storeFor(request.directory);
   const entry = join(workDirectory, storedDirectoryName);
   const found = await logStage('Look up the key', () =>

@@ -65,7 +65,14 @@ export function locateFiles({ context, files }: MountInputs): {
   readonly files: readonly string[];
 } {
   const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-  const root = resolve(workspace, context ?? '.');
+  // What docker/build-push-action calls its Git context is what was checked out.
+  const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
+  if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
+    throw new InputError(
+      `Input context: ${local} is no directory here; give the path at which it is checked out.`,
+    );
+  }
+  const root = resolve(workspace, local);
   const paths = files.map((file) => resolve(workspace, file));
   return { workspace, context: root, files: paths.length > 0 ? paths : [join(root, 'Dockerfile')] };
 }

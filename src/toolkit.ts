@@ -129,7 +129,7 @@ export async function copyPrograms(
   directory: string,
 ): Promise<string[]> {
   const paths = programs.map(({ path }) => path);
-  const libraries = parseLdd(await output('ldd', paths));
+  const libraries = parseLdd(await listLibraries(paths));
   const files = new Set([...paths, ...libraries]);
   const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
   const directories = new Set(['/bin', ...[...files].map((file) => dirname(file))]);
@@ -141,6 +141,13 @@ export async function copyPrograms(
     ...links.map(({ name, path }) => symlink(path, join(directory, 'bin', name))),
   ]);
   return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
+}
+
+/** What ldd prints for all of the programs; musl's looks at its first argument only. */
+async function listLibraries(paths: readonly string[]): Promise<string> {
+  const all = await output('ldd', [...paths]);
+  if (all.includes(`${paths.at(-1)}:`)) return all;
+  return (await Promise.all(paths.map((path) => output('ldd', [path])))).join('');
 }
 
 /**

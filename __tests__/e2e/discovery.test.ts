@@ -5,7 +5,7 @@ import { which } from '@actions/io';
 import { describe, expect, test } from '@jest/globals';
 import { docker } from '../support/engine.js';
 import type { Job } from '../support/runner.js';
-import { pathWithDocker, useScenario } from '../support/scenario.js';
+import { leftovers, pathWithDocker, useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
 
@@ -71,6 +71,17 @@ describe('without cache-mounts', () => {
     expect(log).toContain(
       'Cache mounts (2)\nmine-amd64 (namespace=ns)\nmine-arm64 (namespace=ns)\n::endgroup::',
     );
+  });
+
+  test('a Dockerfile without any is a warning, and fails neither step', async () => {
+    const job = await scenario.newJob();
+    await writeFile(join(job.workspace, 'Dockerfile'), 'FROM scratch\n');
+    for (const action of ['inject', 'extract'] as const) {
+      const result = await job.runAction(action, {});
+      expect(result.exitCode).toBe(0);
+      expect(result.annotations.map(({ level }) => level)).not.toContain('error');
+    }
+    expect(await leftovers(job)).toEqual(['Dockerfile']);
   });
 
   test('a Dockerfile that is not there is an error with the remedies', async () => {

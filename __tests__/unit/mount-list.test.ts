@@ -281,6 +281,21 @@ test.each(['from=Seed', 'from=seed,source=/x', 'from=seed,uid=7,gid=0,mode=0755'
   },
 );
 
+test.each(['{{defaultContext}}:app', '{{ defaultContext }}:app', './app'])(
+  'the context %s is a directory of the checkout',
+  async (context) => {
+    await write('app/Dockerfile', 'FROM golang', run('id=x'));
+    expect(await list({ context })).toEqual(just('x'));
+  },
+);
+
+test.each(['https://github.com/o/r.git#main:app', 'git@github.com:o/r.git'])(
+  'the context %s is refused',
+  async (context) => {
+    expect(await refusal({ context })).toContain('give the path at which it is checked out');
+  },
+);
+
 test('an option that depends on the platform gives a mount for each of them', async () => {
   await write('Dockerfile', 'FROM golang', 'ARG TARGETARCH', 'RUN go');
   const platforms = ['linux/amd64', 'linux/arm64'];

@@ -41279,7 +41279,12 @@ async function listMounts(inputs) {
 /** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
 function locateFiles({ context, files }) {
     const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-    const root = (0,external_node_path_.resolve)(workspace, context ?? '.');
+    // What docker/build-push-action calls its Git context is what was checked out.
+    const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
+    if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
+        throw new errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
+    }
+    const root = (0,external_node_path_.resolve)(workspace, local);
     const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
     return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
 }
@@ -99484,7 +99489,7 @@ async function findPrograms(names) {
  */
 async function copyPrograms(programs, directory) {
     const paths = programs.map(({ path }) => path);
-    const libraries = parseLdd(await output('ldd', paths));
+    const libraries = parseLdd(await listLibraries(paths));
     const files = new Set([...paths, ...libraries]);
     const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
     const directories = new Set(['/bin', ...[...files].map((file) => (0,external_node_path_.dirname)(file))]);
@@ -99494,6 +99499,13 @@ async function copyPrograms(programs, directory) {
         ...links.map(({ name, path }) => (0,promises_.symlink)(path, (0,external_node_path_.join)(directory, 'bin', name))),
     ]);
     return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
+}
+/** What ldd prints for all of the programs; musl's looks at its first argument only. */
+async function listLibraries(paths) {
+    const all = await output('ldd', [...paths]);
+    if (all.includes(`${paths.at(-1)}:`))
+        return all;
+    return (await Promise.all(paths.map((path) => output('ldd', [path])))).join('');
 }
 /**
  * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
@@ -99654,9 +99666,10 @@ function cold(title, remarks = [], matchedKey) {
     return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
 }
 async function inject(request, workDirectory) {
+    // Also where there is nothing to do: extract without inputs asks for it.
+    await writeState(stateOf(request));
     if (request.mounts.length === 0)
         return cold('There are no cache mounts');
-    await writeState(stateOf(request));
     const store = storeFor(request.directory);
     const entry = (0,external_node_path_.join)(workDirectory, storedDirectoryName);
     const found = await (0,log/* logStage */.jl)('Look up the key', () => store.find(entry, request.key, request.restoreKeys));
