@@ -988,7 +988,7 @@ describe('any text', () => {
       }),
       { numRuns: 3000 },
     );
-    expect(found).toBeGreaterThan(0);
+    expect(found).toBeGreaterThan(20);
   });
 
   test('none of it depends on the line breaks', () => {

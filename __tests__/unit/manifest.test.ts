@@ -225,7 +225,7 @@ test('any JSON gives a valid manifest or an error', () => {
     }),
     { numRuns: 500 },
   );
-  expect(valid).toBeGreaterThan(0);
+  expect(valid).toBeGreaterThan(20);
 });
 
 test('a refusal shows only the beginning of a large value, and nothing of a very deep one', () => {

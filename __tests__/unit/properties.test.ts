@@ -286,7 +286,7 @@ describe('a manifest', () => {
       }),
       { numRuns: 500 },
     );
-    expect(read).toBeGreaterThan(0);
+    expect(read).toBeGreaterThan(20);
   });
 
   test('is not read from the names of what every object has', () => {
@@ -697,6 +697,9 @@ describe('a Dockerfile and its parts', () => {
         'FROM a\nRUN --mount=type=cache,target=/c,',
         'FROM a\nARG B\nRUN --mount=type=cache,id="$A',
       ],
+      // What has mounts by any target: most of the rest is refused, and a mount with it.
+      'FROM a AS b\nRUN --mount=type=cache,target=/x --mount=type=cache,id=y,target=/y x\n',
+      'FROM a AS b\nARG A=1\nRUN --mount=type=cache,id=$A,target=/x x\nFROM b\n',
     );
     let mounts = 0;
     fc.assert(
@@ -714,7 +717,7 @@ describe('a Dockerfile and its parts', () => {
       }),
       { numRuns },
     );
-    expect(mounts).toBeGreaterThan(0);
+    expect(mounts).toBeGreaterThan(numRuns / 20);
   });
 });
 
