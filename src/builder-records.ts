@@ -4,17 +4,17 @@ import { object, string } from './json.js';
 /** A directory that the builder keeps for a cache mount. */
 export interface BuilderRecord {
   /**
-   * What the builder calls it: as long as it is the same, the directory is, too. Undefined where it
-   * cannot be told.
+   * When it was made, by the builder's clock, in milliseconds since the epoch. It stays over builds
+   * and changes when the directory is made anew. Undefined where it cannot be told.
    */
-  readonly key: string | undefined;
+  readonly createdAt: number | undefined;
   /** The mount's id with its namespace in front: `NAMESPACE/ID`. */
   readonly id: string;
 }
 
 /**
  * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
+ * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
  * where it equals the target.
  *
  * @throws Error where a description is of another form
@@ -23,41 +23,56 @@ export function parseRecords(text: string): BuilderRecord[] {
   const records = text.trimStart().startsWith('{')
     ? text.split('\n').flatMap(readJsonLine)
     : readVerbose(text);
-  return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
+  return records.map(({ createdAt, description }) => ({
+    createdAt: parseTime(createdAt),
+    id: parseDescription(description),
+  }));
 }
 
 /**
  * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * has another key.
+ * is of another time.
  */
 export function parseStandIns(text: string): BuilderRecord[] {
   const records = text.split('\n').flatMap(readJsonLine);
   const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-  return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
+  return mounts.map(({ description }) => ({
+    createdAt: undefined,
+    id: parseDescription(description),
+  }));
 }
 
 interface DescribedRecord {
-  readonly key: string;
+  /** As Go prints it. */
+  readonly createdAt: string;
   readonly description: string;
 }
 
 function readJsonLine(line: string): DescribedRecord[] {
   if (!line.startsWith('{')) return [];
-  const { ID, Description } = object(JSON.parse(line), 'record');
+  const { CreatedAt, Description } = object(JSON.parse(line), 'record');
   if (Description === undefined) return [];
-  return [{ description: string(Description, 'Description'), key: string(ID, 'ID') }];
+  return [{ description: string(Description, 'Description'), createdAt: String(CreatedAt) }];
 }
 
 /** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
 function readVerbose(text: string): DescribedRecord[] {
   const records = text.matchAll(
-    /^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
+    /^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
   );
-  let key = '';
-  return [...records].flatMap(([, id, upToCount, line = '']) => {
-    key = id ?? key;
-    return id === undefined ? { key, description: upToCount ?? line } : [];
+  let createdAt = '';
+  return [...records].flatMap(([, time, upToCount, line = '']) => {
+    createdAt = time ?? createdAt;
+    return time === undefined ? { createdAt, description: upToCount ?? line } : [];
   });
+}
+
+/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
+function parseTime(text: string): number | undefined {
+  const [, date, time, zone] =
+    /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
+  const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
+  return Number.isNaN(parsed) ? undefined : parsed;
 }
 
 function parseDescription(description: string): string {
@@ -91,14 +106,17 @@ export function isHeld(mount: CacheMount, records: readonly BuilderRecord[]): bo
   return records.some(({ id }) => id === recordId(mount));
 }
 
-/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
-export function keysOf(
+/**
+ * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
+ * epoch; false where that cannot be told.
+ */
+export function isNewer(
   mount: CacheMount,
   records: readonly BuilderRecord[],
-): readonly string[] | undefined {
-  const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
-  const known = keys.filter((key) => key !== undefined);
-  return known.length > 0 && known.length === keys.length ? known : undefined;
+  time: number,
+): boolean {
+  const own = records.filter(({ id }) => id === recordId(mount));
+  return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
 }
 
 /** What a comparison of the mounts asked for with those of the builder shows. */

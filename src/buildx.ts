@@ -143,6 +143,7 @@ export async function build(options: BuildOptions): Promise<void> {
   }, patience);
   const result = await getExecOutput('docker', args, {
     cwd: options.directory,
+    env: buildEnvironment(),
     ignoreReturnCode: true,
     silent: true,
     listeners: { errline: show, stdline: show },
@@ -150,6 +151,12 @@ export async function build(options: BuildOptions): Promise<void> {
   if (result.exitCode !== 0) {
     throw new Error(`docker buildx build failed: ${lastLine(result)}`);
   }
+}
+
+/** Without what would give another time to all files that the build puts out. */
+function buildEnvironment(): Record<string, string> {
+  const variables = Object.entries(process.env).filter(([name]) => name !== 'SOURCE_DATE_EPOCH');
+  return Object.fromEntries(variables.map(([name, value = '']) => [name, value]));
 }
 
 interface Inspected {
@@ -212,6 +219,19 @@ export async function listCacheMounts(
     if (exitCode === 0) return stdout;
   }
   throw new Error('docker buildx du fails');
+}
+
+/**
+ * Removes what builds have left in the build cache, where its description matches a pattern and it is
+ * not in use.
+ *
+ * @param pattern in the syntax of containerd's filters
+ * @returns what went wrong
+ */
+export async function removeBuildCache(name: string, pattern: string): Promise<string | undefined> {
+  const filter = `--filter=description~=${pattern}`;
+  const result = await probe(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+  return result.exitCode === 0 ? undefined : lastLine(result);
 }
 
 async function isUnknown(name: string): Promise<boolean> {

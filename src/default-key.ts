@@ -3,6 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { locateFiles, type MountInputs } from './mount-list.js';
 
+export const defaultKeyPrefix = 'buildkit-cache-mounts';
+
 export interface KeyInputs {
   /** Undefined: a key is made. */
   readonly key: string | undefined;

@@ -86,13 +86,13 @@ export const injectInputs: readonly InputDefinition[] = [
   {
     name: 'key',
     description:
-      'The key under which the mounts are saved, as in actions/cache; by default one that is made of the Dockerfile, the lock files, and the commit, with restore keys to match',
+      'The key under which the mounts are saved, as in actions/cache; by default one is generated from the Dockerfile, the lock files and the commit, with restore keys to match',
     standard: '',
   },
   {
     name: 'key-prefix',
     description:
-      'What a key begins with that is made, to tell several images of a repository apart; by default buildkit-cache-mounts',
+      'Prefix of the generated key, which tells several images of a repository apart; by default buildkit-cache-mounts',
     standard: '',
   },
   {
@@ -119,7 +119,7 @@ export const injectInputs: readonly InputDefinition[] = [
 
 const compressionLevel: InputDefinition = {
   name: 'compression-level',
-  description: 'How hard to compress, from 1 to 19, as zstd counts',
+  description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
   standard: '3',
 };
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { writeManifest } from './archive.js';
 import { describeMount, identityOf } from './cache-mount.js';
 import { collect, type Outcome } from './collect.js';
-import { resolveKeys } from './default-key.js';
+import { defaultKeyPrefix, resolveKeys } from './default-key.js';
 import { InputError, messageOf } from './errors.js';
 import { type ExtractRequest, resolveRequest } from './extract-request.js';
 import { formatBytes, plural } from './format.js';
@@ -12,7 +12,7 @@ import { type Kept, keptByInject, restoreLate } from './kept.js';
 import { logMounts, logRows, logStage, type MountRow } from './log.js';
 import { listMounts, type MountList } from './mount-list.js';
 import { type Packed, type PackRequest, pack } from './pack.js';
-import { readStates, removeState } from './state.js';
+import { type InjectState, readStates, removeState } from './state.js';
 import { withinTime } from './step.js';
 import { storedDirectoryName, storeFor } from './store.js';
 import { renderSummary } from './summary.js';
@@ -36,7 +36,8 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
   setOutput('saved', 'false');
   const inputs = readExtractInputs();
   const { compressionLevel } = inputs;
-  const request = resolveRequest(await withKey(inputs), await readStates());
+  const states = await readStates();
+  const request = resolveRequest(await withKey(inputs, states), states);
   try {
     const list = await listRequested(request, inputs);
     logMounts(list);
@@ -64,18 +65,19 @@ export function reportFailure(message: string): void {
 }
 
 /** A directory needs no key, and so no inject that has made one. */
-async function withKey(inputs: ExtractInputs): Promise<ExtractInputs> {
-  if (inputs.key !== undefined || inputs.directory === undefined) return inputs;
-  const { mountInputs } = inputs;
-  const states = await readStates();
-  if (states.length > 0) return inputs;
-  const { key } = await resolveKeys({
-    key: undefined,
-    keyPrefix: 'buildkit-cache-mounts',
+async function withKey(
+  inputs: ExtractInputs,
+  states: readonly InjectState[],
+): Promise<ExtractInputs> {
+  const { key, directory, mountInputs } = inputs;
+  if (key !== undefined || directory === undefined || states.length > 0) return inputs;
+  const made = await resolveKeys({
+    key,
+    keyPrefix: defaultKeyPrefix,
     restoreKeys: [],
     mountInputs,
   });
-  return { ...inputs, key };
+  return { ...inputs, key: made.key };
 }
 
 async function listRequested(
@@ -98,6 +100,7 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
   for (const [index, mount] of mounts.entries()) {
     outcomes.push(await collect(kept, packed, index, mount, entry));
   }
+  await packed.tidied;
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
   const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));

@@ -134,11 +134,8 @@ async function fill(
   );
   const mounts = listRestored(manifest, damaged);
   await writeState({ ...stateOf(request), restored: { key, mounts } });
-  const { reports, recordsOf } = await unpack(request, whole, preparation, entry, workDirectory);
-  await writeState({
-    ...stateOf(request),
-    restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
-  });
+  const { reports, filledAt } = await unpack(request, whole, preparation, entry, workDirectory);
+  await writeState({ ...stateOf(request), restored: { key, mounts, filledAt } });
   const outcomes = [
     ...damaged,
     ...whole.map((filling) =>

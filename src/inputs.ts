@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import * as core from '@actions/core';
 import { cut } from './cache-mount.js';
 import { parseCsvRecord } from './csv.js';
+import { defaultKeyPrefix } from './default-key.js';
 import { InputError } from './errors.js';
 import type { MountInputs } from './mount-list.js';
 import { formatPlatform, parsePlatform } from './platform.js';
@@ -46,8 +47,6 @@ const defaultTimeout = 30;
 /** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
 const defaultCompressionLevel = 3;
 
-const defaultKeyPrefix = 'buildkit-cache-mounts';
-
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 
@@ -60,7 +59,7 @@ export function readInjectInputs(): InjectInputs {
   if (key !== undefined) checkKey('key', key);
   if (key !== undefined && keyPrefix !== undefined) {
     throw new InputError(
-      'Input key-prefix: it is what a key begins with that is made; leave out either it or the input key.',
+      'Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.',
     );
   }
   checkKey('key-prefix', keyPrefix ?? '');

@@ -26,6 +26,12 @@ export function count(value: unknown, name: string): number {
   return value;
 }
 
+/** @throws Error where the value is no finite number */
+export function number(value: unknown, name: string): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(name, value);
+  return value;
+}
+
 /** The error of a field that is not of the expected form. */
 export function invalid(name: string, value: unknown): Error {
   return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);

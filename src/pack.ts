@@ -1,4 +1,4 @@
-import { type BuilderRecord, compareRecords, keysOf } from './builder-records.js';
+import { type BuilderRecord, compareRecords, isNewer } from './builder-records.js';
 import { type Builder, inspectBuilder } from './buildx.js';
 import { type CacheMount, identityOf } from './cache-mount.js';
 import { packScript } from './container-scripts.js';
@@ -9,8 +9,12 @@ import type { ExtractInputs } from './inputs.js';
 import { listRecords } from './list-records.js';
 import { logBuilder, logStage } from './log.js';
 import type { MountList } from './mount-list.js';
-import { runScratchBuild, type ScratchBuildResult, toolsDirectory } from './scratch-build.js';
-import type { RestoredEntry } from './state.js';
+import {
+  removeTraces,
+  runScratchBuild,
+  type ScratchBuildResult,
+  toolsDirectory,
+} from './scratch-build.js';
 import { chooseToolkit, gatherRunnerTools } from './toolkit.js';
 
 /** What extract has to do, and with which mounts. */
@@ -23,6 +27,8 @@ export interface Packed extends ScratchBuildResult {
   isKnown(mount: CacheMount): boolean;
   /** Whether the mount is another one than inject has filled. */
   isRemade(mount: CacheMount): boolean;
+  /** Until the builder has no copy of the archives any more; never fails. */
+  readonly tidied: Promise<void>;
 }
 
 /**
@@ -42,7 +48,10 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     isKnown: (mount: CacheMount) => known.has(identityOf(mount)),
     isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
   };
-  if (known.size === 0) return { ...about, reports: new Map(), directory: workDirectory };
+  if (known.size === 0) {
+    const nothing = { reports: new Map(), directory: workDirectory, endedAt: undefined };
+    return { ...about, ...nothing, tidied: Promise.resolve() };
+  }
   const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
     anyOf: ['zstd', 'gzip'],
   });
@@ -60,7 +69,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
       seedStages: request.seedStages,
     }),
   );
-  return { ...about, ...result };
+  return { ...about, ...result, tidied: removeTraces(builder) };
 }
 
 /** Identities of mounts, as a look at the builder before our own build shows them. */
@@ -86,19 +95,10 @@ function compareMounts(
   const { known, warnings, information } = compareRecords(mounts, records, builder.name);
   for (const warning of warnings) warn(warning);
   for (const line of information) print(line);
-  const remade = (state?.restored?.mounts ?? []).filter((restored) =>
-    isAnother(restored, keysOf(restored.mount, records)),
-  );
+  const { mounts: restored = [], filledAt = Number.POSITIVE_INFINITY } = state?.restored ?? {};
+  const remade = restored.filter(({ mount }) => isNewer(mount, records, filledAt));
   return {
     known: new Set(known.map(identityOf)),
     remade: new Set(remade.map(({ mount }) => identityOf(mount))),
   };
-}
-
-/** Of the records that there were, none is left. */
-function isAnother(
-  { records }: RestoredEntry['mounts'][number],
-  now: readonly string[] | undefined,
-): boolean {
-  return records !== undefined && now !== undefined && !now.some((key) => records.includes(key));
 }

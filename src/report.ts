@@ -1,4 +1,4 @@
-import { array, count, invalid, object, string } from './json.js';
+import { array, count, invalid, number, object, string } from './json.js';
 import type { Compression } from './manifest.js';
 
 /** What a script in the build did with one mount. */
@@ -46,9 +46,4 @@ function parseLine(value: unknown): [number, MountReport] {
     default:
       throw invalid('result', result);
   }
-}
-
-function number(value: unknown, name: string): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(name, value);
-  return value;
 }

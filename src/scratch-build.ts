@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Builder, build, describeClient } from './buildx.js';
+import { type Builder, build, describeClient, removeBuildCache } from './buildx.js';
 import { messageOf } from './errors.js';
 import { print, warn } from './host.js';
 import type { SeedStages } from './mount-list.js';
 import { type MountReport, parseReports } from './report.js';
 import {
+  buildCachePattern,
   filesContext,
   outputDirectory,
   renderScratchDockerfile,
@@ -19,6 +20,8 @@ export interface ScratchBuildResult {
   readonly reports: ReadonlyMap<number, MountReport>;
   /** Where the files are that the scripts have written. */
   readonly directory: string;
+  /** When the last of them was written, by the builder's clock, in milliseconds since the epoch. */
+  readonly endedAt: number | undefined;
 }
 
 /** Directory with the archives to unpack, below the work directory of the step. */
@@ -39,6 +42,12 @@ interface ScratchBuildOptions {
   readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
   readonly seedStages: SeedStages | undefined;
+}
+
+/** Removes what the builds have left on the builder: copies of the archives. */
+export async function removeTraces(builder: Builder): Promise<void> {
+  const trouble = await removeBuildCache(builder.name, buildCachePattern);
+  if (trouble !== undefined) print(`The builder keeps a copy of the archives (${trouble}).`);
 }
 
 /**
@@ -95,8 +104,10 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
   });
   print(`Run with ${await client}.`);
   const directory = join(workDirectory, 'output', outputDirectory);
+  const report = join(directory, 'report');
   try {
-    return { directory, reports: parseReports(await readFile(join(directory, 'report'), 'utf8')) };
+    const reports = parseReports(await readFile(report, 'utf8'));
+    return { directory, reports, endedAt: (await stat(report)).mtimeMs };
   } catch (error) {
     throw new Error(`The build in the builder gave no readable report: ${messageOf(error)}`);
   }

@@ -35,6 +35,16 @@ export const filesContext = 'buildkit-cache-mounts';
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
 
+// A name that nobody else has: by it our own build cache is known.
+const scriptsDirectory = `/${filesContext}`;
+
+/**
+ * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
+ * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
+ * containerd's filters, which has no room for white space.
+ */
+export const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
+
 /** Directory, in what the build puts out, with all that the scripts have written. */
 export const outputDirectory = 'out';
 
@@ -102,7 +112,7 @@ export function renderScratchDockerfile(
           (name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`,
         )
       : []),
-    `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+    `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
     ...(options.withArchives
       ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
       : []),
@@ -127,7 +137,11 @@ export function renderScratchDockerfile(
       const seed = [`type=bind,target=/seeds/${index}`, ...start];
       return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
     });
-    const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+    const command = [
+      '/bin/sh',
+      `${scriptsDirectory}/run.sh`,
+      ...group.map(({ argument }) => argument),
+    ];
     lines.push(
       `RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`,
     );

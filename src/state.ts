@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CacheMount } from './cache-mount.js';
 import { messageOf } from './errors.js';
 import { warn } from './host.js';
-import { array, invalid, object, string } from './json.js';
+import { array, invalid, number, object, string } from './json.js';
 import { type Archive, parseMount, parseSavedMount } from './manifest.js';
 import type { SeedStages } from './mount-list.js';
 import { temporaryRoot } from './work-directory.js';
@@ -27,14 +27,14 @@ export interface InjectState {
 export interface RestoredEntry {
   readonly key: string;
   readonly mounts: readonly RestoredMount[];
+  /** When they had been filled, by the builder's clock, in milliseconds since the epoch. */
+  readonly filledAt?: number | undefined;
 }
 
 /** A mount of an entry whose archive was whole; where it was named, the archive is kept. */
 export interface RestoredMount {
   readonly mount: CacheMount;
   readonly archive: Archive;
-  /** The keys of the records that the builder then had for the mount's id, where they are known. */
-  readonly records?: readonly string[] | undefined;
 }
 
 /** A directory a key, so that a job can have several injects. */
@@ -85,7 +85,7 @@ function parseState(text: string): InjectState {
   const { seedStages, directory, restoreKeys, restored } = state;
   return {
     key: string(key, 'key'),
-    mounts: parseMounts(mounts),
+    mounts: array(mounts, 'mounts').map(parseMount),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
     platform: platform === undefined ? undefined : string(platform, 'platform'),
@@ -97,16 +97,18 @@ function parseState(text: string): InjectState {
 }
 
 function parseRestored(value: unknown): RestoredEntry {
-  const { key, mounts } = object(value, 'restored');
-  return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
+  const { key, mounts, filledAt } = object(value, 'restored');
+  return {
+    key: string(key, 'key'),
+    mounts: array(mounts, 'mounts').map(parseRestoredMount),
+    filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+  };
 }
 
 function parseRestoredMount(value: unknown): RestoredMount {
-  const { records } = object(value, 'mounts[]');
   const { mount, archive } = parseSavedMount(value);
   if (archive === undefined) throw invalid('archive', archive);
-  const keys = records === undefined ? undefined : array(records, 'records');
-  return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
+  return { mount, archive };
 }
 
 function parseSeedStages(value: unknown): SeedStages {
@@ -119,8 +121,4 @@ function parseSeedStages(value: unknown): SeedStages {
     buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
     ignore: String(ignore),
   };
-}
-
-function parseMounts(value: unknown): CacheMount[] {
-  return array(value, 'mounts').map(parseMount);
 }

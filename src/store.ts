@@ -25,7 +25,8 @@ export type SaveResult = { readonly saved: true } | { readonly saved: false; rea
 /** Where entries are kept. `entry` is a directory whose last part is {@link storedDirectoryName}. */
 export interface Store {
   /**
-   * Finds the newest entry that matches, without fetching it.
+   * Finds the newest entry that matches, without fetching it. Trouble with a service is in the log,
+   * never thrown.
    *
    * @returns its key; undefined where there is none, or no service to tell
    */
@@ -66,18 +67,15 @@ function directoryStore(directory: string): Store {
       return key;
     },
     isSaved: async () => false,
-    save: (entry, key) => saveToDirectory(directory, entry, key),
+    save: (entry, key) =>
+      saveToDirectory(directory, entry, key).catch((error: unknown) => ({
+        saved: false,
+        why: `the directory ${directory} cannot be written: ${messageOf(error)}`,
+      })),
     remedy: () => '',
   };
 }
 
-/**
- * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
- * never thrown.
- *
- * @param directory where it would be restored to
- * @returns its key; undefined where there is none, or no service to tell
- */
 async function find(
   directory: string,
   key: string,
@@ -88,22 +86,15 @@ async function find(
   );
 }
 
-/**
- * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
- *
- * @returns the key of what was restored; undefined where that failed, and the client has said why
- */
 async function restore(directory: string, key: string): Promise<string | undefined> {
   return inParentOf(directory, (path) => cache.restoreCache([path], key));
 }
 
-/** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory: string, key: string): Promise<boolean> {
   // The service also answers with an entry whose key merely begins with this one.
   return (await find(directory, key, [])) === key;
 }
 
-/** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
 async function save(directory: string, key: string): Promise<SaveResult> {
   try {
     const id = await inParentOf(directory, (path) => cache.saveCache([path], key));

@@ -1,12 +1,9 @@
 import { type Filling, keepArchive, placeArchive } from './archive.js';
-import { type BuilderRecord, keysOf } from './builder-records.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from './buildx.js';
-import type { CacheMount } from './cache-mount.js';
 import { unpackScript } from './container-scripts.js';
 import type { DefaultKey } from './default-key.js';
 import { InputError } from './errors.js';
 import type { InjectInputs } from './inputs.js';
-import { listRecords } from './list-records.js';
 import { logBuilder, logStage } from './log.js';
 import { archiveFileName } from './manifest.js';
 import type { MountList } from './mount-list.js';
@@ -23,8 +20,8 @@ export type InjectRequest = Omit<InjectInputs, 'key'> &
 export interface Unpacked {
   /** By the mount's index. */
   readonly reports: ReadonlyMap<number, MountReport>;
-  /** The keys of the records that the builder now has for a mount's id, where they are known. */
-  recordsOf(mount: CacheMount): readonly string[] | undefined;
+  /** When that was, by the builder's clock, in milliseconds since the epoch. */
+  readonly filledAt: number | undefined;
 }
 
 /** What can be found out and made ready before it is known what there is to unpack. */
@@ -55,7 +52,7 @@ export async function unpack(
   entry: string,
   workDirectory: string,
 ): Promise<Unpacked> {
-  if (fillings.length === 0) return { reports: new Map(), recordsOf: () => undefined };
+  if (fillings.length === 0) return { reports: new Map(), filledAt: undefined };
   const directory = archivesDirectory(workDirectory);
   for (const filling of fillings) {
     await placeArchive(entry, filling, directory);
@@ -67,7 +64,7 @@ export async function unpack(
       allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
     });
     logBuilder(builder, toolkit);
-    const { reports } = await logStage('Unpack into the builder', () =>
+    const { reports, endedAt } = await logStage('Unpack into the builder', () =>
       runScratchBuild({
         workDirectory,
         builder,
@@ -82,9 +79,7 @@ export async function unpack(
         seedStages,
       }),
     );
-    const mounts = fillings.map(({ mount }) => mount);
-    const records = await listRecords(builder.name, mounts).catch((): BuilderRecord[] => []);
-    return { reports, recordsOf: (mount) => keysOf(mount, records) };
+    return { reports, filledAt: endedAt };
   } finally {
     for (const filling of fillings) {
       await keepArchive(directory, filling, keptArchives(request.key));

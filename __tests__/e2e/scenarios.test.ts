@@ -484,6 +484,45 @@ describe('extract', () => {
     expect(await scenario.builder.run({ id: 'a' }, listMount)).toBe(after);
   }, 60_000);
 
+  test('takes a mount that builds have changed for the same, whatever time files are given', async () => {
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    await scenario.save('a', 'k-1');
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    const env = { SOURCE_DATE_EPOCH: '1000000000' };
+    const inputs = { 'cache-mounts': 'a', key: 'k-2', 'restore-keys': 'k-' };
+    await job.runAction('inject', inputs, { env });
+    for (const change of ['echo 2 >/c/file', 'rm /c/file && echo 3 >/c/other']) {
+      await scenario.builder.run({ id: 'a' }, change);
+    }
+    expect(await job.runAction('extract', {}, { env })).toMatchObject({
+      outputs: { saved: 'true' },
+      annotations: [],
+    });
+  }, 60_000);
+
+  test('leaves no copy of the archives on the builder, and the rest of its cache alone', async () => {
+    const describe = async () => {
+      const listed = await docker(['buildx', 'du', '--format=json']);
+      const records = listed.split('\n').filter((line) => line.startsWith('{'));
+      return records.map((line) => String(JSON.parse(line).Description)).sort();
+    };
+    for (const id of ['a', 'b', 'buildkit-cache-mounts']) {
+      await scenario.builder.run({ id }, 'echo 1 >/c/file');
+    }
+    const before = await describe();
+    expect(before.length).toBeGreaterThan(3);
+    const job = await scenario.newJob();
+    const inputs = { 'cache-mounts': 'a\nb\nbuildkit-cache-mounts', key: 'k' };
+    expect(await job.runAction('extract', inputs)).toMatchObject({ outputs: { saved: 'true' } });
+    const left = (await describe()).filter((each) => !before.includes(each));
+    // What takes no room
+    const small =
+      /^local source for (context|dockerfile)$|^\[buildkit-cache-mounts-work 1.*WORKDIR/;
+    expect(left.filter((each) => !small.test(each))).toEqual([]);
+    expect(await describe()).toEqual(expect.arrayContaining(before));
+  }, 60_000);
+
   test('says in every run that the entry of the key lacks a mount that was empty', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
     await scenario.builder.run({ id: 'b' }, 'true');

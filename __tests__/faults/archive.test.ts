@@ -347,9 +347,12 @@ const mountRows: Record<string, MountRow> = {
     data: hoax([{ name: './a', symlink: '../..' }, { name: './a/x' }]),
     words: unpackingFailed,
   },
-  'hard-link': { data: hoax([{ name: './a', link: '/scripts/run.sh' }]), words: unpackingFailed },
+  'hard-link': {
+    data: hoax([{ name: './a', link: '/buildkit-cache-mounts/run.sh' }]),
+    words: unpackingFailed,
+  },
   'hard-link-up': {
-    data: hoax([{ name: './a', link: '../../../../scripts/run.sh' }]),
+    data: hoax([{ name: './a', link: '../../../../buildkit-cache-mounts/run.sh' }]),
     words: unpackingFailed,
   },
   loud: { data: hoax([{ name: `./${loud}`, link: `/${loud}` }]), words: unpackingFailed },

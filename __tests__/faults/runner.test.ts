@@ -339,7 +339,7 @@ describe('SIGTERM', () => {
   async function expectNothingLeft(job: Job): Promise<void> {
     expect((await leftovers(job)).filter((name) => !name.endsWith('-state'))).toEqual([]);
     expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
-    expect(await lastingProcessesWith('/scripts/run.sh')).toEqual([]);
+    expect(await lastingProcessesWith('/buildkit-cache-mounts/run.sh')).toEqual([]);
   }
 
   test('at any point of inject leaves a mount empty or whole', async () => {
@@ -502,7 +502,7 @@ test('a timeout ends each stage that hangs, and the next run is healthy', async 
     const entries = service.entries().filter(({ finalized }) => finalized);
     expect(entries.map(({ key }) => key)).toEqual(['k']);
     for (const holder of holders.splice(0)) await holder.release();
-    expect(await lastingProcessesWith('/scripts/run.sh')).toEqual([]);
+    expect(await lastingProcessesWith('/buildkit-cache-mounts/run.sh')).toEqual([]);
 
     expect(await scenario.builder.run({ id: 'unpack' }, 'ls -A /c >/out/result')).toBe('held\n');
     await scenario.builder.run({ id: 'unpack' }, 'rm /c/held');

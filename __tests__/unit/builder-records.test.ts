@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { compareRecords, keysOf, parseRecords, parseStandIns } from '../../src/builder-records.js';
+import { compareRecords, isNewer, parseRecords, parseStandIns } from '../../src/builder-records.js';
 import type { CacheMount } from '../../src/cache-mount.js';
 
 /** A record as `docker buildx du --format json` prints it. */
 function jsonLine(description: string): string {
   return `${JSON.stringify({
-    CreatedAt: '2026-01-17T18:29:20.123456789Z',
+    CreatedAt: '2026-01-17 18:29:20.123456789 +0000 UTC',
     Description: description,
     ID: 'kqv4j0mqm2uqzqk8bq3v3z6vd',
     InUse: false,
@@ -100,12 +100,20 @@ test('a record without a count, or with other line breaks', () => {
   ).toMatchObject([{ id: '/c' }]);
 });
 
-test.each([jsonLine, verbose])('the key of each record', (render) => {
-  const text = render('cached mount /c from exec x\nID: no\n with id "/go"');
-  expect(parseRecords(`${text}${text.replace('kqv4j0mqm2uqzqk8bq3v3z6vd', 'other')}`)).toEqual([
-    { key: 'kqv4j0mqm2uqzqk8bq3v3z6vd', id: '/go' },
-    { key: 'other', id: '/go' },
-  ]);
+test.each([jsonLine, verbose])('when each record was made', (render) => {
+  const text = render('cached mount /c from exec x\nCreated at: no\n with id "/go"');
+  const created = /2026-01-17.18:29:20.123456789(Z| \+0000 UTC)/;
+  const others = ['2027-02-28 23:00:00 -0130 XYZ', '2027-02-28T23:00:00.5+01:30', '', 'never'];
+  const texts = [text, ...others.map((time) => text.replace(created, time))];
+  expect(parseRecords(texts.join(''))).toEqual(
+    [
+      Date.UTC(2026, 0, 17, 18, 29, 20, 123),
+      Date.UTC(2027, 2, 1, 0, 30),
+      Date.UTC(2027, 1, 28, 21, 30, 0, 500),
+      undefined,
+      undefined,
+    ].map((createdAt) => ({ createdAt, id: '/go' })),
+  );
 });
 
 test('a record of any type stands in for a cache mount that its description names', () => {
@@ -114,18 +122,22 @@ test('a record of any type stands in for a cache mount that its description name
     'regular',
   );
   const other = jsonLine('mount / from exec /bin/sh -c echo cached mount');
-  expect(parseStandIns(`${other}${standIn}`)).toEqual([{ key: undefined, id: '/go' }]);
+  expect(parseStandIns(`${other}${standIn}`)).toEqual([{ createdAt: undefined, id: '/go' }]);
 });
 
-test('the keys of a mount are known only where each of them is', () => {
-  const mount = { id: 'go' };
-  const one = { key: 'a', id: '/go' };
-  expect(keysOf(mount, [one, { key: 'b', id: '/npm' }, { key: 'c', id: '/go' }])).toEqual([
-    'a',
-    'c',
-  ]);
-  expect(keysOf(mount, [one, { key: undefined, id: '/go' }])).toBeUndefined();
-  expect(keysOf(mount, [])).toBeUndefined();
+test.each<[boolean, times: readonly (number | undefined)[]]>([
+  [true, [11]],
+  [true, [11, 12]],
+  [false, [10]],
+  [false, [9, 11]],
+  // Where it cannot be told
+  [false, [undefined]],
+  [false, [11, undefined]],
+  [false, []],
+])('newer than 10 is %s for records of the times %j', (expected, times) => {
+  const records = times.map((createdAt) => ({ createdAt, id: '/go' }));
+  const others = [9, 11].map((createdAt) => ({ createdAt, id: '/npm' }));
+  expect(isNewer({ id: 'go' }, [...records, ...others], 10)).toBe(expected);
 });
 
 test('a JSON record without a description is none', () => {
@@ -149,7 +161,7 @@ describe('a comparison', () => {
   const compare = (mounts: readonly CacheMount[], ids: readonly string[]) =>
     compareRecords(
       mounts,
-      ids.map((id) => ({ key: id, id })),
+      ids.map((id) => ({ createdAt: 0, id })),
       'b',
     );
 

@@ -463,7 +463,7 @@ describe('the records of a builder', () => {
         const ids = [...held.map(recordOf), ...others];
         const { known, warnings, information } = compareRecords(
           asked,
-          ids.map((id) => ({ key: id, id })),
+          ids.map((id) => ({ createdAt: 0, id })),
           'b',
         );
         expect(known).toEqual(asked.filter((mount) => ids.includes(recordOf(mount))));
@@ -532,7 +532,7 @@ describe('the scratch Dockerfile', () => {
     /USER 0:0/,
     /WORKDIR \/out/,
     /COPY --from=buildkit-cache-mounts-work \/out \/out/,
-    new RegExp(`RUN (${mount.source})+\\["/bin/sh","/scripts/run.sh"(,"\\d+")+\\]`),
+    new RegExp(`RUN (${mount.source})+\\["/bin/sh","/buildkit-cache-mounts/run.sh"(,"\\d+")+\\]`),
   ];
   const line = new RegExp(
     `^(${lines.map(({ source }) => source.replace('\\1', '\\d+')).join('|')})$`,

@@ -37,14 +37,14 @@ FROM scratch AS buildkit-cache-mounts-work
 WORKDIR /out
 ARG CACHE_MOUNT_NONCE
 ARG CACHE_MOUNT_ID_0
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,uid=1000,gid=7,mode=0750 ["/bin/sh","/scripts/run.sh","0.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,uid=1000,gid=7,mode=0750 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
 ARG CACHE_MOUNT_SOURCE_1
 ARG CACHE_MOUNT_ID_1
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 --mount=type=bind,target=/seeds/1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 ["/bin/sh","/scripts/run.sh","1.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 --mount=type=bind,target=/seeds/1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 ["/bin/sh","/buildkit-cache-mounts/run.sh","1.tar.zst"]
 ARG CACHE_MOUNT_ID_2
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/2,sharing=locked,id=$CACHE_MOUNT_ID_2,from=buildkit-cache-mounts-from-1,uid=0,gid=0,mode=0755 ["/bin/sh","/scripts/run.sh","2.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/2,sharing=locked,id=$CACHE_MOUNT_ID_2,from=buildkit-cache-mounts-from-1,uid=0,gid=0,mode=0755 ["/bin/sh","/buildkit-cache-mounts/run.sh","2.tar.zst"]
 ARG CACHE_MOUNT_ID_3
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/3,sharing=locked,id=$CACHE_MOUNT_ID_3,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/3,from=buildkit-cache-mounts-from-0 ["/bin/sh","/scripts/run.sh","3.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/3,sharing=locked,id=$CACHE_MOUNT_ID_3,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/3,from=buildkit-cache-mounts-from-0 ["/bin/sh","/buildkit-cache-mounts/run.sh","3.tar.zst"]
 `,
       buildArgs: {
         CACHE_MOUNT_NONCE: 'unique',
@@ -69,7 +69,7 @@ USER 0:0
 WORKDIR /out
 ARG CACHE_MOUNT_NONCE
 ARG CACHE_MOUNT_ID_0
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/0,from=buildkit-cache-mounts-from-0 ["/bin/sh","/scripts/run.sh","0.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/0,from=buildkit-cache-mounts-from-0 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
 FROM scratch
 COPY --from=buildkit-cache-mounts-work /out /out
 `,
@@ -106,9 +106,9 @@ WORKDIR /out
 ARG CACHE_MOUNT_NONCE
 ARG CACHE_MOUNT_SOURCE_0
 ARG CACHE_MOUNT_ID_0
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=seed,source=$CACHE_MOUNT_SOURCE_0 --mount=type=bind,target=/seeds/0,from=seed,source=$CACHE_MOUNT_SOURCE_0 ["/bin/sh","/scripts/run.sh","0.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=seed,source=$CACHE_MOUNT_SOURCE_0 --mount=type=bind,target=/seeds/0,from=seed,source=$CACHE_MOUNT_SOURCE_0 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
 ARG CACHE_MOUNT_ID_1
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=seed,uid=1,gid=0,mode=0755 ["/bin/sh","/scripts/run.sh","1.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=seed,uid=1,gid=0,mode=0755 ["/bin/sh","/buildkit-cache-mounts/run.sh","1.tar.zst"]
 `,
       buildArgs: {
         CACHE_MOUNT_NONCE: 'unique',
@@ -134,7 +134,7 @@ RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/scripts 
       { nonce: 'unique', withArchives: false, seedStages: undefined },
     );
     expect(text).toContain('type=cache,target=/mounts/7,sharing=locked,id=$CACHE_MOUNT_ID_7 ');
-    expect(text).toContain('["/bin/sh","/scripts/run.sh","7"]');
+    expect(text).toContain('["/bin/sh","/buildkit-cache-mounts/run.sh","7"]');
     expect(buildArgs).toEqual({ CACHE_MOUNT_NONCE: 'unique', CACHE_MOUNT_ID_7: 'go' });
   });
 });
@@ -156,7 +156,7 @@ test.each([
   for (const run of lines) {
     const mounted = [...run.matchAll(/target=\/mounts\/(\d+),/g)].map(([, place]) => place);
     const given = mounted.map((place) => `${place}.tar.zst`);
-    const command = JSON.stringify(['/bin/sh', '/scripts/run.sh', ...given]);
+    const command = JSON.stringify(['/bin/sh', '/buildkit-cache-mounts/run.sh', ...given]);
     expect(run.slice(run.indexOf(' ['))).toBe(` ${command}`);
   }
   expect([...text.matchAll(/,id=\$(\w+)/g)].map(([, name = '']) => buildArgs[name])).toEqual(ids);

@@ -40291,6 +40291,12 @@ function count(value, name) {
     }
     return value;
 }
+/** @throws Error where the value is no finite number */
+function number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw invalid(name, value);
+    return value;
+}
 /** The error of a field that is not of the expected form. */
 function invalid(name, value) {
     return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
@@ -41259,6 +41265,7 @@ function distinct(mounts) {
 
 
 
+const default_key_defaultKeyPrefix = 'buildkit-cache-mounts';
 /** The key that was given, or else one that is made; what was given to fall back to comes last. */
 async function resolveKeys(inputs) {
     const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
@@ -41368,13 +41375,13 @@ var lib_core = __nccwpck_require__(3838);
 
 
 
+
 /** Limits of the cache service and of its client; minutes in a day. */
 const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
 /** Minutes. */
 const defaultTimeout = 30;
 /** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
 const defaultCompressionLevel = 3;
-const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 /** @throws InputError that names the input and the remedy */
@@ -41386,7 +41393,7 @@ function readInjectInputs() {
     if (key !== undefined)
         checkKey('key', key);
     if (key !== undefined && keyPrefix !== undefined) {
-        throw new InputError('Input key-prefix: it is what a key begins with that is made; leave out either it or the input key.');
+        throw new InputError('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
     }
     checkKey('key-prefix', keyPrefix ?? '');
     for (const restoreKey of restoreKeys) {
@@ -41560,7 +41567,7 @@ function parseState(text) {
     const { seedStages, directory, restoreKeys, restored } = state;
     return {
         key: string(key, 'key'),
-        mounts: parseMounts(mounts),
+        mounts: array(mounts, 'mounts').map(parseMount),
         builder: builder === undefined ? undefined : string(builder, 'builder'),
         utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
         platform: platform === undefined ? undefined : string(platform, 'platform'),
@@ -41571,16 +41578,18 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts } = object(value, 'restored');
-    return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
+    const { key, mounts, filledAt } = object(value, 'restored');
+    return {
+        key: string(key, 'key'),
+        mounts: array(mounts, 'mounts').map(parseRestoredMount),
+        filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+    };
 }
 function parseRestoredMount(value) {
-    const { records } = object(value, 'mounts[]');
     const { mount, archive } = parseSavedMount(value);
     if (archive === undefined)
         throw invalid('archive', archive);
-    const keys = records === undefined ? undefined : array(records, 'records');
-    return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
+    return { mount, archive };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
@@ -41592,9 +41601,6 @@ function parseSeedStages(value) {
         buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
         ignore: String(ignore),
     };
-}
-function parseMounts(value) {
-    return array(value, 'mounts').map(parseMount);
 }
 
 // EXTERNAL MODULE: external "path"
@@ -98394,34 +98400,23 @@ function directoryStore(directory) {
             return key;
         },
         isSaved: async () => false,
-        save: (entry, key) => saveToDirectory(directory, entry, key),
+        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
+            saved: false,
+            why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
+        })),
         remedy: () => '',
     };
 }
-/**
- * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
- * never thrown.
- *
- * @param directory where it would be restored to
- * @returns its key; undefined where there is none, or no service to tell
- */
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
-/**
- * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
- *
- * @returns the key of what was restored; undefined where that failed, and the client has said why
- */
 async function restore(directory, key) {
     return inParentOf(directory, (path) => restoreCache([path], key));
 }
-/** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
     // The service also answers with an entry whose key merely begins with this one.
     return (await find(directory, key, [])) === key;
 }
-/** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
 async function save(directory, key) {
     try {
         const id = await inParentOf(directory, (path) => cache_saveCache([path], key));
@@ -98524,7 +98519,7 @@ async function restoreLate(store, { key, restoreKeys }, workDirectory) {
 
 /**
  * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
+ * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
  * where it equals the target.
  *
  * @throws Error where a description is of another form
@@ -98533,33 +98528,45 @@ function parseRecords(text) {
     const records = text.trimStart().startsWith('{')
         ? text.split('\n').flatMap(readJsonLine)
         : readVerbose(text);
-    return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
+    return records.map(({ createdAt, description }) => ({
+        createdAt: parseTime(createdAt),
+        id: parseDescription(description),
+    }));
 }
 /**
  * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * has another key.
+ * is of another time.
  */
 function parseStandIns(text) {
     const records = text.split('\n').flatMap(readJsonLine);
     const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
+    return mounts.map(({ description }) => ({
+        createdAt: undefined,
+        id: parseDescription(description),
+    }));
 }
 function readJsonLine(line) {
     if (!line.startsWith('{'))
         return [];
-    const { ID, Description } = object(JSON.parse(line), 'record');
+    const { CreatedAt, Description } = object(JSON.parse(line), 'record');
     if (Description === undefined)
         return [];
-    return [{ description: string(Description, 'Description'), key: string(ID, 'ID') }];
+    return [{ description: string(Description, 'Description'), createdAt: String(CreatedAt) }];
 }
 /** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
 function readVerbose(text) {
-    const records = text.matchAll(/^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
-    let key = '';
-    return [...records].flatMap(([, id, upToCount, line = '']) => {
-        key = id ?? key;
-        return id === undefined ? { key, description: upToCount ?? line } : [];
+    const records = text.matchAll(/^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
+    let createdAt = '';
+    return [...records].flatMap(([, time, upToCount, line = '']) => {
+        createdAt = time ?? createdAt;
+        return time === undefined ? { createdAt, description: upToCount ?? line } : [];
     });
+}
+/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
+function parseTime(text) {
+    const [, date, time, zone] = /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
+    const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
+    return Number.isNaN(parsed) ? undefined : parsed;
 }
 function parseDescription(description) {
     const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
@@ -98588,11 +98595,13 @@ function unquoteGo(quoted) {
 function isHeld(mount, records) {
     return records.some(({ id }) => id === recordId(mount));
 }
-/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
-function keysOf(mount, records) {
-    const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
-    const known = keys.filter((key) => key !== undefined);
-    return known.length > 0 && known.length === keys.length ? known : undefined;
+/**
+ * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
+ * epoch; false where that cannot be told.
+ */
+function isNewer(mount, records, time) {
+    const own = records.filter(({ id }) => id === recordId(mount));
+    return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
 }
 /**
  * Compares the mounts that are asked for with those that the builder has. A record tells the id
@@ -98761,6 +98770,7 @@ async function build(options) {
     }, patience);
     const result = await (0,exec/* getExecOutput */.H)('docker', args, {
         cwd: options.directory,
+        env: buildEnvironment(),
         ignoreReturnCode: true,
         silent: true,
         listeners: { errline: show, stdline: show },
@@ -98768,6 +98778,11 @@ async function build(options) {
     if (result.exitCode !== 0) {
         throw new Error(`docker buildx build failed: ${lastLine(result)}`);
     }
+}
+/** Without what would give another time to all files that the build puts out. */
+function buildEnvironment() {
+    const variables = Object.entries(process.env).filter(([name]) => name !== 'SOURCE_DATE_EPOCH');
+    return Object.fromEntries(variables.map(([name, value = '']) => [name, value]));
 }
 /**
  * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
@@ -98812,6 +98827,18 @@ async function listCacheMounts(name, filter) {
             return stdout;
     }
     throw new Error('docker buildx du fails');
+}
+/**
+ * Removes what builds have left in the build cache, where its description matches a pattern and it is
+ * not in use.
+ *
+ * @param pattern in the syntax of containerd's filters
+ * @returns what went wrong
+ */
+async function removeBuildCache(name, pattern) {
+    const filter = `--filter=description~=${pattern}`;
+    const result = await probe(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+    return result.exitCode === 0 ? undefined : lastLine(result);
 }
 async function isUnknown(name) {
     const listed = await probe(['buildx', 'ls']);
@@ -99092,11 +99119,6 @@ function parseLine(value) {
             throw invalid('result', result);
     }
 }
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw invalid(name, value);
-    return value;
-}
 
 ;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
 
@@ -99109,6 +99131,14 @@ const maximumRuns = 16;
 const filesContext = 'buildkit-cache-mounts';
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
+// A name that nobody else has: by it our own build cache is known.
+const scriptsDirectory = `/${filesContext}`;
+/**
+ * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
+ * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
+ * containerd's filters, which has no room for white space.
+ */
+const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
 /** Directory, in what the build puts out, with all that the scripts have written. */
 const outputDirectory = 'out';
 /**
@@ -99161,7 +99191,7 @@ function renderScratchDockerfile(base, mounts, options) {
         ...(base.kind === 'runner'
             ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
             : []),
-        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+        `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
         ...(options.withArchives
             ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
             : []),
@@ -99186,7 +99216,11 @@ function renderScratchDockerfile(base, mounts, options) {
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
             return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
         });
-        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+        const command = [
+            '/bin/sh',
+            `${scriptsDirectory}/run.sh`,
+            ...group.map(({ argument }) => argument),
+        ];
         lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
     }
     if (base.kind === 'image') {
@@ -99212,6 +99246,12 @@ function archivesDirectory(workDirectory) {
 /** Directory with the programs to run. */
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/** Removes what the builds have left on the builder: copies of the archives. */
+async function removeTraces(builder) {
+    const trouble = await removeBuildCache(builder.name, buildCachePattern);
+    if (trouble !== undefined)
+        (0,host/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
 }
 /**
  * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
@@ -99264,8 +99304,10 @@ async function runScript(options) {
     });
     (0,host/* print */.yy)(`Run with ${await client}.`);
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    const report = (0,external_node_path_.join)(directory, 'report');
     try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -99429,8 +99471,10 @@ async function pack(request, workDirectory) {
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
-    if (known.size === 0)
-        return { ...about, reports: new Map(), directory: workDirectory };
+    if (known.size === 0) {
+        const nothing = { reports: new Map(), directory: workDirectory, endedAt: undefined };
+        return { ...about, ...nothing, tidied: Promise.resolve() };
+    }
     const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
         anyOf: ['zstd', 'gzip'],
     });
@@ -99446,7 +99490,7 @@ async function pack(request, workDirectory) {
         withArchives: false,
         seedStages: request.seedStages,
     }));
-    return { ...about, ...result };
+    return { ...about, ...result, tidied: removeTraces(builder) };
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
@@ -99463,15 +99507,12 @@ function compareMounts({ mounts, state }, records, builder) {
         (0,host/* warn */.R8)(warning);
     for (const line of information)
         (0,host/* print */.yy)(line);
-    const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, keysOf(restored.mount, records)));
+    const { mounts: restored = [], filledAt = Number.POSITIVE_INFINITY } = state?.restored ?? {};
+    const remade = restored.filter(({ mount }) => isNewer(mount, records, filledAt));
     return {
         known: new Set(known.map(cache_mount/* identityOf */.cu)),
         remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
     };
-}
-/** Of the records that there were, none is left. */
-function isAnother({ records }, now) {
-    return records !== undefined && now !== undefined && !now.some((key) => records.includes(key));
 }
 
 // EXTERNAL MODULE: ./build/step.js
@@ -99572,7 +99613,8 @@ async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
     const inputs = readExtractInputs();
     const { compressionLevel } = inputs;
-    const request = resolveRequest(await withKey(inputs), await readStates());
+    const states = await readStates();
+    const request = resolveRequest(await withKey(inputs, states), states);
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
@@ -99600,20 +99642,17 @@ function reportFailure(message) {
     (0,host/* setOutput */.uH)('reason', message);
 }
 /** A directory needs no key, and so no inject that has made one. */
-async function withKey(inputs) {
-    if (inputs.key !== undefined || inputs.directory === undefined)
+async function withKey(inputs, states) {
+    const { key, directory, mountInputs } = inputs;
+    if (key !== undefined || directory === undefined || states.length > 0)
         return inputs;
-    const { mountInputs } = inputs;
-    const states = await readStates();
-    if (states.length > 0)
-        return inputs;
-    const { key } = await resolveKeys({
-        key: undefined,
-        keyPrefix: 'buildkit-cache-mounts',
+    const made = await resolveKeys({
+        key,
+        keyPrefix: default_key_defaultKeyPrefix,
         restoreKeys: [],
         mountInputs,
     });
-    return { ...inputs, key };
+    return { ...inputs, key: made.key };
 }
 async function listRequested({ mounts, state }, { mountInputs }) {
     if (mounts === undefined)
@@ -99634,6 +99673,7 @@ async function extract(request, workDirectory) {
     for (const [index, mount] of mounts.entries()) {
         outcomes.push(await collect(kept, packed, index, mount, entry));
     }
+    await packed.tidied;
     (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
         if (remark !== undefined)

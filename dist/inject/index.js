@@ -40262,7 +40262,7 @@ function addSummary(html) {
 
 /***/ }),
 
-/***/ 2534:
+/***/ 2313:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40493,6 +40493,12 @@ function count(value, name) {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
         throw json_invalid(name, value);
     }
+    return value;
+}
+/** @throws Error where the value is no finite number */
+function json_number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw json_invalid(name, value);
     return value;
 }
 /** The error of a field that is not of the expected form. */
@@ -41394,6 +41400,7 @@ function distinct(mounts) {
 
 
 
+const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** The key that was given, or else one that is made; what was given to fall back to comes last. */
 async function resolveKeys(inputs) {
     const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
@@ -41474,13 +41481,13 @@ var lib_core = __nccwpck_require__(3838);
 
 
 
+
 /** Limits of the cache service and of its client; minutes in a day. */
 const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
 /** Minutes. */
 const defaultTimeout = 30;
 /** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
 const defaultCompressionLevel = 3;
-const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 /** @throws InputError that names the input and the remedy */
@@ -41492,7 +41499,7 @@ function readInjectInputs() {
     if (key !== undefined)
         checkKey('key', key);
     if (key !== undefined && keyPrefix !== undefined) {
-        throw new errors/* InputError */.d('Input key-prefix: it is what a key begins with that is made; leave out either it or the input key.');
+        throw new errors/* InputError */.d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
     }
     checkKey('key-prefix', keyPrefix ?? '');
     for (const restoreKey of restoreKeys) {
@@ -41666,7 +41673,7 @@ function parseState(text) {
     const { seedStages, directory, restoreKeys, restored } = state;
     return {
         key: string(key, 'key'),
-        mounts: parseMounts(mounts),
+        mounts: array(mounts, 'mounts').map(parseMount),
         builder: builder === undefined ? undefined : string(builder, 'builder'),
         utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
         platform: platform === undefined ? undefined : string(platform, 'platform'),
@@ -41677,16 +41684,18 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts } = object(value, 'restored');
-    return { key: string(key, 'key'), mounts: array(mounts, 'mounts').map(parseRestoredMount) };
+    const { key, mounts, filledAt } = object(value, 'restored');
+    return {
+        key: string(key, 'key'),
+        mounts: array(mounts, 'mounts').map(parseRestoredMount),
+        filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+    };
 }
 function parseRestoredMount(value) {
-    const { records } = object(value, 'mounts[]');
     const { mount, archive } = parseSavedMount(value);
     if (archive === undefined)
         throw invalid('archive', archive);
-    const keys = records === undefined ? undefined : array(records, 'records');
-    return { mount, archive, records: keys?.map((key) => string(key, 'records[]')) };
+    return { mount, archive };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
@@ -41698,9 +41707,6 @@ function parseSeedStages(value) {
         buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
         ignore: String(ignore),
     };
-}
-function parseMounts(value) {
-    return array(value, 'mounts').map(parseMount);
 }
 
 // EXTERNAL MODULE: ./build/step.js
@@ -98502,34 +98508,23 @@ function directoryStore(directory) {
             return key;
         },
         isSaved: async () => false,
-        save: (entry, key) => saveToDirectory(directory, entry, key),
+        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
+            saved: false,
+            why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
+        })),
         remedy: () => '',
     };
 }
-/**
- * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
- * never thrown.
- *
- * @param directory where it would be restored to
- * @returns its key; undefined where there is none, or no service to tell
- */
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
-/**
- * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
- *
- * @returns the key of what was restored; undefined where that failed, and the client has said why
- */
 async function restore(directory, key) {
     return inParentOf(directory, (path) => restoreCache([path], key));
 }
-/** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
     // The service also answers with an entry whose key merely begins with this one.
     return (await find(directory, key, [])) === key;
 }
-/** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
 async function save(directory, key) {
     try {
         const id = await inParentOf(directory, (path) => cache_saveCache([path], key));
@@ -98651,151 +98646,6 @@ function asText(text) {
         .replaceAll('"', '&quot;');
 }
 
-;// CONCATENATED MODULE: ./build/builder-records.js
-
-
-/**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
- * where it equals the target.
- *
- * @throws Error where a description is of another form
- */
-function parseRecords(text) {
-    const records = text.trimStart().startsWith('{')
-        ? text.split('\n').flatMap(readJsonLine)
-        : readVerbose(text);
-    return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
-}
-/**
- * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * has another key.
- */
-function parseStandIns(text) {
-    const records = text.split('\n').flatMap(readJsonLine);
-    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
-}
-function readJsonLine(line) {
-    if (!line.startsWith('{'))
-        return [];
-    const { ID, Description } = json_object(JSON.parse(line), 'record');
-    if (Description === undefined)
-        return [];
-    return [{ description: json_string(Description, 'Description'), key: json_string(ID, 'ID') }];
-}
-/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
-function readVerbose(text) {
-    const records = text.matchAll(/^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
-    let key = '';
-    return [...records].flatMap(([, id, upToCount, line = '']) => {
-        key = id ?? key;
-        return id === undefined ? { key, description: upToCount ?? line } : [];
-    });
-}
-function parseDescription(description) {
-    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
-    if (quoted !== undefined)
-        return unquoteGo(quoted);
-    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
-    if (target === undefined)
-        throw new Error(`a record cannot be read: ${description}`);
-    return target;
-}
-/** Go's strconv.Unquote, for what its %q writes. */
-function unquoteGo(quoted) {
-    const named = {
-        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
-    };
-    return quoted
-        .slice(1, -1)
-        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
-        const code = x ?? u ?? U;
-        return code === undefined
-            ? (named[char] ?? char)
-            : String.fromCodePoint(Number.parseInt(code, 16));
-    });
-}
-/** Whether the builder has a record for the mount. */
-function isHeld(mount, records) {
-    return records.some(({ id }) => id === recordId(mount));
-}
-/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
-function keysOf(mount, records) {
-    const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
-    const known = keys.filter((key) => key !== undefined);
-    return known.length > 0 && known.length === keys.length ? known : undefined;
-}
-/**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
- */
-function compareRecords(mounts, records, builder) {
-    const held = countBy(records.map(({ id }) => id));
-    const asked = countBy(mounts.map(recordId));
-    const known = mounts.filter((mount) => held.has(recordId(mount)));
-    const others = [...held.keys()].filter((id) => !asked.has(id));
-    const warnings = [];
-    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
-        const nearest = findNearest(recordId(mount), others);
-        warnings.push(`There is no cache mount "${describeMount(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
-    }
-    for (const [id, count] of asked) {
-        const records = held.get(id) ?? 0;
-        if (records > count) {
-            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
-        }
-    }
-    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
-    return { known, warnings, information };
-}
-function recordId({ namespace = '', id }) {
-    return `${namespace}/${id}`;
-}
-/** Without the slash behind an empty namespace. */
-function displayId(record) {
-    return record.replace(/^\//, '');
-}
-function listHeld(held) {
-    return held.size === 0
-        ? 'It has none at all: did the build run on this builder?'
-        : `It has ${listIds([...held.keys()])}.`;
-}
-function listIds(records) {
-    const ids = records.map(displayId).sort();
-    const rest = ids.length - maximumListed;
-    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
-}
-const maximumListed = 20;
-function countBy(ids) {
-    const counts = new Map();
-    for (const id of ids)
-        counts.set(id, (counts.get(id) ?? 0) + 1);
-    return counts;
-}
-/** The most similar one, where it is similar at all. */
-function findNearest(id, candidates) {
-    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
-    const distances = candidates
-        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
-        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
-    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-/** Levenshtein's. */
-function editDistance(a, b) {
-    const target = [...b];
-    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
-    for (const [i, char] of [...a].entries()) {
-        const next = [i + 1];
-        for (let j = 0; j < target.length; j++) {
-            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
-            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-        }
-        row = next;
-    }
-    return row[target.length] ?? 0;
-}
-
 // EXTERNAL MODULE: ./build/processes.js
 var processes = __nccwpck_require__(4541);
 ;// CONCATENATED MODULE: ./build/buildx.js
@@ -98893,6 +98743,7 @@ async function build(options) {
     }, patience);
     const result = await (0,exec/* getExecOutput */.H)('docker', args, {
         cwd: options.directory,
+        env: buildEnvironment(),
         ignoreReturnCode: true,
         silent: true,
         listeners: { errline: show, stdline: show },
@@ -98900,6 +98751,11 @@ async function build(options) {
     if (result.exitCode !== 0) {
         throw new Error(`docker buildx build failed: ${lastLine(result)}`);
     }
+}
+/** Without what would give another time to all files that the build puts out. */
+function buildEnvironment() {
+    const variables = Object.entries(process.env).filter(([name]) => name !== 'SOURCE_DATE_EPOCH');
+    return Object.fromEntries(variables.map(([name, value = '']) => [name, value]));
 }
 /**
  * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
@@ -98944,6 +98800,18 @@ async function listCacheMounts(name, filter) {
             return stdout;
     }
     throw new Error('docker buildx du fails');
+}
+/**
+ * Removes what builds have left in the build cache, where its description matches a pattern and it is
+ * not in use.
+ *
+ * @param pattern in the syntax of containerd's filters
+ * @returns what went wrong
+ */
+async function buildx_removeBuildCache(name, pattern) {
+    const filter = `--filter=description~=${pattern}`;
+    const result = await probe(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+    return result.exitCode === 0 ? undefined : lastLine(result);
 }
 async function isUnknown(name) {
     const listed = await probe(['buildx', 'ls']);
@@ -99164,28 +99032,6 @@ work() {
 }
 ${forEachMount}`;
 
-;// CONCATENATED MODULE: ./build/list-records.js
-
-
-/**
- * Lists the cache mounts that a builder has.
- *
- * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
- * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
- * one of the mounts is missing, it is looked for among these.
- *
- * @param builder its name; undefined for the one that buildx itself would use
- * @throws Error where the builder cannot tell
- */
-async function listRecords(builder, mounts) {
-    const records = parseRecords(await listCacheMounts(builder, 'type=exec.cachemount'));
-    const missing = mounts.filter((mount) => !isHeld(mount, records));
-    if (missing.length === 0)
-        return records;
-    const standIns = parseStandIns(await listCacheMounts(builder, 'description~=cached.mount'));
-    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
-}
-
 ;// CONCATENATED MODULE: ./build/report.js
 
 /**
@@ -99201,7 +99047,7 @@ function parseReports(text) {
 function parseLine(value) {
     const line = json_object(value, 'report');
     const index = count(line.mount, 'mount');
-    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+    const seconds = json_number(line.ended, 'ended') - json_number(line.started, 'started');
     const result = line.result;
     switch (result) {
         case 'packed': {
@@ -99224,11 +99070,6 @@ function parseLine(value) {
             throw json_invalid('result', result);
     }
 }
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw json_invalid(name, value);
-    return value;
-}
 
 ;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
 
@@ -99241,6 +99082,14 @@ const maximumRuns = 16;
 const filesContext = 'buildkit-cache-mounts';
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
+// A name that nobody else has: by it our own build cache is known.
+const scriptsDirectory = `/${filesContext}`;
+/**
+ * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
+ * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
+ * containerd's filters, which has no room for white space.
+ */
+const scratch_dockerfile_buildCachePattern = (/* unused pure expression or super */ null && (`^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`));
 /** Directory, in what the build puts out, with all that the scripts have written. */
 const outputDirectory = 'out';
 /**
@@ -99293,7 +99142,7 @@ function renderScratchDockerfile(base, mounts, options) {
         ...(base.kind === 'runner'
             ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
             : []),
-        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+        `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
         ...(options.withArchives
             ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
             : []),
@@ -99318,7 +99167,11 @@ function renderScratchDockerfile(base, mounts, options) {
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
             return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
         });
-        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+        const command = [
+            '/bin/sh',
+            `${scriptsDirectory}/run.sh`,
+            ...group.map(({ argument }) => argument),
+        ];
         lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
     }
     if (base.kind === 'image') {
@@ -99344,6 +99197,12 @@ function archivesDirectory(workDirectory) {
 /** Directory with the programs to run. */
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/** Removes what the builds have left on the builder: copies of the archives. */
+async function removeTraces(builder) {
+    const trouble = await removeBuildCache(builder.name, buildCachePattern);
+    if (trouble !== undefined)
+        print(`The builder keeps a copy of the archives (${trouble}).`);
 }
 /**
  * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
@@ -99396,8 +99255,10 @@ async function runScript(options) {
     });
     (0,host/* print */.yy)(`Run with ${await client}.`);
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    const report = (0,external_node_path_.join)(directory, 'report');
     try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -99543,8 +99404,6 @@ async function output(command, args) {
 
 
 
-
-
 /** @throws InputError where the builder that is named does not exist; Error where there is none */
 async function prepare(request, workDirectory) {
     const [builder, tools] = await Promise.all([
@@ -99561,7 +99420,7 @@ async function prepare(request, workDirectory) {
  */
 async function unpack(request, fillings, preparation, entry, workDirectory) {
     if (fillings.length === 0)
-        return { reports: new Map(), recordsOf: () => undefined };
+        return { reports: new Map(), filledAt: undefined };
     const directory = archivesDirectory(workDirectory);
     for (const filling of fillings) {
         await placeArchive(entry, filling, directory);
@@ -99573,7 +99432,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
         });
         (0,log/* logBuilder */.wz)(builder, toolkit);
-        const { reports } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
+        const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
             workDirectory,
             builder,
             toolkit,
@@ -99586,9 +99445,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             withArchives: true,
             seedStages,
         }));
-        const mounts = fillings.map(({ mount }) => mount);
-        const records = await listRecords(builder.name, mounts).catch(() => []);
-        return { reports, recordsOf: (mount) => keysOf(mount, records) };
+        return { reports, filledAt: endedAt };
     }
     finally {
         for (const filling of fillings) {
@@ -99713,11 +99570,8 @@ async function fill(request, restored, preparation, workDirectory) {
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
     const mounts = listRestored(manifest, damaged);
     await writeState({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, recordsOf } = await unpack(request, whole, preparation, entry, workDirectory);
-    await writeState({
-        ...stateOf(request),
-        restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
-    });
+    const { reports, filledAt } = await unpack(request, whole, preparation, entry, workDirectory);
+    await writeState({ ...stateOf(request), restored: { key, mounts, filledAt } });
     const outcomes = [
         ...damaged,
         ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
@@ -99778,7 +99632,7 @@ function stateOf(request) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2534);
+/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2313);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
 
 

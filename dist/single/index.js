@@ -39887,171 +39887,13 @@ async function digest(file) {
 
 /***/ }),
 
-/***/ 5116:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Q4: () => (/* binding */ parseRecords),
-/* harmony export */   YD: () => (/* binding */ keysOf),
-/* harmony export */   aB: () => (/* binding */ compareRecords),
-/* harmony export */   i7: () => (/* binding */ isHeld),
-/* harmony export */   mo: () => (/* binding */ parseStandIns)
-/* harmony export */ });
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9368);
-
-
-/**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a key, and a description, which ends in the Go-quoted id; that is missing
- * where it equals the target.
- *
- * @throws Error where a description is of another form
- */
-function parseRecords(text) {
-    const records = text.trimStart().startsWith('{')
-        ? text.split('\n').flatMap(readJsonLine)
-        : readVerbose(text);
-    return records.map(({ key, description }) => ({ key, id: parseDescription(description) }));
-}
-/**
- * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * has another key.
- */
-function parseStandIns(text) {
-    const records = text.split('\n').flatMap(readJsonLine);
-    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts.map(({ description }) => ({ key: undefined, id: parseDescription(description) }));
-}
-function readJsonLine(line) {
-    if (!line.startsWith('{'))
-        return [];
-    const { ID, Description } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(JSON.parse(line), 'record');
-    if (Description === undefined)
-        return [];
-    return [{ description: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(Description, 'Description'), key: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(ID, 'ID') }];
-}
-/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
-function readVerbose(text) {
-    const records = text.matchAll(/^ID:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
-    let key = '';
-    return [...records].flatMap(([, id, upToCount, line = '']) => {
-        key = id ?? key;
-        return id === undefined ? { key, description: upToCount ?? line } : [];
-    });
-}
-function parseDescription(description) {
-    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
-    if (quoted !== undefined)
-        return unquoteGo(quoted);
-    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
-    if (target === undefined)
-        throw new Error(`a record cannot be read: ${description}`);
-    return target;
-}
-/** Go's strconv.Unquote, for what its %q writes. */
-function unquoteGo(quoted) {
-    const named = {
-        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
-    };
-    return quoted
-        .slice(1, -1)
-        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
-        const code = x ?? u ?? U;
-        return code === undefined
-            ? (named[char] ?? char)
-            : String.fromCodePoint(Number.parseInt(code, 16));
-    });
-}
-/** Whether the builder has a record for the mount. */
-function isHeld(mount, records) {
-    return records.some(({ id }) => id === recordId(mount));
-}
-/** The keys of the records that there are for a mount's id; undefined where they cannot be told. */
-function keysOf(mount, records) {
-    const keys = records.filter(({ id }) => id === recordId(mount)).map(({ key }) => key);
-    const known = keys.filter((key) => key !== undefined);
-    return known.length > 0 && known.length === keys.length ? known : undefined;
-}
-/**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
- */
-function compareRecords(mounts, records, builder) {
-    const held = countBy(records.map(({ id }) => id));
-    const asked = countBy(mounts.map(recordId));
-    const known = mounts.filter((mount) => held.has(recordId(mount)));
-    const others = [...held.keys()].filter((id) => !asked.has(id));
-    const warnings = [];
-    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
-        const nearest = findNearest(recordId(mount), others);
-        warnings.push(`There is no cache mount "${(0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
-    }
-    for (const [id, count] of asked) {
-        const records = held.get(id) ?? 0;
-        if (records > count) {
-            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
-        }
-    }
-    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
-    return { known, warnings, information };
-}
-function recordId({ namespace = '', id }) {
-    return `${namespace}/${id}`;
-}
-/** Without the slash behind an empty namespace. */
-function displayId(record) {
-    return record.replace(/^\//, '');
-}
-function listHeld(held) {
-    return held.size === 0
-        ? 'It has none at all: did the build run on this builder?'
-        : `It has ${listIds([...held.keys()])}.`;
-}
-function listIds(records) {
-    const ids = records.map(displayId).sort();
-    const rest = ids.length - maximumListed;
-    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
-}
-const maximumListed = 20;
-function countBy(ids) {
-    const counts = new Map();
-    for (const id of ids)
-        counts.set(id, (counts.get(id) ?? 0) + 1);
-    return counts;
-}
-/** The most similar one, where it is similar at all. */
-function findNearest(id, candidates) {
-    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
-    const distances = candidates
-        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
-        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
-    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-/** Levenshtein's. */
-function editDistance(a, b) {
-    const target = [...b];
-    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
-    for (const [i, char] of [...a].entries()) {
-        const next = [i + 1];
-        for (let j = 0; j < target.length; j++) {
-            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
-            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-        }
-        row = next;
-    }
-    return row[target.length] ?? 0;
-}
-
-
-/***/ }),
-
 /***/ 802:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   $G: () => (/* binding */ describeClient),
 /* harmony export */   IK: () => (/* binding */ inspectBuilder),
+/* harmony export */   ZF: () => (/* binding */ removeBuildCache),
 /* harmony export */   eN: () => (/* binding */ NoSuchBuilderError),
 /* harmony export */   hj: () => (/* binding */ listCacheMounts),
 /* harmony export */   jq: () => (/* binding */ build)
@@ -40156,6 +39998,7 @@ async function build(options) {
     }, patience);
     const result = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_0__/* .getExecOutput */ .H)('docker', args, {
         cwd: options.directory,
+        env: buildEnvironment(),
         ignoreReturnCode: true,
         silent: true,
         listeners: { errline: show, stdline: show },
@@ -40163,6 +40006,11 @@ async function build(options) {
     if (result.exitCode !== 0) {
         throw new Error(`docker buildx build failed: ${lastLine(result)}`);
     }
+}
+/** Without what would give another time to all files that the build puts out. */
+function buildEnvironment() {
+    const variables = Object.entries(process.env).filter(([name]) => name !== 'SOURCE_DATE_EPOCH');
+    return Object.fromEntries(variables.map(([name, value = '']) => [name, value]));
 }
 /**
  * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
@@ -40207,6 +40055,18 @@ async function listCacheMounts(name, filter) {
             return stdout;
     }
     throw new Error('docker buildx du fails');
+}
+/**
+ * Removes what builds have left in the build cache, where its description matches a pattern and it is
+ * not in use.
+ *
+ * @param pattern in the syntax of containerd's filters
+ * @returns what went wrong
+ */
+async function removeBuildCache(name, pattern) {
+    const filter = `--filter=description~=${pattern}`;
+    const result = await probe(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+    return result.exitCode === 0 ? undefined : lastLine(result);
 }
 async function isUnknown(name) {
     const listed = await probe(['buildx', 'ls']);
@@ -40727,7 +40587,8 @@ function parseCsvRecord(record) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   LQ: () => (/* binding */ resolveKeys)
+/* harmony export */   LQ: () => (/* binding */ resolveKeys),
+/* harmony export */   x2: () => (/* binding */ defaultKeyPrefix)
 /* harmony export */ });
 /* unused harmony exports makeDefaultKey, hashFiles */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
@@ -40738,6 +40599,7 @@ function parseCsvRecord(record) {
 
 
 
+const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** The key that was given, or else one that is made; what was given to fall back to comes last. */
 async function resolveKeys(inputs) {
     const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
@@ -40880,12 +40742,12 @@ const injectInputs = [
     },
     {
         name: 'key',
-        description: 'The key under which the mounts are saved, as in actions/cache; by default one that is made of the Dockerfile, the lock files, and the commit, with restore keys to match',
+        description: 'The key under which the mounts are saved, as in actions/cache; by default one is generated from the Dockerfile, the lock files and the commit, with restore keys to match',
         standard: '',
     },
     {
         name: 'key-prefix',
-        description: 'What a key begins with that is made, to tell several images of a repository apart; by default buildkit-cache-mounts',
+        description: 'Prefix of the generated key, which tells several images of a repository apart; by default buildkit-cache-mounts',
         standard: '',
     },
     {
@@ -40910,7 +40772,7 @@ const injectInputs = [
 ];
 const compressionLevel = {
     name: 'compression-level',
-    description: 'How hard to compress, from 1 to 19, as zstd counts',
+    description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
     standard: '3',
 };
 const extractInputs = [
@@ -40974,7 +40836,7 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 9693:
+/***/ 5446:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41151,14 +41013,193 @@ async function restoreLate(store, { key, restoreKeys }, workDirectory) {
     }
 }
 
-// EXTERNAL MODULE: ./build/builder-records.js
-var builder_records = __nccwpck_require__(5116);
+// EXTERNAL MODULE: ./build/json.js
+var json = __nccwpck_require__(9368);
+;// CONCATENATED MODULE: ./build/builder-records.js
+
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
+ * where it equals the target.
+ *
+ * @throws Error where a description is of another form
+ */
+function parseRecords(text) {
+    const records = text.trimStart().startsWith('{')
+        ? text.split('\n').flatMap(readJsonLine)
+        : readVerbose(text);
+    return records.map(({ createdAt, description }) => ({
+        createdAt: parseTime(createdAt),
+        id: parseDescription(description),
+    }));
+}
+/**
+ * Reads the same of records of any type that are described as cache mounts: what stands in for one
+ * is of another time.
+ */
+function parseStandIns(text) {
+    const records = text.split('\n').flatMap(readJsonLine);
+    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
+    return mounts.map(({ description }) => ({
+        createdAt: undefined,
+        id: parseDescription(description),
+    }));
+}
+function readJsonLine(line) {
+    if (!line.startsWith('{'))
+        return [];
+    const { CreatedAt, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
+    if (Description === undefined)
+        return [];
+    return [{ description: (0,json/* string */.Yj)(Description, 'Description'), createdAt: String(CreatedAt) }];
+}
+/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+function readVerbose(text) {
+    const records = text.matchAll(/^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
+    let createdAt = '';
+    return [...records].flatMap(([, time, upToCount, line = '']) => {
+        createdAt = time ?? createdAt;
+        return time === undefined ? { createdAt, description: upToCount ?? line } : [];
+    });
+}
+/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
+function parseTime(text) {
+    const [, date, time, zone] = /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
+    const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
+    return Number.isNaN(parsed) ? undefined : parsed;
+}
+function parseDescription(description) {
+    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+    if (quoted !== undefined)
+        return unquoteGo(quoted);
+    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+    if (target === undefined)
+        throw new Error(`a record cannot be read: ${description}`);
+    return target;
+}
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted) {
+    const named = {
+        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+    };
+    return quoted
+        .slice(1, -1)
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+            ? (named[char] ?? char)
+            : String.fromCodePoint(Number.parseInt(code, 16));
+    });
+}
+/** Whether the builder has a record for the mount. */
+function isHeld(mount, records) {
+    return records.some(({ id }) => id === recordId(mount));
+}
+/**
+ * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
+ * epoch; false where that cannot be told.
+ */
+function isNewer(mount, records, time) {
+    const own = records.filter(({ id }) => id === recordId(mount));
+    return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
+}
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+function compareRecords(mounts, records, builder) {
+    const held = countBy(records.map(({ id }) => id));
+    const asked = countBy(mounts.map(recordId));
+    const known = mounts.filter((mount) => held.has(recordId(mount)));
+    const others = [...held.keys()].filter((id) => !asked.has(id));
+    const warnings = [];
+    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+        const nearest = findNearest(recordId(mount), others);
+        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+    }
+    for (const [id, count] of asked) {
+        const records = held.get(id) ?? 0;
+        if (records > count) {
+            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        }
+    }
+    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    return { known, warnings, information };
+}
+function recordId({ namespace = '', id }) {
+    return `${namespace}/${id}`;
+}
+/** Without the slash behind an empty namespace. */
+function displayId(record) {
+    return record.replace(/^\//, '');
+}
+function listHeld(held) {
+    return held.size === 0
+        ? 'It has none at all: did the build run on this builder?'
+        : `It has ${listIds([...held.keys()])}.`;
+}
+function listIds(records) {
+    const ids = records.map(displayId).sort();
+    const rest = ids.length - maximumListed;
+    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+}
+const maximumListed = 20;
+function countBy(ids) {
+    const counts = new Map();
+    for (const id of ids)
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+}
+/** The most similar one, where it is similar at all. */
+function findNearest(id, candidates) {
+    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+    const distances = candidates
+        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+/** Levenshtein's. */
+function editDistance(a, b) {
+    const target = [...b];
+    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
+    for (const [i, char] of [...a].entries()) {
+        const next = [i + 1];
+        for (let j = 0; j < target.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
+            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[target.length] ?? 0;
+}
+
 // EXTERNAL MODULE: ./build/buildx.js
 var buildx = __nccwpck_require__(802);
 // EXTERNAL MODULE: ./build/container-scripts.js
 var container_scripts = __nccwpck_require__(7178);
-// EXTERNAL MODULE: ./build/list-records.js
-var list_records = __nccwpck_require__(8961);
+;// CONCATENATED MODULE: ./build/list-records.js
+
+
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
+ * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
+ * one of the mounts is missing, it is looked for among these.
+ *
+ * @param builder its name; undefined for the one that buildx itself would use
+ * @throws Error where the builder cannot tell
+ */
+async function listRecords(builder, mounts) {
+    const records = parseRecords(await (0,buildx/* listCacheMounts */.hj)(builder, 'type=exec.cachemount'));
+    const missing = mounts.filter((mount) => !isHeld(mount, records));
+    if (missing.length === 0)
+        return records;
+    const standIns = parseStandIns(await (0,buildx/* listCacheMounts */.hj)(builder, 'description~=cached.mount'));
+    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
+}
+
 // EXTERNAL MODULE: ./build/scratch-build.js + 2 modules
 var scratch_build = __nccwpck_require__(1569);
 // EXTERNAL MODULE: ./build/toolkit.js
@@ -41184,15 +41225,17 @@ async function pack(request, workDirectory) {
     const [builder, tools, records] = await Promise.all([
         (0,buildx/* inspectBuilder */.IK)(request.builder, request.platform),
         (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
-        (0,list_records/* listRecords */.V)(request.builder, request.mounts).catch(errors/* messageOf */.b),
+        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
     ]);
     const { known, remade } = compareMounts(request, records, builder);
     const about = {
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
-    if (known.size === 0)
-        return { ...about, reports: new Map(), directory: workDirectory };
+    if (known.size === 0) {
+        const nothing = { reports: new Map(), directory: workDirectory, endedAt: undefined };
+        return { ...about, ...nothing, tidied: Promise.resolve() };
+    }
     const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
         anyOf: ['zstd', 'gzip'],
     });
@@ -41208,7 +41251,7 @@ async function pack(request, workDirectory) {
         withArchives: false,
         seedStages: request.seedStages,
     }));
-    return { ...about, ...result };
+    return { ...about, ...result, tidied: (0,scratch_build/* removeTraces */.d3)(builder) };
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
@@ -41220,20 +41263,17 @@ function compareMounts({ mounts, state }, records, builder) {
         (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
         return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
     }
-    const { known, warnings, information } = (0,builder_records/* compareRecords */.aB)(mounts, records, builder.name);
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
     for (const warning of warnings)
         (0,host/* warn */.R8)(warning);
     for (const line of information)
         (0,host/* print */.yy)(line);
-    const remade = (state?.restored?.mounts ?? []).filter((restored) => isAnother(restored, (0,builder_records/* keysOf */.YD)(restored.mount, records)));
+    const { mounts: restored = [], filledAt = Number.POSITIVE_INFINITY } = state?.restored ?? {};
+    const remade = restored.filter(({ mount }) => isNewer(mount, records, filledAt));
     return {
         known: new Set(known.map(cache_mount/* identityOf */.cu)),
         remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
     };
-}
-/** Of the records that there were, none is left. */
-function isAnother({ records }, now) {
-    return records !== undefined && now !== undefined && !now.some((key) => records.includes(key));
 }
 
 // EXTERNAL MODULE: ./build/step.js
@@ -41269,7 +41309,8 @@ async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
     const inputs = (0,build_inputs/* readExtractInputs */.NJ)();
     const { compressionLevel } = inputs;
-    const request = resolveRequest(await withKey(inputs), await (0,build_state/* readStates */.rs)());
+    const states = await (0,build_state/* readStates */.rs)();
+    const request = resolveRequest(await withKey(inputs, states), states);
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
@@ -41297,20 +41338,17 @@ function reportFailure(message) {
     (0,host/* setOutput */.uH)('reason', message);
 }
 /** A directory needs no key, and so no inject that has made one. */
-async function withKey(inputs) {
-    if (inputs.key !== undefined || inputs.directory === undefined)
+async function withKey(inputs, states) {
+    const { key, directory, mountInputs } = inputs;
+    if (key !== undefined || directory === undefined || states.length > 0)
         return inputs;
-    const { mountInputs } = inputs;
-    const states = await (0,build_state/* readStates */.rs)();
-    if (states.length > 0)
-        return inputs;
-    const { key } = await (0,default_key/* resolveKeys */.LQ)({
-        key: undefined,
-        keyPrefix: 'buildkit-cache-mounts',
+    const made = await (0,default_key/* resolveKeys */.LQ)({
+        key,
+        keyPrefix: default_key/* defaultKeyPrefix */.x2,
         restoreKeys: [],
         mountInputs,
     });
-    return { ...inputs, key };
+    return { ...inputs, key: made.key };
 }
 async function listRequested({ mounts, state }, { mountInputs }) {
     if (mounts === undefined)
@@ -41331,6 +41369,7 @@ async function extract(request, workDirectory) {
     for (const [index, mount] of mounts.entries()) {
         outcomes.push(await collect(kept, packed, index, mount, entry));
     }
+    await packed.tidied;
     (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
         if (remark !== undefined)
@@ -41643,14 +41682,10 @@ var step = __nccwpck_require__(4460);
 var build_store = __nccwpck_require__(4308);
 // EXTERNAL MODULE: ./build/summary.js
 var summary = __nccwpck_require__(1192);
-// EXTERNAL MODULE: ./build/builder-records.js
-var builder_records = __nccwpck_require__(5116);
 // EXTERNAL MODULE: ./build/buildx.js
 var buildx = __nccwpck_require__(802);
 // EXTERNAL MODULE: ./build/container-scripts.js
 var container_scripts = __nccwpck_require__(7178);
-// EXTERNAL MODULE: ./build/list-records.js
-var list_records = __nccwpck_require__(8961);
 // EXTERNAL MODULE: ./build/manifest.js
 var manifest = __nccwpck_require__(9683);
 // EXTERNAL MODULE: ./build/scratch-build.js + 2 modules
@@ -41658,8 +41693,6 @@ var scratch_build = __nccwpck_require__(1569);
 // EXTERNAL MODULE: ./build/toolkit.js
 var build_toolkit = __nccwpck_require__(7794);
 ;// CONCATENATED MODULE: ./build/unpack.js
-
-
 
 
 
@@ -41685,7 +41718,7 @@ async function prepare(request, workDirectory) {
  */
 async function unpack(request, fillings, preparation, entry, workDirectory) {
     if (fillings.length === 0)
-        return { reports: new Map(), recordsOf: () => undefined };
+        return { reports: new Map(), filledAt: undefined };
     const directory = (0,scratch_build/* archivesDirectory */.B8)(workDirectory);
     for (const filling of fillings) {
         await (0,archive/* placeArchive */.kI)(entry, filling, directory);
@@ -41697,7 +41730,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
         });
         (0,log/* logBuilder */.wz)(builder, toolkit);
-        const { reports } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
+        const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
             workDirectory,
             builder,
             toolkit,
@@ -41710,9 +41743,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             withArchives: true,
             seedStages,
         }));
-        const mounts = fillings.map(({ mount }) => mount);
-        const records = await (0,list_records/* listRecords */.V)(builder.name, mounts).catch(() => []);
-        return { reports, recordsOf: (mount) => (0,builder_records/* keysOf */.YD)(mount, records) };
+        return { reports, filledAt: endedAt };
     }
     finally {
         for (const filling of fillings) {
@@ -41837,11 +41868,8 @@ async function fill(request, restored, preparation, workDirectory) {
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
     const mounts = listRestored(manifest, damaged);
     await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, recordsOf } = await unpack(request, whole, preparation, entry, workDirectory);
-    await (0,state/* writeState */.Jq)({
-        ...stateOf(request),
-        restored: { key, mounts: mounts.map((each) => ({ ...each, records: recordsOf(each.mount) })) },
-    });
+    const { reports, filledAt } = await unpack(request, whole, preparation, entry, workDirectory);
+    await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts, filledAt } });
     const outcomes = [
         ...damaged,
         ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
@@ -41909,9 +41937,11 @@ function stateOf(request) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
 /* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7382);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2332);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7997);
+/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(2332);
+/* harmony import */ var _default_key_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1111);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
+/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7997);
+
 
 
 
@@ -41924,7 +41954,6 @@ const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 
 const defaultTimeout = 30;
 /** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
 const defaultCompressionLevel = 3;
-const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 /** @throws InputError that names the input and the remedy */
@@ -41936,7 +41965,7 @@ function readInjectInputs() {
     if (key !== undefined)
         checkKey('key', key);
     if (key !== undefined && keyPrefix !== undefined) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d('Input key-prefix: it is what a key begins with that is made; leave out either it or the input key.');
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
     }
     checkKey('key-prefix', keyPrefix ?? '');
     for (const restoreKey of restoreKeys) {
@@ -41944,12 +41973,12 @@ function readInjectInputs() {
     }
     const room = maximum.keys - (key === undefined ? madeKeys : 1);
     if (restoreKeys.length > room) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
     }
     return {
         mountInputs: readMountInputs(),
         key,
-        keyPrefix: keyPrefix ?? defaultKeyPrefix,
+        keyPrefix: keyPrefix ?? _default_key_js__WEBPACK_IMPORTED_MODULE_3__/* .defaultKeyPrefix */ .x2,
         restoreKeys,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
@@ -41976,7 +42005,7 @@ function readCompressionLevel() {
     const text = optional('compression-level') ?? String(defaultCompressionLevel);
     const level = Number(text);
     if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`);
     }
     return level;
 }
@@ -41997,7 +42026,7 @@ function readMountInputs() {
         .flatMap((line) => line.split(','))
         .map((platform) => platform.trim())
         .filter((platform) => platform !== '')
-        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_3__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_3__/* .parsePlatform */ .FL)(platform)));
+        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .parsePlatform */ .FL)(platform)));
     return {
         // Not trimmed: the line numbers of messages are those of the workflow.
         cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
@@ -42021,7 +42050,7 @@ function readBuildArgs() {
 }
 function parseQuoted(line) {
     try {
-        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_5__/* .parseCsvRecord */ .b)(line).join(',');
+        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_6__/* .parseCsvRecord */ .b)(line).join(',');
     }
     catch {
         return line;
@@ -42029,17 +42058,17 @@ function parseQuoted(line) {
 }
 function checkKey(input, key) {
     if (key.length > maximum.keyLength) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
     }
     if (/[,\n]/.test(key)) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
 }
 function readTimeout() {
     const text = optional('timeout') ?? String(defaultTimeout);
     const minutes = Number(text);
     if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
     }
     return minutes;
 }
@@ -42050,7 +42079,7 @@ function readBoolean(name, standard) {
         return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getBooleanInput */ .Vt(name);
     }
     catch {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_4__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name)}" is neither true nor false.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name)}" is neither true nor false.`);
     }
 }
 function optional(name) {
@@ -42069,6 +42098,7 @@ function optional(name) {
 /* harmony export */   U9: () => (/* binding */ count),
 /* harmony export */   YO: () => (/* binding */ array),
 /* harmony export */   Yj: () => (/* binding */ string),
+/* harmony export */   ai: () => (/* binding */ number),
 /* harmony export */   bp: () => (/* binding */ describeValue)
 /* harmony export */ });
 /** @throws Error where the value is no object */
@@ -42097,6 +42127,12 @@ function count(value, name) {
     }
     return value;
 }
+/** @throws Error where the value is no finite number */
+function number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw invalid(name, value);
+    return value;
+}
 /** The error of a field that is not of the expected form. */
 function invalid(name, value) {
     return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
@@ -42110,38 +42146,6 @@ function describeValue(value) {
     catch {
         return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
     }
-}
-
-
-/***/ }),
-
-/***/ 8961:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ listRecords)
-/* harmony export */ });
-/* harmony import */ var _builder_records_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5116);
-/* harmony import */ var _buildx_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(802);
-
-
-/**
- * Lists the cache mounts that a builder has.
- *
- * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
- * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
- * one of the mounts is missing, it is looked for among these.
- *
- * @param builder its name; undefined for the one that buildx itself would use
- * @throws Error where the builder cannot tell
- */
-async function listRecords(builder, mounts) {
-    const records = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_0__/* .parseRecords */ .Q4)(await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_1__/* .listCacheMounts */ .hj)(builder, 'type=exec.cachemount'));
-    const missing = mounts.filter((mount) => !(0,_builder_records_js__WEBPACK_IMPORTED_MODULE_0__/* .isHeld */ .i7)(mount, records));
-    if (missing.length === 0)
-        return records;
-    const standIns = (0,_builder_records_js__WEBPACK_IMPORTED_MODULE_0__/* .parseStandIns */ .mo)(await (0,_buildx_js__WEBPACK_IMPORTED_MODULE_1__/* .listCacheMounts */ .hj)(builder, 'description~=cached.mount'));
-    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
 
@@ -43121,6 +43125,7 @@ function readParents() {
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   B8: () => (/* binding */ archivesDirectory),
+  d3: () => (/* binding */ removeTraces),
   EZ: () => (/* binding */ runScratchBuild),
   Nv: () => (/* binding */ toolsDirectory)
 });
@@ -43154,7 +43159,7 @@ function parseReports(text) {
 function parseLine(value) {
     const line = (0,json/* object */.Ik)(value, 'report');
     const index = (0,json/* count */.U9)(line.mount, 'mount');
-    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+    const seconds = (0,json/* number */.ai)(line.ended, 'ended') - (0,json/* number */.ai)(line.started, 'started');
     const result = line.result;
     switch (result) {
         case 'packed': {
@@ -43177,11 +43182,6 @@ function parseLine(value) {
             throw (0,json/* invalid */.Gq)('result', result);
     }
 }
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw (0,json/* invalid */.Gq)(name, value);
-    return value;
-}
 
 // EXTERNAL MODULE: ./build/cache-mount.js
 var cache_mount = __nccwpck_require__(7382);
@@ -43196,6 +43196,14 @@ const maximumRuns = 16;
 const filesContext = 'buildkit-cache-mounts';
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
+// A name that nobody else has: by it our own build cache is known.
+const scriptsDirectory = `/${filesContext}`;
+/**
+ * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
+ * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
+ * containerd's filters, which has no room for white space.
+ */
+const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
 /** Directory, in what the build puts out, with all that the scripts have written. */
 const outputDirectory = 'out';
 /**
@@ -43248,7 +43256,7 @@ function renderScratchDockerfile(base, mounts, options) {
         ...(base.kind === 'runner'
             ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
             : []),
-        `type=bind,from=${filesContext},source=scripts,target=/scripts`,
+        `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
         ...(options.withArchives
             ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
             : []),
@@ -43273,7 +43281,11 @@ function renderScratchDockerfile(base, mounts, options) {
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
             return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
         });
-        const command = ['/bin/sh', '/scripts/run.sh', ...group.map(({ argument }) => argument)];
+        const command = [
+            '/bin/sh',
+            `${scriptsDirectory}/run.sh`,
+            ...group.map(({ argument }) => argument),
+        ];
         lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
     }
     if (base.kind === 'image') {
@@ -43299,6 +43311,12 @@ function archivesDirectory(workDirectory) {
 /** Directory with the programs to run. */
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/** Removes what the builds have left on the builder: copies of the archives. */
+async function removeTraces(builder) {
+    const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder.name, buildCachePattern);
+    if (trouble !== undefined)
+        (0,host/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
 }
 /**
  * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
@@ -43351,8 +43369,10 @@ async function runScript(options) {
     });
     (0,host/* print */.yy)(`Run with ${await client}.`);
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    const report = (0,external_node_path_.join)(directory, 'report');
     try {
-        return { directory, reports: parseReports(await (0,promises_.readFile)((0,external_node_path_.join)(directory, 'report'), 'utf8')) };
+        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -43603,7 +43623,7 @@ function toRegExp(elements, greedy, flags) {
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
 /* harmony import */ var _definitions_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6962);
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9693);
+/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5446);
 /* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6761);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8175);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4460);
@@ -43704,7 +43724,7 @@ function parseState(text) {
     const { seedStages, directory, restoreKeys, restored } = state;
     return {
         key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
-        mounts: parseMounts(mounts),
+        mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
         builder: builder === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(builder, 'builder'),
         utilityImage: utilityImage === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
         platform: platform === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
@@ -43715,16 +43735,18 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
-    return { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'), mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount) };
+    const { key, mounts, filledAt } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
+    return {
+        key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
+        mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
+        filledAt: filledAt === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(filledAt, 'filledAt'),
+    };
 }
 function parseRestoredMount(value) {
-    const { records } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'mounts[]');
     const { mount, archive } = (0,_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
     if (archive === undefined)
         throw (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
-    const keys = records === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(records, 'records');
-    return { mount, archive, records: keys?.map((key) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'records[]')) };
+    return { mount, archive };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
@@ -43736,9 +43758,6 @@ function parseSeedStages(value) {
         buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
         ignore: String(ignore),
     };
-}
-function parseMounts(value) {
-    return (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(value, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt);
 }
 
 
@@ -100854,34 +100873,23 @@ function directoryStore(directory) {
             return key;
         },
         isSaved: async () => false,
-        save: (entry, key) => saveToDirectory(directory, entry, key),
+        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
+            saved: false,
+            why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
+        })),
         remedy: () => '',
     };
 }
-/**
- * Finds the newest entry that matches, without fetching it. Trouble with the service is in the log,
- * never thrown.
- *
- * @param directory where it would be restored to
- * @returns its key; undefined where there is none, or no service to tell
- */
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
-/**
- * Restores the entry with this key into `directory`, whose last part is {@link storedDirectoryName}.
- *
- * @returns the key of what was restored; undefined where that failed, and the client has said why
- */
 async function restore(directory, key) {
     return inParentOf(directory, (path) => restoreCache([path], key));
 }
-/** Tells whether an entry with exactly this key is saved, without fetching it. */
 async function isSaved(directory, key) {
     // The service also answers with an entry whose key merely begins with this one.
     return (await find(directory, key, [])) === key;
 }
-/** Saves `directory` under the key. Trouble with the service is a result, never thrown. */
 async function save(directory, key) {
     try {
         const id = await inParentOf(directory, (path) => cache_saveCache([path], key));
