@@ -97,7 +97,5 @@ function describe(
 }
 
 function why(report: MountReport | undefined): string {
-  return report?.result === 'unusable'
-    ? `: there is no ${report.missing}`
-    : ' (the log above says why)';
+  return report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
 }

@@ -153,7 +153,7 @@ function skip({ key, mounts, state }: PackRequest): Extraction {
       reasons.push(remark);
     }
   }
-  return { saved: false, title: 'Cache mounts: the key is saved already', rows: [], reasons };
+  return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
 }
 
 function refuse(why: string, outcomes: readonly Outcome[] = []): Extraction {

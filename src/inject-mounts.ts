@@ -54,17 +54,23 @@ export async function injectMounts(makeWorkDirectory: () => Promise<string>): Pr
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
   setOutput('cache-hit', String(result.isHit));
-  if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(keys.key, result) }));
+  if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(request, result) }));
   if (inputs.failOnCacheMiss && result.filled === 0) {
     throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
   }
   return keys.key;
 }
 
-function factsOf(key: string, { matchedKey }: Injection): [string, string][] {
+function factsOf(
+  { key, directory }: InjectRequest,
+  { matchedKey }: Injection,
+): [name: string, value: string][] {
+  if (matchedKey === undefined) return [['Key', key]];
+  if (matchedKey === key) return [['Key (exact hit)', key]];
+  const name = directory === undefined ? 'Restore-key hit' : 'Found in the directory';
   return [
     ['Key', key],
-    ...(matchedKey === undefined ? [] : [['Found', matchedKey] as [string, string]]),
+    [name, matchedKey],
   ];
 }
 
@@ -200,7 +206,7 @@ function outcomeOf(
         `it needs ${formatBytes(archive.bytes)}, and the builder's disk has ${formatBytes(report.available)} free.`,
       );
     default: {
-      const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.${whatToDo}`;
+      const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
       return { row: { mount, state: 'left empty' }, remark };
     }
   }

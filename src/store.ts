@@ -107,7 +107,7 @@ async function save(directory: string, key: string): Promise<SaveResult> {
   // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
   return (await isSaved(directory, key))
     ? { saved: false, why: 'another job has saved this key in the meantime' }
-    : { saved: false, why: 'the cache service did not take it (the log above says why)' };
+    : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
 
 /**

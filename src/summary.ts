@@ -24,7 +24,7 @@ export function renderSummary({ title, facts, rows, remarks }: Summary): string 
   }
   if (rows.length > 0) lines.push(...renderTable(rows));
   if (remarks.length > 0) {
-    lines.push('<ul>', ...remarks.map((remark) => `<li>${asText(remark)}</li>`), '</ul>');
+    lines.push('<ul>', ...remarks.map((remark) => `<li>${asProse(remark)}</li>`), '</ul>');
   }
   return `${lines.join('\n')}\n`;
 }
@@ -32,7 +32,8 @@ export function renderSummary({ title, facts, rows, remarks }: Summary): string 
 function renderTable(rows: readonly MountRow[]): string[] {
   const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
   const lines = [tableRow('th', header), ...rows.map(renderRow)];
-  if (rows.filter(({ archive }) => archive).length > 1) lines.push(renderTotal(rows));
+  const counted = rows.filter(({ archive }) => archive);
+  if (counted.length > 1) lines.push(renderTotal(counted));
   return ['<table>', ...lines, '</table>'];
 }
 
@@ -64,18 +65,27 @@ function renderTotal(rows: readonly MountRow[]): string {
   ]);
 }
 
-/** Numbers stand on the right. */
+/** Numbers stand on the right, each with its unit. */
 function tableRow(element: 'th' | 'td', cells: readonly string[]): string {
   const rendered = cells.map(
-    (cell, column) => `<${element}${column > 1 ? ' align="right"' : ''}>${cell}</${element}>`,
+    (cell, column) =>
+      `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`,
   );
   return `<tr>${rendered.join('')}</tr>`;
+}
+
+/**
+ * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
+ * #1, :name: and $x$, but not across elements.
+ */
+function asProse(text: string): string {
+  return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
 }
 
 /** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
 function asText(text: string): string {
   return text
-    .replace(/[\p{Cc}\u2028\u2029]/gu, (char) => JSON.stringify(char).slice(1, -1))
+    .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')

@@ -86,10 +86,14 @@ test('each step shows what it did on the page of the job, or not', async () => {
   expect(saved.summary).toMatch(/<h3>1 cache mount saved, .*<\/h3>\n<p>Key: <code>k<\/code>/);
   expect(saved.summary).toContain('<td><code>absent</code></td><td>absent</td>');
   const again = await (await scenario.newJob()).runAction('extract', inputs);
-  expect(again.summary).toContain('<h3>Cache mounts: the key is saved already</h3>');
+  expect(again.summary).toBe(
+    '<h3>Cache mounts: nothing to save</h3>\n<p>Key: <code>k</code></p>\n<ul>\n<li>the key is saved already</li>\n</ul>\n',
+  );
   const hit = await scenario.injectAnew({ ...inputs, key: 'k-2', 'restore-keys': 'k' });
   expect(hit.summary).toContain('<h3>1 of 2 cache mounts restored</h3>');
-  expect(hit.summary).toContain('Found: <code>k</code>');
+  expect(hit.summary).toContain('<p>Key: <code>k-2</code><br>Restore-key hit: <code>k</code></p>');
+  const exact = await scenario.injectAnew(inputs);
+  expect(exact.summary).toContain('<p>Key (exact hit): <code>k</code></p>');
   const miss = await scenario.injectAnew({ ...inputs, key: 'other' });
   expect(miss.summary).toContain('<h3>No saved cache mounts were found</h3>');
   const off = await scenario.injectAnew({ ...inputs, summary: 'false' });

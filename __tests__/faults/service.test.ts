@@ -223,7 +223,7 @@ describe('inject', () => {
   });
 });
 
-const untaken = /Nothing was saved: the cache service did not take it \(the log above says why\)/;
+const untaken = /Nothing was saved: the cache service did not take it \(the log says why\)/;
 
 const extractRows: Record<string, Row> = {
   'no answer on saving': {

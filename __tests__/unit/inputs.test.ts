@@ -114,7 +114,11 @@ describe('inject', () => {
   });
 
   test.each<[name: string, wrong: Inputs, message: string]>([
-    ['a prefix beside a key', { 'key-prefix': 'p' }, 'Input key-prefix: it is the prefix of the generated key'],
+    [
+      'a prefix beside a key',
+      { 'key-prefix': 'p' },
+      'Input key-prefix: it is the prefix of the generated key',
+    ],
     ['a comma in a prefix', { key: '', 'key-prefix': 'a,b' }, 'Input key-prefix: "a,b" holds'],
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a line break in the key', { key: 'a\nb' }, 'Input key: "a\nb" holds a comma or a line break'],

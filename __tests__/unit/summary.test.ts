@@ -18,11 +18,11 @@ test('a summary has a title, facts, a table with totals, and remarks', () => {
   ).toBe(`<h3>Saved 2 cache mounts</h3>
 <p>Key: <code>k-1</code></p>
 <table>
-<tr><th>Cache mount</th><th>State</th><th align="right">Files</th><th align="right">Size</th><th align="right">Compressed</th><th align="right">Time</th></tr>
-<tr><td><code>go</code></td><td>packed</td><td align="right">1,234</td><td align="right">5.0 MB</td><td align="right">1.2 MB</td><td align="right">1.3 s</td></tr>
-<tr><td><code>npm (namespace=n)</code></td><td>packed</td><td align="right">1,234</td><td align="right">5.0 MB</td><td align="right">1.2 MB</td><td align="right">0.5 s</td></tr>
-<tr><td><code>old</code></td><td>absent</td><td align="right"></td><td align="right"></td><td align="right"></td><td align="right"></td></tr>
-<tr><td><strong>Total</strong></td><td>3 mounts</td><td align="right">2,468</td><td align="right">10.0 MB</td><td align="right">2.4 MB</td><td align="right">1.8 s</td></tr>
+<tr><th>Cache mount</th><th>State</th><th align="right" nowrap>Files</th><th align="right" nowrap>Size</th><th align="right" nowrap>Compressed</th><th align="right" nowrap>Time</th></tr>
+<tr><td><code>go</code></td><td>packed</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>1.3 s</td></tr>
+<tr><td><code>npm (namespace=n)</code></td><td>packed</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>0.5 s</td></tr>
+<tr><td><code>old</code></td><td>absent</td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td></tr>
+<tr><td><strong>Total</strong></td><td>2 mounts</td><td align="right" nowrap>2,468</td><td align="right" nowrap>10.0 MB</td><td align="right" nowrap>2.4 MB</td><td align="right" nowrap>1.8 s</td></tr>
 </table>
 <ul>
 <li>old is absent.</li>
@@ -36,10 +36,17 @@ test('a summary without mounts is short', () => {
   );
 });
 
+test('what a remark names is no link, picture or formula', () => {
+  const remarks = ['The cache mount @go, a#1, :tada: and $x$ at http://x:1: all left out.'];
+  expect(renderSummary({ title: '', facts: [], rows: [], remarks })).toContain(
+    '<li>The cache mount <span>@</span>go, a<span>#</span>1, <span>:</span>tada: and <span>$</span>x<span>$</span> at http<span>:</span>//x<span>:</span>1: all left out.</li>',
+  );
+});
+
 test.each([
   ['<script>alert("x")</script>', '&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;'],
   ['a\n\n# b | c', 'a\\n\\n# b | c'],
-  ['a\r\u2028\0', 'a\\r\u2028\\u0000'],
+  ['a\r\0', 'a\\r\\u0000'],
   ['a & b', 'a &amp; b'],
 ])('the name %j is text', (id, text) => {
   const rows = [{ mount: { id }, state: 'restored' }];

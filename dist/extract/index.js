@@ -40556,9 +40556,7 @@ function describe(report, isKnown) {
     return { what: 'failed', hasFailed: true };
 }
 function why(report) {
-    return report?.result === 'unusable'
-        ? `: there is no ${report.missing}`
-        : ' (the log above says why)';
+    return report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
 }
 
 // EXTERNAL MODULE: ./build/csv.js
@@ -98430,7 +98428,7 @@ async function save(directory, key) {
     // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
     return (await isSaved(directory, key))
         ? { saved: false, why: 'another job has saved this key in the meantime' }
-        : { saved: false, why: 'the cache service did not take it (the log above says why)' };
+        : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
 /**
  * Of these calls only one at a time may be under way.
@@ -99533,15 +99531,16 @@ function renderSummary({ title, facts, rows, remarks }) {
     if (rows.length > 0)
         lines.push(...renderTable(rows));
     if (remarks.length > 0) {
-        lines.push('<ul>', ...remarks.map((remark) => `<li>${asText(remark)}</li>`), '</ul>');
+        lines.push('<ul>', ...remarks.map((remark) => `<li>${asProse(remark)}</li>`), '</ul>');
     }
     return `${lines.join('\n')}\n`;
 }
 function renderTable(rows) {
     const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
     const lines = [tableRow('th', header), ...rows.map(renderRow)];
-    if (rows.filter(({ archive }) => archive).length > 1)
-        lines.push(renderTotal(rows));
+    const counted = rows.filter(({ archive }) => archive);
+    if (counted.length > 1)
+        lines.push(renderTotal(counted));
     return ['<table>', ...lines, '</table>'];
 }
 function renderRow({ mount, state, archive, seconds }) {
@@ -99569,15 +99568,22 @@ function renderTotal(rows) {
         (0,format/* formatSeconds */.Xo)(sum(({ seconds }) => seconds)),
     ]);
 }
-/** Numbers stand on the right. */
+/** Numbers stand on the right, each with its unit. */
 function tableRow(element, cells) {
-    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right"' : ''}>${cell}</${element}>`);
+    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`);
     return `<tr>${rendered.join('')}</tr>`;
+}
+/**
+ * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
+ * #1, :name: and $x$, but not across elements.
+ */
+function asProse(text) {
+    return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
 }
 /** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
 function asText(text) {
     return text
-        .replace(/[\p{Cc}\u2028\u2029]/gu, (char) => JSON.stringify(char).slice(1, -1))
+        .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
         .replaceAll('&', '&amp;')
         .replaceAll('<', '&lt;')
         .replaceAll('>', '&gt;')
@@ -99722,7 +99728,7 @@ function skip({ key, mounts, state }) {
             reasons.push(remark);
         }
     }
-    return { saved: false, title: 'Cache mounts: the key is saved already', rows: [], reasons };
+    return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
 }
 function refuse(why, outcomes = []) {
     (0,host/* warn */.R8)(`Nothing was saved: ${why}.`);

@@ -98538,7 +98538,7 @@ async function save(directory, key) {
     // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
     return (await isSaved(directory, key))
         ? { saved: false, why: 'another job has saved this key in the meantime' }
-        : { saved: false, why: 'the cache service did not take it (the log above says why)' };
+        : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
 /**
  * Of these calls only one at a time may be under way.
@@ -98595,15 +98595,16 @@ function renderSummary({ title, facts, rows, remarks }) {
     if (rows.length > 0)
         lines.push(...renderTable(rows));
     if (remarks.length > 0) {
-        lines.push('<ul>', ...remarks.map((remark) => `<li>${asText(remark)}</li>`), '</ul>');
+        lines.push('<ul>', ...remarks.map((remark) => `<li>${asProse(remark)}</li>`), '</ul>');
     }
     return `${lines.join('\n')}\n`;
 }
 function renderTable(rows) {
     const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
     const lines = [tableRow('th', header), ...rows.map(renderRow)];
-    if (rows.filter(({ archive }) => archive).length > 1)
-        lines.push(renderTotal(rows));
+    const counted = rows.filter(({ archive }) => archive);
+    if (counted.length > 1)
+        lines.push(renderTotal(counted));
     return ['<table>', ...lines, '</table>'];
 }
 function renderRow({ mount, state, archive, seconds }) {
@@ -98631,15 +98632,22 @@ function renderTotal(rows) {
         (0,format/* formatSeconds */.Xo)(sum(({ seconds }) => seconds)),
     ]);
 }
-/** Numbers stand on the right. */
+/** Numbers stand on the right, each with its unit. */
 function tableRow(element, cells) {
-    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right"' : ''}>${cell}</${element}>`);
+    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`);
     return `<tr>${rendered.join('')}</tr>`;
+}
+/**
+ * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
+ * #1, :name: and $x$, but not across elements.
+ */
+function asProse(text) {
+    return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
 }
 /** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
 function asText(text) {
     return text
-        .replace(/[\p{Cc}\u2028\u2029]/gu, (char) => JSON.stringify(char).slice(1, -1))
+        .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
         .replaceAll('&', '&amp;')
         .replaceAll('<', '&lt;')
         .replaceAll('>', '&gt;')
@@ -99505,16 +99513,21 @@ async function injectMounts(makeWorkDirectory) {
     (0,log/* logRows */.Wk)(result.rows);
     (0,host/* setOutput */.uH)('cache-hit', String(result.isHit));
     if (inputs.summary)
-        (0,host/* addSummary */.S0)(renderSummary({ ...result, facts: factsOf(keys.key, result) }));
+        (0,host/* addSummary */.S0)(renderSummary({ ...result, facts: factsOf(request, result) }));
     if (inputs.failOnCacheMiss && result.filled === 0) {
         throw new errors/* InputError */.d('No cache mount was filled, and fail-on-cache-miss is set.');
     }
     return keys.key;
 }
-function factsOf(key, { matchedKey }) {
+function factsOf({ key, directory }, { matchedKey }) {
+    if (matchedKey === undefined)
+        return [['Key', key]];
+    if (matchedKey === key)
+        return [['Key (exact hit)', key]];
+    const name = directory === undefined ? 'Restore-key hit' : 'Found in the directory';
     return [
         ['Key', key],
-        ...(matchedKey === undefined ? [] : [['Found', matchedKey]]),
+        [name, matchedKey],
     ];
 }
 /** Nothing was restored. */
@@ -99614,7 +99627,7 @@ function outcomeOf({ mount, archive }, report, whatToDo) {
         case 'full':
             return leftOut(mount, `it needs ${(0,format/* formatBytes */.z3)(archive.bytes)}, and the builder's disk has ${(0,format/* formatBytes */.z3)(report.available)} free.`);
         default: {
-            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log above says why; often the builder's disk is full.${whatToDo}`;
+            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
             return { row: { mount, state: 'left empty' }, remark };
         }
     }
