@@ -4,17 +4,10 @@ import { resolveRequest } from '../../src/extract-request.js';
 import type { ExtractInputs } from '../../src/inputs.js';
 import type { MountInputs } from '../../src/mount-list.js';
 import type { InjectState } from '../../src/state.js';
+import { noMountInputs } from '../support/no-mount-inputs.js';
 
 const mounts = [{ id: 'go' }];
 
-const noMountInputs: MountInputs = {
-  cacheMounts: '',
-  context: undefined,
-  files: [],
-  target: undefined,
-  buildArgs: new Map(),
-  platforms: undefined,
-};
 const own: MountInputs = { ...noMountInputs, cacheMounts: 'own' };
 const first: InjectState = {
   key: 'first',
@@ -31,6 +24,26 @@ const second: InjectState = {
   restoreKeys: [],
 };
 
+/** The request of the key `k` alone. */
+const nothingTaken = {
+  key: 'k',
+  mounts: undefined,
+  builder: undefined,
+  utilityImage: undefined,
+  directory: undefined,
+  platform: undefined,
+  state: undefined,
+};
+const takenFromFirst = {
+  key: 'first',
+  mounts,
+  builder: 'b1',
+  utilityImage: 'u1',
+  directory: undefined,
+  platform: 'linux/arm64',
+  state: first,
+};
+
 function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
   const none = {
     key: undefined,
@@ -45,47 +58,13 @@ function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
 describe('what extract leaves out', () => {
   test.each<[name: string, inputs: Partial<ExtractInputs>, states: InjectState[], request: object]>(
     [
-      [
-        'is not needed without an inject',
-        { key: 'k', mountInputs: own },
-        [],
-        {
-          key: 'k',
-          mounts: undefined,
-          builder: undefined,
-          utilityImage: undefined,
-          directory: undefined,
-          platform: undefined,
-          state: undefined,
-        },
-      ],
-      [
-        'is taken from the only inject',
-        {},
-        [first],
-        {
-          key: 'first',
-          mounts,
-          builder: 'b1',
-          utilityImage: 'u1',
-          directory: undefined,
-          platform: 'linux/arm64',
-          state: first,
-        },
-      ],
+      ['is not needed without an inject', { key: 'k', mountInputs: own }, [], nothingTaken],
+      ['is taken from the only inject', {}, [first], takenFromFirst],
       [
         'is taken from the only inject, whatever its key',
         { key: 'k' },
         [first],
-        {
-          key: 'k',
-          mounts,
-          builder: 'b1',
-          utilityImage: 'u1',
-          directory: undefined,
-          platform: 'linux/arm64',
-          state: first,
-        },
+        { ...takenFromFirst, key: 'k' },
       ],
       [
         'is taken from the inject of its key',
@@ -105,56 +84,25 @@ describe('what extract leaves out', () => {
         'may be the key alone',
         { mountInputs: own },
         [first],
-        {
-          key: 'first',
-          mounts: undefined,
-          builder: 'b1',
-          utilityImage: 'u1',
-          directory: undefined,
-          platform: 'linux/arm64',
-          state: first,
-        },
+        { ...takenFromFirst, mounts: undefined },
       ],
       [
         'may be the builder alone',
         { key: 'first', mountInputs: own },
         [first, second],
-        {
-          key: 'first',
-          mounts: undefined,
-          builder: 'b1',
-          utilityImage: 'u1',
-          directory: undefined,
-          platform: 'linux/arm64',
-          state: first,
-        },
+        { ...takenFromFirst, mounts: undefined },
       ],
       [
         'is little: what it names wins',
         { key: 'first', mountInputs: own, builder: 'b', utilityImage: 'u' },
         [first],
-        {
-          key: 'first',
-          mounts: undefined,
-          builder: 'b',
-          utilityImage: 'u',
-          platform: 'linux/arm64',
-          state: first,
-        },
+        { ...takenFromFirst, mounts: undefined, builder: 'b', utilityImage: 'u' },
       ],
       [
         'may be the mounts alone: without an inject they are those of the Dockerfile',
         { key: 'k' },
         [],
-        {
-          key: 'k',
-          mounts: undefined,
-          builder: undefined,
-          utilityImage: undefined,
-          directory: undefined,
-          platform: undefined,
-          state: undefined,
-        },
+        nothingTaken,
       ],
       [
         'is little: the platform that it names wins',
@@ -163,29 +111,13 @@ describe('what extract leaves out', () => {
           mountInputs: { ...noMountInputs, platforms: ['linux/386', 'linux/arm64'] },
         },
         [first],
-        {
-          key: 'first',
-          mounts: undefined,
-          builder: 'b1',
-          utilityImage: 'u1',
-          directory: undefined,
-          platform: 'linux/386',
-          state: first,
-        },
+        { ...takenFromFirst, mounts: undefined, platform: 'linux/386' },
       ],
       [
         'is not taken from one of several injects of other keys',
         { key: 'k', mountInputs: own },
         [first, second],
-        {
-          key: 'k',
-          mounts: undefined,
-          builder: undefined,
-          utilityImage: undefined,
-          directory: undefined,
-          platform: undefined,
-          state: undefined,
-        },
+        nothingTaken,
       ],
     ],
   )('%s', (_, inputs, states, request) => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { InputError } from '../../src/errors.js';
 import { readExtractInputs, readInjectInputs } from '../../src/inputs.js';
-import type { MountInputs } from '../../src/mount-list.js';
+import { noMountInputs } from '../support/no-mount-inputs.js';
 
 type Inputs = Record<string, string>;
 
@@ -23,16 +23,6 @@ function give(inputs: Inputs): void {
 }
 
 const least: Inputs = { key: 'k', 'fail-on-cache-miss': 'false' };
-
-/** What the inputs that say which mounts there are give where they are empty. */
-const noMountInputs: MountInputs = {
-  cacheMounts: '',
-  context: undefined,
-  files: [],
-  target: undefined,
-  buildArgs: new Map(),
-  platforms: undefined,
-};
 
 describe('inject', () => {
   test('reads the least that it needs', () => {

@@ -6,15 +6,7 @@ import { describeMount } from '../../src/cache-mount.js';
 import { InputError } from '../../src/errors.js';
 import { areGiven, listMounts, type MountInputs } from '../../src/mount-list.js';
 import { runnerPlatform } from '../../src/platform.js';
-
-const none: MountInputs = {
-  cacheMounts: '',
-  context: undefined,
-  files: [],
-  target: undefined,
-  buildArgs: new Map(),
-  platforms: undefined,
-};
+import { noMountInputs } from '../support/no-mount-inputs.js';
 
 const environment = process.env;
 let root: string;
@@ -40,7 +32,7 @@ async function write(path: string, ...lines: string[]): Promise<void> {
 
 /** Lists the mounts as a person would name them. */
 async function list(inputs: Partial<MountInputs>) {
-  const { mounts, notices, warnings } = await listMounts({ ...none, ...inputs });
+  const { mounts, notices, warnings } = await listMounts({ ...noMountInputs, ...inputs });
   return { mounts: mounts.map(describeMount), notices, warnings };
 }
 
@@ -229,7 +221,7 @@ describe('a list', () => {
 
   test('is in the namespace of the build argument', async () => {
     const buildArgs = new Map([['BUILDKIT_CACHE_MOUNT_NS', 'ns']]);
-    const { mounts } = await listMounts({ ...none, cacheMounts: 'go', buildArgs });
+    const { mounts } = await listMounts({ ...noMountInputs, cacheMounts: 'go', buildArgs });
     expect(mounts).toEqual([{ id: 'go', namespace: 'ns' }]);
   });
 
@@ -273,10 +265,10 @@ test.each(['from=Seed', 'from=seed,source=/x', 'from=seed,uid=7,gid=0,mode=0755'
       'FROM golang',
       run(`id=go,${options}`),
     );
-    const { mounts } = await listMounts({ ...none, cacheMounts: `id=go,${options}` });
+    const { mounts } = await listMounts({ ...noMountInputs, cacheMounts: `id=go,${options}` });
     expect(mounts).toMatchObject([{ id: 'go', stage: { name: 'seed' } }]);
     expect(mounts[0]).not.toHaveProperty('from');
-    const others = await listMounts({ ...none, cacheMounts: `id=other,${options}` });
+    const others = await listMounts({ ...noMountInputs, cacheMounts: `id=other,${options}` });
     expect(others.mounts).toMatchObject([{ id: 'other', from: expect.stringMatching(/seed/i) }]);
   },
 );
@@ -405,7 +397,7 @@ describe('stages that mounts start from', () => {
   test('come with all that a build of them needs', async () => {
     await write('app/Dockerfile', ...dockerfile);
     await write('app/Dockerfile.dockerignore', '*\n!x');
-    const inputs = { ...none, context: 'app', buildArgs: new Map([['V', '2']]) };
+    const inputs = { ...noMountInputs, context: 'app', buildArgs: new Map([['V', '2']]) };
     for (const cacheMounts of ['', 'go']) {
       expect(await listMounts({ ...inputs, cacheMounts })).toMatchObject({
         mounts: [{ id: 'go', stage: { name: 'seed' } }],
@@ -424,20 +416,20 @@ describe('stages that mounts start from', () => {
   test('may have no ignore file of their own', async () => {
     await write('Dockerfile', ...dockerfile);
     await write('.dockerignore', '*');
-    const { seedStages } = await listMounts(none);
+    const { seedStages } = await listMounts(noMountInputs);
     expect(seedStages).toMatchObject({ context: workspace, ignore: '' });
   });
 
   test('are none where no mount starts from one', async () => {
     await write('Dockerfile', 'FROM golang', run('id=go'));
-    expect((await listMounts(none)).seedStages).toBeUndefined();
-    expect((await listMounts({ ...none, cacheMounts: 'go' })).seedStages).toBeUndefined();
+    expect((await listMounts(noMountInputs)).seedStages).toBeUndefined();
+    expect((await listMounts({ ...noMountInputs, cacheMounts: 'go' })).seedStages).toBeUndefined();
   });
 
   test('are not supported for several files: the mount is named, and the rest works', async () => {
     await write('a/Dockerfile', ...dockerfile, run('id=a'));
     await write('b', 'FROM golang', run('id=b'));
-    const inputs = { ...none, files: ['a/Dockerfile', 'b'] };
+    const inputs = { ...noMountInputs, files: ['a/Dockerfile', 'b'] };
     expect(await listMounts(inputs)).toEqual({
       mounts: [{ id: 'a' }, { id: 'b' }],
       seedStages: undefined,
@@ -460,5 +452,5 @@ test.each<[name: string, given: Partial<MountInputs>, expected: boolean]>([
   ['build arguments', { buildArgs: new Map([['A', '']]) }, true],
   ['platforms', { platforms: ['linux/amd64'] }, true],
 ])('%s: are any inputs given?', (_, given, expected) => {
-  expect(areGiven({ ...none, ...given })).toBe(expected);
+  expect(areGiven({ ...noMountInputs, ...given })).toBe(expected);
 });
