@@ -14,6 +14,7 @@ import { discoverMounts } from '../../src/discovery.js';
 import { parseManifest } from '../../src/manifest.js';
 import { runnerPlatform } from '../../src/platform.js';
 import { type CacheService, startCacheService } from '../support/cache-service.js';
+import { inCsvQuotes } from '../support/csv.js';
 import { corpusFiles, corpusImages, readCorpus } from '../support/dockerfile-corpus.js';
 import {
   generateDockerfile,
@@ -266,7 +267,7 @@ function renderOptions({ id, ownership }: CacheMount): string {
   const owner = ownership
     ? `,uid=${ownership.uid},gid=${ownership.gid},mode=${ownership.mode.toString(8)}`
     : '';
-  return `"id=${word.replaceAll('"', '""')}"${owner}`;
+  return inCsvQuotes(`id=${word}`) + owner;
 }
 
 async function act(action: 'inject' | 'extract', batch: Batch): Promise<StepResult> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/toolkit.js';
+import { inCsvQuotes } from '../support/csv.js';
 import { docker, listMount } from '../support/engine.js';
 import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
 
@@ -111,7 +112,7 @@ describe('a round trip over two jobs', () => {
     for (const [index, id] of ids.entries()) {
       await scenario.builder.run({ id }, `echo ${index} >/c/file`);
     }
-    const lines = ids.map((id) => `"${id.replaceAll('"', '""')}"`).join('\n');
+    const lines = ids.map(inCsvQuotes).join('\n');
     await scenario.save(lines, 'k');
     const hit = await scenario.injectAnew({ 'cache-mounts': lines, key: 'k' });
     expect(hit.outputs['cache-hit']).toBe('true');

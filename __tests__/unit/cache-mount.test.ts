@@ -7,6 +7,7 @@ import {
   parseCacheMounts,
   renderOwnership,
 } from '../../src/cache-mount.js';
+import { inCsvQuotes } from '../support/csv.js';
 
 /** The mount of a text that names just one. */
 function parseOne(text: string): CacheMount {
@@ -19,8 +20,6 @@ function parseOne(text: string): CacheMount {
 function ownership(uid: number, gid: number, mode: number): Pick<CacheMount, 'ownership'> {
   return { ownership: { uid, gid, mode } };
 }
-
-const quoted = (field: string) => `"${field.replaceAll('"', '""')}"`;
 
 describe('a line that is an id', () => {
   test.each([
@@ -66,7 +65,7 @@ describe('a line that is an id', () => {
       .filter((id) => !id.includes('\n') && !option.test(id));
     fc.assert(
       fc.property(anyId, (id) => {
-        expect(parseOne(quoted(id))).toEqual({ id });
+        expect(parseOne(inCsvQuotes(id))).toEqual({ id });
       }),
     );
   });
@@ -146,7 +145,7 @@ describe('a line that is options', () => {
       .filter((id) => !id.includes('\n') && !id.startsWith('\uFEFF'));
     fc.assert(
       fc.property(anyId, (id) => {
-        expect(parseOne(quoted(`id=${behindBackslashes(id)}`))).toEqual({ id });
+        expect(parseOne(inCsvQuotes(`id=${behindBackslashes(id)}`))).toEqual({ id });
       }),
     );
   });
@@ -231,7 +230,7 @@ describe('a line pasted from a Dockerfile is read as BuildKit reads the flag', (
   test('any printable ASCII id can be written through all three layers', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme-ascii', minLength: 1 }), (id) => {
-        const flag = quoted(`id=${behindBackslashes(id)}`);
+        const flag = inCsvQuotes(`id=${behindBackslashes(id)}`);
         expect(parseOne(`--mount=type=cache,${behindBackslashes(flag)}`)).toEqual({ id });
       }),
     );

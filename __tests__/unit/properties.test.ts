@@ -11,6 +11,7 @@ import { type Manifest, parseManifest, renderManifest } from '../../src/manifest
 import { parseReports } from '../../src/report.js';
 import { renderScratchDockerfile, type ScratchBase } from '../../src/scratch-dockerfile.js';
 import { expandWord } from '../../src/shell-word.js';
+import { inCsvQuotes } from '../support/csv.js';
 
 /*
  * What holds for all texts that come from outside: workflows, Dockerfiles, caches, builders. Where a
@@ -109,10 +110,6 @@ const dockerfilePieces = [
   ...['#', '# a = ', '\\\n', '`\n', '\n', '\n', '\n', '\r\n', '\t', '[', '{"', '--', '\uFEFF'],
   ...optionPieces,
 ];
-
-function inCsvQuotes(field: string): string {
-  return `"${field.replaceAll('"', '""')}"`;
-}
 
 const variables = new Map([
   ['A', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/\r\na.b'],
