@@ -1,20 +1,12 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { lastingProcessesWith } from '../support/processes.js';
+import { expectNothingLeft, warned } from '../support/expectations.js';
 import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
 const inputs = { 'cache-mounts': 'm', key: 'k' };
 const fill = 'echo 1 >/c/file';
-
-/** A step that could not do its work says so in one warning with these words, and fails nothing. */
-function warned(words: RegExp) {
-  return {
-    exitCode: 0,
-    annotations: [{ level: 'warning', message: expect.stringMatching(words) }],
-  };
-}
 
 describe('without an engine that answers', () => {
   test.each([
@@ -118,8 +110,7 @@ describe('a cancelled job', () => {
         { signalAfter: { log, ms: 50, signal } },
       );
       expect(result).toMatchObject({ exitCode: code });
-      expect((await leftovers(job)).filter((name) => !name.endsWith('-state'))).toEqual([]);
-      expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
+      await expectNothingLeft(job);
       // The next run finds nothing in its way.
       if (action === 'extract') await scenario.save(mounts, 'k');
       else expect((await scenario.injectAnew(inputs)).outputs['cache-hit']).toBe('true');

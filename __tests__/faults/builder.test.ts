@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { docker, listFiles } from '../support/engine.js';
+import { warned } from '../support/expectations.js';
 import { holdMount } from '../support/hold.js';
 import { canHaveOwnEngine, type OwnEngine, startOwnEngine } from '../support/own-engine.js';
 import type { Job, StepResult } from '../support/runner.js';
@@ -14,14 +15,6 @@ const withOwnEngine = describeWhere(
   canHaveOwnEngine(),
   'an engine of their own: root, and an engine or Debian',
 );
-
-/** A step that could not do its work says so in one warning with these words, and fails nothing. */
-function warned(words: RegExp) {
-  return {
-    exitCode: 0,
-    annotations: [{ level: 'warning', message: expect.stringMatching(words) }],
-  };
-}
 
 function keys(): string[] {
   return scenario.service.entries().map(({ key }) => key);

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { type CacheService, startCacheService } from '../support/cache-service.js';
 import { docker, listFiles } from '../support/engine.js';
+import { expectNothingLeft, warned } from '../support/expectations.js';
 import { holdMount } from '../support/hold.js';
 import { canHaveOwnEngine, startOwnEngine } from '../support/own-engine.js';
 import { lastingProcessesWith } from '../support/processes.js';
@@ -16,14 +17,6 @@ import { describeWhere } from '../support/where-possible.js';
 const scenario = useScenario();
 const asRoot = describeWhere(process.getuid?.() === 0, 'root, to mount file systems');
 const withOwnEngine = describeWhere(canHaveOwnEngine(), 'an engine of their own, and root');
-
-/** A step that could not do its work says so in one warning with these words, and fails nothing. */
-function warned(words: RegExp) {
-  return {
-    exitCode: 0,
-    annotations: [{ level: 'warning', message: expect.stringMatching(words) }],
-  };
-}
 
 function keys(): string[] {
   return scenario.service.entries().map(({ key }) => key);
@@ -335,10 +328,9 @@ describe('SIGTERM', () => {
   const fill = `cd /c; i=0; while [ $i -lt ${files - 1} ]; do echo $i >$i; i=$((i+1)); done
     dd if=/dev/urandom of=/c/big bs=1M count=10 2>/dev/null`;
 
-  /** A step that is ended leaves nothing behind it, neither on the runner nor in the builder. */
-  async function expectNothingLeft(job: Job): Promise<void> {
-    expect((await leftovers(job)).filter((name) => !name.endsWith('-state'))).toEqual([]);
-    expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
+  /** Neither on the runner nor in the builder. */
+  async function expectNothingLeftAnywhere(job: Job): Promise<void> {
+    await expectNothingLeft(job);
     expect(await lastingProcessesWith('/buildkit-cache-mounts/run.sh')).toEqual([]);
   }
 
@@ -366,7 +358,7 @@ describe('SIGTERM', () => {
       const { exitCode } = await job.runAction('inject', inputs, { signalAfter });
       expect([0, 143]).toContain(exitCode);
       stopped += exitCode === 143 ? 1 : 0;
-      await expectNothingLeft(job);
+      await expectNothingLeftAnywhere(job);
       // What counts is beside the reserved directory, which the next step removes or finishes; what
       // it finishes may be half in place. A whole mount is emptied for the next point.
       const seen = await scenario.builder.run(
@@ -407,7 +399,7 @@ describe('SIGTERM', () => {
       const { exitCode } = await job.runAction('extract', inputs, { signalAfter });
       expect([0, 143]).toContain(exitCode);
       stopped += exitCode === 143 ? 1 : 0;
-      await expectNothingLeft(job);
+      await expectNothingLeftAnywhere(job);
     }
     expect(stopped).toBeGreaterThanOrEqual(7);
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
@@ -494,9 +486,7 @@ test('a timeout ends each stage that hangs, and the next run is healthy', async 
             action === 'inject' ? { 'cache-hit': 'false' } : { saved: 'false', reason: words },
           annotations: [{ level: 'warning', message: words }],
         });
-        expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
-        const left = (await leftovers(job)).filter((name) => !name.endsWith('-state'));
-        expect(left).toEqual([]);
+        await expectNothingLeft(job);
       }),
     );
     const entries = service.entries().filter(({ finalized }) => finalized);
