@@ -401,7 +401,7 @@ describe('extract', () => {
     expect(b.log).toMatch(/^packed +b /m);
     const a = await job.runAction('extract', {});
     expect(a.log).toMatch(/^packed +a /m);
-    expect(scenario.service.entries().map(({ key }) => key)).toEqual(['k-b', 'k-a']);
+    expect(scenario.service.keys()).toEqual(['k-b', 'k-a']);
     expect(await leftovers(job)).toEqual([]);
     expect(await job.runAction('extract', {})).toMatchObject({
       exitCode: 1,
@@ -464,7 +464,7 @@ describe('extract', () => {
         reason: expect.stringMatching(/^an entry without b would hide [\s\S]*not at hand any more/),
       },
     });
-    expect(scenario.service.entries().map(({ key }) => key)).toEqual(['k-1']);
+    expect(scenario.service.keys()).toEqual(['k-1']);
   }, 60_000);
 
   test('says that a mount was made anew since inject, and saves it as it is', async () => {

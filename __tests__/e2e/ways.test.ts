@@ -44,7 +44,7 @@ describe('the single step', () => {
       const post = mains[index];
       if (post) await job.runAction('.', each, { post });
     }
-    expect(scenario.service.entries().map(({ key }) => key)).toEqual(['a', 'b']);
+    expect(scenario.service.keys()).toEqual(['a', 'b']);
   }, 60_000);
 
   test('does nothing in its post step where its main has failed on wrong input', async () => {
@@ -73,7 +73,7 @@ test('a key that is made falls back to an earlier commit, and is handed to extra
     const extracted = await job.runAction('extract', {});
     expect(extracted).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
   }
-  const [first = '', second = ''] = scenario.service.entries().map(({ key }) => key);
+  const [first = '', second = ''] = scenario.service.keys();
   expect(first).toMatch(/^app-Linux-\w+-[0-9a-f]{16}-aaa-1$/);
   expect(second).toBe(first.replace('aaa', 'bbb'));
   expect(hits).toEqual(['none', first]);

@@ -16,10 +16,6 @@ const withOwnEngine = describeWhere(
   'an engine of their own: root, and an engine or Debian',
 );
 
-function keys(): string[] {
-  return scenario.service.entries().map(({ key }) => key);
-}
-
 /** Enough that a step is busy with it for a while. */
 const busy = 'for i in 1 2 3 4; do dd if=/dev/urandom of=/c/$i bs=1M count=20 2>/dev/null; done';
 
@@ -72,7 +68,7 @@ withOwnEngine('an engine', () => {
       outputs: { saved: 'false', reason: expect.stringContaining('Docker does not answer') },
     });
     expect(await leftovers(job)).toEqual([]);
-    expect(keys()).toEqual(['k-1']);
+    expect(scenario.service.keys()).toEqual(['k-1']);
     await engine.start();
     await expectWhole('k-1', before);
   }, 120_000);
@@ -125,7 +121,7 @@ withOwnEngine('an engine', () => {
       });
       await ended;
       expect(await leftovers(job)).toEqual([]);
-      expect(keys()).toEqual(['k-1']);
+      expect(scenario.service.keys()).toEqual(['k-1']);
       await engine.start();
       expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(before);
       await save('m', 'k-2');
@@ -180,7 +176,7 @@ withOwnEngine('an engine', () => {
       exitCode: 1,
       annotations: [{ level: 'error', message: expect.stringMatching(/no builder "own".*Put/) }],
     });
-    expect(keys()).toEqual(['k-1']);
+    expect(scenario.service.keys()).toEqual(['k-1']);
     await expectWhole('k-1', before);
   }, 120_000);
 
@@ -311,7 +307,7 @@ withOwnEngine('a builder with a small disk', () => {
       exitCode: 0,
       outputs: { saved: 'false', reason: expect.stringMatching(/^an entry without m would hide/) },
     });
-    expect(keys()).toEqual([]);
+    expect(scenario.service.keys()).toEqual([]);
     // What the build has left is there still, and is saved as soon as there is room.
     const after = await engine.builder.run({ id: 'm' }, `rm /c/big${listFiles}`);
     expect(await job.runAction('extract', inputs)).toMatchObject({
@@ -368,7 +364,7 @@ describe('a build whose RUN comes out of the layer cache', () => {
       exitCode: 0,
       outputs: { saved: 'false', reason: expect.stringContaining('no mount holds any file') },
     });
-    expect(keys()).toEqual(['k-1', 'k-2']);
+    expect(scenario.service.keys()).toEqual(['k-1', 'k-2']);
     await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k-2' });
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
   }, 120_000);
@@ -430,7 +426,7 @@ describe('two at once on one builder', () => {
       expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
     } else {
       expect(extracted?.outputs.reason).toContain('no mount holds any file');
-      expect(keys()).toEqual(['k']);
+      expect(scenario.service.keys()).toEqual(['k']);
     }
   }, 120_000);
 });

@@ -55,11 +55,6 @@ function expectWarnings(name: string, { warnings, log }: Row, result: StepResult
   if (log) expect(`${name}: ${result.log}`).toMatch(log);
 }
 
-/** What is saved and finished. */
-function saved(): string[] {
-  return scenario.service.entries().flatMap(({ key, finalized }) => (finalized ? key : []));
-}
-
 async function contents(): Promise<string> {
   return scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result');
 }
@@ -185,7 +180,7 @@ describe('inject', () => {
     expect(await leftovers(job)).toEqual(['buildkit-cache-mounts-state']);
     await delay(200); // what was killed is gone when init has seen it
     expect(await processesWith(job.runnerTemp)).toEqual([]);
-    expect(saved()).toEqual(['k-1']);
+    expect(scenario.service.savedKeys()).toEqual(['k-1']);
     expect(await scenario.service.readBlob('k-1')).toEqual(blob);
 
     const next = await job.runAction('inject', { 'cache-mounts': mounts, key: 'k-1' });
@@ -306,7 +301,7 @@ describe('extract', () => {
     expect(await leftovers(job)).toEqual([]);
     await delay(200); // what was killed is gone when init has seen it
     expect(await processesWith(job.runnerTemp)).toEqual([]);
-    expect(saved()).toEqual(['k-1']);
+    expect(scenario.service.savedKeys()).toEqual(['k-1']);
     expect(await scenario.service.readBlob('k-1')).toEqual(blob);
 
     expect(await job.runAction('extract', { 'cache-mounts': mounts, key: 'k-3' })).toMatchObject({
@@ -369,7 +364,7 @@ test.each([
       message: expect.stringContaining(remark),
     });
     expect(await leftovers(job)).toEqual([]);
-    expect(saved()).toEqual(['k-1', 'k-2']);
+    expect(scenario.service.savedKeys()).toEqual(['k-1', 'k-2']);
     expect(await scenario.service.readBlob('k-1')).toEqual(blob);
 
     const next = await scenario.injectAnew({ 'cache-mounts': mounts, key: 'k-2' });

@@ -49,6 +49,10 @@ export interface CacheService {
   /** The Twirp calls so far. */
   readonly requests: CacheRequest[];
   entries(): CacheEntryInfo[];
+  /** Those of the entries, finalized or not, in the order of their creation. */
+  keys(): string[];
+  /** Those of the finalized entries. */
+  savedKeys(): string[];
   /** Evicts the key, in all its versions. */
   remove(key: string): void;
   /** The blob of the key's newest finalized entry. */
@@ -134,6 +138,8 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
     },
     requests,
     entries: () => entries.map(describeEntry),
+    keys: () => entries.map(({ key }) => key),
+    savedKeys: () => entries.flatMap(({ key, finalized }) => (finalized > 0 ? key : [])),
     remove: (key) => {
       const kept = entries.filter((entry) => entry.key !== key);
       entries.splice(0, entries.length, ...kept);
