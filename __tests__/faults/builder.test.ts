@@ -1,54 +1,45 @@
 /** What happens to the builder while the actions are at work, and between them. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { docker, listFiles } from '../support/engine.js';
 import { warned } from '../support/expectations.js';
 import { holdMount } from '../support/hold.js';
-import { canHaveOwnEngine, type OwnEngine, startOwnEngine } from '../support/own-engine.js';
+import { describeWithOwnEngine, useOwnEngine } from '../support/own-engine.js';
 import type { Job, StepResult } from '../support/runner.js';
 import { leftovers, useScenario } from '../support/scenario.js';
-import { describeWhere } from '../support/where-possible.js';
 
 const scenario = useScenario();
-const withOwnEngine = describeWhere(
-  canHaveOwnEngine(),
-  'an engine of their own: root, and an engine or Debian',
-);
+const withOwnEngine = describeWithOwnEngine();
 
 /** Enough that a step is busy with it for a while. */
 const busy = 'for i in 1 2 3 4; do dd if=/dev/urandom of=/c/$i bs=1M count=20 2>/dev/null; done';
+
+/** What a step's log says when its build has its mounts. */
+const hasMounts = /RUN .*run\.sh/;
 
 /** How many there are beside the reserved directory, which the next step removes or finishes. */
 const countFiles =
   'cd /c; find . -name ".buildkit-cache-mounts*" -prune -o -type f -print | grep -c . >/out/result || :';
 
 withOwnEngine('an engine', () => {
-  let engine: OwnEngine;
+  const engine = useOwnEngine();
+  const { newJob, save, injectAnew, expectWhole } = scenario.on(engine);
 
-  beforeAll(async () => {
-    engine = await startOwnEngine();
-  }, 300_000);
-  afterAll(async () => {
-    await engine.dispose();
-  }, 60_000);
-  beforeEach(async () => {
-    await engine.builder.empty();
-  }, 60_000);
-
-  const newJob = (): Promise<Job> => scenario.newJob({ env: engine.env });
-
-  async function save(mounts: string, key: string): Promise<void> {
-    const result = await (await newJob()).runAction('extract', { 'cache-mounts': mounts, key });
-    expect(result).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
-  }
-
-  /** A healthy run on an emptied builder. */
-  async function expectWhole(key: string, listing: string): Promise<void> {
-    await engine.builder.empty();
-    const hit = await (await newJob()).runAction('inject', { 'cache-mounts': 'm', key });
-    expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
-    expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(listing);
+  /** Runs a step, and brings the engine down when the step's build has its mount. */
+  async function runUntilDown(
+    action: 'inject' | 'extract',
+    key: string,
+    how: 'stop' | 'crash',
+  ): Promise<{ job: Job; result: StepResult }> {
+    const job = await newJob();
+    let ended: Promise<void> | undefined;
+    const onLog = (line: string) => {
+      if (hasMounts.test(line)) ended ??= engine[how]();
+    };
+    const result = await job.runAction(action, { 'cache-mounts': 'm', key }, { onLog });
+    await ended;
+    return { job, result };
   }
 
   test('that is stopped before inject and extract is a warning in both', async () => {
@@ -79,22 +70,16 @@ withOwnEngine('an engine', () => {
       const before = await engine.builder.run({ id: 'm' }, `${busy}${listFiles}`);
       await save('m', 'k');
       await engine.builder.empty();
-      const job = await newJob();
-      let ended: Promise<void> | undefined;
-      const onLog = (line: string) => {
-        if (/RUN .*run\.sh/.test(line)) ended ??= engine[how]();
-      };
-      const inputs = { 'cache-mounts': 'm', key: 'k' };
-      const injected = await job.runAction('inject', inputs, { onLog });
-      expect(injected).toMatchObject({
+      const { result } = await runUntilDown('inject', 'k', how);
+      expect(result).toMatchObject({
         ...warned(/docker buildx build failed/),
         outputs: { 'cache-hit': 'false', 'cache-matched-key': 'k' },
       });
-      await ended;
       await engine.start();
       // Stopped in good order, the engine may have let it finish.
       const left = await engine.builder.run({ id: 'm' }, countFiles);
       expect(['0\n', '4\n']).toContain(left);
+      const inputs = { 'cache-mounts': 'm', key: 'k' };
       const again = await (await newJob()).runAction('inject', inputs);
       expect(again).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
       expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(before);
@@ -108,18 +93,11 @@ withOwnEngine('an engine', () => {
       const saved = await engine.builder.run({ id: 'm' }, `echo 1 >/c/file${listFiles}`);
       await save('m', 'k-1');
       const before = await engine.builder.run({ id: 'm' }, `${busy}${listFiles}`);
-      const job = await newJob();
-      let ended: Promise<void> | undefined;
-      const onLog = (line: string) => {
-        if (/RUN .*run\.sh/.test(line)) ended ??= engine[how]();
-      };
-      const inputs = { 'cache-mounts': 'm', key: 'k-2' };
-      const extracted = await job.runAction('extract', inputs, { onLog });
-      expect(extracted).toMatchObject({
+      const { job, result } = await runUntilDown('extract', 'k-2', how);
+      expect(result).toMatchObject({
         ...warned(/docker buildx build failed/),
         outputs: { saved: 'false', reason: expect.stringContaining('build failed') },
       });
-      await ended;
       expect(await leftovers(job)).toEqual([]);
       expect(scenario.service.keys()).toEqual(['k-1']);
       await engine.start();
@@ -215,8 +193,7 @@ withOwnEngine('an engine', () => {
 
     // With the image at hand again, both are there as they were.
     await docker(build, engine.env);
-    await engine.builder.empty();
-    const hit = await (await newJob()).runAction('inject', { 'cache-mounts': mounts, key: 'k-2' });
+    const hit = await injectAnew({ 'cache-mounts': mounts, key: 'k-2' });
     expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(before);
     expect(await engine.builder.run({ id: 'n', options }, listFiles)).toBe(seeded);
@@ -224,20 +201,8 @@ withOwnEngine('an engine', () => {
 });
 
 withOwnEngine('a builder with a small disk', () => {
-  let engine: OwnEngine;
-
-  beforeAll(async () => {
-    engine = await startOwnEngine('size=128m,nr_inodes=4000');
-  }, 300_000);
-  afterAll(async () => {
-    await engine.dispose();
-  }, 60_000);
-  beforeEach(async () => {
-    await engine.builder.empty();
-  }, 60_000);
-
-  const inject = async (inputs: Record<string, string>): Promise<StepResult> =>
-    (await scenario.newJob({ env: engine.env })).runAction('inject', inputs);
+  const engine = useOwnEngine('size=128m,nr_inodes=4000');
+  const { newJob } = scenario.on(engine);
 
   test.each([
     [
@@ -258,7 +223,7 @@ withOwnEngine('a builder with a small disk', () => {
       await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
       await scenario.save('m\nn', 'k');
       const inputs = { 'cache-mounts': 'm\nn', key: 'k' };
-      const injected = await inject(inputs);
+      const injected = await (await newJob()).runAction('inject', inputs);
       expect(injected).toMatchObject({ ...warned(words), outputs: { 'cache-hit': 'false' } });
       expect(injected.log).toMatch(/^restored +n /m);
       const show = 'cd /c; find . ! -name . >/out/result';
@@ -276,7 +241,7 @@ withOwnEngine('a builder with a small disk', () => {
     const before = await scenario.builder.run({ id: 'm' }, `echo 1 >/c/file${listFiles}`);
     await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
     await scenario.save('m\nn', 'k-1');
-    const job = await scenario.newJob({ env: engine.env });
+    const job = await newJob();
     const inputs = { 'cache-mounts': 'm\nn', key: 'k-2', 'restore-keys': 'k-' };
     expect((await job.runAction('inject', inputs)).annotations).toEqual([]);
     await engine.builder.run(
@@ -302,7 +267,7 @@ withOwnEngine('a builder with a small disk', () => {
     );
     await engine.builder.run({ id: 'n' }, 'echo 2 >/c/file');
     const inputs = { 'cache-mounts': 'm\nn', key: 'k' };
-    const job = await scenario.newJob({ env: engine.env });
+    const job = await newJob();
     expect(await job.runAction('extract', inputs)).toMatchObject({
       exitCode: 0,
       outputs: { saved: 'false', reason: expect.stringMatching(/^an entry without m would hide/) },
@@ -383,7 +348,7 @@ describe('two at once on one builder', () => {
       steps.map(async ([action, key]) => {
         const job = await scenario.newJob();
         const onLog = (line: string) => {
-          if (/RUN .*run\.sh/.test(line) && ++waiting === steps.length) release();
+          if (hasMounts.test(line) && ++waiting === steps.length) release();
         };
         return job.runAction(action, { 'cache-mounts': 'm', key }, { onLog });
       }),

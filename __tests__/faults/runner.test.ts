@@ -8,7 +8,7 @@ import { type CacheService, startCacheService } from '../support/cache-service.j
 import { docker, listFiles } from '../support/engine.js';
 import { expectNothingLeft, warned } from '../support/expectations.js';
 import { holdMount } from '../support/hold.js';
-import { canHaveOwnEngine, startOwnEngine } from '../support/own-engine.js';
+import { describeWithOwnEngine, startOwnEngine } from '../support/own-engine.js';
 import { lastingProcessesWith } from '../support/processes.js';
 import { type Job, startJob } from '../support/runner.js';
 import { leftovers, pathWithout, useScenario } from '../support/scenario.js';
@@ -16,18 +16,11 @@ import { describeWhere } from '../support/where-possible.js';
 
 const scenario = useScenario();
 const asRoot = describeWhere(process.getuid?.() === 0, 'root, to mount file systems');
-const withOwnEngine = describeWhere(canHaveOwnEngine(), 'an engine of their own, and root');
+const withOwnEngine = describeWithOwnEngine();
 
 /** Of what cannot be compressed. */
 const fillWith = (megabytes: number) =>
   `dd if=/dev/urandom of=/c/big bs=1M count=${megabytes} 2>/dev/null; echo 1 >/c/file`;
-
-/** A healthy run: on an emptied builder, an entry brings back just what was saved. */
-async function expectWhole(key: string, listing: string): Promise<void> {
-  const hit = await scenario.injectAnew({ 'cache-mounts': 'm', key });
-  expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
-  expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(listing);
-}
 
 asRoot('RUNNER_TEMP', () => {
   async function onTmpfs(options: string, use: (directory: string) => Promise<void>) {
@@ -75,7 +68,7 @@ asRoot('RUNNER_TEMP', () => {
         expect(await readdir(RUNNER_TEMP)).toEqual([]);
       });
       expect(scenario.service.keys()).toEqual(['k-1']);
-      await expectWhole('k-1', before);
+      await scenario.expectWhole('k-1', before);
     },
     60_000,
   );
@@ -105,8 +98,8 @@ asRoot('RUNNER_TEMP', () => {
         expect(await readdir(RUNNER_TEMP)).toEqual([]);
       });
       await scenario.save('m', 'k-3');
-      await expectWhole('k-3', before);
-      await expectWhole('k-1', saved);
+      await scenario.expectWhole('k-3', before);
+      await scenario.expectWhole('k-1', saved);
     },
     60_000,
   );
@@ -136,7 +129,7 @@ asRoot('RUNNER_TEMP', () => {
       }
     });
     expect(scenario.service.keys()).toEqual(['k']);
-    await expectWhole('k', before);
+    await scenario.expectWhole('k', before);
   }, 60_000);
 });
 
@@ -167,8 +160,7 @@ describe('directories', () => {
         outputs: { saved: 'true' },
         annotations: [],
       });
-      await scenario.builder.empty();
-      const hit = await (await scenario.newJob({ env })).runAction('inject', inputs);
+      const hit = await scenario.injectAnew(inputs, { env });
       expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
       expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
       expect(await leftovers(job)).toEqual([]);
@@ -255,7 +247,7 @@ describe('programs', () => {
     });
     expect(await leftovers(job)).toEqual([]);
     expect(scenario.service.keys()).toEqual(['k-1']);
-    await expectWhole('k-1', before);
+    await scenario.expectWhole('k-1', before);
   }, 60_000);
 });
 
@@ -400,7 +392,7 @@ describe('SIGTERM', () => {
     expect(stopped).toBeGreaterThanOrEqual(7);
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
     await scenario.save('m', 'next');
-    for (const key of scenario.service.savedKeys()) await expectWhole(key, before);
+    for (const key of scenario.service.savedKeys()) await scenario.expectWhole(key, before);
     // (The first that was saved, and the last, if no other.)
     expect(scenario.service.keys()).toEqual(expect.arrayContaining(['k', 'next']));
   }, 300_000);
@@ -428,8 +420,7 @@ test('a clock that goes backwards changes nothing', async () => {
   const saved = await job.runAction('extract', {});
   expect(saved).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
   expect(await leftovers(job)).toEqual([]);
-  await scenario.builder.empty();
-  const hit = await (await scenario.newJob({ env })).runAction('inject', inputs);
+  const hit = await scenario.injectAnew(inputs, { env });
   expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
   expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
   expect(saved.log).toMatch(/looks at the clock: [1-9]/);

@@ -3,7 +3,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, type describe } from '@jest/globals';
 import { prepareBuilder, type TestBuilder } from './engine.js';
+import { describeWhere } from './where-possible.js';
 
 export interface OwnEngine {
   /** What docker needs in its environment to reach it. */
@@ -20,9 +22,37 @@ export interface OwnEngine {
 const script = fileURLToPath(new URL('own-engine.sh', import.meta.url));
 const library = fileURLToPath(new URL('../../scripts/lib/engine.sh', import.meta.url));
 
-/** Whether this machine can have one: that takes root, and an engine or Debian's packages. */
-export function canHaveOwnEngine(): boolean {
-  return spawnSync('bash', ['-c', '. "$0" && engine_possible', library]).status === 0;
+/** A describe for tests that start one. */
+export function describeWithOwnEngine(): typeof describe.skip {
+  const isPossible = spawnSync('bash', ['-c', '. "$0" && engine_possible', library]).status === 0;
+  return describeWhere(isPossible, 'an engine of their own: root, and an engine or Debian');
+}
+
+/** Starts one for all tests of a describe, whose builder is empty as each of them begins. */
+export function useOwnEngine(tmpfs?: string): Omit<OwnEngine, 'dispose'> {
+  let engine: OwnEngine;
+
+  beforeAll(async () => {
+    engine = await startOwnEngine(tmpfs);
+  }, 300_000);
+  afterAll(async () => {
+    await engine.dispose();
+  }, 60_000);
+  beforeEach(async () => {
+    await engine.builder.empty();
+  }, 60_000);
+
+  return {
+    get env() {
+      return engine.env;
+    },
+    get builder() {
+      return engine.builder;
+    },
+    start: () => engine.start(),
+    stop: () => engine.stop(),
+    crash: () => engine.crash(),
+  };
 }
 
 /** @param tmpfs options of a file system for all that the engine stores, such as `size=64m` */

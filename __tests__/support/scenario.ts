@@ -5,20 +5,33 @@ import { join } from 'node:path';
 import { which } from '@actions/io';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from '@jest/globals';
 import { type CacheService, startCacheService } from './cache-service.js';
-import { prepareBuilder, type TestBuilder } from './engine.js';
+import { type EngineEnv, listFiles, prepareBuilder, type TestBuilder } from './engine.js';
 import { type Job, type JobOptions, type StepResult, startJob } from './runner.js';
 
-export interface Scenario {
-  readonly service: CacheService;
-  readonly builder: TestBuilder;
-  /** A directory for the test's own files. */
-  readonly directory: string;
+/** What jobs do on one engine. */
+export interface Jobs {
   /** A job on a runner of its own: other paths, the same cache service. */
   newJob(options?: JobOptions): Promise<Job>;
   /** Saves what the builder holds. */
   save(mounts: string, key: string): Promise<StepResult>;
   /** Inject in a new job, on an emptied builder. */
-  injectAnew(inputs: Record<string, string>): Promise<StepResult>;
+  injectAnew(inputs: Record<string, string>, options?: JobOptions): Promise<StepResult>;
+  /** A healthy run: on an emptied builder, an entry of the mount `m` brings back what was saved. */
+  expectWhole(key: string, listing: string): Promise<void>;
+}
+
+export interface Scenario extends Jobs {
+  readonly service: CacheService;
+  readonly builder: TestBuilder;
+  /** A directory for the test's own files. */
+  readonly directory: string;
+  /** The same on an engine beside that of the tests. */
+  on(engine: Engine): Jobs;
+}
+
+interface Engine {
+  readonly env: EngineEnv;
+  readonly builder: TestBuilder;
 }
 
 /** Sets up and tears down all of it around each test of a file. */
@@ -45,13 +58,47 @@ export function useScenario(): Scenario {
     await rm(directory, { recursive: true });
   });
 
-  async function newJob(options: JobOptions = {}): Promise<Job> {
-    const job = await startJob({ service, ...options });
-    jobs.push(job);
-    return job;
+  function on(engine: Engine): Jobs {
+    async function newJob(options: JobOptions = {}): Promise<Job> {
+      const env = { ...engine.env, ...options.env };
+      const job = await startJob({ service, ...options, env });
+      jobs.push(job);
+      return job;
+    }
+
+    async function injectAnew(
+      inputs: Record<string, string>,
+      options: JobOptions = {},
+    ): Promise<StepResult> {
+      await engine.builder.empty();
+      return (await newJob(options)).runAction('inject', inputs);
+    }
+
+    return {
+      newJob,
+      save: async (mounts, key) => {
+        const result = await (await newJob()).runAction('extract', { 'cache-mounts': mounts, key });
+        expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
+        return result;
+      },
+      injectAnew,
+      expectWhole: async (key, listing) => {
+        const hit = await injectAnew({ 'cache-mounts': 'm', key });
+        expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
+        expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(listing);
+      },
+    };
   }
 
+  const engine: Engine = {
+    env: {},
+    get builder() {
+      return builder;
+    },
+  };
   return {
+    ...on(engine),
+    on,
     get service() {
       return service;
     },
@@ -60,16 +107,6 @@ export function useScenario(): Scenario {
     },
     get directory() {
       return directory;
-    },
-    newJob,
-    save: async (mounts, key) => {
-      const result = await (await newJob()).runAction('extract', { 'cache-mounts': mounts, key });
-      expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
-      return result;
-    },
-    injectAnew: async (inputs) => {
-      await builder.empty();
-      return (await newJob()).runAction('inject', inputs);
     },
   };
 }
