@@ -7,10 +7,10 @@ import { describe, expect, test } from '@jest/globals';
 import { type CacheService, startCacheService } from '../support/cache-service.js';
 import { docker, listFiles } from '../support/engine.js';
 import { expectNothingLeft, warned } from '../support/expectations.js';
-import { holdMount } from '../support/hold.js';
+import { type Holder, holdMount } from '../support/hold.js';
 import { describeWithOwnEngine, startOwnEngine } from '../support/own-engine.js';
 import { lastingProcessesWith } from '../support/processes.js';
-import { type Job, startJob } from '../support/runner.js';
+import type { Job } from '../support/runner.js';
 import { leftovers, pathWithout, useScenario } from '../support/scenario.js';
 import { describeWhere } from '../support/where-possible.js';
 
@@ -434,14 +434,9 @@ test('a timeout ends each stage that hangs, and the next run is healthy', async 
       (method === 'GetCacheEntryDownloadURL' && body.key === 'slow-restore') ||
       (method === 'CreateCacheEntry' && body.key === 'slow-save'),
   });
-  const jobs: Job[] = [];
-  const newJob = async () => {
-    const job = await startJob({ service });
-    jobs.push(job);
-    return job;
-  };
+  const newJob = () => scenario.newJob({ service });
   const listings = new Map<string, string>();
-  const holders: { release(): Promise<void> }[] = [];
+  const holders: Holder[] = [];
   try {
     for (const id of ['restore', 'unpack', 'pack', 'save']) {
       listings.set(id, await scenario.builder.run({ id }, `echo ${id} >/c/file${listFiles}`));
@@ -491,7 +486,6 @@ test('a timeout ends each stage that hangs, and the next run is healthy', async 
     expect(saved).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
   } finally {
     await Promise.all(holders.map((holder) => holder.release()));
-    await Promise.all(jobs.map((job) => job.dispose()));
     await service.close();
   }
 }, 300_000);

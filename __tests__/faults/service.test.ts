@@ -1,9 +1,9 @@
 /** Trouble with the cache service: every row is a warning, loses nothing, and heals by itself. */
-import { readdir, readFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { answer, type Faults, startFaultyService } from '../support/faulty-service.js';
+import { processesWith } from '../support/processes.js';
 import type { Job, StepResult } from '../support/runner.js';
 import { leftovers, useScenario } from '../support/scenario.js';
 
@@ -57,15 +57,6 @@ function expectWarnings(name: string, { warnings, log }: Row, result: StepResult
 
 async function contents(): Promise<string> {
   return scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result');
-}
-
-/** The command lines of processes that have the text in theirs. */
-async function processesWith(text: string): Promise<string[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
-  );
-  return lines.filter((line) => line.includes(text));
 }
 
 const refuse =
