@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/toolkit.js';
 import { inCsvQuotes } from '../support/csv.js';
 import { docker, listMount } from '../support/engine.js';
+import { changeEntry, changeManifest, factsOf, flipByte } from '../support/saved-entry.js';
 import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
@@ -38,14 +39,10 @@ chown 77:88 .; chmod 2750 .; setfattr -n user.root -v r .
 touch -d '2011-11-11 11:11:11.111111111' .
 `;
 
-/** Changes what is inside the entry saved under the key `k`; the outer archive is whole again. */
-async function repack(script: string): Promise<void> {
-  const file = join(scenario.directory, 'entry.tzst');
-  await writeFile(file, await scenario.service.readBlob('k'));
-  const directory = 'buildkit-cache-mounts.v1';
-  const commands = `tar -xf entry.tzst --zstd; cd ${directory}; ${script}; cd ..; tar -cf entry.tzst --zstd ${directory}`;
-  execFileSync('sh', ['-euc', commands], { cwd: scenario.directory, stdio: 'ignore' });
-  await scenario.service.writeBlob('k', await readFile(file));
+/** Changes what is inside the entry saved under the key `k`. */
+async function changeSaved(change: (directory: string) => Promise<void>): Promise<void> {
+  const blob = await scenario.service.readBlob('k');
+  await scenario.service.writeBlob('k', await changeEntry(blob, change));
 }
 
 describe('a round trip over two jobs', () => {
@@ -307,12 +304,14 @@ describe('inject', () => {
     await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
     await scenario.save('m\nn', 'k');
     // An archive that is whole by its checksum and still no archive.
-    await repack(`
-      printf garbage >1.tar.zst
-      sum=$(sha256sum 1.tar.zst); old=$(grep -o '"sha256": "[^"]*"' manifest.json | tail -n 1)
-      size=$(grep -o '"compressedBytes": [0-9]*' manifest.json | tail -n 1)
-      sed -i "s/$old/\\"sha256\\": \\"\${sum%% *}\\"/; \\$!b" manifest.json
-      sed -i '/"file": "1.tar.zst"/,$ s/"compressedBytes": [0-9]*/"compressedBytes": 7/' manifest.json`);
+    await changeSaved(async (directory) => {
+      const garbage = Buffer.from('garbage');
+      await writeFile(join(directory, '1.tar.zst'), garbage);
+      const { sha256, compressedBytes } = factsOf(garbage, 1);
+      await changeManifest(directory, ({ mounts: [, n] }) => {
+        Object.assign(n?.archive ?? {}, { sha256, compressedBytes });
+      });
+    });
     const hit = await scenario.injectAnew({ 'cache-mounts': 'm\nn', key: 'k' });
     expect(hit).toMatchObject({
       exitCode: 0,
@@ -337,7 +336,10 @@ describe('inject', () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
     await scenario.save('m\nn', 'k');
-    await repack('printf X | dd of=1.tar.zst bs=1 seek=20 conv=notrunc');
+    await changeSaved(async (directory) => {
+      const file = join(directory, '1.tar.zst');
+      await writeFile(file, flipByte(await readFile(file), 20));
+    });
     const hit = await scenario.injectAnew({ 'cache-mounts': 'm\nn', key: 'k' });
     expect(hit).toMatchObject({
       exitCode: 0,

@@ -14,6 +14,7 @@ import {
   flipByte,
   type ManifestText,
   type Member,
+  storedDirectoryName,
   tarOf,
 } from '../support/saved-entry.js';
 import { leftovers, useScenario } from '../support/scenario.js';
@@ -223,7 +224,7 @@ describe('an entry that cannot be read', () => {
 
   test('cannot write anywhere else on the runner', async () => {
     const { directory } = scenario;
-    const stored = 'buildkit-cache-mounts.v1';
+    const stored = storedDirectoryName;
     const outside = join(directory, 'outside');
     await mkdir(outside);
     await writeFile(join(outside, 'kept'), 'kept');

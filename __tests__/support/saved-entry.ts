@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
-const storedDirectoryName = 'buildkit-cache-mounts.v1';
+/** What the entry's files are in. */
+export const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
 /** A manifest as it is in the entry, whether it is valid or not. */
 export interface ManifestText {
@@ -37,7 +38,7 @@ export async function changeEntry(
   }
 }
 
-export async function readManifestText(directory: string): Promise<ManifestText> {
+async function readManifestText(directory: string): Promise<ManifestText> {
   return JSON.parse(await readFile(join(directory, 'manifest.json'), 'utf8'));
 }
 
@@ -95,8 +96,8 @@ export function tarOf(members: readonly Member[]): Buffer {
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
 }
 
-export function compress(data: Buffer, program: 'zstd' | 'gzip' = 'zstd'): Buffer {
-  return execFileSync(program, ['-q', '-c'], { input: data, stdio: ['pipe', 'pipe', 'ignore'] });
+export function compress(data: Buffer): Buffer {
+  return execFileSync('zstd', ['-q', '-c'], { input: data, stdio: ['pipe', 'pipe', 'ignore'] });
 }
 
 export function flipByte(data: Buffer, offset: number): Buffer {
