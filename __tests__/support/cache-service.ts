@@ -6,17 +6,18 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import {
   BlobSASPermissions,
   BlobServiceClient,
   type ContainerClient,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob';
+import { serve } from './loopback.js';
 
 export interface CacheRequest {
   readonly method: string;
@@ -102,7 +103,7 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const method = request.method === 'POST' && METHOD_URL.exec(request.url ?? '')?.[1];
     if (!method) return send(response, twirpError(404, 'bad_route', 'no such route'));
-    const logged: CacheRequest = { method, body: await readJson(request), status: 0 };
+    const logged: CacheRequest = { method, body: (await json(request)) as Body, status: 0 };
     response.once('finish', () => {
       logged.status = response.statusCode;
     });
@@ -115,13 +116,13 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
     send(response, await handler(logged.body));
   }
 
-  const server = createServer((request, response) => {
+  const server = await serve((request, response) => {
     answer(request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else send(response, twirpError(500, 'internal', String(error)));
     });
   });
-  const url = await listen(server);
+  const url = `${server.origin}/`;
 
   function blobOf(key: string) {
     const entry = newest(entries.filter((candidate) => candidate.key === key));
@@ -154,7 +155,6 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
     },
     close: async () => {
       server.close();
-      server.closeAllConnections();
       await store.close();
     },
   };
@@ -287,18 +287,6 @@ function twirpError(status: number, code: string, msg: string): Reply {
 function send(response: ServerResponse, reply: Reply): void {
   response.writeHead(reply.status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(reply.body));
-}
-
-async function readJson(request: IncomingMessage): Promise<Body> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
-  return JSON.parse(Buffer.concat(chunks).toString());
-}
-
-async function listen(server: Server): Promise<string> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
 async function startBlobStore(): Promise<BlobStore> {

@@ -1,8 +1,8 @@
 /** A way to the cache service and its blobs on which things go wrong. */
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import type { CacheService } from './cache-service.js';
+import { serve } from './loopback.js';
 
 export interface Faults {
   /** Called before each method; true means that it has answered (or cut off) the request. */
@@ -16,7 +16,7 @@ export interface Faults {
 export interface FaultyService {
   /** What a step has in its environment in place of the service's own. */
   readonly env: Readonly<Record<string, string>>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 export async function startFaultyService(
@@ -26,14 +26,14 @@ export async function startFaultyService(
   let blobStore = '';
 
   async function passCall(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await read(request);
+    const body = await buffer(request);
     if (await faults.call?.(request.url?.split('/').at(-1) ?? '', response)) return;
     const answered = await forward(service.url, request, body);
     const text = (await answered.text()).replace(
       /("signed_(?:up|down)load_url":")(http:\/\/[^/"]+)/,
       (_, name: string, origin: string) => {
         blobStore = origin;
-        return `${name}${originOf()}`;
+        return `${name}${server.origin}`;
       },
     );
     response.writeHead(answered.status, { 'content-type': 'application/json' });
@@ -43,7 +43,7 @@ export async function startFaultyService(
   async function passBlob(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let body: Buffer | undefined;
     if (request.method === 'PUT') {
-      const given = await read(request);
+      const given = await buffer(request);
       const passed = faults.upload ? faults.upload(given) : given;
       if (passed === 'cut') {
         response.destroy();
@@ -62,20 +62,13 @@ export async function startFaultyService(
     response.end(data);
   }
 
-  const server = createServer((request, response) => {
+  const server = await serve((request, response) => {
     const pass = request.url?.startsWith('/twirp/') ? passCall : passBlob;
     pass(request, response).catch(() => response.destroy());
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const originOf = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-
   return {
-    env: { ACTIONS_RESULTS_URL: `${originOf()}/` },
-    close: async () => {
-      server.close();
-      server.closeAllConnections();
-    },
+    env: { ACTIONS_RESULTS_URL: `${server.origin}/` },
+    close: server.close,
   };
 }
 
@@ -89,12 +82,6 @@ export function answer(
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify({ code: 'refused', msg }));
   return true;
-}
-
-async function read(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
-  return Buffer.concat(chunks);
 }
 
 async function forward(
