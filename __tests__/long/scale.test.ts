@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { cpus } from 'node:os';
 import { expect, test } from '@jest/globals';
 import { leftovers, useScenario } from '../support/scenario.js';
+import { sayNotRun } from '../support/where-possible.js';
 
 const scenario = useScenario();
 const hour = 3_600_000;
@@ -15,8 +16,7 @@ function scale(name: string, standard: number): number {
   const given = process.env[name];
   const value = given === undefined ? standard : Number(given);
   if (!Number.isInteger(value) || value < 1) throw new Error(`${name}: "${given}" is no number`);
-  if (value < standard)
-    process.stderr.write(`\n!! NOT RUN: ${name} of ${standard}, only ${value}\n`);
+  if (value < standard) sayNotRun(`${name} of ${standard}, only ${value}`);
   return value;
 }
 
