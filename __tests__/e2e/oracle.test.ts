@@ -21,7 +21,7 @@ import {
   generatedBaseImage,
   staysEmpty,
 } from '../support/dockerfile-generator.js';
-import { docker } from '../support/engine.js';
+import { prepareBuilder, type TestBuilder } from '../support/engine.js';
 import { type Example, mapSome, openWorkshop, readIds, type Workshop } from '../support/oracle.js';
 import { type Job, type StepResult, startJob } from '../support/runner.js';
 
@@ -58,6 +58,7 @@ interface Batch {
 const platform = runnerPlatform();
 let directory: string;
 let service: CacheService;
+let builder: TestBuilder;
 let workshop: Workshop;
 let outcomes: Outcome[];
 let recordedIds: readonly string[];
@@ -67,9 +68,9 @@ let batches: Batch[];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'oracle-'));
-  service = await startCacheService();
+  [service, builder] = await Promise.all([startCacheService(), prepareBuilder()]);
   workshop = await openWorkshop(directory, [...corpusImages, generatedBaseImage], corpusFiles);
-  await docker(['buildx', 'prune', '--all', '--force']);
+  await builder.empty();
   const generated = Array.from({ length: count }, (_, index) => {
     const dockerfile = generateDockerfile(firstSeed + index, platform);
     return { ...dockerfile, name: dockerfile.tag };
@@ -98,8 +99,8 @@ beforeAll(async () => {
 }, 600_000);
 
 afterAll(async () => {
-  await docker(['buildx', 'prune', '--all', '--force']);
-  await service.close();
+  await builder.empty();
+  await Promise.all([service.close(), builder.dispose()]);
   await rm(directory, { recursive: true });
 }, 60_000);
 
@@ -148,7 +149,7 @@ describe('the mounts that are found', () => {
   }, 300_000);
 
   test('come back on an emptied builder', async () => {
-    await docker(['buildx', 'prune', '--all', '--force']);
+    await builder.empty();
     expectWithoutTrouble(
       await mapSome(batches, atATime, (batch) => act('inject', batch)),
       'cache-hit',

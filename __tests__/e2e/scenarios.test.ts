@@ -596,7 +596,7 @@ withLocalImages('the programs of an image', () => {
       expect(saved.log).toMatch(
         /programs +those of the image test\/utility, as the runner has no grep/,
       );
-      await docker(['buildx', 'prune', '--all', '--force', '--filter', 'type=exec.cachemount']);
+      await scenario.builder.dropMounts();
       const hit = await job.runAction('inject', inputs, { env });
       expect(hit.outputs['cache-hit']).toBe('true');
       expect(await scenario.builder.run({ id: 'm' }, listMount)).toBe(before);

@@ -302,15 +302,13 @@ describe('a build whose RUN comes out of the layer cache', () => {
     await docker(['buildx', 'build', '--provenance=false', '--network=none', context]);
     return scenario.builder.run({ id: 'm' }, listFiles);
   }
-  const dropMounts = () =>
-    docker(['buildx', 'prune', '--all', '--force', '--filter', 'type=exec.cachemount']);
 
   test('saves the mount as it was restored, and nothing where it was not', async () => {
     const before = await build();
     expect(before).toContain('./file');
     await scenario.save('m', 'k-1');
 
-    await dropMounts();
+    await scenario.builder.dropMounts();
     const job = await scenario.newJob();
     const inputs = { 'cache-mounts': 'm', key: 'k-2', 'restore-keys': 'k-' };
     await job.runAction('inject', inputs);
@@ -320,7 +318,7 @@ describe('a build whose RUN comes out of the layer cache', () => {
       annotations: [],
     });
 
-    await dropMounts();
+    await scenario.builder.dropMounts();
     const cold = await scenario.newJob();
     const missed = { 'cache-mounts': 'm', key: 'other' };
     expect((await cold.runAction('inject', missed)).annotations).toEqual([]);

@@ -35,6 +35,8 @@ export interface MountFlags {
 export interface TestBuilder {
   /** Empties the builder as a new runner's is empty. */
   empty(): Promise<void>;
+  /** Takes its cache mounts from it, and leaves it the layers of the builds. */
+  dropMounts(): Promise<void>;
   /**
    * Runs a shell script in a build with a cache mount at /c, as root, with the programs below.
    *
@@ -108,12 +110,15 @@ export async function prepareBuilder(env: EngineEnv = {}): Promise<TestBuilder> 
     }
   }
 
+  async function prune(...options: string[]): Promise<void> {
+    await docker(['buildx', 'prune', '--all', '--force', ...options], env);
+  }
+
   return {
     run,
     copyTools: (directory) => cp(join(context, 'tools'), directory, { recursive: true }),
-    empty: async () => {
-      await docker(['buildx', 'prune', '--all', '--force'], env);
-    },
+    empty: () => prune(),
+    dropMounts: () => prune('--filter', 'type=exec.cachemount'),
     dispose: () => rm(context, { recursive: true }),
   };
 }
