@@ -131,6 +131,7 @@ export async function readIds(): Promise<string[]> {
   return descriptions.map(readId).sort();
 }
 
+// Not src/builder-records.ts: nothing that is compared with BuildKit has a part in reading its word.
 function readId(description: string): string {
   const [, target, quoted] =
     /^cached mount (.*?) from exec .*?(?: with id ("(?:[^"\\]|\\.)*"))?$/s.exec(description) ?? [];
