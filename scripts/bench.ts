@@ -2,9 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { messageOf } from '../src/errors.js';
 import { formatTable } from '../src/format.js';
-import { stopOnSignals } from './lib/bench/command.js';
 import { dataSets } from './lib/bench/data-sets.js';
 import { describeMachine } from './lib/bench/machine.js';
 import { measureFixed } from './lib/bench/measure-fixed.js';
@@ -12,19 +10,14 @@ import { type Bench, measureSet, type SetResult } from './lib/bench/measure-set.
 import { prepareMounts } from './lib/bench/mount.js';
 import { type Options, readOptions } from './lib/bench/options.js';
 import { type BenchResult, renderMarkdown, tablesOf } from './lib/bench/report.js';
+import { perform } from './lib/interruption.js';
 
-const interruption = stopOnSignals();
-
-try {
+await perform('benchmark', async () => {
   // Without scripts/bench, it would be the user's own builder that is emptied.
   if (!process.env.TEST_BUILDER) throw new Error('run it by scripts/bench');
   const options = readOptions(process.argv.slice(2));
   await publish(await measureAll(options), options);
-} catch (error) {
-  const { aborted } = interruption;
-  console.error(aborted ? '\nThe benchmark was interrupted.' : `\nFailed: ${messageOf(error)}`);
-  process.exitCode = aborted ? 130 : 1;
-}
+});
 
 async function measureAll(options: Options): Promise<BenchResult> {
   const { runs, scale } = options;

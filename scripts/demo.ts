@@ -14,9 +14,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type CacheService, startCacheService } from '../__tests__/support/cache-service.js';
 import { type Job, type StepResult, startJob } from '../__tests__/support/runner.js';
-import { messageOf } from '../src/errors.js';
 import { formatSeconds, formatTable } from '../src/format.js';
-import { killDescendants } from '../src/processes.js';
+import { interrupt, perform, throwIfInterrupted } from './lib/interruption.js';
 
 const execute = promisify(execFile);
 const example = fileURLToPath(new URL('../examples/go', import.meta.url));
@@ -54,23 +53,10 @@ interface Timed<T> {
   readonly seconds: number;
 }
 
-/** Once aborted, no step begins any more; what has begun is ended along with it. */
-const interruption = new AbortController();
-const interrupt = () => {
-  interruption.abort(new Error('interrupted'));
-  killDescendants();
-};
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
 // The reader of a pipe may go away too.
 process.stdout.on('error', interrupt);
 
-try {
-  await demonstrate();
-} catch (error) {
-  const { aborted } = interruption.signal;
-  console.error(aborted ? '\nThe demo was interrupted.' : `\nThe demo failed: ${messageOf(error)}`);
-  process.exitCode = aborted ? 130 : 1;
-}
+await perform('demo', demonstrate);
 
 async function demonstrate(): Promise<void> {
   // Without scripts/demo, it would be the user's own builder that is emptied.
@@ -191,10 +177,10 @@ function compare(first: Run, second: Run): void {
 }
 
 async function timed<T>(task: () => Promise<T>): Promise<Timed<T>> {
-  interruption.signal.throwIfAborted();
+  throwIfInterrupted();
   const start = performance.now();
   const result = await task();
-  interruption.signal.throwIfAborted();
+  throwIfInterrupted();
   return { result, seconds: (performance.now() - start) / 1000 };
 }
 

@@ -1,7 +1,7 @@
-/** Commands that the benchmark runs beside the actions, and what a Ctrl-C does to them. */
+/** Commands that the benchmark runs beside the actions. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { killDescendants } from '../../../src/processes.js';
+import { throwIfInterrupted } from '../interruption.js';
 
 export interface CommandOptions {
   readonly cwd?: string;
@@ -13,25 +13,13 @@ export interface CommandOutput {
   readonly stderr: string;
 }
 
-const interruption = new AbortController();
-
-/** After a signal, what runs is ended and nothing begins any more, so that all can be removed. */
-export function stopOnSignals(): AbortSignal {
-  const interrupt = () => {
-    interruption.abort(new Error('interrupted'));
-    killDescendants();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  return interruption.signal;
-}
-
 /** @throws Error with the end of what it has printed where the command fails */
 export async function run(
   command: string,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandOutput> {
-  interruption.signal.throwIfAborted();
+  throwIfInterrupted();
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -41,7 +29,7 @@ export async function run(
     output.stderr += chunk;
   });
   const [code] = await once(child, 'close');
-  interruption.signal.throwIfAborted();
+  throwIfInterrupted();
   if (code !== 0) {
     const end = `${output.stdout}\n${output.stderr}`.trim().slice(-2000);
     throw new Error(`${command} ${args.join(' ')} ended with code ${code}:\n${end}`);
