@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What scripts/test and scripts/demo need before they can begin. Sourced; needs engine.sh.
+# What scripts/test, scripts/demo and scripts/bench need before they can begin. Sourced; needs engine.sh.
 
 # install_packages: the npm packages of package-lock.json, where they are not there yet
 install_packages() {

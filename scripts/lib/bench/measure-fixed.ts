@@ -6,7 +6,7 @@ import { run } from './command.js';
 import type { Bench } from './measure-set.js';
 import { packTree } from './mount.js';
 import { Samples } from './statistics.js';
-import { checkStep, inNewJob, measureStep, withCacheService } from './step.js';
+import { type ActionName, checkStep, inNewJob, measureStep, withCacheService } from './step.js';
 import { timed } from './timed.js';
 
 export const fixedMeasures = {
@@ -40,7 +40,7 @@ export async function measureFixed(bench: Bench): Promise<Samples<FixedMeasure>>
     await withCacheService(async (service, takeAnswerSeconds) => {
       for (let index = 0; index < bench.runs; index++) {
         const inputs = { 'cache-mounts': 'tiny', key: randomUUID() };
-        const step = (action: 'inject' | 'extract', more: Readonly<Record<string, string>> = {}) =>
+        const step = (action: ActionName, more: Readonly<Record<string, string>> = {}) =>
           inNewJob(service, (job) => measureStep(job, action, { ...inputs, ...more }));
 
         samples.add('node', (await timed(() => run(process.execPath, ['-e', '0']))).seconds);

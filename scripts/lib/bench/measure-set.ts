@@ -10,7 +10,14 @@ import { type Mounts, type PackedTree, packTree } from './mount.js';
 import type { Phase } from './phases.js';
 import { measureResources, type Resources } from './resources.js';
 import { medianItem, Samples } from './statistics.js';
-import { checkStep, inNewJob, type MeasuredStep, measureStep, withCacheService } from './step.js';
+import {
+  type ActionName,
+  checkStep,
+  inNewJob,
+  type MeasuredStep,
+  measureStep,
+  withCacheService,
+} from './step.js';
 import { listTree, type TreeFacts, writeTree } from './tree.js';
 
 export type Measure =
@@ -34,7 +41,7 @@ export interface SetResult {
   readonly floorArchiveBytes: number;
   readonly seconds: Samples<Measure>;
   /** Of the run whose whole time is the median, so that they add up. */
-  readonly phases: Readonly<Record<'extract' | 'inject', Partial<Record<Phase, number>>>>;
+  readonly phases: Readonly<Record<ActionName, Partial<Record<Phase, number>>>>;
   readonly resources: Resources;
   /** What the other method does not restore as it was. */
   readonly copyLoses: 'nothing' | 'attributes' | 'contents' | undefined;
@@ -57,7 +64,7 @@ export interface Subject {
   readonly service: CacheService;
 }
 
-export const mountId = 'bench';
+const mountId = 'bench';
 
 export async function measureSet(bench: Bench, set: DataSet): Promise<SetResult> {
   const directory = join(bench.workDirectory, set.name);
@@ -130,7 +137,7 @@ async function measureOurs(
   bench: Bench,
   { service, packed, facts }: Subject,
   verify: boolean,
-): Promise<Record<'extract' | 'inject', MeasuredStep>> {
+): Promise<Record<ActionName, MeasuredStep>> {
   const { mounts } = bench;
   const inputs = { 'cache-mounts': mountId, key: randomUUID() };
   await mounts.emptyBuilder();

@@ -6,6 +6,7 @@ import type { Measure, SetResult } from './measure-set.js';
 import { type Phase, phases } from './phases.js';
 import type { StepResources } from './resources.js';
 import type { Samples } from './statistics.js';
+import type { ActionName } from './step.js';
 
 export interface BenchResult {
   readonly machine: Machine;
@@ -133,7 +134,7 @@ function growthRows(
   ];
 }
 
-function phaseRows(sets: readonly SetResult[], action: 'extract' | 'inject'): string[][] {
+function phaseRows(sets: readonly SetResult[], action: ActionName): string[][] {
   const used = phases.filter((phase) => sets.some((set) => set.phases[action][phase]));
   return [
     ['set', ...used, 'whole'],
