@@ -232,7 +232,7 @@ describe('a namespace', () => {
     await scenario.builder.run({ id: 'm' }, 'echo outside >/c/file');
     await scenario.builder.run({ id: 'm' }, 'echo inside >/c/file', ns);
     const inputs = { 'cache-mounts': 'm', key: 'k', 'build-args': 'BUILDKIT_CACHE_MOUNT_NS=ns' };
-    await (await scenario.newJob()).runAction('extract', inputs);
+    await scenario.runAction('extract', inputs);
     const hit = await scenario.injectAnew(inputs);
     expect(hit.outputs['cache-hit']).toBe('true');
     const read = 'ls /c; cat /c/file >/out/result || true';
@@ -245,7 +245,7 @@ describe('before it packs, extract says', () => {
   test('which mounts the builder does not have, and what was meant', async () => {
     await scenario.builder.run({ id: 'go-build' }, 'echo 1 >/c/file');
     await scenario.builder.run({ id: 'other' }, 'echo 1 >/c/file');
-    const { annotations, log, outputs } = await (await scenario.newJob()).runAction('extract', {
+    const { annotations, log, outputs } = await scenario.runAction('extract', {
       'cache-mounts': 'gobuild\nother',
       key: 'k',
     });
@@ -260,7 +260,7 @@ describe('before it packs, extract says', () => {
     ]);
     expect(log).toContain('Not asked for, but on the builder: go-build');
     // The mount was not made by asking for it.
-    const again = await (await scenario.newJob()).runAction('extract', {
+    const again = await scenario.runAction('extract', {
       'cache-mounts': 'gobuild',
       key: 'k2',
     });
@@ -327,7 +327,7 @@ describe('before it packs, extract says', () => {
       scenario.directory,
       `case "$1 $2" in "buildx du") exit 1 ;; esac; exec ${real} "$@"`,
     );
-    const result = await (await scenario.newJob()).runAction(
+    const result = await scenario.runAction(
       'extract',
       { 'cache-mounts': 'm', key: 'k' },
       { env: { PATH } },

@@ -188,7 +188,7 @@ withLocalImages('a mount that starts from an image', () => {
     expect(await scenario.builder.run({ id: 'm', options }, listMount)).toBe(before);
     // It is another mount than the one without `from`.
     expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('');
-    const again = await (await scenario.newJob()).runAction('inject', {
+    const again = await scenario.runAction('inject', {
       'cache-mounts': mount,
       key: 'k',
     });
@@ -221,7 +221,7 @@ describe('inject', () => {
     await scenario.save('m\nn', 'k');
     await scenario.builder.empty();
     await scenario.builder.run({ id: 'm' }, 'echo own >/c/.other');
-    const hit = await (await scenario.newJob()).runAction('inject', {
+    const hit = await scenario.runAction('inject', {
       'cache-mounts': 'm\nn',
       key: 'k',
     });
@@ -272,13 +272,13 @@ describe('inject', () => {
       { id: 'm' },
       'mkdir /c/.buildkit-cache-mounts; echo >/c/.buildkit-cache-mounts/x',
     );
-    const extracted = await (await scenario.newJob()).runAction('extract', {
+    const extracted = await scenario.runAction('extract', {
       'cache-mounts': 'm',
       key: 'other',
     });
     expect(extracted.outputs).toEqual({ saved: 'false', reason: expect.any(String) });
     await scenario.builder.run({ id: 'm' }, 'mkdir -p /c/.buildkit-cache-mounts/x');
-    await (await scenario.newJob()).runAction('inject', { 'cache-mounts': 'm', key: 'k' });
+    await scenario.runAction('inject', { 'cache-mounts': 'm', key: 'k' });
     expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('file\n');
   }, 60_000);
 
@@ -326,7 +326,7 @@ describe('inject', () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     await scenario.save('m', 'k');
     const inputs = { 'cache-mounts': 'm', key: 'k', builder: 'no-such' };
-    expect(await (await scenario.newJob()).runAction('inject', inputs)).toMatchObject({
+    expect(await scenario.runAction('inject', inputs)).toMatchObject({
       exitCode: 1,
       annotations: [{ level: 'error', message: expect.stringContaining('"no-such"') }],
     });
@@ -359,7 +359,7 @@ describe('extract', () => {
       scenario.directory,
       `echo called >>${scenario.directory}/calls; exit 1`,
     );
-    const result = await (await scenario.newJob()).runAction(
+    const result = await scenario.runAction(
       'extract',
       { 'cache-mounts': 'm', key: 'k' },
       { env: { PATH } },
@@ -552,7 +552,7 @@ describe('extract', () => {
   }, 60_000);
 
   test('saves nothing where no mount holds a file', async () => {
-    const result = await (await scenario.newJob()).runAction('extract', {
+    const result = await scenario.runAction('extract', {
       'cache-mounts': 'm',
       key: 'k',
     });
@@ -629,7 +629,7 @@ withLocalImages('the programs of an image', () => {
   test('are checked first', async () => {
     await buildImage(['sh', 'grep', 'mkdir', 'mv', 'rm', 'zstd']);
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    const result = await (await scenario.newJob()).runAction(
+    const result = await scenario.runAction(
       'extract',
       { 'cache-mounts': 'm', key: 'k', 'utility-image': image },
       { env: { PATH: await pathWithout(scenario.directory, 'mv') } },
@@ -641,7 +641,7 @@ withLocalImages('the programs of an image', () => {
 
   test('are asked for where there is no image', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
-    const result = await (await scenario.newJob()).runAction(
+    const result = await scenario.runAction(
       'extract',
       { 'cache-mounts': 'm', key: 'k' },
       { env: { PATH: await pathWithout(scenario.directory, 'mv') } },

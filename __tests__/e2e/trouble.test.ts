@@ -54,7 +54,7 @@ describe('without an engine that answers', () => {
     const socket = join(scenario.directory, 'silent.sock');
     const server = createServer().listen(socket);
     const env = { DOCKER_HOST: `unix://${socket}`, BUILDX_BUILDER: '' };
-    const result = await (await scenario.newJob()).runAction('extract', inputs, { env });
+    const result = await scenario.runAction('extract', inputs, { env });
     server.close();
     expect(result).toMatchObject(warned(/Docker does not answer/));
   }, 120_000);
@@ -70,7 +70,7 @@ test('a utility image that cannot be had is a warning', async () => {
   await scenario.builder.run({ id: 'm' }, fill);
   const env = { PATH: await pathWithout(scenario.directory, 'grep') };
   const withImage = { ...inputs, 'utility-image': 'localhost:1/no/such:image' };
-  const result = await (await scenario.newJob()).runAction('extract', withImage, { env });
+  const result = await scenario.runAction('extract', withImage, { env });
   expect(result).toMatchObject(warned(/docker buildx build failed: .*localhost:1/));
 }, 60_000);
 

@@ -82,10 +82,10 @@ test('a key that is made falls back to an earlier commit, and is handed to extra
 test('each step shows what it did on the page of the job, or not', async () => {
   await scenario.builder.run({ id: 'm' }, fill);
   const inputs = { 'cache-mounts': 'm\nabsent', key: 'k' };
-  const saved = await (await scenario.newJob()).runAction('extract', inputs);
+  const saved = await scenario.runAction('extract', inputs);
   expect(saved.summary).toMatch(/<h3>1 cache mount saved, .*<\/h3>\n<p>Key: <code>k<\/code>/);
   expect(saved.summary).toContain('<td><code>absent</code></td><td>absent</td>');
-  const again = await (await scenario.newJob()).runAction('extract', inputs);
+  const again = await scenario.runAction('extract', inputs);
   expect(again.summary).toBe(
     '<h3>Cache mounts: nothing to save</h3>\n<p>Key: <code>k</code></p>\n<ul>\n<li>the key is saved already</li>\n</ul>\n',
   );
@@ -228,7 +228,7 @@ test('a mount is compressed as hard as the input says', async () => {
   const sizes = [];
   for (const level of ['1', '19']) {
     const inputs = { 'cache-mounts': 'm', key: level, 'compression-level': level };
-    await (await scenario.newJob()).runAction('extract', inputs);
+    await scenario.runAction('extract', inputs);
     sizes.push((await scenario.service.readBlob(level)).length);
   }
   const [quick = 0, hard = 0] = sizes;

@@ -213,7 +213,7 @@ describe('an entry that cannot be read', () => {
     scenario.service.remove(first);
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     await scenario.builder.run({ id: 'n' }, 'echo 1 >/c/file');
-    const anew = await (await scenario.newJob()).runAction('extract', {
+    const anew = await scenario.runAction('extract', {
       'cache-mounts': mounts,
       key: first,
     });

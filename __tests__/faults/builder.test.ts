@@ -24,7 +24,7 @@ const countFiles =
 
 withOwnEngine('an engine', () => {
   const engine = useOwnEngine();
-  const { newJob, save, injectAnew, expectWhole } = scenario.on(engine);
+  const { newJob, runAction, save, injectAnew, expectWhole } = scenario.on(engine);
 
   /** Runs a step, and brings the engine down when the step's build has its mount. */
   async function runUntilDown(
@@ -80,7 +80,7 @@ withOwnEngine('an engine', () => {
       const left = await engine.builder.run({ id: 'm' }, countFiles);
       expect(['0\n', '4\n']).toContain(left);
       const inputs = { 'cache-mounts': 'm', key: 'k' };
-      const again = await (await newJob()).runAction('inject', inputs);
+      const again = await runAction('inject', inputs);
       expect(again).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
       expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(before);
     },
@@ -149,7 +149,7 @@ withOwnEngine('an engine', () => {
       outputs: { saved: 'false', reason: expect.stringContaining('no builder "own"') },
     });
     expect(await leftovers(job)).toEqual([]);
-    const injected = await (await newJob()).runAction('inject', { ...inputs });
+    const injected = await runAction('inject', { ...inputs });
     expect(injected).toMatchObject({
       exitCode: 1,
       annotations: [{ level: 'error', message: expect.stringMatching(/no builder "own".*Put/) }],
@@ -202,7 +202,7 @@ withOwnEngine('an engine', () => {
 
 withOwnEngine('a builder with a small disk', () => {
   const engine = useOwnEngine('size=128m,nr_inodes=4000');
-  const { newJob } = scenario.on(engine);
+  const { newJob, runAction } = scenario.on(engine);
 
   test.each([
     [
@@ -223,7 +223,7 @@ withOwnEngine('a builder with a small disk', () => {
       await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
       await scenario.save('m\nn', 'k');
       const inputs = { 'cache-mounts': 'm\nn', key: 'k' };
-      const injected = await (await newJob()).runAction('inject', inputs);
+      const injected = await runAction('inject', inputs);
       expect(injected).toMatchObject({ ...warned(words), outputs: { 'cache-hit': 'false' } });
       expect(injected.log).toMatch(/^restored +n /m);
       const show = 'cd /c; find . ! -name . >/out/result';
@@ -405,7 +405,7 @@ test('a build that holds a mount is waited for, and the log says what for', asyn
   };
   try {
     const inputs = { 'cache-mounts': 'm', key: 'k' };
-    const result = await (await scenario.newJob()).runAction('extract', inputs, { onLog });
+    const result = await scenario.runAction('extract', inputs, { onLog });
     expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
     expect(isReleased).toBeDefined();
     expect(result.log).toMatch(/^packed +m +2 files /m);

@@ -185,7 +185,7 @@ describe('inject', () => {
   test('waits for a service that is slow', async () => {
     const env = await environment({ faults: { call: slow } });
     const inputs = { 'cache-mounts': mounts, key: 'k-1' };
-    const result = await (await scenario.newJob()).runAction('inject', inputs, { env });
+    const result = await scenario.runAction('inject', inputs, { env });
     expect(result).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(await contents()).toBe('1\n');
   }, 60_000);
@@ -307,7 +307,7 @@ describe('extract', () => {
     const upload = cutOnce((data) => data);
     const env = await environment({ faults: { call: slow, upload } });
     const inputs = { 'cache-mounts': mounts, key: 'k-2' };
-    const result = await (await scenario.newJob()).runAction('extract', inputs, { env });
+    const result = await scenario.runAction('extract', inputs, { env });
     expect(result).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
     await expectNext('k-2', '2\n');
   }, 60_000);
@@ -320,7 +320,7 @@ describe('extract', () => {
     };
     const env = await environment({ faults: { call } });
     const inputs = { 'cache-mounts': mounts, key: 'k-2' };
-    const result = await (await scenario.newJob()).runAction('extract', inputs, { env });
+    const result = await scenario.runAction('extract', inputs, { env });
     expectWarnings('taken', { warnings: /another job has saved this key in the meantime/ }, result);
     expect(result.outputs.saved).toBe('false');
     await expectNext('k-2', '1\n');

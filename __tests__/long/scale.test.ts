@@ -35,7 +35,7 @@ async function roundTrip(mounts: string): Promise<void> {
   expect(saved).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
   expect(await leftovers(job)).toEqual([]);
   await scenario.builder.empty();
-  const hit = await (await scenario.newJob()).runAction('inject', inputs, { limitMs: hour });
+  const hit = await scenario.runAction('inject', inputs, { limitMs: hour });
   expect(hit).toMatchObject({
     exitCode: 0,
     outputs: { 'cache-hit': 'true' },

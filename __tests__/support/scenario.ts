@@ -12,6 +12,8 @@ import { type Job, type JobOptions, type StepResult, startJob } from './runner.j
 export interface Jobs {
   /** A job on a runner of its own: other paths, the same cache service. */
   newJob(options?: JobOptions): Promise<Job>;
+  /** In a new job. */
+  runAction: Job['runAction'];
   /** Saves what the builder holds. */
   save(mounts: string, key: string): Promise<StepResult>;
   /** Inject in a new job, on an emptied builder. */
@@ -66,6 +68,8 @@ export function useScenario(): Scenario {
       return job;
     }
 
+    const runAction: Job['runAction'] = async (...step) => (await newJob()).runAction(...step);
+
     async function injectAnew(
       inputs: Record<string, string>,
       options: JobOptions = {},
@@ -76,8 +80,9 @@ export function useScenario(): Scenario {
 
     return {
       newJob,
+      runAction,
       save: async (mounts, key) => {
-        const result = await (await newJob()).runAction('extract', { 'cache-mounts': mounts, key });
+        const result = await runAction('extract', { 'cache-mounts': mounts, key });
         expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
         return result;
       },
