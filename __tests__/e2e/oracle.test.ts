@@ -71,10 +71,9 @@ beforeAll(async () => {
   [service, builder] = await Promise.all([startCacheService(), prepareBuilder()]);
   workshop = await openWorkshop(directory, [...corpusImages, generatedBaseImage], corpusFiles);
   await builder.empty();
-  const generated = Array.from({ length: count }, (_, index) => {
-    const dockerfile = generateDockerfile(firstSeed + index, platform);
-    return { ...dockerfile, name: dockerfile.tag };
-  });
+  const generated = Array.from({ length: count }, (_, index) =>
+    generateDockerfile(firstSeed + index, platform),
+  );
   const corpus = await readCorpus(platform);
   const examples = [...corpus, ...generated];
   const failures = await mapSome(examples, atATime, (each) => workshop.build(each, 'writes'));

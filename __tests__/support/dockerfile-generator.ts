@@ -1,15 +1,6 @@
 /** Dockerfiles with all that can decide which cache mounts a build has, each made from a seed. */
+import type { Example } from './oracle.js';
 import { createRandom, type Random } from './random.js';
-
-export interface GeneratedDockerfile {
-  readonly seed: number;
-  /** In each of its mounts' ids, and in no other Dockerfile's: `s17z`. */
-  readonly tag: string;
-  readonly text: string;
-  readonly target: string | undefined;
-  readonly buildArgs: ReadonlyMap<string, string>;
-  readonly platforms: readonly string[];
-}
 
 /** The image that some of them begin with; the others are `FROM scratch`, with `COPY tools /`. */
 export const generatedBaseImage = 'registry.example/tools:1';
@@ -25,6 +16,7 @@ export function staysEmpty(id: string): boolean {
 /** The Dockerfile in the making. */
 interface Draft {
   readonly random: Random;
+  /** In each of its mounts' ids, and in no other Dockerfile's: `s17z`. */
   readonly tag: string;
   /** The escape character that its `escape` directive declares. */
   readonly escapeToken: string;
@@ -112,8 +104,8 @@ const patterns = [
   ...['\\*', '\\?', '*o', '??', '', 'l*n', '日', 'ü', '.'],
 ];
 
-/** Makes the Dockerfile of a seed, always the same one. */
-export function generateDockerfile(seed: number, platform: string): GeneratedDockerfile {
+/** Makes the Dockerfile of a seed, always the same one; its name is in each of its mounts' ids. */
+export function generateDockerfile(seed: number, platform: string): Example {
   const random = createRandom(seed);
   const draft: Draft = {
     random,
@@ -133,8 +125,7 @@ export function generateDockerfile(seed: number, platform: string): GeneratedDoc
   for (let rest = 1 + random.below(3); rest > 0; rest--) lines.push(...stage(draft));
   if (random.chance(0.4)) lines.push(...resultStage(draft));
   return {
-    seed,
-    tag: draft.tag,
+    name: draft.tag,
     text: `${lines.join('\n')}\n`.replaceAll('\n', draft.lineBreak),
     target: chooseTarget(draft),
     buildArgs: overrides(draft),
