@@ -1,6 +1,6 @@
 /**
- * GitHub's cache service (version 2) on the loopback: the Twirp methods that @actions/cache calls,
- * with Azurite as the blob store, so that uploads and downloads go past this process.
+ * GitHub's cache service (version 2) on the loopback: the Twirp methods that @actions/cache and
+ * BuildKit (`type=gha`) call, with Azurite as the blob store, so that uploads and downloads go past this process.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -45,6 +45,8 @@ export interface CacheServiceOptions {
 
 export interface CacheService {
   readonly url: string;
+  /** Those of the loopback that a client talks to. */
+  readonly ports: readonly number[];
   /** What an action needs in its environment to reach the service. */
   readonly env: Readonly<Record<string, string>>;
   /** The Twirp calls so far. */
@@ -86,6 +88,7 @@ interface Reply {
 }
 
 interface BlobStore {
+  readonly url: string;
   readonly container: ContainerClient;
   close(): Promise<void>;
 }
@@ -95,7 +98,7 @@ const HOUR = 60 * 60 * 1000;
 
 export async function startCacheService(options: CacheServiceOptions = {}): Promise<CacheService> {
   const store = await startBlobStore();
-  const token = randomUUID();
+  const token = runtimeToken();
   const requests: CacheRequest[] = [];
   const entries: Entry[] = [];
   const { methods, add } = cacheMethods(entries, store.container);
@@ -132,6 +135,7 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
 
   return {
     url,
+    ports: [url, store.url].map((each) => Number(new URL(each).port)),
     env: {
       ACTIONS_CACHE_SERVICE_V2: 'True',
       ACTIONS_RESULTS_URL: url,
@@ -205,7 +209,8 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
     const entry = findEntry(entries, body);
     if (!entry || entry.finalized) return twirpError(404, 'not_found', 'no such reservation');
     const blob = await container.getBlockBlobClient(entry.blobName).getProperties();
-    const size = Number(text(body, 'size_bytes'));
+    // a string in protobuf's JSON, but not in that of BuildKit
+    const size = Number(body.size_bytes);
     if (blob.contentLength !== size) {
       return ok({ ok: false, message: `${size} bytes declared, ${blob.contentLength} uploaded` });
     }
@@ -226,6 +231,16 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
     ['GetCacheEntryDownloadURL', getDownloadUrl],
   ]);
   return { methods, add };
+}
+
+/** BuildKit looks into the token: whether it is valid now, and which scopes it may read and write. */
+function runtimeToken(): string {
+  const scopes = JSON.stringify([{ Scope: 'refs/heads/main', Permission: 3 }]);
+  const header = JSON.stringify({ alg: 'HS256', typ: 'JWT' });
+  const now = Math.floor(Date.now() / 1000);
+  const claims = JSON.stringify({ ac: scopes, nbf: now, exp: now + 24 * 60 * 60 });
+  const parts = [header, claims, `no signature, but ${randomUUID()}`];
+  return parts.map((part) => Buffer.from(part).toString('base64url')).join('.');
 }
 
 async function noSuchMethod(): Promise<Reply> {
@@ -308,7 +323,7 @@ async function startBlobStore(): Promise<BlobStore> {
     const credential = new StorageSharedKeyCredential(account, accountKey);
     const service = new BlobServiceClient(`${address}/${account}`, credential);
     const { containerClient } = await service.createContainer('entries');
-    return { container: containerClient, close };
+    return { url: address, container: containerClient, close };
   } catch (error) {
     await close();
     throw error;
