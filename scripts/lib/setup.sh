@@ -45,7 +45,9 @@ container_builder_possible() {
 start_container_builder() {
   BUILDX_BUILDER=buildkit-cache-mounts-$$
   export BUILDX_BUILDER TEST_BUILDER=docker-container
-  docker buildx create --name "$BUILDX_BUILDER" --driver docker-container --bootstrap >/dev/null
+  # In the network of this machine: the tests have servers on its loopback.
+  docker buildx create --name "$BUILDX_BUILDER" --driver docker-container --driver-opt network=host \
+    --bootstrap >/dev/null
 }
 
 # install_node24: NODE24 is a node of that version, as today's runners use for these actions
@@ -75,6 +77,33 @@ install_attribute_tools() {
   apt-get update -qq
   apt-get install -qq -y attr acl
 }
+
+# install_registry: REGISTRY is a program that serves images; by default Debian's, only unpacked, as
+# its package would make a service of it
+install_registry() {
+  export REGISTRY=${REGISTRY:-$PWD/.cache/docker-registry}
+  if [ -x "$REGISTRY" ]; then
+    return
+  fi
+  if ! command -v apt-get >/dev/null; then
+    echo "The tests need a registry for images: set REGISTRY to the program (such as docker-registry)." >&2
+    return 1
+  fi
+  unpack_registry
+}
+
+# (A subshell, so that its trap removes the work directory however it ends.)
+unpack_registry() (
+  mkdir -p "$PWD/.cache"
+  work=$(mktemp -d "$PWD/.cache/registry.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  cd "$work" || exit
+  download() { apt-get -o APT::Sandbox::User=root download -qq docker-registry; }
+  # Without lists, apt knows no package; only root can load them.
+  download || { apt-get update -qq && download; }
+  dpkg -x docker-registry_*.deb .
+  mv usr/bin/docker-registry "$REGISTRY"
+)
 
 # check_dist: fails where the committed bundles are not what the sources give
 check_dist() {
