@@ -5,7 +5,7 @@ import { which } from '@actions/io';
 import { describe, expect, test } from '@jest/globals';
 import { docker } from '../support/engine.js';
 import type { Job } from '../support/runner.js';
-import { leftovers, pathWithDocker, useScenario } from '../support/scenario.js';
+import { leftovers, pathWith, useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
 
@@ -296,8 +296,9 @@ describe('before it packs, extract says', () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     const real = await which('docker', true);
     const node = 'Name: second\\nEndpoint: other\\nPlatforms: linux/arm64, linux/arm/v7\\n';
-    const PATH = await pathWithDocker(
+    const PATH = await pathWith(
       scenario.directory,
+      'docker',
       `case "$1 $2" in "buildx inspect") ${real} "$@"; printf '\\n${node}' ;; *) exec ${real} "$@" ;; esac`,
     );
     const inputs = { 'cache-mounts': 'm', key: 'k' };
@@ -323,8 +324,9 @@ describe('before it packs, extract says', () => {
   test('nothing where the builder cannot tell, and packs all the same', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     const real = await which('docker', true);
-    const PATH = await pathWithDocker(
+    const PATH = await pathWith(
       scenario.directory,
+      'docker',
       `case "$1 $2" in "buildx du") exit 1 ;; esac; exec ${real} "$@"`,
     );
     const result = await scenario.runAction(

@@ -7,7 +7,7 @@ import { copyPrograms, findPrograms } from '../../src/toolkit.js';
 import { inCsvQuotes } from '../support/csv.js';
 import { docker, listMount } from '../support/engine.js';
 import { changeEntry, changeManifest, factsOf, flipByte } from '../support/saved-entry.js';
-import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
+import { leftovers, pathWith, pathWithout, useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
 
@@ -246,8 +246,9 @@ describe('inject', () => {
   }, 60_000);
 
   test('calls no Docker on a miss, and fails only where told to', async () => {
-    const PATH = await pathWithDocker(
+    const PATH = await pathWith(
       scenario.directory,
+      'docker',
       `echo called >>${scenario.directory}/calls; exit 1`,
     );
     const job = await scenario.newJob();
@@ -355,8 +356,9 @@ describe('extract', () => {
   test('does nothing, without Docker, where the key is saved', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     await scenario.save('m', 'k');
-    const PATH = await pathWithDocker(
+    const PATH = await pathWith(
       scenario.directory,
+      'docker',
       `echo called >>${scenario.directory}/calls; exit 1`,
     );
     const result = await scenario.runAction(

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { expectNothingLeft, warned } from '../support/expectations.js';
-import { leftovers, pathWithDocker, pathWithout, useScenario } from '../support/scenario.js';
+import { leftovers, pathWith, pathWithout, useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
 const inputs = { 'cache-mounts': 'm', key: 'k' };
@@ -18,8 +18,9 @@ describe('without an engine that answers', () => {
     [
       'no buildx',
       async () => ({
-        PATH: await pathWithDocker(
+        PATH: await pathWith(
           scenario.directory,
+          'docker',
           'echo "docker: unknown command: docker buildx" >&2; exit 1',
         ),
       }),

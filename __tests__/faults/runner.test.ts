@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { which } from '@actions/io';
 import { describe, expect, test } from '@jest/globals';
 import { type CacheService, startCacheService } from '../support/cache-service.js';
 import { docker, listFiles } from '../support/engine.js';
@@ -11,7 +12,7 @@ import { type Holder, holdMount } from '../support/hold.js';
 import { describeWithOwnEngine, startOwnEngine } from '../support/own-engine.js';
 import { lastingProcessesWith } from '../support/processes.js';
 import type { Job } from '../support/runner.js';
-import { leftovers, pathWithout, useScenario } from '../support/scenario.js';
+import { leftovers, pathWith, pathWithout, useScenario } from '../support/scenario.js';
 import { describeWhere } from '../support/where-possible.js';
 
 const scenario = useScenario();
@@ -35,17 +36,20 @@ asRoot('RUNNER_TEMP', () => {
   }
 
   test.each([
-    ['before the entry is there', 'size=2m', /The saved entry k-1 could not be restored/],
-    // Room for the entry as it comes and unpacked, but not for some more programs beside it.
-    ['after that', 'size=7500k', /ENOSPC/],
+    ['before the entry is there', 'size=2m', 0, /The saved entry k-1 could not be restored/],
+    // Room for the entry as it comes and unpacked, but not for some more programs beside it: these
+    // are made ready at the same time, and must come last here.
+    ['after that', 'size=7500k', 3, /ENOSPC/],
   ])(
     'that fills up in inject, %s, is a warning',
-    async (_, options, words) => {
+    async (_, options, delay, words) => {
+      const ldd = `sleep ${delay}; exec ${await which('ldd', true)} "$@"`;
+      const PATH = await pathWith(scenario.directory, 'ldd', ldd);
       const before = await scenario.builder.run({ id: 'm' }, `${fillWith(3)}${listFiles}`);
       await scenario.save('m', 'k-1');
       await scenario.builder.empty();
       await onTmpfs(options, async (RUNNER_TEMP) => {
-        const job = await scenario.newJob({ env: { RUNNER_TEMP } });
+        const job = await scenario.newJob({ env: { RUNNER_TEMP, PATH } });
         const inputs = { 'cache-mounts': 'm', key: 'k-2', 'restore-keys': 'k-' };
         const injected = await job.runAction('inject', inputs);
         expect(injected).toMatchObject({

@@ -133,11 +133,15 @@ export async function pathWithout(directory: string, ...missing: string[]): Prom
   return bin;
 }
 
-/** A PATH whose docker is a shell script. */
-export async function pathWithDocker(directory: string, script: string): Promise<string> {
+/** A PATH with a program that is a shell script. */
+export async function pathWith(
+  directory: string,
+  program: string,
+  script: string,
+): Promise<string> {
   const bin = join(directory, 'fake');
   await mkdir(bin);
-  await writeFile(join(bin, 'docker'), `#!/bin/sh\n${script}\n`);
-  await chmod(join(bin, 'docker'), 0o755);
+  await writeFile(join(bin, program), `#!/bin/sh\n${script}\n`);
+  await chmod(join(bin, program), 0o755);
   return `${bin}:${process.env.PATH}`;
 }
