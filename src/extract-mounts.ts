@@ -14,7 +14,7 @@ import { listMounts, type MountList } from './mount-list.js';
 import { type Packed, type PackRequest, pack } from './pack.js';
 import { type InjectState, readStates, removeState } from './state.js';
 import { withinTime } from './step.js';
-import { storedDirectoryName, storeFor } from './store.js';
+import { type Store, storedDirectoryName, storeFor } from './store.js';
 import { renderSummary } from './summary.js';
 
 const notSaved = 'The cache mounts were not saved';
@@ -95,12 +95,27 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
   if (mounts.length === 0) return refuse('there are no cache mounts');
   if (await logStage('Look up the key', () => store.isSaved(entry, key))) return skip(request);
   const packed = await pack(request, workDirectory);
+  try {
+    return await save(request, packed, store, entry, workDirectory);
+  } finally {
+    await packed.tidied;
+  }
+}
+
+/** Puts what was packed, and what is kept, into an entry, and saves that. */
+async function save(
+  request: PackRequest,
+  packed: Packed,
+  store: Store,
+  entry: string,
+  workDirectory: string,
+): Promise<Extraction> {
+  const { key, mounts } = request;
   const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
   const outcomes: Outcome[] = [];
   for (const [index, mount] of mounts.entries()) {
     outcomes.push(await collect(kept, packed, index, mount, entry));
   }
-  await packed.tidied;
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
   const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));

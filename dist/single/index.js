@@ -41362,12 +41362,21 @@ async function extract(request, workDirectory) {
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
         return skip(request);
     const packed = await pack(request, workDirectory);
+    try {
+        return await save(request, packed, store, entry, workDirectory);
+    }
+    finally {
+        await packed.tidied;
+    }
+}
+/** Puts what was packed, and what is kept, into an entry, and saves that. */
+async function save(request, packed, store, entry, workDirectory) {
+    const { key, mounts } = request;
     const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
     const outcomes = [];
     for (const [index, mount] of mounts.entries()) {
         outcomes.push(await collect(kept, packed, index, mount, entry));
     }
-    await packed.tidied;
     (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
         if (remark !== undefined)
