@@ -3,6 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  convertWorkflowTemplate,
+  NoOperationTraceWriter,
+  parseWorkflow,
+} from '@actions/workflow-parser';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { isScalar, parse, parseDocument, visit } from 'yaml';
 
@@ -119,6 +124,13 @@ function findWrongOutputs(job: Fields): string[] {
   });
 }
 
+/** What GitHub's own parser has against a workflow: keys, values, expressions and contexts. */
+async function findErrors(name: string, content: string): Promise<string[]> {
+  const { context, value } = parseWorkflow({ name, content }, new NoOperationTraceWriter());
+  if (value) await convertWorkflowTemplate(context, value);
+  return context.errors.getErrors().map(({ message }) => message);
+}
+
 function isReadOnly(permissions: unknown): boolean {
   return (
     isFields(permissions) &&
@@ -138,6 +150,10 @@ describe.each(workflows)('%s', (workflow) => {
   const text = read(workflow);
   const all = parseFields(text);
   const jobs = jobsOf(workflow);
+
+  test('is one for the parser of GitHub', async () => {
+    expect(await findErrors(workflow, text)).toEqual([]);
+  });
 
   test('has only keys that GitHub knows', () => {
     const unknown = [
@@ -351,8 +367,55 @@ function snippetsOf(document: string): Snippet[] {
   return snippets;
 }
 
+/**
+ * A snippet with what is left out around it: jobs, steps, or inputs of docker/build-push-action.
+ * Undefined: it is for another CI system.
+ */
+function completeWorkflow(text: string): string | undefined {
+  const value: unknown = parse(text);
+  const indent = (depth: number) => text.replace(/^(?=.)/gm, ' '.repeat(depth));
+  const job = 'on: push\njobs:\n  job:\n    runs-on: ubuntu-24.04\n    steps:\n';
+  if (Array.isArray(value)) return `${job}${indent(6)}`;
+  const fields = fieldsOf(value);
+  if (isFields(fields.jobs)) return 'on' in fields ? text : `on: push\n${text}`;
+  if (Object.values(fields).some((field) => typeof field === 'object')) return undefined;
+  return `${job}      - uses: docker/build-push-action@v6\n        with:\n${indent(10)}`;
+}
+
+test('all snippets but the one for GitLab are for GitHub', () => {
+  const others = documents
+    .flatMap(snippetsOf)
+    .filter(({ text }) => completeWorkflow(text) === undefined);
+  expect(others.map(({ where }) => where)).toEqual([expect.stringMatching(/^docs\/other-ci\.md:/)]);
+});
+
+test('the parser of GitHub finds what is wrong', async () => {
+  const wrong = [
+    '- uses: a/b@v1\n  inputs:\n    key: a',
+    '- uses: a/b@v1\n  with: key',
+    '- run: a\n  uses: a/b@v1',
+    '- uses: a/b@v1\n  with:\n    key: ${{ hashfiles }}',
+    '- uses: a/b@v1\n  with:\n    key: ${{ matrix.a',
+    'jobs:\n  a:\n    strategy:\n      matrix: { a: [1] }\n    steps:\n      - run: a',
+  ];
+  for (const text of wrong) {
+    expect([text, await findErrors('wrong', completeWorkflow(text) ?? '')]).toEqual([
+      text,
+      [expect.any(String)],
+    ]);
+  }
+});
+
 describe.each(documents)('%s', (document) => {
   const snippets = snippetsOf(document);
+
+  test('has only snippets that the parser of GitHub takes', async () => {
+    for (const { where, text } of snippets) {
+      const workflow = completeWorkflow(text);
+      if (workflow === undefined) continue;
+      expect([where, await findErrors(where, workflow)]).toEqual([where, []]);
+    }
+  });
 
   test('has only YAML that parses', () => {
     for (const { where, text } of snippets) {
