@@ -1,3 +1,4 @@
+/** What is missing around a step: an engine, its answers, the cache service, the time to end. */
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
