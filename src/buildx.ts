@@ -96,8 +96,10 @@ export async function inspectBuilder(
 
 /** Tells the versions of Docker's command line and of buildx, while a build may be under way. */
 export async function describeClient(): Promise<string> {
-  const ask = (args: string[]) => probe(args, probeTimeout.quick, () => undefined);
-  const [docker, buildx] = await Promise.all([ask(['--version']), ask(['buildx', 'version'])]);
+  const [docker, buildx] = await Promise.all([
+    probeBeside(['--version']),
+    probeBeside(['buildx', 'version']),
+  ]);
   const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
   const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
   return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
@@ -223,14 +225,14 @@ export async function listCacheMounts(
 
 /**
  * Removes what builds have left in the build cache, where its description matches a pattern and it is
- * not in use.
+ * not in use, while other work may be under way.
  *
  * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
 export async function removeBuildCache(name: string, pattern: string): Promise<string | undefined> {
   const filter = `--filter=description~=${pattern}`;
-  const result = await probe(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+  const result = await probeBeside(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
   return result.exitCode === 0 ? undefined : lastLine(result);
 }
 
@@ -262,6 +264,11 @@ async function probe(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The same beside other work, whose processes are not to be ended with it. */
+function probeBeside(args: string[]): Promise<Output> {
+  return probe(args, probeTimeout.quick, () => undefined);
 }
 
 function lastLine({ exitCode, stdout, stderr }: Output): string {

@@ -22,7 +22,7 @@ export type PackRequest = ExtractRequest &
   Pick<MountList, 'mounts' | 'seedStages'> &
   Pick<ExtractInputs, 'compressionLevel'>;
 
-export interface Packed extends ScratchBuildResult {
+export interface Packed extends Pick<ScratchBuildResult, 'reports' | 'directory'> {
   /** Whether the builder had the mount at all. */
   isKnown(mount: CacheMount): boolean;
   /** Whether the mount is another one than inject has filled. */
@@ -49,7 +49,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
   };
   if (known.size === 0) {
-    const nothing = { reports: new Map(), directory: workDirectory, endedAt: undefined };
+    const nothing = { reports: new Map(), directory: workDirectory };
     return { ...about, ...nothing, tidied: Promise.resolve() };
   }
   const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {

@@ -21,7 +21,7 @@ export interface ScratchBuildResult {
   /** Where the files are that the scripts have written. */
   readonly directory: string;
   /** When the last of them was written, by the builder's clock, in milliseconds since the epoch. */
-  readonly endedAt: number | undefined;
+  readonly endedAt: number;
 }
 
 /** Directory with the archives to unpack, below the work directory of the step. */

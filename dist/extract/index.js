@@ -98724,8 +98724,10 @@ async function inspectBuilder(name, platform) {
 }
 /** Tells the versions of Docker's command line and of buildx, while a build may be under way. */
 async function describeClient() {
-    const ask = (args) => probe(args, probeTimeout.quick, () => undefined);
-    const [docker, buildx] = await Promise.all([ask(['--version']), ask(['buildx', 'version'])]);
+    const [docker, buildx] = await Promise.all([
+        probeBeside(['--version']),
+        probeBeside(['buildx', 'version']),
+    ]);
     const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
     const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
@@ -98828,14 +98830,14 @@ async function listCacheMounts(name, filter) {
 }
 /**
  * Removes what builds have left in the build cache, where its description matches a pattern and it is
- * not in use.
+ * not in use, while other work may be under way.
  *
  * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
 async function removeBuildCache(name, pattern) {
     const filter = `--filter=description~=${pattern}`;
-    const result = await probe(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+    const result = await probeBeside(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
     return result.exitCode === 0 ? undefined : lastLine(result);
 }
 async function isUnknown(name) {
@@ -98860,6 +98862,10 @@ async function probe(args, timeout = probeTimeout.quick, giveUp = processes/* ki
     finally {
         clearTimeout(timer);
     }
+}
+/** The same beside other work, whose processes are not to be ended with it. */
+function probeBeside(args) {
+    return probe(args, probeTimeout.quick, () => undefined);
 }
 function lastLine({ exitCode, stdout, stderr }) {
     const lines = `${stdout}\n${stderr}`.trim().split('\n');
@@ -99470,7 +99476,7 @@ async function pack(request, workDirectory) {
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
     if (known.size === 0) {
-        const nothing = { reports: new Map(), directory: workDirectory, endedAt: undefined };
+        const nothing = { reports: new Map(), directory: workDirectory };
         return { ...about, ...nothing, tidied: Promise.resolve() };
     }
     const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
