@@ -6,7 +6,7 @@ const common = {
 };
 
 /**
- * `unit` needs nothing but Node; `e2e`, `faults` and `long` need a Docker engine that they may
+ * `unit` needs Node, GNU tar and zstd; `e2e`, `faults` and `long` need a Docker engine that they may
  * fill and prune as they like (`scripts/test` starts one).
  *
  * @type {import('jest').Config}

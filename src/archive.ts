@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { lstat, readFile, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type CacheMount, identityOf } from './cache-mount.js';
 import {
   type Archive,
-  archiveFileName,
+  archiveExtension,
   type Manifest,
   parseManifest,
   renderManifest,
@@ -16,12 +16,13 @@ import { moveFile } from './work-directory.js';
 
 export const manifestName = 'manifest.json';
 
-/** An archive, and the mount of the list that it goes into. */
+/** Archives, and the mount of the list that they go into. */
 export interface Filling {
   /** The mount's place in the list. */
   readonly index: number;
   readonly mount: CacheMount;
-  readonly archive: Archive;
+  /** The first with all of its content, the others with what has changed since. */
+  readonly archives: readonly [Archive, ...Archive[]];
 }
 
 export interface Selection {
@@ -35,9 +36,9 @@ export interface Selection {
 /** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
 export function selectArchives(named: readonly CacheMount[], manifest: Manifest): Selection {
   const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
-  const fillings = named.flatMap((mount, index) => {
-    const archive = saved.get(identityOf(mount))?.archive;
-    return archive === undefined ? [] : [{ index, mount, archive }];
+  const fillings = named.flatMap((mount, index): Filling[] => {
+    const { archive, deltas = [] } = saved.get(identityOf(mount)) ?? {};
+    return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
   });
   const wanted = new Set(named.map(identityOf));
   return {
@@ -76,43 +77,6 @@ async function sizeOf(path: string): Promise<number | 'no file'> {
   return found.isFile() ? found.size : 'no file';
 }
 
-/** Moves an archive from an entry to where the mount's script in the build looks for it. */
-export async function placeArchive(
-  directory: string,
-  { index, archive }: Filling,
-  destination: string,
-): Promise<void> {
-  const file = archiveFileName(index, archive.compression);
-  await moveFile(join(directory, archive.file), join(destination, file));
-}
-
-/** Moves it back from there to where the extract of the same job finds it. */
-export async function keepArchive(
-  source: string,
-  { index, archive }: Filling,
-  directory: string,
-): Promise<void> {
-  const file = archiveFileName(index, archive.compression);
-  await moveFile(join(source, file), join(directory, archive.file));
-}
-
-/**
- * Moves a kept archive into a new entry as it is.
- *
- * @returns what the manifest says of it; undefined where it is not there, or not whole
- */
-export async function takeKeptArchive(
-  directory: string,
-  index: number,
-  archive: Archive,
-  entry: string,
-): Promise<Archive | undefined> {
-  if ((await findDamage(directory, archive)) !== undefined) return undefined;
-  const file = archiveFileName(index, archive.compression);
-  await moveFile(join(directory, archive.file), join(entry, file));
-  return { ...archive, file };
-}
-
 /**
  * Moves an archive that the build has made into an entry.
  *
@@ -120,19 +84,19 @@ export async function takeKeptArchive(
  */
 export async function storeArchive(
   source: string,
-  index: number,
   facts: Pick<Archive, 'compression' | 'files' | 'bytes'>,
   directory: string,
 ): Promise<Archive> {
-  const file = archiveFileName(index, facts.compression);
+  const file = `${randomBytes(16).toString('hex')}.${archiveExtension[facts.compression]}`;
   const path = join(directory, file);
-  await moveFile(join(source, file), path);
+  await moveFile(source, path);
   const { size } = await stat(path);
   const { compression, files, bytes } = facts;
   return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
 }
 
 export async function writeManifest(directory: string, mounts: SavedMount[]): Promise<void> {
+  await mkdir(directory, { recursive: true });
   await writeFile(join(directory, manifestName), renderManifest({ mounts }));
 }
 

@@ -1,5 +1,6 @@
 import { type CacheMount, describeMount } from './cache-mount.js';
 import { object, string } from './json.js';
+import { snapshotIdPrefix } from './scratch-dockerfile.js';
 
 /** A directory that the builder keeps for a cache mount. */
 export interface BuilderRecord {
@@ -23,10 +24,19 @@ export function parseRecords(text: string): BuilderRecord[] {
   const records = text.trimStart().startsWith('{')
     ? text.split('\n').flatMap(readJsonLine)
     : readVerbose(text);
-  return records.map(({ createdAt, description }) => ({
-    createdAt: parseTime(createdAt),
-    id: parseDescription(description),
-  }));
+  return records
+    .map(({ createdAt, description }) => ({
+      createdAt: parseTime(createdAt),
+      id: parseDescription(description),
+    }))
+    .filter(isOfUser);
+}
+
+const snapshotId = new RegExp(`/${snapshotIdPrefix}[0-9a-f]+$`);
+
+/** There are mounts of our own beside the user's. */
+function isOfUser({ id }: BuilderRecord): boolean {
+  return !snapshotId.test(id);
 }
 
 /**
@@ -36,10 +46,9 @@ export function parseRecords(text: string): BuilderRecord[] {
 export function parseStandIns(text: string): BuilderRecord[] {
   const records = text.split('\n').flatMap(readJsonLine);
   const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-  return mounts.map(({ description }) => ({
-    createdAt: undefined,
-    id: parseDescription(description),
-  }));
+  return mounts
+    .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
+    .filter(isOfUser);
 }
 
 interface DescribedRecord {
@@ -117,6 +126,18 @@ export function isNewer(
 ): boolean {
   const own = records.filter(({ id }) => id === recordId(mount));
   return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
+}
+
+/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
+export function isOlder(
+  mount: CacheMount,
+  records: readonly BuilderRecord[],
+  time: number,
+): boolean {
+  const own = records.filter(({ id }) => id === recordId(mount));
+  return (
+    own.every(({ createdAt = Number.POSITIVE_INFINITY }) => createdAt <= time) && own.length > 0
+  );
 }
 
 /** What a comparison of the mounts asked for with those of the builder shows. */

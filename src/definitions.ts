@@ -76,6 +76,13 @@ const mountsText =
 const imageText =
   "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
 
+const incrementalInput: InputDefinition = {
+  name: 'incremental',
+  description:
+    'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
+  standard: 'true',
+};
+
 export const injectInputs: readonly InputDefinition[] = [
   {
     name: 'cache-mounts',
@@ -109,6 +116,7 @@ export const injectInputs: readonly InputDefinition[] = [
   },
   ...mountInputs,
   { name: 'utility-image', description: `${imageText} none by default`, standard: '' },
+  incrementalInput,
   {
     name: 'fail-on-cache-miss',
     description: 'Fail the step when no mount was filled, whatever the reason',
@@ -117,11 +125,25 @@ export const injectInputs: readonly InputDefinition[] = [
   ...commonInputs,
 ];
 
-const compressionLevel: InputDefinition = {
-  name: 'compression-level',
-  description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
-  standard: '3',
-};
+const savingInputs: readonly InputDefinition[] = [
+  {
+    name: 'compression-level',
+    description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
+    standard: '3',
+  },
+  {
+    name: 'incremental-count',
+    description:
+      'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
+    standard: '10',
+  },
+  {
+    name: 'incremental-share',
+    description:
+      'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
+    standard: '50',
+  },
+];
 
 export const extractInputs: readonly InputDefinition[] = [
   {
@@ -148,7 +170,8 @@ export const extractInputs: readonly InputDefinition[] = [
     description: `${imageText} by default that of the inject that ran earlier in the job`,
     standard: '',
   },
-  compressionLevel,
+  incrementalInput,
+  ...savingInputs,
   ...commonInputs,
 ];
 
@@ -159,5 +182,5 @@ export const singleInputs: readonly InputDefinition[] = [
     description: 'Whether to save also when the job has failed; never when it was cancelled',
     standard: 'false',
   },
-  compressionLevel,
+  ...savingInputs,
 ];

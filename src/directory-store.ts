@@ -1,7 +1,7 @@
 import { copyFile, link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestName, readManifest } from './archive.js';
-import { archiveFileName, type Manifest, renderManifest } from './manifest.js';
+import { archiveFilePattern, archivesOf, type Manifest, renderManifest } from './manifest.js';
 import type { SaveResult } from './store.js';
 import { moveFile } from './work-directory.js';
 
@@ -22,8 +22,8 @@ export async function findInDirectory(directory: string): Promise<string | undef
 export async function restoreFromDirectory(directory: string, entry: string): Promise<void> {
   await mkdir(entry, { recursive: true });
   const { mounts } = await readManifest(directory);
-  const archives = mounts.flatMap(({ archive }) => archive?.file ?? []);
-  for (const name of [manifestName, ...archives]) {
+  const archives = mounts.flatMap(archivesOf);
+  for (const name of [manifestName, ...archives.map(({ file }) => file)]) {
     await linkOrCopy(join(directory, name), join(entry, name));
   }
 }
@@ -34,9 +34,9 @@ async function linkOrCopy(source: string, destination: string): Promise<void> {
 }
 
 /**
- * Puts `entry` in the place of what the directory holds: first the archives, under names that are
- * not in use, then the manifest, by one rename; then what no manifest names any more is removed. Who
- * reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
+ * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
  */
 export async function saveToDirectory(
   directory: string,
@@ -44,35 +44,23 @@ export async function saveToDirectory(
   key: string,
 ): Promise<SaveResult> {
   await mkdir(directory, { recursive: true });
-  const before = await readdir(directory);
-  const first = 1 + Math.max(-1, ...before.map((name) => Number.parseInt(name, 10) || 0));
   const { mounts } = await readManifest(entry);
-  const renamed: Manifest = {
-    key,
-    mounts: mounts.map(({ mount, archive }, index) => {
-      if (archive === undefined) return { mount };
-      return {
-        mount,
-        archive: { ...archive, file: archiveFileName(first + index, archive.compression) },
-      };
-    }),
-  };
-  for (const [index, { archive }] of renamed.mounts.entries()) {
-    const source = mounts[index]?.archive?.file;
-    if (archive === undefined || source === undefined) continue;
-    await moveFile(join(entry, source), join(directory, archive.file));
+  const before = new Set(await readdir(directory));
+  for (const { file } of mounts.flatMap(archivesOf)) {
+    if (!before.has(file)) await moveFile(join(entry, file), join(directory, file));
   }
+  const manifest = { key, mounts };
   const draft = join(directory, `${manifestName}.new`);
-  await writeFile(draft, renderManifest(renamed));
+  await writeFile(draft, renderManifest(manifest));
   await rename(draft, join(directory, manifestName));
-  await removeUnnamed(directory, renamed);
+  await removeUnnamed(directory, manifest);
   return { saved: true };
 }
 
 /** Only what has the form of our own files: the directory may hold others. */
 async function removeUnnamed(directory: string, { mounts }: Manifest): Promise<void> {
-  const named = new Set(mounts.flatMap(({ archive }) => archive?.file ?? []));
+  const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
   const names = await readdir(directory);
-  const ours = names.filter((name) => /^\d+\.tar\.(zst|gz)$/.test(name) && !named.has(name));
+  const ours = names.filter((name) => archiveFilePattern.test(name) && !named.has(name));
   await Promise.all(ours.map((name) => rm(join(directory, name))));
 }

@@ -5,8 +5,9 @@ import { collect, type Outcome } from './collect.js';
 import { defaultKeyPrefix, resolveKeys } from './default-key.js';
 import { InputError, messageOf } from './errors.js';
 import { type ExtractRequest, resolveRequest } from './extract-request.js';
-import { formatBytes, plural } from './format.js';
+import { plural } from './format.js';
 import { addSummary, print, setOutput, warn } from './host.js';
+import { describeSize } from './incremental.js';
 import { type ExtractInputs, readExtractInputs } from './inputs.js';
 import { type Kept, keptByInject, restoreLate } from './kept.js';
 import { logMounts, logRows, logStage, type MountRow } from './log.js';
@@ -35,14 +36,14 @@ interface Extraction {
 export async function extractMounts(makeWorkDirectory: () => Promise<string>): Promise<void> {
   setOutput('saved', 'false');
   const inputs = readExtractInputs();
-  const { compressionLevel } = inputs;
+  const { compressionLevel, incremental } = inputs;
   const states = await readStates();
   const request = resolveRequest(await withKey(inputs, states), states);
   try {
     const list = await listRequested(request, inputs);
     logMounts(list);
     const result = await withinTime(inputs.timeout, async () =>
-      extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory()),
+      extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory()),
     ).catch((error: unknown): Extraction => {
       if (error instanceof InputError) throw error;
       warn(messageOf(error));
@@ -112,9 +113,12 @@ async function save(
 ): Promise<Extraction> {
   const { key, mounts } = request;
   const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
+  const maximum = request.incremental.count;
+  // Nothing stays under the key that was restored where it is the one that is saved.
+  const mayRefer = store.isLasting && maximum > 0 && kept?.key !== key;
   const outcomes: Outcome[] = [];
   for (const [index, mount] of mounts.entries()) {
-    outcomes.push(await collect(kept, packed, index, mount, entry));
+    outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
   }
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
@@ -124,7 +128,7 @@ async function save(
     const why = `an entry without ${names} would hide what is saved, or could be, for good`;
     return refuse(why, outcomes);
   }
-  if (!outcomes.some(({ isPacked }) => isPacked)) {
+  if (!outcomes.some(({ isFilled }) => isFilled)) {
     const why =
       'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
     return refuse(why, outcomes);
@@ -133,8 +137,7 @@ async function save(
   await writeManifest(entry, saved);
   const result = await logStage('Save to the cache', () => store.save(entry, key));
   if (!result.saved) return refuse(result.why, outcomes);
-  const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
-  const size = formatBytes(sizes.reduce((sum, each) => sum + each, 0));
+  const size = describeSize(saved, request.incremental);
   print(`Saved ${size} under the key ${key}.`);
   const count = saved.filter(({ archive }) => archive).length;
   return {
@@ -152,7 +155,7 @@ async function keepLate(
 ): Promise<Kept | undefined> {
   const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
   return state && filled > 0 && filled < mounts.length
-    ? restoreLate(storeFor(directory), state, workDirectory)
+    ? restoreLate(storeFor(directory), state, mounts, workDirectory)
     : undefined;
 }
 

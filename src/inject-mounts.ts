@@ -1,13 +1,14 @@
 import { join } from 'node:path';
-import { type Filling, findDamage, readManifest, selectArchives } from './archive.js';
+import { type Filling, findDamage, selectArchives } from './archive.js';
 import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
 import { resolveKeys } from './default-key.js';
+import { type Entry, openEntry } from './entry.js';
 import { InputError, messageOf } from './errors.js';
 import { formatBytes, plural } from './format.js';
 import { addSummary, print, setOutput, warn } from './host.js';
 import { readInjectInputs } from './inputs.js';
 import { logMounts, logRows, logStage, type MountRow } from './log.js';
-import type { Manifest } from './manifest.js';
+import { type Manifest, totalOf } from './manifest.js';
 import { listMounts } from './mount-list.js';
 import type { MountReport } from './report.js';
 import { type InjectState, type RestoredMount, writeState } from './state.js';
@@ -96,7 +97,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   const preparation = prepare(request, workDirectory);
   preparation.catch(() => undefined); // it is thrown where it is needed
   setOutput('cache-matched-key', found);
-  const key = await logStage('Restore from the cache', () => store.restore(entry, found));
+  const [key] = await logStage('Restore from the cache', () => store.restore(entry, [found]));
   if (key === undefined) {
     const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
     return cold(notRestored, [remark], found);
@@ -106,24 +107,33 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
       ? `Found the entry ${key}.`
       : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`,
   );
-  let manifest: Manifest;
-  try {
-    manifest = await readManifest(entry);
-  } catch (error) {
-    const remark = `The saved entry ${key} cannot be used: ${messageOf(error)}.${remedyFor(request, key)}`;
+  const unusable = (why: string) => {
+    const remark = `The saved entry ${key} cannot be used: ${why}.${remedyFor(request, key)}`;
     return cold(notRestored, [remark], key);
+  };
+  let opened: Entry;
+  try {
+    opened = await openEntry(store, key, entry, request.mounts);
+  } catch (error) {
+    return unusable(messageOf(error));
   }
-  return fill(request, { entry, key, manifest }, preparation, workDirectory);
+  if (opened.missing.length > 0) {
+    const bases = opened.missing.join(', ');
+    return unusable(
+      `it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`,
+    );
+  }
+  return fill(request, opened, preparation, workDirectory);
 }
 
 /** Unpacks what is whole of a restored entry into its mounts. */
 async function fill(
   request: InjectRequest,
-  restored: { readonly entry: string; readonly key: string; readonly manifest: Manifest },
+  entry: Entry,
   preparation: Promise<Preparation>,
   workDirectory: string,
 ): Promise<Injection> {
-  const { entry, key, manifest } = restored;
+  const { key, manifest } = entry;
   const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
   if (unnamed.length > 0) {
     print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
@@ -131,7 +141,7 @@ async function fill(
   const checked = await Promise.all(
     fillings.map(async (filling) => ({
       filling,
-      damage: await findDamage(entry, filling.archive),
+      damage: await findDamageOf(entry, filling),
     })),
   );
   const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
@@ -140,8 +150,8 @@ async function fill(
   );
   const mounts = listRestored(manifest, damaged);
   await writeState({ ...stateOf(request), restored: { key, mounts } });
-  const { reports, filledAt } = await unpack(request, whole, preparation, entry, workDirectory);
-  await writeState({ ...stateOf(request), restored: { key, mounts, filledAt } });
+  const { reports, ...since } = await unpack(request, whole, preparation, entry, workDirectory);
+  await writeState({ ...stateOf(request), restored: { key, mounts, ...since } });
   const outcomes = [
     ...damaged,
     ...whole.map((filling) =>
@@ -171,9 +181,18 @@ function remedyFor({ key, directory }: InjectRequest, found: string): string {
 
 function listRestored(manifest: Manifest, damaged: readonly Outcome[]): RestoredMount[] {
   const unusable = new Set(damaged.map(({ row }) => identityOf(row.mount)));
-  return manifest.mounts.flatMap(({ mount, archive }) =>
-    archive === undefined || unusable.has(identityOf(mount)) ? [] : { mount, archive },
+  return manifest.mounts.flatMap(({ archive, ...saved }) =>
+    archive === undefined || unusable.has(identityOf(saved.mount)) ? [] : { ...saved, archive },
   );
+}
+
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOf(
+  { directory }: Entry,
+  { archives }: Filling,
+): Promise<string | undefined> {
+  const damage = archives.map((archive) => findDamage(directory, archive));
+  return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 
 /** What became of one mount. */
@@ -189,10 +208,11 @@ function leftOut(mount: CacheMount, why: string): Outcome {
 
 /** @param whatToDo where the entry may be damaged */
 function outcomeOf(
-  { mount, archive }: Filling,
+  { mount, archives }: Filling,
   report: MountReport | undefined,
   whatToDo: string,
 ): Outcome {
+  const archive = totalOf(archives);
   switch (report?.result) {
     case 'unpacked':
       return { row: { mount, state: 'restored', archive, seconds: report.seconds } };

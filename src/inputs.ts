@@ -4,6 +4,8 @@ import { cut } from './cache-mount.js';
 import { parseCsvRecord } from './csv.js';
 import { defaultKeyPrefix } from './default-key.js';
 import { InputError } from './errors.js';
+import type { IncrementalLimits } from './incremental.js';
+import { maximumDeltas } from './manifest.js';
 import type { MountInputs } from './mount-list.js';
 import { formatPlatform, parsePlatform } from './platform.js';
 
@@ -17,6 +19,8 @@ export interface InjectInputs {
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
   readonly failOnCacheMiss: boolean;
+  /** Whether to make ready for an extract that saves changes. */
+  readonly incremental: boolean;
   /** Path of the directory that entries are kept in; undefined: the cache of GitHub Actions. */
   readonly directory: string | undefined;
   /** Minutes that the step may take. */
@@ -32,6 +36,7 @@ export interface ExtractInputs {
   readonly utilityImage: string | undefined;
   /** As zstd counts; gzip's ends at 9. */
   readonly compressionLevel: number;
+  readonly incremental: IncrementalLimits;
   readonly directory: string | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
@@ -39,13 +44,10 @@ export interface ExtractInputs {
 }
 
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
 
 /** Minutes. */
 const defaultTimeout = 30;
-
-/** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
-const defaultCompressionLevel = 3;
 
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
@@ -80,6 +82,7 @@ export function readInjectInputs(): InjectInputs {
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
     failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+    incremental: readBoolean('incremental', true),
     ...readCommonInputs(),
   };
 }
@@ -95,20 +98,27 @@ export function readExtractInputs(): ExtractInputs {
     key,
     builder: optional('builder'),
     utilityImage: optional('utility-image'),
-    compressionLevel: readCompressionLevel(),
+    compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
+    incremental: readIncremental(),
     ...readCommonInputs(),
   };
 }
 
-function readCompressionLevel(): number {
-  const text = optional('compression-level') ?? String(defaultCompressionLevel);
-  const level = Number(text);
-  if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
-    throw new InputError(
-      `Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`,
-    );
+function readIncremental(): IncrementalLimits {
+  const isOn = readBoolean('incremental', true);
+  const count = readNumber('incremental-count', 1, maximumDeltas, 10);
+  const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+  return { count: isOn ? count : 0, share };
+}
+
+/** A whole number. */
+function readNumber(name: string, least: number, most: number, standard: number): number {
+  const text = optional(name) ?? String(standard);
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) {
+    throw new InputError(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
   }
-  return level;
+  return value;
 }
 
 function readCommonInputs(): Pick<ExtractInputs, 'directory' | 'timeout' | 'summary'> {

@@ -1,26 +1,32 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findDamage, readManifest } from './archive.js';
+import { findDamage } from './archive.js';
+import type { CacheMount } from './cache-mount.js';
+import { openEntry } from './entry.js';
 import { messageOf } from './errors.js';
 import { print } from './host.js';
 import { logStage } from './log.js';
+import { archivesOf } from './manifest.js';
 import { type InjectState, keptArchives, type RestoredMount } from './state.js';
 import { type Store, storedDirectoryName } from './store.js';
 
-/** What an earlier run has saved, for the mounts of which this one has nothing to save. */
+/** What an earlier run has saved. */
 export interface Kept {
-  readonly mounts: readonly Pick<RestoredMount, 'mount' | 'archive'>[];
-  /** Where the archives are. */
+  /** The key of the entry. */
+  readonly key: string;
+  /** Each archive names the entry that holds it. */
+  readonly mounts: readonly RestoredMount[];
+  /** Where the archives are of those that were named. */
   readonly directory: string;
-  /** The key of the entry where it was not inject that has restored it. */
-  readonly lateKey: string | undefined;
+  /** Whether it was not inject that has restored it. */
+  readonly isLate: boolean;
 }
 
 /** What inject has restored. */
 export function keptByInject(state: InjectState | undefined): Kept | undefined {
-  return state?.restored
-    ? { mounts: state.restored.mounts, directory: keptArchives(state.key), lateKey: undefined }
-    : undefined;
+  if (state?.restored === undefined) return undefined;
+  const { key, mounts } = state.restored;
+  return { key, mounts, directory: keptArchives(state.key), isLate: false };
 }
 
 /**
@@ -32,21 +38,29 @@ export function keptByInject(state: InjectState | undefined): Kept | undefined {
 export async function restoreLate(
   store: Store,
   { key, restoreKeys }: InjectState,
+  mounts: readonly CacheMount[],
   workDirectory: string,
 ): Promise<Kept | undefined> {
   const directory = join(workDirectory, 'late', storedDirectoryName);
   await mkdir(join(workDirectory, 'late'));
   const found = await logStage('Look for an entry that inject could not restore', async () => {
     const newest = await store.find(directory, key, restoreKeys);
-    return newest === undefined ? undefined : store.restore(directory, newest);
+    return newest === undefined ? undefined : (await store.restore(directory, [newest]))[0];
   });
   if (found === undefined) return undefined;
   try {
-    const { mounts } = await readManifest(directory);
-    const archived = mounts.flatMap(({ mount, archive }) => (archive ? { mount, archive } : []));
-    const damage = await Promise.all(archived.map(({ archive }) => findDamage(directory, archive)));
-    const whole = archived.filter((_, index) => damage[index] === undefined);
-    return { mounts: whole, directory, lateKey: found };
+    const { manifest } = await openEntry(store, found, directory, mounts);
+    const archived = manifest.mounts.flatMap(({ archive, ...saved }) =>
+      archive ? { ...saved, archive } : [],
+    );
+    const whole: RestoredMount[] = [];
+    for (const saved of archived) {
+      const damage = await Promise.all(
+        archivesOf(saved).map((archive) => findDamage(directory, archive)),
+      );
+      if (damage.every((each) => each === undefined)) whole.push(saved);
+    }
+    return { key: found, mounts: whole, directory, isLate: true };
   } catch (error) {
     print(`The saved entry ${found} cannot be used: ${messageOf(error)}.`);
     return undefined;

@@ -2,7 +2,7 @@ import type { Builder } from './buildx.js';
 import { type CacheMount, describeMount } from './cache-mount.js';
 import { formatBytes, formatSeconds, formatTable, plural } from './format.js';
 import { endGroup, notify, print, startGroup, warn } from './host.js';
-import type { Archive } from './manifest.js';
+import type { ArchiveSize } from './manifest.js';
 import type { MountList } from './mount-list.js';
 import type { Toolkit } from './toolkit.js';
 
@@ -11,7 +11,7 @@ export interface MountRow {
   readonly mount: CacheMount;
   /** What was done with it, in a word or a few. */
   readonly state: string;
-  readonly archive?: Pick<Archive, 'files' | 'bytes' | 'compressedBytes'>;
+  readonly archive?: ArchiveSize;
   readonly seconds?: number;
 }
 

@@ -1,4 +1,4 @@
-import type { CacheMount, Ownership, StageReference } from './cache-mount.js';
+import { type CacheMount, identityOf, type Ownership, type StageReference } from './cache-mount.js';
 import { array, count, describeValue, invalid, object, string } from './json.js';
 
 /** The format that this code writes, and the only one that it reads. */
@@ -6,24 +6,42 @@ export const manifestFormat = 1;
 
 export type Compression = 'zstd' | 'gzip';
 
-/** One mount's content, packed. */
-export interface Archive {
-  /** Name of the file beside the manifest. */
-  readonly file: string;
-  readonly compression: Compression;
-  /** All entries of the mount but directories. */
+export interface ArchiveSize {
+  /** All that is in it but directories. */
   readonly files: number;
-  /** Size of the tar stream before compression. */
+  /** Of the tar stream before compression. */
   readonly bytes: number;
   readonly compressedBytes: number;
+}
+
+/** One mount's content, packed. */
+export interface Archive extends ArchiveSize {
+  /** Name of the file in the entry that holds it; no other archive has the same. */
+  readonly file: string;
+  /** The key of that entry; absent: the manifest's own. */
+  readonly entry?: string;
+  readonly compression: Compression;
   /** Of the compressed file, in hex. */
   readonly sha256: string;
 }
 
 export interface SavedMount {
   readonly mount: CacheMount;
-  /** Absent where the mount was empty when it was saved. */
+  /** All of the mount's content; absent where it was empty when it was saved. */
   readonly archive?: Archive;
+  /** What has changed since, oldest first, in the incremental format of GNU tar. */
+  readonly deltas?: readonly Archive[];
+}
+
+/** The archives to unpack one after another. */
+export function archivesOf({ archive, deltas = [] }: SavedMount): readonly Archive[] {
+  return archive === undefined ? [] : [archive, ...deltas];
+}
+
+/** What some archives hold together. */
+export function totalOf(archives: readonly Archive[]): ArchiveSize {
+  const sum = (size: keyof ArchiveSize) => archives.reduce((total, each) => total + each[size], 0);
+  return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
 }
 
 /** What an entry in the cache holds: the list of its mounts, beside their archives. */
@@ -33,11 +51,13 @@ export interface Manifest {
   readonly mounts: readonly SavedMount[];
 }
 
-const archiveExtension: Record<Compression, string> = { zstd: 'tar.zst', gzip: 'tar.gz' };
+export const archiveExtension: Record<Compression, string> = { zstd: 'tar.zst', gzip: 'tar.gz' };
 
-export function archiveFileName(index: number, compression: Compression): string {
-  return `${index}.${archiveExtension[compression]}`;
-}
+/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+export const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
+
+/** In the builder, their numbers have two digits, which sort as they count. */
+export const maximumDeltas = 99;
 
 export function renderManifest(manifest: Manifest): string {
   return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
@@ -57,18 +77,21 @@ export function parseManifest(text: string): Manifest {
     );
   }
   const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
-  const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
-  if (new Set(files).size < files.length) throw new Error('two of its mounts have one archive');
+  const archives = mounts.flatMap(archivesOf);
+  if (new Set(archives.map(({ file }) => file)).size < archives.length)
+    throw new Error('two of its mounts have one archive');
+  if (new Set(mounts.map(({ mount }) => identityOf(mount))).size < mounts.length)
+    throw new Error('two of its mounts are the same');
   return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
 }
 
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
 export function parseSavedMount(value: unknown): SavedMount {
-  const saved = object(value, 'mounts[]');
-  const archive = saved.archive;
+  const { mount, archive, deltas } = object(value, 'mounts[]');
   return {
-    mount: parseMount(saved.mount),
+    mount: parseMount(mount),
     ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
+    ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
   };
 }
 
@@ -95,14 +118,21 @@ function parseOwnership(value: unknown): Ownership {
   return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
 }
 
+function parseDeltas(value: unknown, archive: unknown): Archive[] {
+  const deltas = array(value, 'deltas').map(parseArchive);
+  if (archive === undefined || deltas.length > maximumDeltas) throw invalid('deltas', value);
+  return deltas;
+}
+
 function parseArchive(value: unknown): Archive {
   const archive = object(value, 'archive');
+  const { entry } = archive;
   const file = string(archive.file, 'file');
   const compression = archive.compression;
   if (compression !== 'zstd' && compression !== 'gzip') {
     throw invalid('compression', compression);
   }
-  if (!/^\d+\.tar\.(zst|gz)$/.test(file)) {
+  if (!archiveFilePattern.test(file)) {
     throw invalid('file', file);
   }
   const sha256 = string(archive.sha256, 'sha256');
@@ -111,6 +141,7 @@ function parseArchive(value: unknown): Archive {
   }
   return {
     file,
+    ...(entry === undefined ? {} : { entry: string(entry, 'entry') }),
     compression,
     files: count(archive.files, 'files'),
     bytes: count(archive.bytes, 'bytes'),

@@ -1,10 +1,11 @@
-import { type BuilderRecord, compareRecords, isNewer } from './builder-records.js';
+import { type BuilderRecord, compareRecords, isNewer, isOlder } from './builder-records.js';
 import { type Builder, inspectBuilder } from './buildx.js';
 import { type CacheMount, identityOf } from './cache-mount.js';
 import { packScript } from './container-scripts.js';
 import { messageOf } from './errors.js';
 import type { ExtractRequest } from './extract-request.js';
 import { print, warn } from './host.js';
+import { findAllowance } from './incremental.js';
 import type { ExtractInputs } from './inputs.js';
 import { listRecords } from './list-records.js';
 import { logBuilder, logStage } from './log.js';
@@ -20,13 +21,15 @@ import { chooseToolkit, gatherRunnerTools } from './toolkit.js';
 /** What extract has to do, and with which mounts. */
 export type PackRequest = ExtractRequest &
   Pick<MountList, 'mounts' | 'seedStages'> &
-  Pick<ExtractInputs, 'compressionLevel'>;
+  Pick<ExtractInputs, 'compressionLevel' | 'incremental'>;
 
 export interface Packed extends Pick<ScratchBuildResult, 'reports' | 'directory'> {
   /** Whether the builder had the mount at all. */
   isKnown(mount: CacheMount): boolean;
   /** Whether the mount is another one than inject has filled. */
   isRemade(mount: CacheMount): boolean;
+  /** Why all of it was packed, where what has changed could have been; undefined: it could not. */
+  whyInFull(mount: CacheMount): string | undefined;
   /** Until the builder has no copy of the archives any more; never fails. */
   readonly tidied: Promise<void>;
 }
@@ -43,8 +46,21 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     gatherRunnerTools(toolsDirectory(workDirectory)),
     listRecords(request.builder, request.mounts).catch(messageOf),
   ]);
-  const { known, remade } = compareMounts(request, records, builder);
+  const { known, remade, same } = compareMounts(request, records, builder);
+  const allowances = new Map(
+    request.mounts.map((mount) => {
+      const identity = identityOf(mount);
+      return [identity, findAllowance(request, mount, same.has(identity))];
+    }),
+  );
   const about = {
+    whyInFull: (mount: CacheMount) => {
+      const allowance = allowances.get(identityOf(mount));
+      // What the script in the builder then finds out.
+      return typeof allowance === 'object'
+        ? 'too much of it has changed, or inject has taken no snapshot of it'
+        : allowance;
+    },
     isKnown: (mount: CacheMount) => known.has(identityOf(mount)),
     isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
   };
@@ -56,26 +72,34 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     anyOf: ['zstd', 'gzip'],
   });
   logBuilder(builder, toolkit);
-  const result = await logStage('Pack out of the builder', () =>
+  const { reports, directory } = await logStage('Pack out of the builder', () =>
     runScratchBuild({
       workDirectory,
       builder,
       toolkit,
       script: packScript,
       mounts: request.mounts
-        .map((mount, index) => ({ index, mount, argument: `${index}:${request.compressionLevel}` }))
+        .map((mount, index) => {
+          const allowance = allowances.get(identityOf(mount));
+          const withSnapshot = typeof allowance === 'object';
+          const limits = withSnapshot ? [allowance.bytes, allowance.token] : [];
+          const argument = [index, request.compressionLevel, ...limits].join(':');
+          return { index, mount, argument, withSnapshot };
+        })
         .filter(({ mount }) => about.isKnown(mount)),
       withArchives: false,
       seedStages: request.seedStages,
     }),
   );
-  return { ...about, ...result, tidied: removeTraces(builder) };
+  return { ...about, reports, directory, tidied: removeTraces(builder) };
 }
 
 /** Identities of mounts, as a look at the builder before our own build shows them. */
 interface Comparison {
   readonly known: ReadonlySet<string>;
   readonly remade: ReadonlySet<string>;
+  /** Those that inject has filled, and no others of the same id. */
+  readonly same: ReadonlySet<string>;
 }
 
 /**
@@ -90,15 +114,19 @@ function compareMounts(
 ): Comparison {
   if (typeof records === 'string') {
     print(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
-    return { known: new Set(mounts.map(identityOf)), remade: new Set() };
+    return { known: new Set(mounts.map(identityOf)), remade: new Set(), same: new Set() };
   }
   const { known, warnings, information } = compareRecords(mounts, records, builder.name);
   for (const warning of warnings) warn(warning);
   for (const line of information) print(line);
-  const { mounts: restored = [], filledAt = Number.POSITIVE_INFINITY } = state?.restored ?? {};
-  const remade = restored.filter(({ mount }) => isNewer(mount, records, filledAt));
+  const { mounts: restored = [], filledAt } = state?.restored ?? {};
+  const identities = (isMeant: typeof isNewer) =>
+    restored
+      .filter(({ mount }) => filledAt !== undefined && isMeant(mount, records, filledAt))
+      .map(({ mount }) => identityOf(mount));
   return {
     known: new Set(known.map(identityOf)),
-    remade: new Set(remade.map(({ mount }) => identityOf(mount))),
+    remade: new Set(identities(isNewer)),
+    same: new Set(identities(isOlder)),
   };
 }

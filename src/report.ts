@@ -2,13 +2,21 @@ import { array, count, invalid, number, object, string } from './json.js';
 import type { Compression } from './manifest.js';
 
 /** What a script in the build did with one mount. */
-export type MountReport = { readonly seconds: number } & (
-  | { readonly result: 'packed'; readonly compression: Compression; files: number; bytes: number }
-  | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
+export type MountReport = {
+  readonly seconds: number;
+} /** All of it, or what has changed since inject. */ & (
+  | ({ readonly result: 'packed' | 'changed' } & Contents)
+  | { readonly result: 'unpacked' | 'unchanged' | 'empty' | 'warm' | 'failed' }
   | { readonly result: 'unusable'; readonly missing: string }
   /** Bytes that the builder has free. */
   | { readonly result: 'full'; readonly available: number }
 );
+
+interface Contents {
+  readonly compression: Compression;
+  readonly files: number;
+  readonly bytes: number;
+}
 
 /**
  * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
@@ -27,7 +35,8 @@ function parseLine(value: unknown): [number, MountReport] {
   const seconds = number(line.ended, 'ended') - number(line.started, 'started');
   const result = line.result;
   switch (result) {
-    case 'packed': {
+    case 'packed':
+    case 'changed': {
       const compression = line.compression;
       if (compression !== 'zstd' && compression !== 'gzip')
         throw invalid('compression', compression);
@@ -39,6 +48,7 @@ function parseLine(value: unknown): [number, MountReport] {
     case 'full':
       return [index, { result, seconds, available: count(line.available, 'available') }];
     case 'unpacked':
+    case 'unchanged':
     case 'empty':
     case 'warm':
     case 'failed':

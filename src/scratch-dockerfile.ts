@@ -1,4 +1,5 @@
-import { type CacheMount, renderOwnership } from './cache-mount.js';
+import { createHash } from 'node:crypto';
+import { type CacheMount, identityOf, renderOwnership } from './cache-mount.js';
 import type { StageText } from './stages.js';
 
 /** What the RUNs of the scratch Dockerfile run in. */
@@ -16,6 +17,8 @@ export interface ScratchMount {
   readonly index: number;
   readonly mount: CacheMount;
   readonly argument: string;
+  /** Whether the script is to have what inject notes of the mount, at `/snapshots/INDEX`. */
+  readonly withSnapshot?: boolean;
 }
 
 export interface ScratchDockerfile {
@@ -31,6 +34,12 @@ const maximumRuns = 16;
 
 /** The name of the build context with the programs, the scripts and the archives. */
 export const filesContext = 'buildkit-cache-mounts';
+
+/**
+ * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
+ * this, and a digest of the mount's identity.
+ */
+export const snapshotIdPrefix = `${filesContext}-snapshot-`;
 
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
@@ -53,8 +62,9 @@ export const outputDirectory = 'out';
  * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
  * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
  *
- * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
- *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
+ * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
+ *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
+ *   {@link maximumRuns}.)
  * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
  *   written.
  * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
@@ -120,7 +130,8 @@ export function renderScratchDockerfile(
   const perRun = Math.ceil(mounts.length / maximumRuns);
   for (let first = 0; first < mounts.length; first += perRun) {
     const group = mounts.slice(first, first + perRun);
-    const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+    const flags = group.flatMap(({ index, mount, withSnapshot }) => {
+      const { id, from, stage, source, ownership } = mount;
       const origin = from === undefined ? stage?.name : stageOf(from);
       const start = [
         ...(origin === undefined ? [] : [`from=${origin}`]),
@@ -135,7 +146,12 @@ export function renderScratchDockerfile(
       // Given an owner, BuildKit starts the mount from a new directory in the image.
       const isSeeded = origin !== undefined && ownership === undefined;
       const seed = [`type=bind,target=/seeds/${index}`, ...start];
-      return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+      const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${digest(mount)}`;
+      return [
+        ...(withSnapshot ? [snapshot] : []),
+        options.join(','),
+        ...(isSeeded ? [seed.join(',')] : []),
+      ];
     });
     const command = [
       '/bin/sh',
@@ -151,4 +167,8 @@ export function renderScratchDockerfile(
     lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
   }
   return { text: `${lines.join('\n')}\n`, buildArgs };
+}
+
+function digest(mount: CacheMount): string {
+  return createHash('sha256').update(identityOf(mount)).digest('hex').slice(0, 32);
 }

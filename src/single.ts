@@ -7,6 +7,12 @@ import { runStep } from './step.js';
 
 const keyState = 'key';
 
+/** What the post step reads for itself. */
+const ownInputs = new Set([
+  ...['compression-level', 'incremental', 'incremental-count', 'incremental-share'],
+  ...['timeout', 'summary'],
+]);
+
 if (core.getState('isPost') === '') {
   core.saveState('isPost', 'true');
   await runStep(async (makeWorkDirectory) => {
@@ -17,8 +23,7 @@ if (core.getState('isPost') === '') {
 } else if (core.getState(keyState) !== '') {
   // All else is as inject had it, which has left it for the extract with its key.
   for (const { name } of extractInputs) {
-    if (!['compression-level', 'timeout', 'summary'].includes(name))
-      delete process.env[`INPUT_${name.toUpperCase()}`];
+    if (!ownInputs.has(name)) delete process.env[`INPUT_${name.toUpperCase()}`];
   }
   process.env.INPUT_KEY = core.getState(keyState);
   await runStep(extractMounts, reportFailure);

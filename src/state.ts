@@ -5,7 +5,7 @@ import type { CacheMount } from './cache-mount.js';
 import { messageOf } from './errors.js';
 import { warn } from './host.js';
 import { array, invalid, number, object, string } from './json.js';
-import { type Archive, parseMount, parseSavedMount } from './manifest.js';
+import { type Archive, parseMount, parseSavedMount, type SavedMount } from './manifest.js';
 import type { SeedStages } from './mount-list.js';
 import { temporaryRoot } from './work-directory.js';
 
@@ -29,11 +29,12 @@ export interface RestoredEntry {
   readonly mounts: readonly RestoredMount[];
   /** When they had been filled, by the builder's clock, in milliseconds since the epoch. */
   readonly filledAt?: number | undefined;
+  /** What the builder knows the snapshots by that were then taken. */
+  readonly token?: string | undefined;
 }
 
-/** A mount of an entry whose archive was whole; where it was named, the archive is kept. */
-export interface RestoredMount {
-  readonly mount: CacheMount;
+/** A mount of an entry whose archives were whole; where it was named, they are kept. */
+export interface RestoredMount extends SavedMount {
   readonly archive: Archive;
 }
 
@@ -97,18 +98,19 @@ function parseState(text: string): InjectState {
 }
 
 function parseRestored(value: unknown): RestoredEntry {
-  const { key, mounts, filledAt } = object(value, 'restored');
+  const { key, mounts, filledAt, token } = object(value, 'restored');
   return {
     key: string(key, 'key'),
     mounts: array(mounts, 'mounts').map(parseRestoredMount),
     filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+    token: token === undefined ? undefined : string(token, 'token'),
   };
 }
 
 function parseRestoredMount(value: unknown): RestoredMount {
-  const { mount, archive } = parseSavedMount(value);
+  const { archive, ...saved } = parseSavedMount(value);
   if (archive === undefined) throw invalid('archive', archive);
-  return { mount, archive };
+  return { ...saved, archive };
 }
 
 function parseSeedStages(value: unknown): SeedStages {

@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import * as cache from '@actions/cache';
 import { findInDirectory, restoreFromDirectory, saveToDirectory } from './directory-store.js';
@@ -16,9 +17,15 @@ export const storedDirectoryName = 'buildkit-cache-mounts.v1';
  * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
  * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
  * one flat directory: whatever path a member, or the target of a link, is given, only its last part
- * counts, in that directory.
+ * counts, in that directory, which is there before and is not replaced. Where several entries are
+ * restored into it at once, the first file of a name stays: none is taken away under another's tar.
  */
-const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
+const flatten = [
+  `--transform=s,^${storedDirectoryName}$,${storedDirectoryName}/.,`,
+  `;s,^.*/,${storedDirectoryName}/,`,
+  `;s,^[^/]*$,${storedDirectoryName}/&,`,
+  ' --skip-old-files',
+].join('');
 
 export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
 
@@ -32,15 +39,18 @@ export interface Store {
    */
   find(entry: string, key: string, restoreKeys: readonly string[]): Promise<string | undefined>;
   /**
-   * Restores the entry with this key.
+   * Restores the entries with these keys, all at once, beside what is there; a file that more than
+   * one of them has is that of any.
    *
-   * @returns the key of what was restored; undefined where that failed, and the log says why
+   * @returns the keys of what was restored; undefined where that failed, and the log says why
    */
-  restore(entry: string, key: string): Promise<string | undefined>;
+  restore(entry: string, keys: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Whether an entry with exactly this key can be saved no more. */
   isSaved(entry: string, key: string): Promise<boolean>;
   /** Saves the entry, whose files may be moved. Trouble is a result, never thrown. */
   save(entry: string, key: string): Promise<SaveResult>;
+  /** Whether an entry stays when others are saved, so that these may build on it. */
+  readonly isLasting: boolean;
   /** What to do about a damaged entry; empty where the next one takes its place. */
   remedy(key: string): string;
 }
@@ -55,16 +65,17 @@ const cacheStore: Store = {
   restore,
   isSaved,
   save,
+  isLasting: true,
   remedy: (key) =>
-    `A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+    `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
 };
 
 function directoryStore(directory: string): Store {
   return {
     find: () => findInDirectory(directory),
-    restore: async (entry, key) => {
+    restore: async (entry, keys) => {
       await restoreFromDirectory(directory, entry);
-      return key;
+      return keys;
     },
     isSaved: async () => false,
     save: (entry, key) =>
@@ -72,6 +83,7 @@ function directoryStore(directory: string): Store {
         saved: false,
         why: `the directory ${directory} cannot be written: ${messageOf(error)}`,
       })),
+    isLasting: false,
     remedy: () => '',
   };
 }
@@ -86,8 +98,21 @@ async function find(
   );
 }
 
-async function restore(directory: string, key: string): Promise<string | undefined> {
-  return inParentOf(directory, (path) => cache.restoreCache([path], key));
+async function restore(
+  directory: string,
+  keys: readonly string[],
+): Promise<readonly (string | undefined)[]> {
+  await mkdir(directory, { recursive: true });
+  const restoreOne = async (path: string, key: string) => {
+    try {
+      return await cache.restoreCache([path], key);
+    } catch (error) {
+      // Such as a key that cannot be one. The others' tars still run, and need the environment.
+      print(`The entry ${key} cannot be restored: ${messageOf(error)}`);
+      return undefined;
+    }
+  };
+  return inParentOf(directory, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
 }
 
 async function isSaved(directory: string, key: string): Promise<boolean> {

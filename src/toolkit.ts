@@ -2,7 +2,7 @@ import { copyFile, mkdir, realpath, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
-import { optionalProgram, requiredPrograms } from './container-scripts.js';
+import { optionalPrograms, requiredPrograms } from './container-scripts.js';
 import { messageOf } from './errors.js';
 import type { Compression } from './manifest.js';
 import { runnerPlatform } from './platform.js';
@@ -42,7 +42,7 @@ export interface RunnerTools {
 
 /** Copies those of the runner's programs that a build may need below a directory. */
 export async function gatherRunnerTools(directory: string): Promise<RunnerTools> {
-  const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+  const programs = await findPrograms([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
   const names = programs.map(({ name }) => name);
   if (!names.includes('tar')) return { names, tarVersion: '', directories: [] };
   try {

@@ -1,16 +1,21 @@
-import { type Filling, keepArchive, placeArchive } from './archive.js';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Filling } from './archive.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from './buildx.js';
-import { unpackScript } from './container-scripts.js';
+import { restoredFileName, unpackScript } from './container-scripts.js';
 import type { DefaultKey } from './default-key.js';
+import type { Entry } from './entry.js';
 import { InputError } from './errors.js';
 import type { InjectInputs } from './inputs.js';
 import { logBuilder, logStage } from './log.js';
-import { archiveFileName } from './manifest.js';
+import { type Archive, totalOf } from './manifest.js';
 import type { MountList } from './mount-list.js';
 import type { MountReport } from './report.js';
 import { archivesDirectory, runScratchBuild, toolsDirectory } from './scratch-build.js';
 import { keptArchives } from './state.js';
+import { storeFor } from './store.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
+import { moveFile } from './work-directory.js';
 
 /** What inject has to do, and with which mounts. */
 export type InjectRequest = Omit<InjectInputs, 'key'> &
@@ -22,6 +27,8 @@ export interface Unpacked {
   readonly reports: ReadonlyMap<number, MountReport>;
   /** When that was, by the builder's clock, in milliseconds since the epoch. */
   readonly filledAt: number | undefined;
+  /** What the builder knows the snapshots by; undefined: none were taken. */
+  readonly token: string | undefined;
 }
 
 /** What can be found out and made ready before it is known what there is to unpack. */
@@ -49,19 +56,30 @@ export async function unpack(
   request: InjectRequest,
   fillings: readonly Filling[],
   preparation: Promise<Preparation>,
-  entry: string,
+  entry: Entry,
   workDirectory: string,
 ): Promise<Unpacked> {
-  if (fillings.length === 0) return { reports: new Map(), filledAt: undefined };
-  const directory = archivesDirectory(workDirectory);
-  for (const filling of fillings) {
-    await placeArchive(entry, filling, directory);
-  }
+  if (fillings.length === 0) return { reports: new Map(), filledAt: undefined, token: undefined };
+  const moves = fillings.flatMap(({ index, archives }) =>
+    archives.map(({ file, compression }, place) => ({
+      from: join(entry.directory, file),
+      inBuild: join(archivesDirectory(workDirectory), restoredFileName(index, place, compression)),
+      kept: join(keptArchives(request.key), file),
+    })),
+  );
+  for (const { from, inBuild } of moves) await moveFile(from, inBuild);
+  // Extract saves nothing under a key that is saved already.
+  const isFinal = storeFor(request.directory).isLasting && entry.key === request.key;
+  const token = request.incremental && !isFinal ? randomUUID() : undefined;
   try {
     const { builder, tools } = await preparation;
     const { utilityImage, seedStages } = request;
     const toolkit = chooseToolkit(tools, builder.platforms, utilityImage, {
-      allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
+      allOf: [
+        ...new Set(
+          fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression)),
+        ),
+      ],
     });
     logBuilder(builder, toolkit);
     const { reports, endedAt } = await logStage('Unpack into the builder', () =>
@@ -70,21 +88,28 @@ export async function unpack(
         builder,
         toolkit,
         script: unpackScript,
-        mounts: fillings.map(({ index, mount, archive }) => ({
+        mounts: fillings.map(({ index, mount, archives }) => ({
           index,
           mount,
-          argument: `${archiveFileName(index, archive.compression)}:${archive.bytes}`,
+          argument: unpackArgument(index, archives, token),
+          withSnapshot: token !== undefined,
         })),
         withArchives: true,
         seedStages,
       }),
     );
-    return { reports, filledAt: endedAt };
+    return { reports, filledAt: endedAt, token };
   } finally {
-    for (const filling of fillings) {
-      await keepArchive(directory, filling, keptArchives(request.key));
-    }
+    for (const { inBuild, kept } of moves) await moveFile(inBuild, kept);
   }
+}
+
+function unpackArgument(
+  index: number,
+  archives: readonly Archive[],
+  token: string | undefined,
+): string {
+  return [index, totalOf(archives).bytes, ...(token === undefined ? [] : [token])].join(':');
 }
 
 async function inspectNamedBuilder({ builder, mountInputs }: InjectRequest): Promise<Builder> {

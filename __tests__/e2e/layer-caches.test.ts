@@ -1,6 +1,6 @@
 /**
  * Beside the caches for layers that Docker offers: https://docs.docker.com/build/cache/backends/.
- * A RUN that comes out of them leaves its cache mounts alone, so what was restored is saved again.
+ * A RUN that comes out of them leaves its cache mounts alone, so what was restored is kept.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';

@@ -250,7 +250,7 @@ withOwnEngine('a builder with a small disk', () => {
     );
     const extracted = await job.runAction('extract', {});
     expect(extracted).toMatchObject({
-      ...warned(/The cache mount m could not be packed: what inject has restored is saved again/),
+      ...warned(/The cache mount m could not be packed: what inject has restored is kept/),
       outputs: { saved: 'true' },
     });
     expect(extracted.log).toMatch(/^failed, kept as restored +m /m);

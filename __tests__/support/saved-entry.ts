@@ -51,10 +51,18 @@ export async function changeManifest(
   await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest));
 }
 
+/** The path of the archive of the mount with this id. */
+export async function archiveOf(directory: string, id: string): Promise<string> {
+  const { mounts } = await readManifestText(directory);
+  const file = mounts.find(({ mount }) => mount.id === id)?.archive?.file;
+  if (typeof file !== 'string') throw new Error(`no archive of ${id} in ${directory}`);
+  return join(directory, file);
+}
+
 /** What the manifest says of an archive, such that its check passes. */
 export function factsOf(data: Buffer, index: number): Record<string, unknown> {
   return {
-    file: `${index}.tar.zst`,
+    file: `${String(index).padStart(32, '0')}.tar.zst`,
     compression: 'zstd',
     files: 1,
     bytes: 10_240,

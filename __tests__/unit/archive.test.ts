@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   findDamage,
-  placeArchive,
   readManifest,
   selectArchives,
   storeArchive,
@@ -24,7 +23,7 @@ afterEach(() => rm(directory, { recursive: true }));
 
 const content = 'what was packed';
 const archive: Archive = {
-  file: '0.tar.zst',
+  file: '00000000000000000000000000000000.tar.zst',
   compression: 'zstd',
   files: 1,
   bytes: 10240,
@@ -36,17 +35,17 @@ describe('selectArchives', () => {
   const go: CacheMount = { id: 'go' };
   const npm: CacheMount = { id: 'npm' };
   const ownership = { uid: 0, gid: 0, mode: 0o755 };
-  const second: Archive = { ...archive, file: '1.tar.zst' };
+  const second: Archive = { ...archive, file: '00000000000000000000000000000001.tar.zst' };
 
   test('finds each mount’s archive by identity, in the order of the list', () => {
     const saved = [
-      { mount: go, archive },
+      { mount: go, archive, deltas: [second] },
       { mount: npm, archive: second },
     ];
     expect(selectArchives([npm, go], { mounts: saved })).toEqual({
       fillings: [
-        { index: 0, mount: npm, archive: second },
-        { index: 1, mount: go, archive },
+        { index: 0, mount: npm, archives: [second] },
+        { index: 1, mount: go, archives: [archive, second] },
       ],
       unsaved: [],
       unnamed: [],
@@ -60,7 +59,7 @@ describe('selectArchives', () => {
       { mount: { id: 'old' }, archive: second },
     ];
     expect(selectArchives([{ id: 'new' }, go, npm], { mounts: saved })).toEqual({
-      fillings: [{ index: 1, mount: go, archive }],
+      fillings: [{ index: 1, mount: go, archives: [archive] }],
       unsaved: [{ id: 'new' }, npm],
       unnamed: [{ id: 'old' }],
     });
@@ -101,24 +100,27 @@ describe('findDamage', () => {
   });
 });
 
-test('an archive goes from the build into an entry, and from there into another build', async () => {
+test('an archive goes from the build into an entry', async () => {
   const path = (name: string) => join(directory, name);
   await mkdir(path('built'));
-  await writeFile(path('built/3.tar.gz'), content);
+  await writeFile(path('built/00000000000000000000000000000003.tar.gz'), content);
 
   const facts = { compression: 'gzip', files: 1, bytes: 10240 } as const;
-  const stored = await storeArchive(path('built'), 3, facts, path('entry'));
-  expect(stored).toEqual({ ...archive, file: '3.tar.gz', compression: 'gzip' });
-  const mount = { id: 'go' };
-  await writeManifest(path('entry'), [{ mount, archive: stored }, { mount: { id: 'empty' } }]);
+  const stored = await storeArchive(
+    path('built/00000000000000000000000000000003.tar.gz'),
+    facts,
+    path('entry'),
+  );
+  const file = expect.stringMatching(/^[0-9a-f]{32}\.tar\.gz$/);
+  expect(stored).toEqual({ ...archive, file, compression: 'gzip' });
+  const mounts = [
+    { mount: { id: 'go' }, archive: { ...archive, entry: 'k' }, deltas: [stored] },
+    { mount: { id: 'empty' } },
+  ];
+  await writeManifest(path('entry'), mounts);
 
-  expect(await readManifest(path('entry'))).toEqual({
-    mounts: [{ mount, archive: stored }, { mount: { id: 'empty' } }],
-  });
+  expect(await readManifest(path('entry'))).toEqual({ mounts });
   expect(await findDamage(path('entry'), stored)).toBeUndefined();
-  await placeArchive(path('entry'), { index: 5, mount, archive: stored }, path('context/archives'));
-  expect(await readFile(path('context/archives/5.tar.gz'), 'utf8')).toBe(content);
-  expect(await readdir(path('entry'))).toEqual(['manifest.json']);
   expect(await readdir(path('built'))).toEqual([]);
 });
 

@@ -1,5 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { compareRecords, isNewer, parseRecords, parseStandIns } from '../../src/builder-records.js';
+import {
+  compareRecords,
+  isNewer,
+  isOlder,
+  parseRecords,
+  parseStandIns,
+} from '../../src/builder-records.js';
 import type { CacheMount } from '../../src/cache-mount.js';
 
 /** A record as `docker buildx du --format json` prints it. */
@@ -138,6 +144,30 @@ test.each<[boolean, times: readonly (number | undefined)[]]>([
   const records = times.map((createdAt) => ({ createdAt, id: '/go' }));
   const others = [9, 11].map((createdAt) => ({ createdAt, id: '/npm' }));
   expect(isNewer({ id: 'go' }, [...records, ...others], 10)).toBe(expected);
+});
+
+test.each<[boolean, times: readonly (number | undefined)[]]>([
+  [true, [10]],
+  [true, [9, 10]],
+  [false, [11]],
+  [false, [9, 11]],
+  [false, [undefined]],
+  [false, [9, undefined]],
+  [false, []],
+])('older than 10 is %s for records of the times %j', (expected, times) => {
+  const records = times.map((createdAt) => ({ createdAt, id: '/go' }));
+  const others = [9, 11].map((createdAt) => ({ createdAt, id: '/npm' }));
+  expect(isOlder({ id: 'go' }, [...records, ...others], 10)).toBe(expected);
+});
+
+test.each([jsonLine, verbose])('the mounts of our own are left out', (render) => {
+  const ours = render(
+    'cached mount /snapshots/0 from exec x with id "/buildkit-cache-mounts-snapshot-0f"',
+  );
+  const theirs = render('cached mount /c from exec x with id "/buildkit-cache-mounts-snapshot"');
+  expect(parseRecords(`${ours}${theirs}`)).toMatchObject([
+    { id: '/buildkit-cache-mounts-snapshot' },
+  ]);
 });
 
 test('a JSON record without a description is none', () => {

@@ -12,26 +12,30 @@ import { type Compression, renderManifest } from '../../src/manifest.js';
 
 let root: string;
 let directory: string;
+let archives: number;
 
 beforeEach(async () => {
+  archives = 0;
   root = await mkdtemp(join(tmpdir(), 'directory-store-'));
   directory = join(root, 'store', 'deep');
 });
 
 afterEach(() => rm(root, { recursive: true }));
 
-/** An entry as extract leaves it: two mounts with an archive, one without. */
+/** An entry as extract leaves it: two mounts with an archive, one without; no two have the same name. */
 async function makeEntry(content: string, compression: Compression = 'zstd'): Promise<string> {
   const entry = await mkdtemp(join(root, 'entry-'));
   const extension = compression === 'zstd' ? 'tar.zst' : 'tar.gz';
   const facts = { compression, files: 1, bytes: 1, compressedBytes: 1, sha256: '0'.repeat(64) };
-  for (const name of ['0', '2'])
-    await writeFile(join(entry, `${name}.${extension}`), content + name);
+  const nameNext = () => `${String(archives++).padStart(32, '0')}.${extension}`;
+  const [first, second] = [nameNext(), nameNext()];
+  await writeFile(join(entry, first), `${content}0`);
+  await writeFile(join(entry, second), `${content}2`);
   const manifest = {
     mounts: [
-      { mount: { id: 'a' }, archive: { ...facts, file: `0.${extension}` } },
+      { mount: { id: 'a' }, archive: { ...facts, file: first } },
       { mount: { id: 'b' } },
-      { mount: { id: 'c' }, archive: { ...facts, file: `2.${extension}` } },
+      { mount: { id: 'c' }, archive: { ...facts, file: second } },
     ],
   };
   await writeFile(join(entry, 'manifest.json'), renderManifest(manifest));
@@ -68,8 +72,8 @@ test('a directory holds what was saved last, whole, and nothing else of ours', a
   expect(await findInDirectory(directory)).toBe('k-2');
   expect(await restored()).toEqual({ a: 'two0', b: 'absent', c: 'two2' });
   expect((await readdir(directory)).sort()).toEqual([
-    '3.tar.gz',
-    '5.tar.gz',
+    '00000000000000000000000000000002.tar.gz',
+    '00000000000000000000000000000003.tar.gz',
     'README',
     'manifest.json',
   ]);
@@ -77,7 +81,7 @@ test('a directory holds what was saved last, whole, and nothing else of ours', a
 
 test('a save that was killed leaves what was there, and is cleared by the next', async () => {
   await saveToDirectory(directory, await makeEntry('one'), 'k-1');
-  await writeFile(join(directory, '7.tar.zst'), 'half');
+  await writeFile(join(directory, '00000000000000000000000000000099.tar.zst'), 'half');
   await writeFile(join(directory, 'manifest.json.new'), '{');
   expect(await restored()).toEqual({ a: 'one0', b: 'absent', c: 'one2' });
   await saveToDirectory(directory, await makeEntry('two'), 'k-2');

@@ -51,7 +51,8 @@ function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
     utilityImage: undefined,
     directory: undefined,
   };
-  const common = { compressionLevel: 3, timeout: 30, summary: true };
+  const incremental = { count: 10, share: 0.5 };
+  const common = { compressionLevel: 3, incremental, timeout: 30, summary: true };
   return resolveRequest({ mountInputs: noMountInputs, ...none, ...common, ...inputs }, states);
 }
 

@@ -35,6 +35,7 @@ describe('inject', () => {
       builder: undefined,
       utilityImage: undefined,
       failOnCacheMiss: false,
+      incremental: true,
       directory: undefined,
       timeout: 30,
       summary: true,
@@ -73,6 +74,7 @@ describe('inject', () => {
       builder: 'b',
       utilityImage: 'debian:12',
       failOnCacheMiss: true,
+      incremental: true,
       directory: '/d/e',
       timeout: 0.5,
       summary: false,
@@ -144,6 +146,11 @@ test('without a key there is room for fewer restore keys', () => {
 });
 
 describe('extract', () => {
+  test('may be told to save all of each mount', () => {
+    give({ incremental: 'false' });
+    expect(readExtractInputs().incremental.count).toBe(0);
+  });
+
   test('may leave everything out', () => {
     expect(readExtractInputs()).toEqual({
       mountInputs: noMountInputs,
@@ -151,6 +158,7 @@ describe('extract', () => {
       builder: undefined,
       utilityImage: undefined,
       compressionLevel: 3,
+      incremental: { count: 10, share: 0.5 },
       directory: undefined,
       timeout: 30,
       summary: true,
@@ -170,6 +178,8 @@ describe('extract', () => {
       'utility-image': 'debian:12',
       timeout: '1440',
       'compression-level': '19',
+      'incremental-count': '99',
+      'incremental-share': '1',
     });
     expect(readExtractInputs()).toEqual({
       mountInputs: {
@@ -184,6 +194,7 @@ describe('extract', () => {
       builder: 'b',
       utilityImage: 'debian:12',
       compressionLevel: 19,
+      incremental: { count: 99, share: 0.01 },
       directory: undefined,
       timeout: 1440,
       summary: true,
@@ -196,7 +207,17 @@ describe('extract', () => {
     ...['0', '20', '-3', '1.5', 'fast'].map((level): [string, Inputs, string] => [
       `the level ${level}`,
       { key: 'k', 'compression-level': level },
-      `Input compression-level: "${level}" is no level between 1 and 19.`,
+      `Input compression-level: "${level}" is no whole number from 1 to 19.`,
+    ]),
+    ...['0', '100', '1.5'].map((count): [string, Inputs, string] => [
+      `the count ${count}`,
+      { key: 'k', 'incremental-count': count },
+      `Input incremental-count: "${count}" is no whole number from 1 to 99.`,
+    ]),
+    ...['0', '1001', '50%'].map((share): [string, Inputs, string] => [
+      `the share ${share}`,
+      { key: 'k', 'incremental-share': share },
+      `Input incremental-share: "${share}" is no whole number from 1 to 1000.`,
     ]),
     ...['0', '-1', '1441', '1e3', 'ten', '1.'].map((timeout): [string, Inputs, string] => [
       `the timeout ${timeout}`,

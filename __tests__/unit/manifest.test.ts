@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
   type Archive,
-  archiveFileName,
   type Manifest,
   parseManifest,
   parseMount,
@@ -10,7 +9,7 @@ import {
 } from '../../src/manifest.js';
 
 const archive: Archive = {
-  file: '0.tar.zst',
+  file: '00000000000000000000000000000000.tar.zst',
   compression: 'zstd',
   files: 3,
   bytes: 10240,
@@ -34,14 +33,40 @@ test.each<[name: string, manifest: Manifest]>([
     {
       mounts: [
         { mount, archive },
-        { mount: fullMount, archive: { ...archive, file: '12.tar.gz', compression: 'gzip' } },
+        {
+          mount: fullMount,
+          archive: {
+            ...archive,
+            file: '00000000000000000000000000000012.tar.gz',
+            compression: 'gzip',
+          },
+        },
         {
           mount: { id: 'y', stage: { name: 'seed', digest: 'abc' }, source: '/x' },
-          archive: { ...archive, file: '3.tar.zst' },
+          archive: { ...archive, file: '00000000000000000000000000000003.tar.zst' },
         },
         {
           mount: { id: 'z' },
-          archive: { ...archive, file: '4.tar.zst', files: 0, bytes: 0, compressedBytes: 0 },
+          archive: {
+            ...archive,
+            file: '00000000000000000000000000000004.tar.zst',
+            files: 0,
+            bytes: 0,
+            compressedBytes: 0,
+          },
+        },
+        {
+          mount: { id: 'changed' },
+          archive: { ...archive, file: '00000000000000000000000000000005.tar.zst', entry: 'base' },
+          deltas: [
+            {
+              ...archive,
+              file: '000000000000000000000000000001ef.tar.gz',
+              compression: 'gzip',
+              entry: 'other',
+            },
+            { ...archive, file: '000000000000000000000000000000f5.tar.zst' },
+          ],
         },
       ],
     },
@@ -65,6 +90,28 @@ test('a manifest whose mounts share an archive is refused', () => {
     { mount: fullMount, archive },
   ];
   expect(() => parseManifest(renderManifest({ mounts }))).toThrow('two of its mounts');
+});
+
+test('a manifest with a mount twice is refused', () => {
+  const second = { ...archive, file: '00000000000000000000000000000001.tar.zst' };
+  const mounts = [
+    { mount, archive },
+    { mount, archive: second },
+  ];
+  expect(() => parseManifest(renderManifest({ mounts }))).toThrow('two of its mounts are the same');
+});
+
+test.each([
+  [{ deltas: [archive] }, 'deltas'],
+  [{ archive, deltas: null }, 'deltas'],
+  [{ archive, deltas: [null] }, 'archive'],
+  [{ archive, deltas: Array.from({ length: 100 }, () => archive) }, 'deltas'],
+  [{ archive: { ...archive, entry: '' } }, 'entry'],
+  [{ archive: { ...archive, entry: 1 } }, 'entry'],
+  [{ archive: { ...archive, file: '0.1.tar.zst' } }, 'file'],
+])('a manifest that says %j of a mount is refused', (saved, field) => {
+  const text = JSON.stringify({ format: 1, mounts: [{ mount, ...saved }] });
+  expect(() => parseManifest(text)).toThrow(`its field "${field}" is not valid`);
 });
 
 describe('a manifest is refused', () => {
@@ -129,22 +176,24 @@ describe('a manifest is refused', () => {
 
   test.each<[field: string, value: unknown]>([
     ['archive', null],
-    ['archive', '0.tar.zst'],
+    ['archive', '00000000000000000000000000000000.tar.zst'],
     ['file', undefined],
     ['file', ''],
     ['file', 0],
-    ['file', '../0.tar.zst'],
-    ['file', '/0.tar.zst'],
-    ['file', './0.tar.zst'],
-    ['file', '0/0.tar.zst'],
-    ['file', '0.tar.zst/..'],
+    ['file', '../00000000000000000000000000000000.tar.zst'],
+    ['file', '/00000000000000000000000000000000.tar.zst'],
+    ['file', './00000000000000000000000000000000.tar.zst'],
+    ['file', '0/00000000000000000000000000000000.tar.zst'],
+    ['file', '00000000000000000000000000000000.tar.zst/..'],
     ['file', '..'],
     ['file', 'manifest.json'],
     ['file', '0.tar.xz'],
-    ['file', '0.tar.zst\n'],
+    ['file', '00000000000000000000000000000000.tar.zst\n'],
     ['file', '\n0.tar.zst'],
-    ['file', '-1.tar.gz'],
+    ['file', '-00000000000000000000000000000001.tar.gz'],
     ['file', '٣.tar.gz'],
+    ['file', 'A.tar.gz'],
+    ['file', `${'0'.repeat(33)}.tar.gz`],
     ['compression', undefined],
     ['compression', 'xz'],
     ['compression', 'ZSTD'],
@@ -199,7 +248,10 @@ const anyManifest = perhapsRecord({
       mount: anyMount,
       archive: perhapsRecord({
         ...Object.fromEntries(Object.entries(archive).map(([key, value]) => [key, perhaps(value)])),
-        file: fc.oneof(perhaps('1.tar.gz'), fc.stringMatching(/\d+\.tar\.(zst|gz)/)),
+        file: fc.oneof(
+          perhaps('00000000000000000000000000000001.tar.gz'),
+          fc.stringMatching(/[0-9a-f]{32}\.tar\.(zst|gz)/),
+        ),
       }),
     }),
     { maxLength: 3 },
@@ -220,7 +272,9 @@ test('any JSON gives a valid manifest or an error', () => {
       valid++;
       expect(parseManifest(renderManifest(manifest))).toEqual(manifest);
       for (const saved of manifest.mounts) {
-        expect(saved.archive?.file ?? '0.tar.gz').toMatch(/^\d+\.tar\.(zst|gz)$/);
+        expect(saved.archive?.file ?? '00000000000000000000000000000000.tar.gz').toMatch(
+          /^[0-9a-f]{32}\.tar\.(zst|gz)$/,
+        );
       }
     }),
     { numRuns: 500 },
@@ -242,11 +296,4 @@ test('a refusal shows only the beginning of a large value, and nothing of a very
 test('a mount is read by itself, too', () => {
   expect(parseMount(fullMount)).toEqual(fullMount);
   expect(() => parseMount('go')).toThrow('its field "mount" is not valid: "go"');
-});
-
-test.each([
-  [0, 'zstd', '0.tar.zst'],
-  [12, 'gzip', '12.tar.gz'],
-] as const)('the archive %d in %s is called %s', (index, compression, name) => {
-  expect(archiveFileName(index, compression)).toBe(name);
 });

@@ -197,7 +197,7 @@ const anyManifest: fc.Arbitrary<Manifest> = fc.record({
       {
         mount: anyMount,
         archive: fc.record({
-          file: fc.nat().chain((index) => fc.constantFrom(`${index}.tar.zst`, `${index}.tar.gz`)),
+          file: fc.stringMatching(/^[0-9a-f]{32}\.tar\.(zst|gz)$/),
           compression: fc.constantFrom<'zstd' | 'gzip'>('zstd', 'gzip'),
           files: fc.maxSafeNat(),
           bytes: fc.maxSafeNat(),
@@ -213,14 +213,23 @@ const anyManifest: fc.Arbitrary<Manifest> = fc.record({
 });
 const anyJson = fc.oneof(
   fc.jsonValue(),
-  fc.constantFrom<fc.JsonValue>(-0, -1, 1e300, '', {}, [], '../0.tar.gz', '/0.tar.gz'),
+  fc.constantFrom<fc.JsonValue>(
+    -0,
+    -1,
+    1e300,
+    '',
+    {},
+    [],
+    '../00000000000000000000000000000000.tar.gz',
+    '/00000000000000000000000000000000.tar.gz',
+  ),
   fc.constantFrom(
-    '0.tar.gz\n',
+    '00000000000000000000000000000000.tar.gz\n',
     '\n0.tar.gz',
-    '0.tar.gz\0',
-    '0.tar.gz/../x',
+    '00000000000000000000000000000000.tar.gz\0',
+    '00000000000000000000000000000000.tar.gz/../x',
     '٣.tar.gz',
-    'a.tar.gz',
+    'g.tar.gz',
   ),
 );
 
@@ -255,7 +264,9 @@ describe('a manifest', () => {
     const manifest = attempt(() => parseManifest(text));
     for (const { mount, archive } of manifest?.mounts ?? []) {
       expect(mount.id).toMatch(/[\s\S]/);
-      expect(archive?.file ?? '0.tar.gz').toMatch(/^[0-9]+\.tar\.(zst|gz)$/);
+      expect(archive?.file ?? '00000000000000000000000000000000.tar.gz').toMatch(
+        /^[0-9a-f]{32}\.tar\.(zst|gz)$/,
+      );
       for (const each of [mount, archive ?? {}]) {
         expect(Object.getPrototypeOf(each)).toBe(Object.prototype);
       }

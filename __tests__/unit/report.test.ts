@@ -14,7 +14,12 @@ test.each<[fields: string, report: object]>([
     packed.replace('zstd', 'gzip'),
     { result: 'packed', compression: 'gzip', files: 3, bytes: 10240 },
   ],
+  [
+    packed.replace('packed', 'changed'),
+    { result: 'changed', compression: 'zstd', files: 3, bytes: 10240 },
+  ],
   ['"result":"unpacked"', { result: 'unpacked' }],
+  ['"result":"unchanged"', { result: 'unchanged' }],
   ['"result":"empty"', { result: 'empty' }],
   ['"result":"warm"', { result: 'warm' }],
   ['"result":"failed"', { result: 'failed' }],

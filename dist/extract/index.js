@@ -40057,7 +40057,7 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 3834:
+/***/ 6424:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40314,12 +40314,23 @@ function describeValue(value) {
 
 ;// CONCATENATED MODULE: ./build/manifest.js
 
+
 /** The format that this code writes, and the only one that it reads. */
 const manifestFormat = 1;
-const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-function manifest_archiveFileName(index, compression) {
-    return `${index}.${archiveExtension[compression]}`;
+/** The archives to unpack one after another. */
+function archivesOf({ archive, deltas = [] }) {
+    return archive === undefined ? [] : [archive, ...deltas];
 }
+/** What some archives hold together. */
+function totalOf(archives) {
+    const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
+    return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
+}
+const manifest_archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
+/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
+/** In the builder, their numbers have two digits, which sort as they count. */
+const maximumDeltas = 99;
 function renderManifest(manifest) {
     return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
 }
@@ -40335,18 +40346,20 @@ function parseManifest(text) {
         throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
     }
     const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
-    const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
-    if (new Set(files).size < files.length)
+    const archives = mounts.flatMap(archivesOf);
+    if (new Set(archives.map(({ file }) => file)).size < archives.length)
         throw new Error('two of its mounts have one archive');
+    if (new Set(mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))).size < mounts.length)
+        throw new Error('two of its mounts are the same');
     return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
 }
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
 function parseSavedMount(value) {
-    const saved = object(value, 'mounts[]');
-    const archive = saved.archive;
+    const { mount, archive, deltas } = object(value, 'mounts[]');
     return {
-        mount: parseMount(saved.mount),
+        mount: parseMount(mount),
         ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
+        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
     };
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
@@ -40369,14 +40382,21 @@ function parseOwnership(value) {
     const { uid, gid, mode } = object(value, 'ownership');
     return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
 }
+function parseDeltas(value, archive) {
+    const deltas = array(value, 'deltas').map(parseArchive);
+    if (archive === undefined || deltas.length > maximumDeltas)
+        throw invalid('deltas', value);
+    return deltas;
+}
 function parseArchive(value) {
     const archive = object(value, 'archive');
+    const { entry } = archive;
     const file = string(archive.file, 'file');
     const compression = archive.compression;
     if (compression !== 'zstd' && compression !== 'gzip') {
         throw invalid('compression', compression);
     }
-    if (!/^\d+\.tar\.(zst|gz)$/.test(file)) {
+    if (!archiveFilePattern.test(file)) {
         throw invalid('file', file);
     }
     const sha256 = string(archive.sha256, 'sha256');
@@ -40385,6 +40405,7 @@ function parseArchive(value) {
     }
     return {
         file,
+        ...(entry === undefined ? {} : { entry: string(entry, 'entry') }),
         compression,
         files: count(archive.files, 'files'),
         bytes: count(archive.bytes, 'bytes'),
@@ -40409,8 +40430,8 @@ const manifestName = 'manifest.json';
 function selectArchives(named, manifest) {
     const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
     const fillings = named.flatMap((mount, index) => {
-        const archive = saved.get(identityOf(mount))?.archive;
-        return archive === undefined ? [] : [{ index, mount, archive }];
+        const { archive, deltas = [] } = saved.get(identityOf(mount)) ?? {};
+        return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
     });
     const wanted = new Set(named.map(identityOf));
     return {
@@ -40448,42 +40469,21 @@ async function sizeOf(path) {
     const found = await (0,promises_.lstat)(path);
     return found.isFile() ? found.size : 'no file';
 }
-/** Moves an archive from an entry to where the mount's script in the build looks for it. */
-async function placeArchive(directory, { index, archive }, destination) {
-    const file = archiveFileName(index, archive.compression);
-    await moveFile(join(directory, archive.file), join(destination, file));
-}
-/** Moves it back from there to where the extract of the same job finds it. */
-async function keepArchive(source, { index, archive }, directory) {
-    const file = archiveFileName(index, archive.compression);
-    await moveFile(join(source, file), join(directory, archive.file));
-}
-/**
- * Moves a kept archive into a new entry as it is.
- *
- * @returns what the manifest says of it; undefined where it is not there, or not whole
- */
-async function takeKeptArchive(directory, index, archive, entry) {
-    if ((await findDamage(directory, archive)) !== undefined)
-        return undefined;
-    const file = manifest_archiveFileName(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(entry, file));
-    return { ...archive, file };
-}
 /**
  * Moves an archive that the build has made into an entry.
  *
  * @returns what the manifest says of it
  */
-async function storeArchive(source, index, facts, directory) {
-    const file = manifest_archiveFileName(index, facts.compression);
+async function storeArchive(source, facts, directory) {
+    const file = `${(0,external_node_crypto_.randomBytes)(16).toString('hex')}.${manifest_archiveExtension[facts.compression]}`;
     const path = (0,external_node_path_.join)(directory, file);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), path);
+    await (0,work_directory/* moveFile */.mV)(source, path);
     const { size } = await (0,promises_.stat)(path);
     const { compression, files, bytes } = facts;
     return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
 }
 async function writeManifest(directory, mounts) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
     await (0,promises_.writeFile)((0,external_node_path_.join)(directory, manifestName), renderManifest({ mounts }));
 }
 async function digest(file) {
@@ -40492,61 +40492,457 @@ async function digest(file) {
     return hash.digest('hex');
 }
 
+;// CONCATENATED MODULE: ./build/carry-over.js
+
+
+
+
+/**
+ * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
+ * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
+ * when it is restored.
+ */
+const carriedShare = 0.1;
+/**
+ * Brings what was restored of a mount into a new entry: it is named where it is saved already, or moved.
+ *
+ * @param naming whether all is named that can be, or only what is large, or nothing as it would not
+ *   stay where it is
+ * @returns what the new manifest says of it; undefined where it cannot be named and is not at hand
+ */
+async function carryOver(kept, restored, entry, naming) {
+    const { deltas = [] } = restored;
+    const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
+    const isSmall = totalOf(own).compressedBytes <= restored.archive.compressedBytes * carriedShare;
+    const small = naming === 'large' && isSmall ? own : [];
+    const carried = [];
+    for (const archive of archivesOf(restored)) {
+        const isMoved = naming === 'nothing' || small.includes(archive);
+        const isWhole = isMoved && (await findDamage(kept.directory, archive)) === undefined;
+        if (!isWhole) {
+            if (naming === 'nothing')
+                return undefined;
+            carried.push(archive);
+            continue;
+        }
+        const { entry: _, ...facts } = archive;
+        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(kept.directory, archive.file), (0,external_node_path_.join)(entry, archive.file));
+        carried.push(facts);
+    }
+    const [archive = restored.archive, ...others] = carried;
+    return { mount: restored.mount, archive, ...(others.length > 0 ? { deltas: others } : {}) };
+}
+
+;// CONCATENATED MODULE: ./build/container-scripts.js
+
+/**
+ * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
+ * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
+ * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
+ * the others alone.
+ *
+ * Incoming files are unpacked into one reserved directory at the mount's root. When they are
+ * complete, the directory is renamed, and from then on they count: their last step is to be renamed
+ * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
+ * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
+ * what is.
+ *
+ * What is needed to tell later what has changed in a mount goes to a cache mount of our own: a snapshot
+ * for GNU tar's incremental format, and a line that says what it belongs to.
+ */
+const reservedName = '.buildkit-cache-mounts';
+/** Where the pack script puts what it makes. @param index the mount's place in the list */
+function packedFileName(index, compression) {
+    return `${index}.${manifest_archiveExtension[compression]}`;
+}
+/**
+ * Where the unpack script looks for an archive.
+ *
+ * @param index the mount's place in the list
+ * @param place the archive's place among those of the mount, from 0
+ */
+function restoredFileName(index, place, compression) {
+    return `${index}.${String(place).padStart(2, '0')}.${archiveExtension[compression]}`;
+}
+/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
+/** What it takes to pack just what has changed; sed must be GNU's. */
+const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'];
+/** Without df, the free space is not looked at before unpacking. */
+const optionalPrograms = ['df', ...incrementalPrograms];
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+// A device may have another number in each build.
+const incremental = '--no-check-device --warning=no-new-directory --warning=no-rename-directory';
+const preamble = `#!/bin/sh
+unset TAR_OPTIONS
+LC_ALL=C
+export LC_ALL
+
+# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
+report() {
+  read -r ended rest </proc/uptime
+  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
+    "$index" "$1" "$started" "$ended" "\${2-}" >>report
+  exit 0
+}
+
+# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
+entries() (
+  dir=$1
+  command=$2
+  shift $#
+  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    set -- "$@" "$entry"
+    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
+  done
+  [ $# -eq 0 ] || "$command" "$@"
+)
+
+# untouched: the mount holds nothing, or just what it was created with
+untouched() {
+  entries "$mount" false ||
+    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
+}
+
+# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
+listing() {
+  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
+}
+
+# prepare INDEX: what comes first for each mount
+prepare() {
+  index=$1
+  mount=/mounts/$index
+  seed=/seeds/$index
+  reserved=$mount/${reservedName}
+  complete=$mount/${reservedName}.complete
+  snapshot=/snapshots/$index
+  read -r started rest </proc/uptime
+  for program in ${requiredPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+  done
+  case $(tar --version 2>&1) in
+    *'GNU tar'*) ;;
+    *) report unusable ',"missing":"GNU tar"' ;;
+  esac
+  rm -rf -- "$reserved"
+  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
+  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+# no_changes SNAPSHOT LISTING: a digest of what is packed of a mount in which nothing has changed since:
+# its directories, with their attributes and the names in them; and a listing of these
+no_changes() {
+  {
+    tar -c --posix --pax-option=delete=atime ${attributes} ${incremental} -vvv \\
+      -g "$1" -f - -C "$mount" . 2>"$2" || echo "$started" # no other digest is the same
+  } | sha256sum
+}
+
+# boot_time: it is another when the clock has been set, and tar goes by the times of changes
+boot_time() {
+  grep '^btime ' /proc/stat
+}
+
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+
+# settle: puts complete files into place; it can go on where another one was killed
+settle() {
+  if [ ! -e "$complete/cleared" ]; then
+    # What the mount was created with: the files hold what its user has left of it.
+    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
+    done
+    : >"$complete/cleared"
+  fi
+  # The renames change the root's own times: its attributes come last, from an archive of their own.
+  entries "$complete/files" into_mount &&
+    mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
+}
+`;
+// Subshells: \`report\` ends only the work on one mount.
+const forEachMount = `
+for argument; do
+  (work "$argument")
+done
+`;
+/**
+ * Called with a word for each mount: its index, the level to compress with and, where its changes are
+ * to be packed, how many bytes they may have and what their snapshot is known by; with colons between.
+ */
+const packScript = `${preamble}
+# pack OPTION...: sets files and bytes, and whether hard links of what is packed are not
+pack() {
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals "$@" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  # On a full disk both files may be empty, and the archive cut off.
+  status=
+  bytes=
+  missing_links=false
+  read -r status <"$index.status"
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *': Missing links to '*) missing_links=true ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  [ "$status" = 0 ] && [ -n "$bytes" ]
+}
+
+# has_snapshot TOKEN: one that inject has taken, and the clock has not been set since
+has_snapshot() {
+  [ -n "$1" ] && [ -f "$snapshot/state" ] || return
+  known=
+  boot=
+  unchanged=
+  { read -r known; read -r boot; read -r unchanged; } <"$snapshot/state"
+  # Tar is about to make it one of another time, and all of this may be killed and run again.
+  rm -f -- "$snapshot/state" || return
+  [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
+}
+
+# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result
+pack_changes() {
+  # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
+  for use in count compare; do
+    cp -- "$snapshot/snapshot" "$snapshot/$use" || return
+  done
+  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null &&
+    [ "$bytes" -le "$1" ] && ! $missing_links || return
+  if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
+    result=unchanged
+  else
+    result=changed
+    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
+  fi
+}
+
+work() {
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  level=$2 allowed=\${3-} token=\${4-}
+  prepare "$1"
+  ! untouched || report empty
+  if command -v zstd >/dev/null; then
+    compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
+  elif command -v gzip >/dev/null; then
+    [ "$level" -le 9 ] || level=9
+    compression=gzip archive=$index.tar.gz compressor="gzip -$level"
+  else
+    report unusable ',"missing":"zstd or gzip"'
+  fi
+  if has_snapshot "$token" && pack_changes "$allowed"; then
+    : # what the result is, is known
+  elif pack -I "$compressor" -f "$archive"; then
+    result=packed
+  else
+    result=failed
+    rm -f -- "$archive"
+  fi
+  # It is of no use but once.
+  [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
+  case $result in
+    packed | changed)
+      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+      ;;
+    *) report "$result" ;;
+  esac
+}
+${forEachMount}`;
+/**
+ * Called with a word for each mount: its index, the number of bytes that its archives unpack to and,
+ * where a snapshot is to be taken, what that is known by; with colons between.
+ */
+const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
+# free: the bytes that the mount's disk has free, or nothing
+free() {
+  command -v df >/dev/null || return
+  df -P -k "$mount" | {
+    read -r header
+    read -r device blocks used available rest
+    case $available in
+      '' | *[!0-9]*) ;;
+      *) echo "$((available * 1024))" ;;
+    esac
+  }
+}
+
+# take_snapshot TOKEN: what comes after it counts as a change
+take_snapshot() {
+  rm -f -- "$snapshot"/*
+  for program in ${incrementalPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || return
+  done
+  tar -c -g "$snapshot/new" -f /dev/null -C "$mount" . || return
+  unchanged=$(no_changes "$snapshot/new" "$snapshot/listing")
+  # When it unpacks changes, tar takes no extended attribute from a directory that is there already.
+  ! grep '^  x: ' "$snapshot/listing" | grep -q -v -e ' security\\.selinux$' -e ' system\\.posix_acl_' ||
+    return
+  # Tar finds by device and inode that a directory has another name, and cannot always give it that when
+  # it unpacks (what had the name before is in the way). On a device that there is none of, it finds
+  # nothing, and packs the directory as a new one. The device is the sixth of the fields.
+  device=$(sed -z -n 6p "$snapshot/new" | tr -d '\\0')
+  [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
+    rm -f -- "$snapshot/new" "$snapshot/listing" &&
+    printf '%s\\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
+}
+
+# unpack ARCHIVE OPTION...
+unpack() {
+  archive=$1
+  shift
+  case $archive in
+    *.zst) compressor=zstd ;;
+    *) compressor=gzip ;;
+  esac
+  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$reserved/files"
+}
+
+# unpack_all: all of the mount's content first, then what has changed since, which names what is gone
+unpack_all() {
+  # set: the first without the option
+  set --
+  for archive in /archives/"$index".*; do
+    unpack "$archive" "$@" || return
+    set -- -g /dev/null
+  done
+}
+
+work() {
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  needed=$2 token=\${3-}
+  prepare "$1"
+  for archive in /archives/"$index".*; do
+    case $archive in
+      *.zst) compressor=zstd ;;
+      *) compressor=gzip ;;
+    esac
+    command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  done
+  untouched || report warm
+  available=$(free)
+  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
+
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
+  mkdir "$reserved" "$reserved/files" &&
+    unpack_all &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
+    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    mv -- "$reserved" "$complete" &&
+    settle && {
+      [ -z "$token" ] || take_snapshot "$token"
+      report unpacked
+    }
+  # Nothing of the mount has changed but what can be settled later.
+  rm -rf -- "$reserved"
+  report failed
+}
+${forEachMount}`));
+
 // EXTERNAL MODULE: ./build/host.js
 var host = __nccwpck_require__(9788);
 ;// CONCATENATED MODULE: ./build/collect.js
 
 
 
+
+
+
+
 const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
 /**
- * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
+ * Decides what the new entry holds of a mount, and puts its archives there: a saved mount is only
  * ever followed by one at least as complete.
+ *
+ * @param index the mount's place in the list
  */
-async function collect(kept, packed, index, mount, entry) {
+async function collect(collection, index, mount) {
+    const { packed, kept, entry, mayRefer, maximum } = collection;
     const name = (0,cache_mount/* describeMount */.hK)(mount);
     const report = packed.reports.get(index);
+    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    const carried = kept && restored && report?.result !== 'packed'
+        ? await carryOver(kept, restored, entry, !mayRefer ? 'nothing' : report?.result === 'changed' ? 'large' : 'all')
+        : undefined;
     if (report?.result === 'packed') {
-        const archive = await storeArchive(packed.directory, index, report, entry);
+        const file = packedFileName(index, report.compression);
+        const archive = await storeArchive((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const whyInFull = packed.whyInFull(mount);
         if (packed.isRemade(mount)) {
             (0,host/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
         }
+        else if (whyInFull !== undefined) {
+            (0,host/* print */.yy)(`The cache mount ${name} is saved in full: ${whyInFull}.`);
+        }
         const row = { mount, state: 'packed', archive, seconds: report.seconds };
-        return { mount, row, saved: { mount, archive }, isPacked: true };
+        return { mount, row, saved: { mount, archive }, isFilled: true };
+    }
+    if (carried && report?.result === 'unchanged') {
+        const row = { mount, state: 'unchanged', seconds: report.seconds };
+        return { mount, row, saved: carried, isFilled: true };
+    }
+    if (carried && report?.result === 'changed') {
+        const { archive, deltas = [] } = carried;
+        const file = packedFileName(index, report.compression);
+        const delta = await storeArchive((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const all = [...deltas, delta];
+        const state = `changes packed (${all.length} of at most ${maximum})`;
+        const row = { mount, state, archive: delta, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive, deltas: all }, isFilled: true };
+    }
+    if (report?.result === 'unchanged' || report?.result === 'changed') {
+        const row = { mount, state: report.result };
+        const remark = `What inject has restored of the cache mount ${name} is not at hand any more, and what has changed since is of no use without it.`;
+        return { mount, row, saved: undefined, isFilled: true, remark };
     }
     const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
-    const archive = kept && restored
-        ? await takeKeptArchive(kept.directory, index, restored.archive, entry)
-        : undefined;
-    if (archive) {
+    if (carried) {
         return {
             mount,
-            row: { mount, state: `${what}, kept as restored`, archive },
-            saved: { mount, archive },
-            isPacked: false,
-            remark: tellKept(name, what, hasFailed, kept?.lateKey),
+            row: { mount, state: `${what}, kept as restored`, archive: totalOf(archivesOf(carried)) },
+            saved: carried,
+            isFilled: false,
+            remark: tellKept(name, what, hasFailed, kept?.isLate ? kept.key : undefined),
         };
     }
     const row = { mount, state: what };
     if (restored) {
         const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
-        return { mount, row, saved: undefined, isPacked: false, remark };
+        return { mount, row, saved: undefined, isFilled: false, remark };
     }
     if (hasFailed) {
         const remark = `The cache mount ${name} could not be packed${why(report)}.`;
-        return { mount, row, saved: undefined, isPacked: false, remark };
+        return { mount, row, saved: undefined, isFilled: false, remark };
     }
-    return { mount, row, saved: { mount }, isPacked: false };
+    return { mount, row, saved: { mount }, isFilled: false };
 }
 function tellKept(name, what, hasFailed, lateKey) {
     if (lateKey !== undefined) {
         const state = hasFailed ? 'could not be packed' : `is ${what}`;
-        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is saved again.`;
+        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
     }
     return hasFailed
-        ? `The cache mount ${name} could not be packed: what inject has restored is saved again.`
-        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is saved again. ${causes}`;
+        ? `The cache mount ${name} could not be packed: what inject has restored is kept.`
+        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is kept. ${causes}`;
 }
 function describe(report, isKnown) {
     if (!isKnown)
@@ -41364,6 +41760,45 @@ function resolveRequest(inputs, states) {
 
 // EXTERNAL MODULE: ./build/format.js
 var format = __nccwpck_require__(7413);
+;// CONCATENATED MODULE: ./build/incremental.js
+
+
+
+/**
+ * What may be saved of a mount's changes since inject.
+ *
+ * @param isSame whether it is known to be the mount that inject has filled
+ * @returns or why all of it is to be saved; undefined where nothing else could be expected
+ */
+function findAllowance({ state, incremental }, mount, isSame) {
+    const { mounts = [], token } = state?.restored ?? {};
+    const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    if (restored === undefined || incremental.count === 0)
+        return undefined;
+    const { archive, deltas = [] } = restored;
+    const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
+    if (token === undefined)
+        return 'inject has taken no snapshot of it';
+    if (!isSame)
+        return 'the builder does not tell that it is the one that inject has filled';
+    if (deltas.length >= incremental.count)
+        return `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
+    if (bytes <= 0)
+        return 'its changes have become too large';
+    return { bytes, token };
+}
+/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+function describeSize(saved, { count }) {
+    const archives = saved.flatMap(archivesOf);
+    const own = archives.filter(({ entry }) => entry === undefined);
+    const sizeOf = (some) => (0,format/* formatBytes */.z3)(totalOf(some).compressedBytes);
+    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
+    if (own.length === archives.length && deltas === 0)
+        return sizeOf(own);
+    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
+    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
+}
+
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
 var lib_core = __nccwpck_require__(3838);
 ;// CONCATENATED MODULE: ./build/inputs.js
@@ -41374,12 +41809,11 @@ var lib_core = __nccwpck_require__(3838);
 
 
 
+
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
 /** Minutes. */
 const defaultTimeout = 30;
-/** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
-const defaultCompressionLevel = 3;
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 /** @throws InputError that names the input and the remedy */
@@ -41409,6 +41843,7 @@ function readInjectInputs() {
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
         failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        incremental: readBoolean('incremental', true),
         ...readCommonInputs(),
     };
 }
@@ -41423,17 +41858,25 @@ function readExtractInputs() {
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
-        compressionLevel: readCompressionLevel(),
+        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
+        incremental: readIncremental(),
         ...readCommonInputs(),
     };
 }
-function readCompressionLevel() {
-    const text = optional('compression-level') ?? String(defaultCompressionLevel);
-    const level = Number(text);
-    if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
-        throw new errors/* InputError */.d(`Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`);
+function readIncremental() {
+    const isOn = readBoolean('incremental', true);
+    const count = readNumber('incremental-count', 1, maximumDeltas, 10);
+    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+    return { count: isOn ? count : 0, share };
+}
+/** A whole number. */
+function readNumber(name, least, most, standard) {
+    const text = optional(name) ?? String(standard);
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+        throw new errors/* InputError */.d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
     }
-    return level;
+    return value;
 }
 function readCommonInputs() {
     const directory = optional('directory');
@@ -41514,6 +41957,38 @@ function optional(name) {
 
 // EXTERNAL MODULE: ./build/log.js
 var log = __nccwpck_require__(6650);
+;// CONCATENATED MODULE: ./build/entry.js
+
+
+
+
+/**
+ * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ *
+ * @param wanted the mounts whose archives are
+ * @throws Error that says why it cannot be read
+ */
+async function openEntry(store, key, directory, wanted) {
+    const { mounts, ...others } = await readManifest(directory);
+    const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
+    const identities = new Set(wanted.map(cache_mount/* identityOf */.cu));
+    const archives = manifest.mounts
+        .filter(({ mount }) => identities.has((0,cache_mount/* identityOf */.cu)(mount)))
+        .flatMap(archivesOf);
+    const holders = new Set(archives.map(({ entry = key }) => entry));
+    const bases = [...holders].filter((holder) => holder !== key);
+    if (bases.length === 0)
+        return { key, manifest, directory, missing: [] };
+    const found = await (0,log/* logStage */.jl)(`Restore what it builds on: ${bases.join(', ')}`, () => store.restore(directory, bases));
+    return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
+}
+function withHolder({ mount, archive, deltas = [] }, key) {
+    const name = (each) => ({ ...each, entry: each.entry ?? key });
+    if (archive === undefined)
+        return { mount };
+    return { mount, archive: name(archive), deltas: deltas.map(name) };
+}
+
 ;// CONCATENATED MODULE: ./build/state.js
 
 
@@ -41576,18 +42051,19 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts, filledAt } = object(value, 'restored');
+    const { key, mounts, filledAt, token } = object(value, 'restored');
     return {
         key: string(key, 'key'),
         mounts: array(mounts, 'mounts').map(parseRestoredMount),
         filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+        token: token === undefined ? undefined : string(token, 'token'),
     };
 }
 function parseRestoredMount(value) {
-    const { mount, archive } = parseSavedMount(value);
+    const { archive, ...saved } = parseSavedMount(value);
     if (archive === undefined)
         throw invalid('archive', archive);
-    return { mount, archive };
+    return { ...saved, archive };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
@@ -98309,8 +98785,8 @@ async function findInDirectory(directory) {
 async function restoreFromDirectory(directory, entry) {
     await (0,promises_.mkdir)(entry, { recursive: true });
     const { mounts } = await readManifest(directory);
-    const archives = mounts.flatMap(({ archive }) => archive?.file ?? []);
-    for (const name of [manifestName, ...archives]) {
+    const archives = mounts.flatMap(archivesOf);
+    for (const name of [manifestName, ...archives.map(({ file }) => file)]) {
         await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
     }
 }
@@ -98319,47 +98795,35 @@ async function linkOrCopy(source, destination) {
     await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
 }
 /**
- * Puts `entry` in the place of what the directory holds: first the archives, under names that are
- * not in use, then the manifest, by one rename; then what no manifest names any more is removed. Who
- * reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
+ * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
  */
 async function saveToDirectory(directory, entry, key) {
     await (0,promises_.mkdir)(directory, { recursive: true });
-    const before = await (0,promises_.readdir)(directory);
-    const first = 1 + Math.max(-1, ...before.map((name) => Number.parseInt(name, 10) || 0));
     const { mounts } = await readManifest(entry);
-    const renamed = {
-        key,
-        mounts: mounts.map(({ mount, archive }, index) => {
-            if (archive === undefined)
-                return { mount };
-            return {
-                mount,
-                archive: { ...archive, file: manifest_archiveFileName(first + index, archive.compression) },
-            };
-        }),
-    };
-    for (const [index, { archive }] of renamed.mounts.entries()) {
-        const source = mounts[index]?.archive?.file;
-        if (archive === undefined || source === undefined)
-            continue;
-        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, source), (0,external_node_path_.join)(directory, archive.file));
+    const before = new Set(await (0,promises_.readdir)(directory));
+    for (const { file } of mounts.flatMap(archivesOf)) {
+        if (!before.has(file))
+            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
     }
+    const manifest = { key, mounts };
     const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
-    await (0,promises_.writeFile)(draft, renderManifest(renamed));
+    await (0,promises_.writeFile)(draft, renderManifest(manifest));
     await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
-    await removeUnnamed(directory, renamed);
+    await removeUnnamed(directory, manifest);
     return { saved: true };
 }
 /** Only what has the form of our own files: the directory may hold others. */
 async function removeUnnamed(directory, { mounts }) {
-    const named = new Set(mounts.flatMap(({ archive }) => archive?.file ?? []));
+    const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
     const names = await (0,promises_.readdir)(directory);
-    const ours = names.filter((name) => /^\d+\.tar\.(zst|gz)$/.test(name) && !named.has(name));
+    const ours = names.filter((name) => archiveFilePattern.test(name) && !named.has(name));
     await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
 }
 
 ;// CONCATENATED MODULE: ./build/store.js
+
 
 
 
@@ -98376,9 +98840,15 @@ const storedDirectoryName = 'buildkit-cache-mounts.v1';
  * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
  * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
  * one flat directory: whatever path a member, or the target of a link, is given, only its last part
- * counts, in that directory.
+ * counts, in that directory, which is there before and is not replaced. Where several entries are
+ * restored into it at once, the first file of a name stays: none is taken away under another's tar.
  */
-const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
+const flatten = [
+    `--transform=s,^${storedDirectoryName}$,${storedDirectoryName}/.,`,
+    `;s,^.*/,${storedDirectoryName}/,`,
+    `;s,^[^/]*$,${storedDirectoryName}/&,`,
+    ' --skip-old-files',
+].join('');
 /** @param directory undefined for the cache of GitHub Actions */
 function storeFor(directory) {
     return directory === undefined ? cacheStore : directoryStore(directory);
@@ -98388,28 +98858,41 @@ const cacheStore = {
     restore,
     isSaved,
     save,
-    remedy: (key) => `A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+    isLasting: true,
+    remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
 };
 function directoryStore(directory) {
     return {
         find: () => findInDirectory(directory),
-        restore: async (entry, key) => {
+        restore: async (entry, keys) => {
             await restoreFromDirectory(directory, entry);
-            return key;
+            return keys;
         },
         isSaved: async () => false,
         save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
             saved: false,
             why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
         })),
+        isLasting: false,
         remedy: () => '',
     };
 }
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
-async function restore(directory, key) {
-    return inParentOf(directory, (path) => restoreCache([path], key));
+async function restore(directory, keys) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const restoreOne = async (path, key) => {
+        try {
+            return await restoreCache([path], key);
+        }
+        catch (error) {
+            // Such as a key that cannot be one. The others' tars still run, and need the environment.
+            (0,host/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
+            return undefined;
+        }
+    };
+    return inParentOf(directory, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
 }
 async function isSaved(directory, key) {
     // The service also answers with an entry whose key merely begins with this one.
@@ -98478,11 +98961,14 @@ function restoreVariable(name, environment) {
 
 
 
+
+
 /** What inject has restored. */
 function keptByInject(state) {
-    return state?.restored
-        ? { mounts: state.restored.mounts, directory: keptArchives(state.key), lateKey: undefined }
-        : undefined;
+    if (state?.restored === undefined)
+        return undefined;
+    const { key, mounts } = state.restored;
+    return { key, mounts, directory: keptArchives(state.key), isLate: false };
 }
 /**
  * Restores what inject would have, had the cache service not failed it then: the client does not
@@ -98490,21 +98976,25 @@ function keptByInject(state) {
  *
  * @returns undefined where there is nothing, or nothing that can be used
  */
-async function restoreLate(store, { key, restoreKeys }, workDirectory) {
+async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
     const directory = (0,external_node_path_.join)(workDirectory, 'late', storedDirectoryName);
     await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
     const found = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', async () => {
         const newest = await store.find(directory, key, restoreKeys);
-        return newest === undefined ? undefined : store.restore(directory, newest);
+        return newest === undefined ? undefined : (await store.restore(directory, [newest]))[0];
     });
     if (found === undefined)
         return undefined;
     try {
-        const { mounts } = await readManifest(directory);
-        const archived = mounts.flatMap(({ mount, archive }) => (archive ? { mount, archive } : []));
-        const damage = await Promise.all(archived.map(({ archive }) => findDamage(directory, archive)));
-        const whole = archived.filter((_, index) => damage[index] === undefined);
-        return { mounts: whole, directory, lateKey: found };
+        const { manifest } = await openEntry(store, found, directory, mounts);
+        const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
+        const whole = [];
+        for (const saved of archived) {
+            const damage = await Promise.all(archivesOf(saved).map((archive) => findDamage(directory, archive)));
+            if (damage.every((each) => each === undefined))
+                whole.push(saved);
+        }
+        return { key: found, mounts: whole, directory, isLate: true };
     }
     catch (error) {
         (0,host/* print */.yy)(`The saved entry ${found} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
@@ -98512,7 +99002,134 @@ async function restoreLate(store, { key, restoreKeys }, workDirectory) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
+
+
+/**
+ * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
+ * with more mounts than this a RUN has several of them.
+ */
+const maximumRuns = 16;
+/** The name of the build context with the programs, the scripts and the archives. */
+const filesContext = 'buildkit-cache-mounts';
+/**
+ * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
+ * this, and a digest of the mount's identity.
+ */
+const snapshotIdPrefix = `${filesContext}-snapshot-`;
+// The stages of the user's Dockerfile may have any name but such.
+const workStage = `${filesContext}-work`;
+// A name that nobody else has: by it our own build cache is known.
+const scriptsDirectory = `/${filesContext}`;
+/**
+ * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
+ * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
+ * containerd's filters, which has no room for white space.
+ */
+const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
+/** Directory, in what the build puts out, with all that the scripts have written. */
+const outputDirectory = 'out';
+/**
+ * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
+ * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
+ * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
+ *
+ * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
+ *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
+ *   {@link maximumRuns}.)
+ * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
+ *   written.
+ * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
+ *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
+ *
+ * @param nonce a value never used before: BuildKit does not run again what it has already run, and
+ *   `--no-cache` would wipe the mounts
+ */
+function renderScratchDockerfile(base, mounts, options) {
+    const buildArgs = {};
+    const lines = options.seedStages ? [options.seedStages.head] : [];
+    const declare = (name, value) => {
+        const argument = `CACHE_MOUNT_${name}`;
+        buildArgs[argument] = value;
+        lines.push(`ARG ${argument}`);
+        return argument;
+    };
+    const namespace = mounts[0]?.mount.namespace;
+    if (namespace !== undefined) {
+        // A build has one for all its mounts; no ARG is needed for it.
+        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
+    }
+    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
+    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
+    for (const [index, image] of images.entries()) {
+        declare(`FROM_${index}`, image);
+    }
+    if (base.kind === 'image') {
+        declare('UTILITY_IMAGE', base.image);
+    }
+    for (const [index, image] of images.entries()) {
+        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
+    }
+    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
+    if (base.kind === 'image') {
+        lines.push('USER 0:0');
+    }
+    lines.push(`WORKDIR /${outputDirectory}`);
+    declare('NONCE', options.nonce);
+    const shared = [
+        ...(base.kind === 'runner'
+            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
+            : []),
+        `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
+        ...(options.withArchives
+            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+            : []),
+    ];
+    const perRun = Math.ceil(mounts.length / maximumRuns);
+    for (let first = 0; first < mounts.length; first += perRun) {
+        const group = mounts.slice(first, first + perRun);
+        const flags = group.flatMap(({ index, mount, withSnapshot }) => {
+            const { id, from, stage, source, ownership } = mount;
+            const origin = from === undefined ? stage?.name : stageOf(from);
+            const start = [
+                ...(origin === undefined ? [] : [`from=${origin}`]),
+                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
+            ];
+            const options = [
+                `type=cache,target=/mounts/${index},sharing=locked`,
+                `id=$${declare(`ID_${index}`, id)}`,
+                ...start,
+                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
+            ];
+            // Given an owner, BuildKit starts the mount from a new directory in the image.
+            const isSeeded = origin !== undefined && ownership === undefined;
+            const seed = [`type=bind,target=/seeds/${index}`, ...start];
+            const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${scratch_dockerfile_digest(mount)}`;
+            return [
+                ...(withSnapshot ? [snapshot] : []),
+                options.join(','),
+                ...(isSeeded ? [seed.join(',')] : []),
+            ];
+        });
+        const command = [
+            '/bin/sh',
+            `${scriptsDirectory}/run.sh`,
+            ...group.map(({ argument }) => argument),
+        ];
+        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
+    }
+    if (base.kind === 'image') {
+        // Without this the whole image would be put out; the runner's tools are only mounted.
+        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
+    }
+    return { text: `${lines.join('\n')}\n`, buildArgs };
+}
+function scratch_dockerfile_digest(mount) {
+    return (0,external_node_crypto_.createHash)('sha256').update((0,cache_mount/* identityOf */.cu)(mount)).digest('hex').slice(0, 32);
+}
+
 ;// CONCATENATED MODULE: ./build/builder-records.js
+
 
 
 /**
@@ -98526,10 +99143,17 @@ function parseRecords(text) {
     const records = text.trimStart().startsWith('{')
         ? text.split('\n').flatMap(readJsonLine)
         : readVerbose(text);
-    return records.map(({ createdAt, description }) => ({
+    return records
+        .map(({ createdAt, description }) => ({
         createdAt: parseTime(createdAt),
         id: parseDescription(description),
-    }));
+    }))
+        .filter(isOfUser);
+}
+const snapshotId = new RegExp(`/${snapshotIdPrefix}[0-9a-f]+$`);
+/** There are mounts of our own beside the user's. */
+function isOfUser({ id }) {
+    return !snapshotId.test(id);
 }
 /**
  * Reads the same of records of any type that are described as cache mounts: what stands in for one
@@ -98538,10 +99162,9 @@ function parseRecords(text) {
 function parseStandIns(text) {
     const records = text.split('\n').flatMap(readJsonLine);
     const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts.map(({ description }) => ({
-        createdAt: undefined,
-        id: parseDescription(description),
-    }));
+    return mounts
+        .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
+        .filter(isOfUser);
 }
 function readJsonLine(line) {
     if (!line.startsWith('{'))
@@ -98600,6 +99223,11 @@ function isHeld(mount, records) {
 function isNewer(mount, records, time) {
     const own = records.filter(({ id }) => id === recordId(mount));
     return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
+}
+/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
+function isOlder(mount, records, time) {
+    const own = records.filter(({ id }) => id === recordId(mount));
+    return (own.every(({ createdAt = Number.POSITIVE_INFINITY }) => createdAt <= time) && own.length > 0);
 }
 /**
  * Compares the mounts that are asked for with those that the builder has. A record tells the id
@@ -98872,197 +99500,6 @@ function lastLine({ exitCode, stdout, stderr }) {
     return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }
 
-;// CONCATENATED MODULE: ./build/container-scripts.js
-/**
- * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
- * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
- * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
- * the others alone.
- *
- * Incoming files are unpacked into one reserved directory at the mount's root. When they are
- * complete, the directory is renamed, and from then on they count: their last step is to be renamed
- * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
- * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
- * what is.
- */
-const reservedName = '.buildkit-cache-mounts';
-/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
-const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-/** Without it, the free space is not looked at before unpacking. */
-const optionalProgram = 'df';
-// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
-// holes are lost.
-const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
-const preamble = `#!/bin/sh
-unset TAR_OPTIONS
-LC_ALL=C
-export LC_ALL
-
-# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
-report() {
-  read -r ended rest </proc/uptime
-  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
-    "$index" "$1" "$started" "$ended" "\${2-}" >>report
-  exit 0
-}
-
-# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
-entries() (
-  dir=$1
-  command=$2
-  shift $#
-  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
-    [ -e "$entry" ] || [ -L "$entry" ] || continue
-    set -- "$@" "$entry"
-    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
-  done
-  [ $# -eq 0 ] || "$command" "$@"
-)
-
-# untouched: the mount holds nothing, or just what it was created with
-untouched() {
-  entries "$mount" false ||
-    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
-}
-
-# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
-listing() {
-  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
-}
-
-# prepare INDEX: what comes first for each mount
-prepare() {
-  index=$1
-  mount=/mounts/$index
-  seed=/seeds/$index
-  reserved=$mount/${reservedName}
-  complete=$mount/${reservedName}.complete
-  read -r started rest </proc/uptime
-  for program in ${requiredPrograms.join(' ')}; do
-    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
-  done
-  case $(tar --version 2>&1) in
-    *'GNU tar'*) ;;
-    *) report unusable ',"missing":"GNU tar"' ;;
-  esac
-  rm -rf -- "$reserved"
-  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
-  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
-}
-
-into_mount() {
-  mv -- "$@" "$mount"/
-}
-
-# settle: puts complete files into place; it can go on where another one was killed
-settle() {
-  if [ ! -e "$complete/cleared" ]; then
-    # What the mount was created with: the files hold what its user has left of it.
-    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
-      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
-    done
-    : >"$complete/cleared"
-  fi
-  # The renames change the root's own times: its attributes come last, from an archive of their own.
-  entries "$complete/files" into_mount &&
-    mv -- "$complete/root.tar" "$index.root.tar" &&
-    rm -rf -- "$complete" &&
-    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
-    rm -f -- "$index.root.tar"
-}
-`;
-// Subshells: \`report\` ends only the work on one mount.
-const forEachMount = `
-for argument; do
-  (work "$argument")
-done
-`;
-/** Called with the indexes of the mounts, and behind a colon the level to compress with. */
-const packScript = `${preamble}
-work() {
-  prepare "\${1%:*}"
-  level=\${1##*:}
-  ! untouched || report empty
-  if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
-  elif command -v gzip >/dev/null; then
-    [ "$level" -le 9 ] || level=9
-    compression=gzip archive=$index.tar.gz compressor="gzip -$level"
-  else
-    report unusable ',"missing":"zstd or gzip"'
-  fi
-  # tar lists what it packs on standard output; a directory ends with a slash
-  files=$({
-    tar -c --posix ${attributes} --sparse -v --totals \\
-      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-    echo $? >"$index.status"
-  } | grep -c -v '/$')
-  # On a full disk both files may be empty, and the archive cut off.
-  status=
-  bytes=
-  read -r status <"$index.status"
-  while read -r line; do
-    case $line in
-      'Total bytes written: '*)
-        line=\${line#Total bytes written: }
-        bytes=\${line%% *}
-        ;;
-      *) printf '%s\\n' "$line" ;;
-    esac
-  done <"$index.log"
-  rm -f -- "$index.status" "$index.log"
-  if [ "$status" != 0 ] || [ -z "$bytes" ]; then
-    rm -f -- "$archive"
-    report failed
-  fi
-  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
-}
-${forEachMount}`;
-/**
- * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
- * colon the number of bytes that they unpack to.
- */
-const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
-# free: the bytes that the mount's disk has free, or nothing
-free() {
-  command -v ${optionalProgram} >/dev/null || return
-  df -P -k "$mount" | {
-    read -r header
-    read -r device blocks used available rest
-    case $available in
-      '' | *[!0-9]*) ;;
-      *) echo "$((available * 1024))" ;;
-    esac
-  }
-}
-
-work() {
-  file=\${1%:*}
-  needed=\${1##*:}
-  prepare "\${file%%.*}"
-  archive=/archives/$file
-  case $archive in
-    *.zst) compressor=zstd ;;
-    *) compressor=gzip ;;
-  esac
-  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
-  untouched || report warm
-  available=$(free)
-  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
-
-  # No archive of ours holds the reserved names, which would stand in the way of settling.
-  mkdir "$reserved" "$reserved/files" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
-    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
-    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
-    mv -- "$reserved" "$complete" &&
-    settle && report unpacked
-  # Nothing of the mount has changed but what can be settled later.
-  rm -rf -- "$reserved"
-  report failed
-}
-${forEachMount}`));
-
 ;// CONCATENATED MODULE: ./build/list-records.js
 
 
@@ -99103,7 +99540,8 @@ function parseLine(value) {
     const seconds = number(line.ended, 'ended') - number(line.started, 'started');
     const result = line.result;
     switch (result) {
-        case 'packed': {
+        case 'packed':
+        case 'changed': {
             const compression = line.compression;
             if (compression !== 'zstd' && compression !== 'gzip')
                 throw invalid('compression', compression);
@@ -99115,6 +99553,7 @@ function parseLine(value) {
         case 'full':
             return [index, { result, seconds, available: count(line.available, 'available') }];
         case 'unpacked':
+        case 'unchanged':
         case 'empty':
         case 'warm':
         case 'failed':
@@ -99122,116 +99561,6 @@ function parseLine(value) {
         default:
             throw invalid('result', result);
     }
-}
-
-;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
-
-/**
- * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
- * with more mounts than this a RUN has several of them.
- */
-const maximumRuns = 16;
-/** The name of the build context with the programs, the scripts and the archives. */
-const filesContext = 'buildkit-cache-mounts';
-// The stages of the user's Dockerfile may have any name but such.
-const workStage = `${filesContext}-work`;
-// A name that nobody else has: by it our own build cache is known.
-const scriptsDirectory = `/${filesContext}`;
-/**
- * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
- * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
- * containerd's filters, which has no room for white space.
- */
-const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
-/** Directory, in what the build puts out, with all that the scripts have written. */
-const outputDirectory = 'out';
-/**
- * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
- * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
- *
- * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
- *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
- * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
- *   written.
- * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
- *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
- *
- * @param nonce a value never used before: BuildKit does not run again what it has already run, and
- *   `--no-cache` would wipe the mounts
- */
-function renderScratchDockerfile(base, mounts, options) {
-    const buildArgs = {};
-    const lines = options.seedStages ? [options.seedStages.head] : [];
-    const declare = (name, value) => {
-        const argument = `CACHE_MOUNT_${name}`;
-        buildArgs[argument] = value;
-        lines.push(`ARG ${argument}`);
-        return argument;
-    };
-    const namespace = mounts[0]?.mount.namespace;
-    if (namespace !== undefined) {
-        // A build has one for all its mounts; no ARG is needed for it.
-        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
-    }
-    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
-    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
-    for (const [index, image] of images.entries()) {
-        declare(`FROM_${index}`, image);
-    }
-    if (base.kind === 'image') {
-        declare('UTILITY_IMAGE', base.image);
-    }
-    for (const [index, image] of images.entries()) {
-        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
-    }
-    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
-    if (base.kind === 'image') {
-        lines.push('USER 0:0');
-    }
-    lines.push(`WORKDIR /${outputDirectory}`);
-    declare('NONCE', options.nonce);
-    const shared = [
-        ...(base.kind === 'runner'
-            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
-            : []),
-        `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
-        ...(options.withArchives
-            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
-            : []),
-    ];
-    const perRun = Math.ceil(mounts.length / maximumRuns);
-    for (let first = 0; first < mounts.length; first += perRun) {
-        const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
-            const origin = from === undefined ? stage?.name : stageOf(from);
-            const start = [
-                ...(origin === undefined ? [] : [`from=${origin}`]),
-                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
-            ];
-            const options = [
-                `type=cache,target=/mounts/${index},sharing=locked`,
-                `id=$${declare(`ID_${index}`, id)}`,
-                ...start,
-                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
-            ];
-            // Given an owner, BuildKit starts the mount from a new directory in the image.
-            const isSeeded = origin !== undefined && ownership === undefined;
-            const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
-        });
-        const command = [
-            '/bin/sh',
-            `${scriptsDirectory}/run.sh`,
-            ...group.map(({ argument }) => argument),
-        ];
-        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
-    }
-    if (base.kind === 'image') {
-        // Without this the whole image would be put out; the runner's tools are only mounted.
-        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
-    }
-    return { text: `${lines.join('\n')}\n`, buildArgs };
 }
 
 ;// CONCATENATED MODULE: ./build/scratch-build.js
@@ -99333,7 +99662,7 @@ async function isFull(directory) {
 
 /** Copies those of the runner's programs that a build may need below a directory. */
 async function gatherRunnerTools(directory) {
-    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+    const programs = await findPrograms([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
     const names = programs.map(({ name }) => name);
     if (!names.includes('tar'))
         return { names, tarVersion: '', directories: [] };
@@ -99458,6 +99787,7 @@ async function output(command, args) {
 
 
 
+
 /**
  * Packs the mounts out of the builder, those that it has: our own build would make the others.
  *
@@ -99470,8 +99800,19 @@ async function pack(request, workDirectory) {
         gatherRunnerTools(toolsDirectory(workDirectory)),
         listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
     ]);
-    const { known, remade } = compareMounts(request, records, builder);
+    const { known, remade, same } = compareMounts(request, records, builder);
+    const allowances = new Map(request.mounts.map((mount) => {
+        const identity = (0,cache_mount/* identityOf */.cu)(mount);
+        return [identity, findAllowance(request, mount, same.has(identity))];
+    }));
     const about = {
+        whyInFull: (mount) => {
+            const allowance = allowances.get((0,cache_mount/* identityOf */.cu)(mount));
+            // What the script in the builder then finds out.
+            return typeof allowance === 'object'
+                ? 'too much of it has changed, or inject has taken no snapshot of it'
+                : allowance;
+        },
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
@@ -99483,18 +99824,24 @@ async function pack(request, workDirectory) {
         anyOf: ['zstd', 'gzip'],
     });
     (0,log/* logBuilder */.wz)(builder, toolkit);
-    const result = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
+    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
         workDirectory,
         builder,
         toolkit,
         script: packScript,
         mounts: request.mounts
-            .map((mount, index) => ({ index, mount, argument: `${index}:${request.compressionLevel}` }))
+            .map((mount, index) => {
+            const allowance = allowances.get((0,cache_mount/* identityOf */.cu)(mount));
+            const withSnapshot = typeof allowance === 'object';
+            const limits = withSnapshot ? [allowance.bytes, allowance.token] : [];
+            const argument = [index, request.compressionLevel, ...limits].join(':');
+            return { index, mount, argument, withSnapshot };
+        })
             .filter(({ mount }) => about.isKnown(mount)),
         withArchives: false,
         seedStages: request.seedStages,
     }));
-    return { ...about, ...result, tidied: removeTraces(builder) };
+    return { ...about, reports, directory, tidied: removeTraces(builder) };
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
@@ -99504,18 +99851,21 @@ async function pack(request, workDirectory) {
 function compareMounts({ mounts, state }, records, builder) {
     if (typeof records === 'string') {
         (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
-        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
+        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set(), same: new Set() };
     }
     const { known, warnings, information } = compareRecords(mounts, records, builder.name);
     for (const warning of warnings)
         (0,host/* warn */.R8)(warning);
     for (const line of information)
         (0,host/* print */.yy)(line);
-    const { mounts: restored = [], filledAt = Number.POSITIVE_INFINITY } = state?.restored ?? {};
-    const remade = restored.filter(({ mount }) => isNewer(mount, records, filledAt));
+    const { mounts: restored = [], filledAt } = state?.restored ?? {};
+    const identities = (isMeant) => restored
+        .filter(({ mount }) => filledAt !== undefined && isMeant(mount, records, filledAt))
+        .map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount));
     return {
         known: new Set(known.map(cache_mount/* identityOf */.cu)),
-        remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
+        remade: new Set(identities(isNewer)),
+        same: new Set(identities(isOlder)),
     };
 }
 
@@ -99615,6 +99965,7 @@ function asText(text) {
 
 
 
+
 const notSaved = 'The cache mounts were not saved';
 /**
  * Extract: takes the mounts out of the builder and saves them.
@@ -99624,13 +99975,13 @@ const notSaved = 'The cache mounts were not saved';
 async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
     const inputs = readExtractInputs();
-    const { compressionLevel } = inputs;
+    const { compressionLevel, incremental } = inputs;
     const states = await readStates();
     const request = resolveRequest(await withKey(inputs, states), states);
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory())).catch((error) => {
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch((error) => {
             if (error instanceof errors/* InputError */.d)
                 throw error;
             (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
@@ -99691,9 +100042,12 @@ async function extract(request, workDirectory) {
 async function extract_mounts_save(request, packed, store, entry, workDirectory) {
     const { key, mounts } = request;
     const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
+    const maximum = request.incremental.count;
+    // Nothing stays under the key that was restored where it is the one that is saved.
+    const mayRefer = store.isLasting && maximum > 0 && kept?.key !== key;
     const outcomes = [];
     for (const [index, mount] of mounts.entries()) {
-        outcomes.push(await collect(kept, packed, index, mount, entry));
+        outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
     }
     (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
@@ -99705,7 +100059,7 @@ async function extract_mounts_save(request, packed, store, entry, workDirectory)
         const why = `an entry without ${names} would hide what is saved, or could be, for good`;
         return refuse(why, outcomes);
     }
-    if (!outcomes.some(({ isPacked }) => isPacked)) {
+    if (!outcomes.some(({ isFilled }) => isFilled)) {
         const why = 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
         return refuse(why, outcomes);
     }
@@ -99714,8 +100068,7 @@ async function extract_mounts_save(request, packed, store, entry, workDirectory)
     const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
     if (!result.saved)
         return refuse(result.why, outcomes);
-    const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
-    const size = (0,format/* formatBytes */.z3)(sizes.reduce((sum, each) => sum + each, 0));
+    const size = describeSize(saved, request.incremental);
     (0,host/* print */.yy)(`Saved ${size} under the key ${key}.`);
     const count = saved.filter(({ archive }) => archive).length;
     return {
@@ -99728,7 +100081,7 @@ async function extract_mounts_save(request, packed, store, entry, workDirectory)
 async function keepLate({ state, mounts, directory }, { reports }, workDirectory) {
     const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
     return state && filled > 0 && filled < mounts.length
-        ? restoreLate(storeFor(directory), state, workDirectory)
+        ? restoreLate(storeFor(directory), state, mounts, workDirectory)
         : undefined;
 }
 function skip({ key, mounts, state }) {
@@ -99769,7 +100122,7 @@ function tell(outcomes) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3834);
+/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6424);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
 
 

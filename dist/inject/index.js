@@ -40262,7 +40262,7 @@ function addSummary(html) {
 
 /***/ }),
 
-/***/ 2313:
+/***/ 2190:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40518,12 +40518,23 @@ function describeValue(value) {
 
 ;// CONCATENATED MODULE: ./build/manifest.js
 
+
 /** The format that this code writes, and the only one that it reads. */
 const manifestFormat = 1;
-const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-function manifest_archiveFileName(index, compression) {
-    return `${index}.${archiveExtension[compression]}`;
+/** The archives to unpack one after another. */
+function archivesOf({ archive, deltas = [] }) {
+    return archive === undefined ? [] : [archive, ...deltas];
 }
+/** What some archives hold together. */
+function totalOf(archives) {
+    const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
+    return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
+}
+const manifest_archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
+/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
+/** In the builder, their numbers have two digits, which sort as they count. */
+const manifest_maximumDeltas = 99;
 function manifest_renderManifest(manifest) {
     return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
 }
@@ -40539,18 +40550,20 @@ function parseManifest(text) {
         throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
     }
     const mounts = json_array(value.mounts, 'mounts').map(manifest_parseSavedMount);
-    const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
-    if (new Set(files).size < files.length)
+    const archives = mounts.flatMap(archivesOf);
+    if (new Set(archives.map(({ file }) => file)).size < archives.length)
         throw new Error('two of its mounts have one archive');
+    if (new Set(mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))).size < mounts.length)
+        throw new Error('two of its mounts are the same');
     return { ...(value.key === undefined ? {} : { key: json_string(value.key, 'key') }), mounts };
 }
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
 function manifest_parseSavedMount(value) {
-    const saved = json_object(value, 'mounts[]');
-    const archive = saved.archive;
+    const { mount, archive, deltas } = json_object(value, 'mounts[]');
     return {
-        mount: manifest_parseMount(saved.mount),
+        mount: manifest_parseMount(mount),
         ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
+        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
     };
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
@@ -40573,14 +40586,21 @@ function parseOwnership(value) {
     const { uid, gid, mode } = json_object(value, 'ownership');
     return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
 }
+function parseDeltas(value, archive) {
+    const deltas = json_array(value, 'deltas').map(parseArchive);
+    if (archive === undefined || deltas.length > manifest_maximumDeltas)
+        throw json_invalid('deltas', value);
+    return deltas;
+}
 function parseArchive(value) {
     const archive = json_object(value, 'archive');
+    const { entry } = archive;
     const file = json_string(archive.file, 'file');
     const compression = archive.compression;
     if (compression !== 'zstd' && compression !== 'gzip') {
         throw json_invalid('compression', compression);
     }
-    if (!/^\d+\.tar\.(zst|gz)$/.test(file)) {
+    if (!archiveFilePattern.test(file)) {
         throw json_invalid('file', file);
     }
     const sha256 = json_string(archive.sha256, 'sha256');
@@ -40589,6 +40609,7 @@ function parseArchive(value) {
     }
     return {
         file,
+        ...(entry === undefined ? {} : { entry: json_string(entry, 'entry') }),
         compression,
         files: count(archive.files, 'files'),
         bytes: count(archive.bytes, 'bytes'),
@@ -40613,8 +40634,8 @@ const manifestName = 'manifest.json';
 function selectArchives(named, manifest) {
     const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
     const fillings = named.flatMap((mount, index) => {
-        const archive = saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive;
-        return archive === undefined ? [] : [{ index, mount, archive }];
+        const { archive, deltas = [] } = saved.get((0,cache_mount/* identityOf */.cu)(mount)) ?? {};
+        return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
     });
     const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
     return {
@@ -40652,42 +40673,21 @@ async function sizeOf(path) {
     const found = await (0,promises_.lstat)(path);
     return found.isFile() ? found.size : 'no file';
 }
-/** Moves an archive from an entry to where the mount's script in the build looks for it. */
-async function placeArchive(directory, { index, archive }, destination) {
-    const file = manifest_archiveFileName(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(destination, file));
-}
-/** Moves it back from there to where the extract of the same job finds it. */
-async function keepArchive(source, { index, archive }, directory) {
-    const file = manifest_archiveFileName(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), (0,external_node_path_.join)(directory, archive.file));
-}
-/**
- * Moves a kept archive into a new entry as it is.
- *
- * @returns what the manifest says of it; undefined where it is not there, or not whole
- */
-async function takeKeptArchive(directory, index, archive, entry) {
-    if ((await findDamage(directory, archive)) !== undefined)
-        return undefined;
-    const file = archiveFileName(index, archive.compression);
-    await moveFile(join(directory, archive.file), join(entry, file));
-    return { ...archive, file };
-}
 /**
  * Moves an archive that the build has made into an entry.
  *
  * @returns what the manifest says of it
  */
-async function storeArchive(source, index, facts, directory) {
-    const file = archiveFileName(index, facts.compression);
+async function storeArchive(source, facts, directory) {
+    const file = `${randomBytes(16).toString('hex')}.${archiveExtension[facts.compression]}`;
     const path = join(directory, file);
-    await moveFile(join(source, file), path);
+    await moveFile(source, path);
     const { size } = await stat(path);
     const { compression, files, bytes } = facts;
     return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
 }
 async function writeManifest(directory, mounts) {
+    await mkdir(directory, { recursive: true });
     await writeFile(join(directory, manifestName), renderManifest({ mounts }));
 }
 async function digest(file) {
@@ -41468,6 +41468,40 @@ async function findLockFiles(directory) {
     return found.flat();
 }
 
+// EXTERNAL MODULE: ./build/log.js
+var log = __nccwpck_require__(6650);
+;// CONCATENATED MODULE: ./build/entry.js
+
+
+
+
+/**
+ * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ *
+ * @param wanted the mounts whose archives are
+ * @throws Error that says why it cannot be read
+ */
+async function openEntry(store, key, directory, wanted) {
+    const { mounts, ...others } = await readManifest(directory);
+    const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
+    const identities = new Set(wanted.map(cache_mount/* identityOf */.cu));
+    const archives = manifest.mounts
+        .filter(({ mount }) => identities.has((0,cache_mount/* identityOf */.cu)(mount)))
+        .flatMap(archivesOf);
+    const holders = new Set(archives.map(({ entry = key }) => entry));
+    const bases = [...holders].filter((holder) => holder !== key);
+    if (bases.length === 0)
+        return { key, manifest, directory, missing: [] };
+    const found = await (0,log/* logStage */.jl)(`Restore what it builds on: ${bases.join(', ')}`, () => store.restore(directory, bases));
+    return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
+}
+function withHolder({ mount, archive, deltas = [] }, key) {
+    const name = (each) => ({ ...each, entry: each.entry ?? key });
+    if (archive === undefined)
+        return { mount };
+    return { mount, archive: name(archive), deltas: deltas.map(name) };
+}
+
 // EXTERNAL MODULE: ./build/format.js
 var format = __nccwpck_require__(7413);
 // EXTERNAL MODULE: ./build/host.js
@@ -41482,12 +41516,11 @@ var lib_core = __nccwpck_require__(3838);
 
 
 
+
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
 /** Minutes. */
 const defaultTimeout = 30;
-/** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
-const defaultCompressionLevel = 3;
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 /** @throws InputError that names the input and the remedy */
@@ -41517,6 +41550,7 @@ function readInjectInputs() {
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
         failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        incremental: readBoolean('incremental', true),
         ...readCommonInputs(),
     };
 }
@@ -41531,17 +41565,25 @@ function readExtractInputs() {
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
-        compressionLevel: readCompressionLevel(),
+        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
+        incremental: readIncremental(),
         ...readCommonInputs(),
     };
 }
-function readCompressionLevel() {
-    const text = optional('compression-level') ?? String(defaultCompressionLevel);
-    const level = Number(text);
-    if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
-        throw new InputError(`Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`);
+function readIncremental() {
+    const isOn = readBoolean('incremental', true);
+    const count = readNumber('incremental-count', 1, maximumDeltas, 10);
+    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+    return { count: isOn ? count : 0, share };
+}
+/** A whole number. */
+function readNumber(name, least, most, standard) {
+    const text = optional(name) ?? String(standard);
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+        throw new InputError(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
     }
-    return level;
+    return value;
 }
 function readCommonInputs() {
     const directory = optional('directory');
@@ -41620,8 +41662,6 @@ function optional(name) {
     return lib_core/* getInput */.V4(name) || undefined;
 }
 
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
 ;// CONCATENATED MODULE: ./build/state.js
 
 
@@ -41684,18 +41724,19 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts, filledAt } = object(value, 'restored');
+    const { key, mounts, filledAt, token } = object(value, 'restored');
     return {
         key: string(key, 'key'),
         mounts: array(mounts, 'mounts').map(parseRestoredMount),
         filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+        token: token === undefined ? undefined : string(token, 'token'),
     };
 }
 function parseRestoredMount(value) {
-    const { mount, archive } = parseSavedMount(value);
+    const { archive, ...saved } = parseSavedMount(value);
     if (archive === undefined)
         throw invalid('archive', archive);
-    return { mount, archive };
+    return { ...saved, archive };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
@@ -98419,8 +98460,8 @@ async function findInDirectory(directory) {
 async function restoreFromDirectory(directory, entry) {
     await (0,promises_.mkdir)(entry, { recursive: true });
     const { mounts } = await readManifest(directory);
-    const archives = mounts.flatMap(({ archive }) => archive?.file ?? []);
-    for (const name of [manifestName, ...archives]) {
+    const archives = mounts.flatMap(archivesOf);
+    for (const name of [manifestName, ...archives.map(({ file }) => file)]) {
         await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
     }
 }
@@ -98429,47 +98470,35 @@ async function linkOrCopy(source, destination) {
     await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
 }
 /**
- * Puts `entry` in the place of what the directory holds: first the archives, under names that are
- * not in use, then the manifest, by one rename; then what no manifest names any more is removed. Who
- * reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
+ * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
  */
 async function saveToDirectory(directory, entry, key) {
     await (0,promises_.mkdir)(directory, { recursive: true });
-    const before = await (0,promises_.readdir)(directory);
-    const first = 1 + Math.max(-1, ...before.map((name) => Number.parseInt(name, 10) || 0));
     const { mounts } = await readManifest(entry);
-    const renamed = {
-        key,
-        mounts: mounts.map(({ mount, archive }, index) => {
-            if (archive === undefined)
-                return { mount };
-            return {
-                mount,
-                archive: { ...archive, file: manifest_archiveFileName(first + index, archive.compression) },
-            };
-        }),
-    };
-    for (const [index, { archive }] of renamed.mounts.entries()) {
-        const source = mounts[index]?.archive?.file;
-        if (archive === undefined || source === undefined)
-            continue;
-        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, source), (0,external_node_path_.join)(directory, archive.file));
+    const before = new Set(await (0,promises_.readdir)(directory));
+    for (const { file } of mounts.flatMap(archivesOf)) {
+        if (!before.has(file))
+            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
     }
+    const manifest = { key, mounts };
     const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
-    await (0,promises_.writeFile)(draft, manifest_renderManifest(renamed));
+    await (0,promises_.writeFile)(draft, manifest_renderManifest(manifest));
     await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
-    await removeUnnamed(directory, renamed);
+    await removeUnnamed(directory, manifest);
     return { saved: true };
 }
 /** Only what has the form of our own files: the directory may hold others. */
 async function removeUnnamed(directory, { mounts }) {
-    const named = new Set(mounts.flatMap(({ archive }) => archive?.file ?? []));
+    const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
     const names = await (0,promises_.readdir)(directory);
-    const ours = names.filter((name) => /^\d+\.tar\.(zst|gz)$/.test(name) && !named.has(name));
+    const ours = names.filter((name) => archiveFilePattern.test(name) && !named.has(name));
     await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
 }
 
 ;// CONCATENATED MODULE: ./build/store.js
+
 
 
 
@@ -98486,9 +98515,15 @@ const storedDirectoryName = 'buildkit-cache-mounts.v1';
  * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
  * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
  * one flat directory: whatever path a member, or the target of a link, is given, only its last part
- * counts, in that directory.
+ * counts, in that directory, which is there before and is not replaced. Where several entries are
+ * restored into it at once, the first file of a name stays: none is taken away under another's tar.
  */
-const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
+const flatten = [
+    `--transform=s,^${storedDirectoryName}$,${storedDirectoryName}/.,`,
+    `;s,^.*/,${storedDirectoryName}/,`,
+    `;s,^[^/]*$,${storedDirectoryName}/&,`,
+    ' --skip-old-files',
+].join('');
 /** @param directory undefined for the cache of GitHub Actions */
 function storeFor(directory) {
     return directory === undefined ? cacheStore : directoryStore(directory);
@@ -98498,28 +98533,41 @@ const cacheStore = {
     restore,
     isSaved,
     save,
-    remedy: (key) => `A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+    isLasting: true,
+    remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
 };
 function directoryStore(directory) {
     return {
         find: () => findInDirectory(directory),
-        restore: async (entry, key) => {
+        restore: async (entry, keys) => {
             await restoreFromDirectory(directory, entry);
-            return key;
+            return keys;
         },
         isSaved: async () => false,
         save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
             saved: false,
             why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
         })),
+        isLasting: false,
         remedy: () => '',
     };
 }
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
-async function restore(directory, key) {
-    return inParentOf(directory, (path) => restoreCache([path], key));
+async function restore(directory, keys) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const restoreOne = async (path, key) => {
+        try {
+            return await restoreCache([path], key);
+        }
+        catch (error) {
+            // Such as a key that cannot be one. The others' tars still run, and need the environment.
+            (0,host/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
+            return undefined;
+        }
+    };
+    return inParentOf(directory, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
 }
 async function isSaved(directory, key) {
     // The service also answers with an entry whose key merely begins with this one.
@@ -98856,6 +98904,7 @@ function lastLine({ exitCode, stdout, stderr }) {
 }
 
 ;// CONCATENATED MODULE: ./build/container-scripts.js
+
 /**
  * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
  * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
@@ -98867,15 +98916,35 @@ function lastLine({ exitCode, stdout, stderr }) {
  * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
  * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
  * what is.
+ *
+ * What is needed to tell later what has changed in a mount goes to a cache mount of our own: a snapshot
+ * for GNU tar's incremental format, and a line that says what it belongs to.
  */
 const reservedName = '.buildkit-cache-mounts';
+/** Where the pack script puts what it makes. @param index the mount's place in the list */
+function packedFileName(index, compression) {
+    return `${index}.${archiveExtension[compression]}`;
+}
+/**
+ * Where the unpack script looks for an archive.
+ *
+ * @param index the mount's place in the list
+ * @param place the archive's place among those of the mount, from 0
+ */
+function restoredFileName(index, place, compression) {
+    return `${index}.${String(place).padStart(2, '0')}.${manifest_archiveExtension[compression]}`;
+}
 /** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
 const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-/** Without it, the free space is not looked at before unpacking. */
-const optionalProgram = 'df';
+/** What it takes to pack just what has changed; sed must be GNU's. */
+const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'];
+/** Without df, the free space is not looked at before unpacking. */
+const optionalPrograms = ['df', ...incrementalPrograms];
 // --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
 // holes are lost.
 const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+// A device may have another number in each build.
+const incremental = '--no-check-device --warning=no-new-directory --warning=no-rename-directory';
 const preamble = `#!/bin/sh
 unset TAR_OPTIONS
 LC_ALL=C
@@ -98920,6 +98989,7 @@ prepare() {
   seed=/seeds/$index
   reserved=$mount/${reservedName}
   complete=$mount/${reservedName}.complete
+  snapshot=/snapshots/$index
   read -r started rest </proc/uptime
   for program in ${requiredPrograms.join(' ')}; do
     command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
@@ -98931,6 +99001,20 @@ prepare() {
   rm -rf -- "$reserved"
   # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
   [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+# no_changes SNAPSHOT LISTING: a digest of what is packed of a mount in which nothing has changed since:
+# its directories, with their attributes and the names in them; and a listing of these
+no_changes() {
+  {
+    tar -c --posix --pax-option=delete=atime ${attributes} ${incremental} -vvv \\
+      -g "$1" -f - -C "$mount" . 2>"$2" || echo "$started" # no other digest is the same
+  } | sha256sum
+}
+
+# boot_time: it is another when the clock has been set, and tar goes by the times of changes
+boot_time() {
+  grep '^btime ' /proc/stat
 }
 
 into_mount() {
@@ -98960,11 +99044,71 @@ for argument; do
   (work "$argument")
 done
 `;
-/** Called with the indexes of the mounts, and behind a colon the level to compress with. */
+/**
+ * Called with a word for each mount: its index, the level to compress with and, where its changes are
+ * to be packed, how many bytes they may have and what their snapshot is known by; with colons between.
+ */
 const packScript = (/* unused pure expression or super */ null && (`${preamble}
+# pack OPTION...: sets files and bytes, and whether hard links of what is packed are not
+pack() {
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals "$@" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  # On a full disk both files may be empty, and the archive cut off.
+  status=
+  bytes=
+  missing_links=false
+  read -r status <"$index.status"
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *': Missing links to '*) missing_links=true ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  [ "$status" = 0 ] && [ -n "$bytes" ]
+}
+
+# has_snapshot TOKEN: one that inject has taken, and the clock has not been set since
+has_snapshot() {
+  [ -n "$1" ] && [ -f "$snapshot/state" ] || return
+  known=
+  boot=
+  unchanged=
+  { read -r known; read -r boot; read -r unchanged; } <"$snapshot/state"
+  # Tar is about to make it one of another time, and all of this may be killed and run again.
+  rm -f -- "$snapshot/state" || return
+  [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
+}
+
+# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result
+pack_changes() {
+  # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
+  for use in count compare; do
+    cp -- "$snapshot/snapshot" "$snapshot/$use" || return
+  done
+  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null &&
+    [ "$bytes" -le "$1" ] && ! $missing_links || return
+  if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
+    result=unchanged
+  else
+    result=changed
+    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
+  fi
+}
+
 work() {
-  prepare "\${1%:*}"
-  level=\${1##*:}
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  level=$2 allowed=\${3-} token=\${4-}
+  prepare "$1"
   ! untouched || report empty
   if command -v zstd >/dev/null; then
     compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
@@ -98974,41 +99118,32 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
-  # tar lists what it packs on standard output; a directory ends with a slash
-  files=$({
-    tar -c --posix ${attributes} --sparse -v --totals \\
-      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-    echo $? >"$index.status"
-  } | grep -c -v '/$')
-  # On a full disk both files may be empty, and the archive cut off.
-  status=
-  bytes=
-  read -r status <"$index.status"
-  while read -r line; do
-    case $line in
-      'Total bytes written: '*)
-        line=\${line#Total bytes written: }
-        bytes=\${line%% *}
-        ;;
-      *) printf '%s\\n' "$line" ;;
-    esac
-  done <"$index.log"
-  rm -f -- "$index.status" "$index.log"
-  if [ "$status" != 0 ] || [ -z "$bytes" ]; then
+  if has_snapshot "$token" && pack_changes "$allowed"; then
+    : # what the result is, is known
+  elif pack -I "$compressor" -f "$archive"; then
+    result=packed
+  else
+    result=failed
     rm -f -- "$archive"
-    report failed
   fi
-  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+  # It is of no use but once.
+  [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
+  case $result in
+    packed | changed)
+      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+      ;;
+    *) report "$result" ;;
+  esac
 }
 ${forEachMount}`));
 /**
- * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
- * colon the number of bytes that they unpack to.
+ * Called with a word for each mount: its index, the number of bytes that its archives unpack to and,
+ * where a snapshot is to be taken, what that is known by; with colons between.
  */
 const unpackScript = `${preamble}
 # free: the bytes that the mount's disk has free, or nothing
 free() {
-  command -v ${optionalProgram} >/dev/null || return
+  command -v df >/dev/null || return
   df -P -k "$mount" | {
     read -r header
     read -r device blocks used available rest
@@ -99019,27 +99154,74 @@ free() {
   }
 }
 
-work() {
-  file=\${1%:*}
-  needed=\${1##*:}
-  prepare "\${file%%.*}"
-  archive=/archives/$file
+# take_snapshot TOKEN: what comes after it counts as a change
+take_snapshot() {
+  rm -f -- "$snapshot"/*
+  for program in ${incrementalPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || return
+  done
+  tar -c -g "$snapshot/new" -f /dev/null -C "$mount" . || return
+  unchanged=$(no_changes "$snapshot/new" "$snapshot/listing")
+  # When it unpacks changes, tar takes no extended attribute from a directory that is there already.
+  ! grep '^  x: ' "$snapshot/listing" | grep -q -v -e ' security\\.selinux$' -e ' system\\.posix_acl_' ||
+    return
+  # Tar finds by device and inode that a directory has another name, and cannot always give it that when
+  # it unpacks (what had the name before is in the way). On a device that there is none of, it finds
+  # nothing, and packs the directory as a new one. The device is the sixth of the fields.
+  device=$(sed -z -n 6p "$snapshot/new" | tr -d '\\0')
+  [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
+    rm -f -- "$snapshot/new" "$snapshot/listing" &&
+    printf '%s\\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
+}
+
+# unpack ARCHIVE OPTION...
+unpack() {
+  archive=$1
+  shift
   case $archive in
     *.zst) compressor=zstd ;;
     *) compressor=gzip ;;
   esac
-  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$reserved/files"
+}
+
+# unpack_all: all of the mount's content first, then what has changed since, which names what is gone
+unpack_all() {
+  # set: the first without the option
+  set --
+  for archive in /archives/"$index".*; do
+    unpack "$archive" "$@" || return
+    set -- -g /dev/null
+  done
+}
+
+work() {
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  needed=$2 token=\${3-}
+  prepare "$1"
+  for archive in /archives/"$index".*; do
+    case $archive in
+      *.zst) compressor=zstd ;;
+      *) compressor=gzip ;;
+    esac
+    command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  done
   untouched || report warm
   available=$(free)
   [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
   # No archive of ours holds the reserved names, which would stand in the way of settling.
   mkdir "$reserved" "$reserved/files" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    unpack_all &&
     rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
     tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
     mv -- "$reserved" "$complete" &&
-    settle && report unpacked
+    settle && {
+      [ -z "$token" ] || take_snapshot "$token"
+      report unpacked
+    }
   # Nothing of the mount has changed but what can be settled later.
   rm -rf -- "$reserved"
   report failed
@@ -99064,7 +99246,8 @@ function parseLine(value) {
     const seconds = json_number(line.ended, 'ended') - json_number(line.started, 'started');
     const result = line.result;
     switch (result) {
-        case 'packed': {
+        case 'packed':
+        case 'changed': {
             const compression = line.compression;
             if (compression !== 'zstd' && compression !== 'gzip')
                 throw json_invalid('compression', compression);
@@ -99076,6 +99259,7 @@ function parseLine(value) {
         case 'full':
             return [index, { result, seconds, available: count(line.available, 'available') }];
         case 'unpacked':
+        case 'unchanged':
         case 'empty':
         case 'warm':
         case 'failed':
@@ -99087,6 +99271,7 @@ function parseLine(value) {
 
 ;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
 
+
 /**
  * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
  * with more mounts than this a RUN has several of them.
@@ -99094,6 +99279,11 @@ function parseLine(value) {
 const maximumRuns = 16;
 /** The name of the build context with the programs, the scripts and the archives. */
 const filesContext = 'buildkit-cache-mounts';
+/**
+ * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
+ * this, and a digest of the mount's identity.
+ */
+const snapshotIdPrefix = `${filesContext}-snapshot-`;
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
 // A name that nobody else has: by it our own build cache is known.
@@ -99111,8 +99301,9 @@ const outputDirectory = 'out';
  * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
  * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
  *
- * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
- *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
+ * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
+ *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
+ *   {@link maximumRuns}.)
  * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
  *   written.
  * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
@@ -99164,7 +99355,8 @@ function renderScratchDockerfile(base, mounts, options) {
     const perRun = Math.ceil(mounts.length / maximumRuns);
     for (let first = 0; first < mounts.length; first += perRun) {
         const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+        const flags = group.flatMap(({ index, mount, withSnapshot }) => {
+            const { id, from, stage, source, ownership } = mount;
             const origin = from === undefined ? stage?.name : stageOf(from);
             const start = [
                 ...(origin === undefined ? [] : [`from=${origin}`]),
@@ -99179,7 +99371,12 @@ function renderScratchDockerfile(base, mounts, options) {
             // Given an owner, BuildKit starts the mount from a new directory in the image.
             const isSeeded = origin !== undefined && ownership === undefined;
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+            const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${scratch_dockerfile_digest(mount)}`;
+            return [
+                ...(withSnapshot ? [snapshot] : []),
+                options.join(','),
+                ...(isSeeded ? [seed.join(',')] : []),
+            ];
         });
         const command = [
             '/bin/sh',
@@ -99193,6 +99390,9 @@ function renderScratchDockerfile(base, mounts, options) {
         lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
     }
     return { text: `${lines.join('\n')}\n`, buildArgs };
+}
+function scratch_dockerfile_digest(mount) {
+    return (0,external_node_crypto_.createHash)('sha256').update((0,cache_mount/* identityOf */.cu)(mount)).digest('hex').slice(0, 32);
 }
 
 ;// CONCATENATED MODULE: ./build/scratch-build.js
@@ -99294,7 +99494,7 @@ async function isFull(directory) {
 
 /** Copies those of the runner's programs that a build may need below a directory. */
 async function gatherRunnerTools(directory) {
-    const programs = await findPrograms([...requiredPrograms, optionalProgram, 'zstd', 'gzip']);
+    const programs = await findPrograms([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
     const names = programs.map(({ name }) => name);
     if (!names.includes('tar'))
         return { names, tarVersion: '', directories: [] };
@@ -99418,6 +99618,9 @@ async function output(command, args) {
 
 
 
+
+
+
 /** @throws InputError where the builder that is named does not exist; Error where there is none */
 async function prepare(request, workDirectory) {
     const [builder, tools] = await Promise.all([
@@ -99434,16 +99637,24 @@ async function prepare(request, workDirectory) {
  */
 async function unpack(request, fillings, preparation, entry, workDirectory) {
     if (fillings.length === 0)
-        return { reports: new Map(), filledAt: undefined };
-    const directory = archivesDirectory(workDirectory);
-    for (const filling of fillings) {
-        await placeArchive(entry, filling, directory);
-    }
+        return { reports: new Map(), filledAt: undefined, token: undefined };
+    const moves = fillings.flatMap(({ index, archives }) => archives.map(({ file, compression }, place) => ({
+        from: (0,external_node_path_.join)(entry.directory, file),
+        inBuild: (0,external_node_path_.join)(archivesDirectory(workDirectory), restoredFileName(index, place, compression)),
+        kept: (0,external_node_path_.join)(keptArchives(request.key), file),
+    })));
+    for (const { from, inBuild } of moves)
+        await (0,work_directory/* moveFile */.mV)(from, inBuild);
+    // Extract saves nothing under a key that is saved already.
+    const isFinal = storeFor(request.directory).isLasting && entry.key === request.key;
+    const token = request.incremental && !isFinal ? (0,external_node_crypto_.randomUUID)() : undefined;
     try {
         const { builder, tools } = await preparation;
         const { utilityImage, seedStages } = request;
         const toolkit = chooseToolkit(tools, builder.platforms, utilityImage, {
-            allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
+            allOf: [
+                ...new Set(fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression))),
+            ],
         });
         (0,log/* logBuilder */.wz)(builder, toolkit);
         const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
@@ -99451,21 +99662,24 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             builder,
             toolkit,
             script: unpackScript,
-            mounts: fillings.map(({ index, mount, archive }) => ({
+            mounts: fillings.map(({ index, mount, archives }) => ({
                 index,
                 mount,
-                argument: `${manifest_archiveFileName(index, archive.compression)}:${archive.bytes}`,
+                argument: unpackArgument(index, archives, token),
+                withSnapshot: token !== undefined,
             })),
             withArchives: true,
             seedStages,
         }));
-        return { reports, filledAt: endedAt };
+        return { reports, filledAt: endedAt, token };
     }
     finally {
-        for (const filling of fillings) {
-            await keepArchive(directory, filling, keptArchives(request.key));
-        }
+        for (const { inBuild, kept } of moves)
+            await (0,work_directory/* moveFile */.mV)(inBuild, kept);
     }
+}
+function unpackArgument(index, archives, token) {
+    return [index, totalOf(archives).bytes, ...(token === undefined ? [] : [token])].join(':');
 }
 async function inspectNamedBuilder({ builder, mountInputs }) {
     try {
@@ -99479,6 +99693,8 @@ async function inspectNamedBuilder({ builder, mountInputs }) {
 }
 
 ;// CONCATENATED MODULE: ./build/inject-mounts.js
+
+
 
 
 
@@ -99556,7 +99772,7 @@ async function inject(request, workDirectory) {
     const preparation = prepare(request, workDirectory);
     preparation.catch(() => undefined); // it is thrown where it is needed
     (0,host/* setOutput */.uH)('cache-matched-key', found);
-    const key = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, found));
+    const [key] = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, [found]));
     if (key === undefined) {
         const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
         return cold(notRestored, [remark], found);
@@ -99564,33 +99780,40 @@ async function inject(request, workDirectory) {
     (0,host/* print */.yy)(key === request.key
         ? `Found the entry ${key}.`
         : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
-    let manifest;
+    const unusable = (why) => {
+        const remark = `The saved entry ${key} cannot be used: ${why}.${remedyFor(request, key)}`;
+        return cold(notRestored, [remark], key);
+    };
+    let opened;
     try {
-        manifest = await readManifest(entry);
+        opened = await openEntry(store, key, entry, request.mounts);
     }
     catch (error) {
-        const remark = `The saved entry ${key} cannot be used: ${(0,errors/* messageOf */.b)(error)}.${remedyFor(request, key)}`;
-        return cold(notRestored, [remark], key);
+        return unusable((0,errors/* messageOf */.b)(error));
     }
-    return fill(request, { entry, key, manifest }, preparation, workDirectory);
+    if (opened.missing.length > 0) {
+        const bases = opened.missing.join(', ');
+        return unusable(`it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`);
+    }
+    return fill(request, opened, preparation, workDirectory);
 }
 /** Unpacks what is whole of a restored entry into its mounts. */
-async function fill(request, restored, preparation, workDirectory) {
-    const { entry, key, manifest } = restored;
+async function fill(request, entry, preparation, workDirectory) {
+    const { key, manifest } = entry;
     const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
     if (unnamed.length > 0) {
         (0,host/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
     }
     const checked = await Promise.all(fillings.map(async (filling) => ({
         filling,
-        damage: await findDamage(entry, filling.archive),
+        damage: await findDamageOf(entry, filling),
     })));
     const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
     const mounts = listRestored(manifest, damaged);
     await writeState({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, filledAt } = await unpack(request, whole, preparation, entry, workDirectory);
-    await writeState({ ...stateOf(request), restored: { key, mounts, filledAt } });
+    const { reports, ...since } = await unpack(request, whole, preparation, entry, workDirectory);
+    await writeState({ ...stateOf(request), restored: { key, mounts, ...since } });
     const outcomes = [
         ...damaged,
         ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
@@ -99615,14 +99838,20 @@ function remedyFor({ key, directory }, found) {
 }
 function listRestored(manifest, damaged) {
     const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
-    return manifest.mounts.flatMap(({ mount, archive }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(mount)) ? [] : { mount, archive });
+    return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(saved.mount)) ? [] : { ...saved, archive });
+}
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOf({ directory }, { archives }) {
+    const damage = archives.map((archive) => findDamage(directory, archive));
+    return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 function leftOut(mount, why) {
     const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
     return { row: { mount, state: 'left out' }, remark };
 }
 /** @param whatToDo where the entry may be damaged */
-function outcomeOf({ mount, archive }, report, whatToDo) {
+function outcomeOf({ mount, archives }, report, whatToDo) {
+    const archive = totalOf(archives);
     switch (report?.result) {
         case 'unpacked':
             return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
@@ -99651,7 +99880,7 @@ function stateOf(request) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2313);
+/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2190);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
 
 

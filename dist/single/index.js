@@ -39761,13 +39761,10 @@ module.exports = { version: packageJson.version }
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   Tu: () => (/* binding */ findDamage),
-  QK: () => (/* binding */ keepArchive),
   vS: () => (/* binding */ manifestName),
-  kI: () => (/* binding */ placeArchive),
   WI: () => (/* binding */ readManifest),
   wu: () => (/* binding */ selectArchives),
   m8: () => (/* binding */ storeArchive),
-  U$: () => (/* binding */ takeKeptArchive),
   HN: () => (/* binding */ writeManifest)
 });
 
@@ -39801,8 +39798,8 @@ const manifestName = 'manifest.json';
 function selectArchives(named, manifest) {
     const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
     const fillings = named.flatMap((mount, index) => {
-        const archive = saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive;
-        return archive === undefined ? [] : [{ index, mount, archive }];
+        const { archive, deltas = [] } = saved.get((0,cache_mount/* identityOf */.cu)(mount)) ?? {};
+        return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
     });
     const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
     return {
@@ -39840,42 +39837,21 @@ async function sizeOf(path) {
     const found = await (0,promises_.lstat)(path);
     return found.isFile() ? found.size : 'no file';
 }
-/** Moves an archive from an entry to where the mount's script in the build looks for it. */
-async function placeArchive(directory, { index, archive }, destination) {
-    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(destination, file));
-}
-/** Moves it back from there to where the extract of the same job finds it. */
-async function keepArchive(source, { index, archive }, directory) {
-    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), (0,external_node_path_.join)(directory, archive.file));
-}
-/**
- * Moves a kept archive into a new entry as it is.
- *
- * @returns what the manifest says of it; undefined where it is not there, or not whole
- */
-async function takeKeptArchive(directory, index, archive, entry) {
-    if ((await findDamage(directory, archive)) !== undefined)
-        return undefined;
-    const file = (0,manifest/* archiveFileName */.Gm)(index, archive.compression);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(directory, archive.file), (0,external_node_path_.join)(entry, file));
-    return { ...archive, file };
-}
 /**
  * Moves an archive that the build has made into an entry.
  *
  * @returns what the manifest says of it
  */
-async function storeArchive(source, index, facts, directory) {
-    const file = (0,manifest/* archiveFileName */.Gm)(index, facts.compression);
+async function storeArchive(source, facts, directory) {
+    const file = `${(0,external_node_crypto_.randomBytes)(16).toString('hex')}.${manifest/* archiveExtension */.yP[facts.compression]}`;
     const path = (0,external_node_path_.join)(directory, file);
-    await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), path);
+    await (0,work_directory/* moveFile */.mV)(source, path);
     const { size } = await (0,promises_.stat)(path);
     const { compression, files, bytes } = facts;
     return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
 }
 async function writeManifest(directory, mounts) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
     await (0,promises_.writeFile)((0,external_node_path_.join)(directory, manifestName), (0,manifest/* renderManifest */.sB)({ mounts }));
 }
 async function digest(file) {
@@ -40354,12 +40330,16 @@ function cleanPath(path) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   CO: () => (/* binding */ optionalPrograms),
 /* harmony export */   D3: () => (/* binding */ requiredPrograms),
+/* harmony export */   QR: () => (/* binding */ packedFileName),
 /* harmony export */   gz: () => (/* binding */ unpackScript),
 /* harmony export */   xB: () => (/* binding */ packScript),
-/* harmony export */   xX: () => (/* binding */ optionalProgram)
+/* harmony export */   yj: () => (/* binding */ restoredFileName)
 /* harmony export */ });
 /* unused harmony export reservedName */
+/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9683);
+
 /**
  * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
  * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
@@ -40371,15 +40351,35 @@ function cleanPath(path) {
  * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
  * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
  * what is.
+ *
+ * What is needed to tell later what has changed in a mount goes to a cache mount of our own: a snapshot
+ * for GNU tar's incremental format, and a line that says what it belongs to.
  */
 const reservedName = '.buildkit-cache-mounts';
+/** Where the pack script puts what it makes. @param index the mount's place in the list */
+function packedFileName(index, compression) {
+    return `${index}.${_manifest_js__WEBPACK_IMPORTED_MODULE_0__/* .archiveExtension */ .yP[compression]}`;
+}
+/**
+ * Where the unpack script looks for an archive.
+ *
+ * @param index the mount's place in the list
+ * @param place the archive's place among those of the mount, from 0
+ */
+function restoredFileName(index, place, compression) {
+    return `${index}.${String(place).padStart(2, '0')}.${_manifest_js__WEBPACK_IMPORTED_MODULE_0__/* .archiveExtension */ .yP[compression]}`;
+}
 /** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
 const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-/** Without it, the free space is not looked at before unpacking. */
-const optionalProgram = 'df';
+/** What it takes to pack just what has changed; sed must be GNU's. */
+const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'];
+/** Without df, the free space is not looked at before unpacking. */
+const optionalPrograms = ['df', ...incrementalPrograms];
 // --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
 // holes are lost.
 const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+// A device may have another number in each build.
+const incremental = '--no-check-device --warning=no-new-directory --warning=no-rename-directory';
 const preamble = `#!/bin/sh
 unset TAR_OPTIONS
 LC_ALL=C
@@ -40424,6 +40424,7 @@ prepare() {
   seed=/seeds/$index
   reserved=$mount/${reservedName}
   complete=$mount/${reservedName}.complete
+  snapshot=/snapshots/$index
   read -r started rest </proc/uptime
   for program in ${requiredPrograms.join(' ')}; do
     command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
@@ -40435,6 +40436,20 @@ prepare() {
   rm -rf -- "$reserved"
   # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
   [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+# no_changes SNAPSHOT LISTING: a digest of what is packed of a mount in which nothing has changed since:
+# its directories, with their attributes and the names in them; and a listing of these
+no_changes() {
+  {
+    tar -c --posix --pax-option=delete=atime ${attributes} ${incremental} -vvv \\
+      -g "$1" -f - -C "$mount" . 2>"$2" || echo "$started" # no other digest is the same
+  } | sha256sum
+}
+
+# boot_time: it is another when the clock has been set, and tar goes by the times of changes
+boot_time() {
+  grep '^btime ' /proc/stat
 }
 
 into_mount() {
@@ -40464,11 +40479,71 @@ for argument; do
   (work "$argument")
 done
 `;
-/** Called with the indexes of the mounts, and behind a colon the level to compress with. */
+/**
+ * Called with a word for each mount: its index, the level to compress with and, where its changes are
+ * to be packed, how many bytes they may have and what their snapshot is known by; with colons between.
+ */
 const packScript = `${preamble}
+# pack OPTION...: sets files and bytes, and whether hard links of what is packed are not
+pack() {
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals "$@" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  # On a full disk both files may be empty, and the archive cut off.
+  status=
+  bytes=
+  missing_links=false
+  read -r status <"$index.status"
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *': Missing links to '*) missing_links=true ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  [ "$status" = 0 ] && [ -n "$bytes" ]
+}
+
+# has_snapshot TOKEN: one that inject has taken, and the clock has not been set since
+has_snapshot() {
+  [ -n "$1" ] && [ -f "$snapshot/state" ] || return
+  known=
+  boot=
+  unchanged=
+  { read -r known; read -r boot; read -r unchanged; } <"$snapshot/state"
+  # Tar is about to make it one of another time, and all of this may be killed and run again.
+  rm -f -- "$snapshot/state" || return
+  [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
+}
+
+# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result
+pack_changes() {
+  # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
+  for use in count compare; do
+    cp -- "$snapshot/snapshot" "$snapshot/$use" || return
+  done
+  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null &&
+    [ "$bytes" -le "$1" ] && ! $missing_links || return
+  if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
+    result=unchanged
+  else
+    result=changed
+    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
+  fi
+}
+
 work() {
-  prepare "\${1%:*}"
-  level=\${1##*:}
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  level=$2 allowed=\${3-} token=\${4-}
+  prepare "$1"
   ! untouched || report empty
   if command -v zstd >/dev/null; then
     compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
@@ -40478,41 +40553,32 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
-  # tar lists what it packs on standard output; a directory ends with a slash
-  files=$({
-    tar -c --posix ${attributes} --sparse -v --totals \\
-      -I "$compressor" -f "$archive" -C "$mount" . 2>"$index.log"
-    echo $? >"$index.status"
-  } | grep -c -v '/$')
-  # On a full disk both files may be empty, and the archive cut off.
-  status=
-  bytes=
-  read -r status <"$index.status"
-  while read -r line; do
-    case $line in
-      'Total bytes written: '*)
-        line=\${line#Total bytes written: }
-        bytes=\${line%% *}
-        ;;
-      *) printf '%s\\n' "$line" ;;
-    esac
-  done <"$index.log"
-  rm -f -- "$index.status" "$index.log"
-  if [ "$status" != 0 ] || [ -z "$bytes" ]; then
+  if has_snapshot "$token" && pack_changes "$allowed"; then
+    : # what the result is, is known
+  elif pack -I "$compressor" -f "$archive"; then
+    result=packed
+  else
+    result=failed
     rm -f -- "$archive"
-    report failed
   fi
-  report packed ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+  # It is of no use but once.
+  [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
+  case $result in
+    packed | changed)
+      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+      ;;
+    *) report "$result" ;;
+  esac
 }
 ${forEachMount}`;
 /**
- * Called with the archives' file names, which begin with the indexes of their mounts, and behind a
- * colon the number of bytes that they unpack to.
+ * Called with a word for each mount: its index, the number of bytes that its archives unpack to and,
+ * where a snapshot is to be taken, what that is known by; with colons between.
  */
 const unpackScript = `${preamble}
 # free: the bytes that the mount's disk has free, or nothing
 free() {
-  command -v ${optionalProgram} >/dev/null || return
+  command -v df >/dev/null || return
   df -P -k "$mount" | {
     read -r header
     read -r device blocks used available rest
@@ -40523,27 +40589,74 @@ free() {
   }
 }
 
-work() {
-  file=\${1%:*}
-  needed=\${1##*:}
-  prepare "\${file%%.*}"
-  archive=/archives/$file
+# take_snapshot TOKEN: what comes after it counts as a change
+take_snapshot() {
+  rm -f -- "$snapshot"/*
+  for program in ${incrementalPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || return
+  done
+  tar -c -g "$snapshot/new" -f /dev/null -C "$mount" . || return
+  unchanged=$(no_changes "$snapshot/new" "$snapshot/listing")
+  # When it unpacks changes, tar takes no extended attribute from a directory that is there already.
+  ! grep '^  x: ' "$snapshot/listing" | grep -q -v -e ' security\\.selinux$' -e ' system\\.posix_acl_' ||
+    return
+  # Tar finds by device and inode that a directory has another name, and cannot always give it that when
+  # it unpacks (what had the name before is in the way). On a device that there is none of, it finds
+  # nothing, and packs the directory as a new one. The device is the sixth of the fields.
+  device=$(sed -z -n 6p "$snapshot/new" | tr -d '\\0')
+  [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
+    rm -f -- "$snapshot/new" "$snapshot/listing" &&
+    printf '%s\\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
+}
+
+# unpack ARCHIVE OPTION...
+unpack() {
+  archive=$1
+  shift
   case $archive in
     *.zst) compressor=zstd ;;
     *) compressor=gzip ;;
   esac
-  command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$reserved/files"
+}
+
+# unpack_all: all of the mount's content first, then what has changed since, which names what is gone
+unpack_all() {
+  # set: the first without the option
+  set --
+  for archive in /archives/"$index".*; do
+    unpack "$archive" "$@" || return
+    set -- -g /dev/null
+  done
+}
+
+work() {
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  needed=$2 token=\${3-}
+  prepare "$1"
+  for archive in /archives/"$index".*; do
+    case $archive in
+      *.zst) compressor=zstd ;;
+      *) compressor=gzip ;;
+    esac
+    command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  done
   untouched || report warm
   available=$(free)
   [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
 
   # No archive of ours holds the reserved names, which would stand in the way of settling.
   mkdir "$reserved" "$reserved/files" &&
-    tar -x -p ${attributes} -I "$compressor" -f "$archive" -C "$reserved/files" &&
+    unpack_all &&
     rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
     tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
     mv -- "$reserved" "$complete" &&
-    settle && report unpacked
+    settle && {
+      [ -z "$token" ] || take_snapshot "$token"
+      report unpacked
+    }
   # Nothing of the mount has changed but what can be settled later.
   rm -rf -- "$reserved"
   report failed
@@ -40739,6 +40852,11 @@ const commonInputs = [
 ];
 const mountsText = 'The cache mounts, one a line: an id, a target that stands for the id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
 const imageText = "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
+const incrementalInput = {
+    name: 'incremental',
+    description: 'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
+    standard: 'true',
+};
 const injectInputs = [
     {
         name: 'cache-mounts',
@@ -40769,6 +40887,7 @@ const injectInputs = [
     },
     ...mountInputs,
     { name: 'utility-image', description: `${imageText} none by default`, standard: '' },
+    incrementalInput,
     {
         name: 'fail-on-cache-miss',
         description: 'Fail the step when no mount was filled, whatever the reason',
@@ -40776,11 +40895,23 @@ const injectInputs = [
     },
     ...commonInputs,
 ];
-const compressionLevel = {
-    name: 'compression-level',
-    description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
-    standard: '3',
-};
+const savingInputs = [
+    {
+        name: 'compression-level',
+        description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
+        standard: '3',
+    },
+    {
+        name: 'incremental-count',
+        description: 'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
+        standard: '10',
+    },
+    {
+        name: 'incremental-share',
+        description: 'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
+        standard: '50',
+    },
+];
 const extractInputs = [
     {
         name: 'cache-mounts',
@@ -40804,7 +40935,8 @@ const extractInputs = [
         description: `${imageText} by default that of the inject that ran earlier in the job`,
         standard: '',
     },
-    compressionLevel,
+    incrementalInput,
+    ...savingInputs,
     ...commonInputs,
 ];
 /** The single step has all of inject's, and these. */
@@ -40814,8 +40946,52 @@ const singleInputs = [
         description: 'Whether to save also when the job has failed; never when it was cancelled',
         standard: 'false',
     },
-    compressionLevel,
+    ...savingInputs,
 ];
+
+
+/***/ }),
+
+/***/ 8616:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   v: () => (/* binding */ openEntry)
+/* harmony export */ });
+/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7757);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6650);
+/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9683);
+
+
+
+
+/**
+ * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ *
+ * @param wanted the mounts whose archives are
+ * @throws Error that says why it cannot be read
+ */
+async function openEntry(store, key, directory, wanted) {
+    const { mounts, ...others } = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_0__/* .readManifest */ .WI)(directory);
+    const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
+    const identities = new Set(wanted.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu));
+    const archives = manifest.mounts
+        .filter(({ mount }) => identities.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu)(mount)))
+        .flatMap(_manifest_js__WEBPACK_IMPORTED_MODULE_3__/* .archivesOf */ .bS);
+    const holders = new Set(archives.map(({ entry = key }) => entry));
+    const bases = [...holders].filter((holder) => holder !== key);
+    if (bases.length === 0)
+        return { key, manifest, directory, missing: [] };
+    const found = await (0,_log_js__WEBPACK_IMPORTED_MODULE_2__/* .logStage */ .jl)(`Restore what it builds on: ${bases.join(', ')}`, () => store.restore(directory, bases));
+    return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
+}
+function withHolder({ mount, archive, deltas = [] }, key) {
+    const name = (each) => ({ ...each, entry: each.entry ?? key });
+    if (archive === undefined)
+        return { mount };
+    return { mount, archive: name(archive), deltas: deltas.map(name) };
+}
 
 
 /***/ }),
@@ -40842,7 +41018,7 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 5446:
+/***/ 7874:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40858,61 +41034,138 @@ var external_node_path_ = __nccwpck_require__(6760);
 var build_archive = __nccwpck_require__(7757);
 // EXTERNAL MODULE: ./build/cache-mount.js
 var cache_mount = __nccwpck_require__(7382);
+// EXTERNAL MODULE: ./build/manifest.js
+var build_manifest = __nccwpck_require__(9683);
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
+;// CONCATENATED MODULE: ./build/carry-over.js
+
+
+
+
+/**
+ * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
+ * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
+ * when it is restored.
+ */
+const carriedShare = 0.1;
+/**
+ * Brings what was restored of a mount into a new entry: it is named where it is saved already, or moved.
+ *
+ * @param naming whether all is named that can be, or only what is large, or nothing as it would not
+ *   stay where it is
+ * @returns what the new manifest says of it; undefined where it cannot be named and is not at hand
+ */
+async function carryOver(kept, restored, entry, naming) {
+    const { deltas = [] } = restored;
+    const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
+    const isSmall = (0,build_manifest/* totalOf */.e6)(own).compressedBytes <= restored.archive.compressedBytes * carriedShare;
+    const small = naming === 'large' && isSmall ? own : [];
+    const carried = [];
+    for (const archive of (0,build_manifest/* archivesOf */.bS)(restored)) {
+        const isMoved = naming === 'nothing' || small.includes(archive);
+        const isWhole = isMoved && (await (0,build_archive/* findDamage */.Tu)(kept.directory, archive)) === undefined;
+        if (!isWhole) {
+            if (naming === 'nothing')
+                return undefined;
+            carried.push(archive);
+            continue;
+        }
+        const { entry: _, ...facts } = archive;
+        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(kept.directory, archive.file), (0,external_node_path_.join)(entry, archive.file));
+        carried.push(facts);
+    }
+    const [archive = restored.archive, ...others] = carried;
+    return { mount: restored.mount, archive, ...(others.length > 0 ? { deltas: others } : {}) };
+}
+
+// EXTERNAL MODULE: ./build/container-scripts.js
+var container_scripts = __nccwpck_require__(7178);
 // EXTERNAL MODULE: ./build/host.js
 var host = __nccwpck_require__(9788);
 ;// CONCATENATED MODULE: ./build/collect.js
 
 
 
+
+
+
+
 const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
 /**
- * Decides what the new entry holds of a mount, and puts its archive there: a saved mount is only
+ * Decides what the new entry holds of a mount, and puts its archives there: a saved mount is only
  * ever followed by one at least as complete.
+ *
+ * @param index the mount's place in the list
  */
-async function collect(kept, packed, index, mount, entry) {
+async function collect(collection, index, mount) {
+    const { packed, kept, entry, mayRefer, maximum } = collection;
     const name = (0,cache_mount/* describeMount */.hK)(mount);
     const report = packed.reports.get(index);
+    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    const carried = kept && restored && report?.result !== 'packed'
+        ? await carryOver(kept, restored, entry, !mayRefer ? 'nothing' : report?.result === 'changed' ? 'large' : 'all')
+        : undefined;
     if (report?.result === 'packed') {
-        const archive = await (0,build_archive/* storeArchive */.m8)(packed.directory, index, report, entry);
+        const file = (0,container_scripts/* packedFileName */.QR)(index, report.compression);
+        const archive = await (0,build_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const whyInFull = packed.whyInFull(mount);
         if (packed.isRemade(mount)) {
             (0,host/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
         }
+        else if (whyInFull !== undefined) {
+            (0,host/* print */.yy)(`The cache mount ${name} is saved in full: ${whyInFull}.`);
+        }
         const row = { mount, state: 'packed', archive, seconds: report.seconds };
-        return { mount, row, saved: { mount, archive }, isPacked: true };
+        return { mount, row, saved: { mount, archive }, isFilled: true };
+    }
+    if (carried && report?.result === 'unchanged') {
+        const row = { mount, state: 'unchanged', seconds: report.seconds };
+        return { mount, row, saved: carried, isFilled: true };
+    }
+    if (carried && report?.result === 'changed') {
+        const { archive, deltas = [] } = carried;
+        const file = (0,container_scripts/* packedFileName */.QR)(index, report.compression);
+        const delta = await (0,build_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const all = [...deltas, delta];
+        const state = `changes packed (${all.length} of at most ${maximum})`;
+        const row = { mount, state, archive: delta, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive, deltas: all }, isFilled: true };
+    }
+    if (report?.result === 'unchanged' || report?.result === 'changed') {
+        const row = { mount, state: report.result };
+        const remark = `What inject has restored of the cache mount ${name} is not at hand any more, and what has changed since is of no use without it.`;
+        return { mount, row, saved: undefined, isFilled: true, remark };
     }
     const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
-    const archive = kept && restored
-        ? await (0,build_archive/* takeKeptArchive */.U$)(kept.directory, index, restored.archive, entry)
-        : undefined;
-    if (archive) {
+    if (carried) {
         return {
             mount,
-            row: { mount, state: `${what}, kept as restored`, archive },
-            saved: { mount, archive },
-            isPacked: false,
-            remark: tellKept(name, what, hasFailed, kept?.lateKey),
+            row: { mount, state: `${what}, kept as restored`, archive: (0,build_manifest/* totalOf */.e6)((0,build_manifest/* archivesOf */.bS)(carried)) },
+            saved: carried,
+            isFilled: false,
+            remark: tellKept(name, what, hasFailed, kept?.isLate ? kept.key : undefined),
         };
     }
     const row = { mount, state: what };
     if (restored) {
         const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
-        return { mount, row, saved: undefined, isPacked: false, remark };
+        return { mount, row, saved: undefined, isFilled: false, remark };
     }
     if (hasFailed) {
         const remark = `The cache mount ${name} could not be packed${why(report)}.`;
-        return { mount, row, saved: undefined, isPacked: false, remark };
+        return { mount, row, saved: undefined, isFilled: false, remark };
     }
-    return { mount, row, saved: { mount }, isPacked: false };
+    return { mount, row, saved: { mount }, isFilled: false };
 }
 function tellKept(name, what, hasFailed, lateKey) {
     if (lateKey !== undefined) {
         const state = hasFailed ? 'could not be packed' : `is ${what}`;
-        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is saved again.`;
+        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
     }
     return hasFailed
-        ? `The cache mount ${name} could not be packed: what inject has restored is saved again.`
-        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is saved again. ${causes}`;
+        ? `The cache mount ${name} could not be packed: what inject has restored is kept.`
+        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is kept. ${causes}`;
 }
 function describe(report, isKnown) {
     if (!isKnown)
@@ -40964,10 +41217,51 @@ function resolveRequest(inputs, states) {
 
 // EXTERNAL MODULE: ./build/format.js
 var format = __nccwpck_require__(7413);
+;// CONCATENATED MODULE: ./build/incremental.js
+
+
+
+/**
+ * What may be saved of a mount's changes since inject.
+ *
+ * @param isSame whether it is known to be the mount that inject has filled
+ * @returns or why all of it is to be saved; undefined where nothing else could be expected
+ */
+function findAllowance({ state, incremental }, mount, isSame) {
+    const { mounts = [], token } = state?.restored ?? {};
+    const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    if (restored === undefined || incremental.count === 0)
+        return undefined;
+    const { archive, deltas = [] } = restored;
+    const bytes = Math.floor(archive.bytes * incremental.share - (0,build_manifest/* totalOf */.e6)(deltas).bytes);
+    if (token === undefined)
+        return 'inject has taken no snapshot of it';
+    if (!isSame)
+        return 'the builder does not tell that it is the one that inject has filled';
+    if (deltas.length >= incremental.count)
+        return `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
+    if (bytes <= 0)
+        return 'its changes have become too large';
+    return { bytes, token };
+}
+/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+function describeSize(saved, { count }) {
+    const archives = saved.flatMap(build_manifest/* archivesOf */.bS);
+    const own = archives.filter(({ entry }) => entry === undefined);
+    const sizeOf = (some) => (0,format/* formatBytes */.z3)((0,build_manifest/* totalOf */.e6)(some).compressedBytes);
+    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
+    if (own.length === archives.length && deltas === 0)
+        return sizeOf(own);
+    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
+    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
+}
+
 // EXTERNAL MODULE: ./build/inputs.js
 var build_inputs = __nccwpck_require__(8175);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: ./build/entry.js
+var entry = __nccwpck_require__(8616);
 // EXTERNAL MODULE: ./build/log.js
 var log = __nccwpck_require__(6650);
 // EXTERNAL MODULE: ./build/state.js
@@ -40983,11 +41277,14 @@ var build_store = __nccwpck_require__(4308);
 
 
 
+
+
 /** What inject has restored. */
 function keptByInject(state) {
-    return state?.restored
-        ? { mounts: state.restored.mounts, directory: (0,build_state/* keptArchives */.I)(state.key), lateKey: undefined }
-        : undefined;
+    if (state?.restored === undefined)
+        return undefined;
+    const { key, mounts } = state.restored;
+    return { key, mounts, directory: (0,build_state/* keptArchives */.I)(state.key), isLate: false };
 }
 /**
  * Restores what inject would have, had the cache service not failed it then: the client does not
@@ -40995,21 +41292,25 @@ function keptByInject(state) {
  *
  * @returns undefined where there is nothing, or nothing that can be used
  */
-async function restoreLate(store, { key, restoreKeys }, workDirectory) {
+async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
     const directory = (0,external_node_path_.join)(workDirectory, 'late', build_store/* storedDirectoryName */.c);
     await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
     const found = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', async () => {
         const newest = await store.find(directory, key, restoreKeys);
-        return newest === undefined ? undefined : store.restore(directory, newest);
+        return newest === undefined ? undefined : (await store.restore(directory, [newest]))[0];
     });
     if (found === undefined)
         return undefined;
     try {
-        const { mounts } = await (0,build_archive/* readManifest */.WI)(directory);
-        const archived = mounts.flatMap(({ mount, archive }) => (archive ? { mount, archive } : []));
-        const damage = await Promise.all(archived.map(({ archive }) => (0,build_archive/* findDamage */.Tu)(directory, archive)));
-        const whole = archived.filter((_, index) => damage[index] === undefined);
-        return { mounts: whole, directory, lateKey: found };
+        const { manifest } = await (0,entry/* openEntry */.v)(store, found, directory, mounts);
+        const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
+        const whole = [];
+        for (const saved of archived) {
+            const damage = await Promise.all((0,build_manifest/* archivesOf */.bS)(saved).map((archive) => (0,build_archive/* findDamage */.Tu)(directory, archive)));
+            if (damage.every((each) => each === undefined))
+                whole.push(saved);
+        }
+        return { key: found, mounts: whole, directory, isLate: true };
     }
     catch (error) {
         (0,host/* print */.yy)(`The saved entry ${found} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
@@ -41019,7 +41320,10 @@ async function restoreLate(store, { key, restoreKeys }, workDirectory) {
 
 // EXTERNAL MODULE: ./build/json.js
 var json = __nccwpck_require__(9368);
+// EXTERNAL MODULE: ./build/scratch-dockerfile.js
+var scratch_dockerfile = __nccwpck_require__(1021);
 ;// CONCATENATED MODULE: ./build/builder-records.js
+
 
 
 /**
@@ -41033,10 +41337,17 @@ function parseRecords(text) {
     const records = text.trimStart().startsWith('{')
         ? text.split('\n').flatMap(readJsonLine)
         : readVerbose(text);
-    return records.map(({ createdAt, description }) => ({
+    return records
+        .map(({ createdAt, description }) => ({
         createdAt: parseTime(createdAt),
         id: parseDescription(description),
-    }));
+    }))
+        .filter(isOfUser);
+}
+const snapshotId = new RegExp(`/${scratch_dockerfile/* snapshotIdPrefix */.mq}[0-9a-f]+$`);
+/** There are mounts of our own beside the user's. */
+function isOfUser({ id }) {
+    return !snapshotId.test(id);
 }
 /**
  * Reads the same of records of any type that are described as cache mounts: what stands in for one
@@ -41045,10 +41356,9 @@ function parseRecords(text) {
 function parseStandIns(text) {
     const records = text.split('\n').flatMap(readJsonLine);
     const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts.map(({ description }) => ({
-        createdAt: undefined,
-        id: parseDescription(description),
-    }));
+    return mounts
+        .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
+        .filter(isOfUser);
 }
 function readJsonLine(line) {
     if (!line.startsWith('{'))
@@ -41107,6 +41417,11 @@ function isHeld(mount, records) {
 function isNewer(mount, records, time) {
     const own = records.filter(({ id }) => id === recordId(mount));
     return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
+}
+/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
+function isOlder(mount, records, time) {
+    const own = records.filter(({ id }) => id === recordId(mount));
+    return (own.every(({ createdAt = Number.POSITIVE_INFINITY }) => createdAt <= time) && own.length > 0);
 }
 /**
  * Compares the mounts that are asked for with those that the builder has. A record tells the id
@@ -41180,8 +41495,6 @@ function editDistance(a, b) {
 
 // EXTERNAL MODULE: ./build/buildx.js
 var buildx = __nccwpck_require__(802);
-// EXTERNAL MODULE: ./build/container-scripts.js
-var container_scripts = __nccwpck_require__(7178);
 ;// CONCATENATED MODULE: ./build/list-records.js
 
 
@@ -41204,11 +41517,12 @@ async function listRecords(builder, mounts) {
     return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
-// EXTERNAL MODULE: ./build/scratch-build.js + 2 modules
-var scratch_build = __nccwpck_require__(1569);
+// EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
+var scratch_build = __nccwpck_require__(4440);
 // EXTERNAL MODULE: ./build/toolkit.js
 var build_toolkit = __nccwpck_require__(7794);
 ;// CONCATENATED MODULE: ./build/pack.js
+
 
 
 
@@ -41231,8 +41545,19 @@ async function pack(request, workDirectory) {
         (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
         listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
     ]);
-    const { known, remade } = compareMounts(request, records, builder);
+    const { known, remade, same } = compareMounts(request, records, builder);
+    const allowances = new Map(request.mounts.map((mount) => {
+        const identity = (0,cache_mount/* identityOf */.cu)(mount);
+        return [identity, findAllowance(request, mount, same.has(identity))];
+    }));
     const about = {
+        whyInFull: (mount) => {
+            const allowance = allowances.get((0,cache_mount/* identityOf */.cu)(mount));
+            // What the script in the builder then finds out.
+            return typeof allowance === 'object'
+                ? 'too much of it has changed, or inject has taken no snapshot of it'
+                : allowance;
+        },
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
@@ -41244,18 +41569,24 @@ async function pack(request, workDirectory) {
         anyOf: ['zstd', 'gzip'],
     });
     (0,log/* logBuilder */.wz)(builder, toolkit);
-    const result = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
+    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
         workDirectory,
         builder,
         toolkit,
         script: container_scripts/* packScript */.xB,
         mounts: request.mounts
-            .map((mount, index) => ({ index, mount, argument: `${index}:${request.compressionLevel}` }))
+            .map((mount, index) => {
+            const allowance = allowances.get((0,cache_mount/* identityOf */.cu)(mount));
+            const withSnapshot = typeof allowance === 'object';
+            const limits = withSnapshot ? [allowance.bytes, allowance.token] : [];
+            const argument = [index, request.compressionLevel, ...limits].join(':');
+            return { index, mount, argument, withSnapshot };
+        })
             .filter(({ mount }) => about.isKnown(mount)),
         withArchives: false,
         seedStages: request.seedStages,
     }));
-    return { ...about, ...result, tidied: (0,scratch_build/* removeTraces */.d3)(builder) };
+    return { ...about, reports, directory, tidied: (0,scratch_build/* removeTraces */.d3)(builder) };
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
@@ -41265,18 +41596,21 @@ async function pack(request, workDirectory) {
 function compareMounts({ mounts, state }, records, builder) {
     if (typeof records === 'string') {
         (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
-        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set() };
+        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set(), same: new Set() };
     }
     const { known, warnings, information } = compareRecords(mounts, records, builder.name);
     for (const warning of warnings)
         (0,host/* warn */.R8)(warning);
     for (const line of information)
         (0,host/* print */.yy)(line);
-    const { mounts: restored = [], filledAt = Number.POSITIVE_INFINITY } = state?.restored ?? {};
-    const remade = restored.filter(({ mount }) => isNewer(mount, records, filledAt));
+    const { mounts: restored = [], filledAt } = state?.restored ?? {};
+    const identities = (isMeant) => restored
+        .filter(({ mount }) => filledAt !== undefined && isMeant(mount, records, filledAt))
+        .map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount));
     return {
         known: new Set(known.map(cache_mount/* identityOf */.cu)),
-        remade: new Set(remade.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))),
+        remade: new Set(identities(isNewer)),
+        same: new Set(identities(isOlder)),
     };
 }
 
@@ -41285,6 +41619,7 @@ var step = __nccwpck_require__(4460);
 // EXTERNAL MODULE: ./build/summary.js
 var summary = __nccwpck_require__(1192);
 ;// CONCATENATED MODULE: ./build/extract-mounts.js
+
 
 
 
@@ -41312,13 +41647,13 @@ const notSaved = 'The cache mounts were not saved';
 async function extractMounts(makeWorkDirectory) {
     (0,host/* setOutput */.uH)('saved', 'false');
     const inputs = (0,build_inputs/* readExtractInputs */.NJ)();
-    const { compressionLevel } = inputs;
+    const { compressionLevel, incremental } = inputs;
     const states = await (0,build_state/* readStates */.rs)();
     const request = resolveRequest(await withKey(inputs, states), states);
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel }, await makeWorkDirectory())).catch((error) => {
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch((error) => {
             if (error instanceof errors/* InputError */.d)
                 throw error;
             (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
@@ -41379,9 +41714,12 @@ async function extract(request, workDirectory) {
 async function save(request, packed, store, entry, workDirectory) {
     const { key, mounts } = request;
     const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
+    const maximum = request.incremental.count;
+    // Nothing stays under the key that was restored where it is the one that is saved.
+    const mayRefer = store.isLasting && maximum > 0 && kept?.key !== key;
     const outcomes = [];
     for (const [index, mount] of mounts.entries()) {
-        outcomes.push(await collect(kept, packed, index, mount, entry));
+        outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
     }
     (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
@@ -41393,7 +41731,7 @@ async function save(request, packed, store, entry, workDirectory) {
         const why = `an entry without ${names} would hide what is saved, or could be, for good`;
         return refuse(why, outcomes);
     }
-    if (!outcomes.some(({ isPacked }) => isPacked)) {
+    if (!outcomes.some(({ isFilled }) => isFilled)) {
         const why = 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
         return refuse(why, outcomes);
     }
@@ -41402,8 +41740,7 @@ async function save(request, packed, store, entry, workDirectory) {
     const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
     if (!result.saved)
         return refuse(result.why, outcomes);
-    const sizes = saved.map(({ archive }) => archive?.compressedBytes ?? 0);
-    const size = (0,format/* formatBytes */.z3)(sizes.reduce((sum, each) => sum + each, 0));
+    const size = describeSize(saved, request.incremental);
     (0,host/* print */.yy)(`Saved ${size} under the key ${key}.`);
     const count = saved.filter(({ archive }) => archive).length;
     return {
@@ -41416,7 +41753,7 @@ async function save(request, packed, store, entry, workDirectory) {
 async function keepLate({ state, mounts, directory }, { reports }, workDirectory) {
     const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
     return state && filled > 0 && filled < mounts.length
-        ? restoreLate((0,build_store/* storeFor */.f)(directory), state, workDirectory)
+        ? restoreLate((0,build_store/* storeFor */.f)(directory), state, mounts, workDirectory)
         : undefined;
 }
 function skip({ key, mounts, state }) {
@@ -41670,11 +42007,13 @@ __nccwpck_require__.d(__webpack_exports__, {
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./build/archive.js + 1 modules
-var archive = __nccwpck_require__(7757);
+var build_archive = __nccwpck_require__(7757);
 // EXTERNAL MODULE: ./build/cache-mount.js
 var cache_mount = __nccwpck_require__(7382);
 // EXTERNAL MODULE: ./build/default-key.js
 var default_key = __nccwpck_require__(1111);
+// EXTERNAL MODULE: ./build/entry.js
+var build_entry = __nccwpck_require__(8616);
 // EXTERNAL MODULE: ./build/errors.js
 var errors = __nccwpck_require__(9473);
 // EXTERNAL MODULE: ./build/format.js
@@ -41685,6 +42024,8 @@ var host = __nccwpck_require__(9788);
 var build_inputs = __nccwpck_require__(8175);
 // EXTERNAL MODULE: ./build/log.js
 var log = __nccwpck_require__(6650);
+// EXTERNAL MODULE: ./build/manifest.js
+var manifest = __nccwpck_require__(9683);
 // EXTERNAL MODULE: ./build/mount-list.js + 3 modules
 var mount_list = __nccwpck_require__(9647);
 // EXTERNAL MODULE: ./build/state.js
@@ -41695,17 +42036,22 @@ var step = __nccwpck_require__(4460);
 var build_store = __nccwpck_require__(4308);
 // EXTERNAL MODULE: ./build/summary.js
 var summary = __nccwpck_require__(1192);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: ./build/buildx.js
 var buildx = __nccwpck_require__(802);
 // EXTERNAL MODULE: ./build/container-scripts.js
 var container_scripts = __nccwpck_require__(7178);
-// EXTERNAL MODULE: ./build/manifest.js
-var manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: ./build/scratch-build.js + 2 modules
-var scratch_build = __nccwpck_require__(1569);
+// EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
+var scratch_build = __nccwpck_require__(4440);
 // EXTERNAL MODULE: ./build/toolkit.js
 var build_toolkit = __nccwpck_require__(7794);
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
 ;// CONCATENATED MODULE: ./build/unpack.js
+
+
+
 
 
 
@@ -41731,16 +42077,24 @@ async function prepare(request, workDirectory) {
  */
 async function unpack(request, fillings, preparation, entry, workDirectory) {
     if (fillings.length === 0)
-        return { reports: new Map(), filledAt: undefined };
-    const directory = (0,scratch_build/* archivesDirectory */.B8)(workDirectory);
-    for (const filling of fillings) {
-        await (0,archive/* placeArchive */.kI)(entry, filling, directory);
-    }
+        return { reports: new Map(), filledAt: undefined, token: undefined };
+    const moves = fillings.flatMap(({ index, archives }) => archives.map(({ file, compression }, place) => ({
+        from: (0,external_node_path_.join)(entry.directory, file),
+        inBuild: (0,external_node_path_.join)((0,scratch_build/* archivesDirectory */.B8)(workDirectory), (0,container_scripts/* restoredFileName */.yj)(index, place, compression)),
+        kept: (0,external_node_path_.join)((0,state/* keptArchives */.I)(request.key), file),
+    })));
+    for (const { from, inBuild } of moves)
+        await (0,work_directory/* moveFile */.mV)(from, inBuild);
+    // Extract saves nothing under a key that is saved already.
+    const isFinal = (0,build_store/* storeFor */.f)(request.directory).isLasting && entry.key === request.key;
+    const token = request.incremental && !isFinal ? (0,external_node_crypto_.randomUUID)() : undefined;
     try {
         const { builder, tools } = await preparation;
         const { utilityImage, seedStages } = request;
         const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, utilityImage, {
-            allOf: [...new Set(fillings.map(({ archive }) => archive.compression))],
+            allOf: [
+                ...new Set(fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression))),
+            ],
         });
         (0,log/* logBuilder */.wz)(builder, toolkit);
         const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
@@ -41748,21 +42102,24 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             builder,
             toolkit,
             script: container_scripts/* unpackScript */.gz,
-            mounts: fillings.map(({ index, mount, archive }) => ({
+            mounts: fillings.map(({ index, mount, archives }) => ({
                 index,
                 mount,
-                argument: `${(0,manifest/* archiveFileName */.Gm)(index, archive.compression)}:${archive.bytes}`,
+                argument: unpackArgument(index, archives, token),
+                withSnapshot: token !== undefined,
             })),
             withArchives: true,
             seedStages,
         }));
-        return { reports, filledAt: endedAt };
+        return { reports, filledAt: endedAt, token };
     }
     finally {
-        for (const filling of fillings) {
-            await (0,archive/* keepArchive */.QK)(directory, filling, (0,state/* keptArchives */.I)(request.key));
-        }
+        for (const { inBuild, kept } of moves)
+            await (0,work_directory/* moveFile */.mV)(inBuild, kept);
     }
+}
+function unpackArgument(index, archives, token) {
+    return [index, (0,manifest/* totalOf */.e6)(archives).bytes, ...(token === undefined ? [] : [token])].join(':');
 }
 async function inspectNamedBuilder({ builder, mountInputs }) {
     try {
@@ -41776,6 +42133,8 @@ async function inspectNamedBuilder({ builder, mountInputs }) {
 }
 
 ;// CONCATENATED MODULE: ./build/inject-mounts.js
+
+
 
 
 
@@ -41853,7 +42212,7 @@ async function inject(request, workDirectory) {
     const preparation = prepare(request, workDirectory);
     preparation.catch(() => undefined); // it is thrown where it is needed
     (0,host/* setOutput */.uH)('cache-matched-key', found);
-    const key = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, found));
+    const [key] = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, [found]));
     if (key === undefined) {
         const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
         return cold(notRestored, [remark], found);
@@ -41861,33 +42220,40 @@ async function inject(request, workDirectory) {
     (0,host/* print */.yy)(key === request.key
         ? `Found the entry ${key}.`
         : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
-    let manifest;
+    const unusable = (why) => {
+        const remark = `The saved entry ${key} cannot be used: ${why}.${remedyFor(request, key)}`;
+        return cold(notRestored, [remark], key);
+    };
+    let opened;
     try {
-        manifest = await (0,archive/* readManifest */.WI)(entry);
+        opened = await (0,build_entry/* openEntry */.v)(store, key, entry, request.mounts);
     }
     catch (error) {
-        const remark = `The saved entry ${key} cannot be used: ${(0,errors/* messageOf */.b)(error)}.${remedyFor(request, key)}`;
-        return cold(notRestored, [remark], key);
+        return unusable((0,errors/* messageOf */.b)(error));
     }
-    return fill(request, { entry, key, manifest }, preparation, workDirectory);
+    if (opened.missing.length > 0) {
+        const bases = opened.missing.join(', ');
+        return unusable(`it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`);
+    }
+    return fill(request, opened, preparation, workDirectory);
 }
 /** Unpacks what is whole of a restored entry into its mounts. */
-async function fill(request, restored, preparation, workDirectory) {
-    const { entry, key, manifest } = restored;
-    const { fillings, unsaved, unnamed } = (0,archive/* selectArchives */.wu)(request.mounts, manifest);
+async function fill(request, entry, preparation, workDirectory) {
+    const { key, manifest } = entry;
+    const { fillings, unsaved, unnamed } = (0,build_archive/* selectArchives */.wu)(request.mounts, manifest);
     if (unnamed.length > 0) {
         (0,host/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
     }
     const checked = await Promise.all(fillings.map(async (filling) => ({
         filling,
-        damage: await (0,archive/* findDamage */.Tu)(entry, filling.archive),
+        damage: await findDamageOf(entry, filling),
     })));
     const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
     const mounts = listRestored(manifest, damaged);
     await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, filledAt } = await unpack(request, whole, preparation, entry, workDirectory);
-    await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts, filledAt } });
+    const { reports, ...since } = await unpack(request, whole, preparation, entry, workDirectory);
+    await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts, ...since } });
     const outcomes = [
         ...damaged,
         ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
@@ -41912,14 +42278,20 @@ function remedyFor({ key, directory }, found) {
 }
 function listRestored(manifest, damaged) {
     const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
-    return manifest.mounts.flatMap(({ mount, archive }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(mount)) ? [] : { mount, archive });
+    return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(saved.mount)) ? [] : { ...saved, archive });
+}
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOf({ directory }, { archives }) {
+    const damage = archives.map((archive) => (0,build_archive/* findDamage */.Tu)(directory, archive));
+    return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 function leftOut(mount, why) {
     const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
     return { row: { mount, state: 'left out' }, remark };
 }
 /** @param whatToDo where the entry may be damaged */
-function outcomeOf({ mount, archive }, report, whatToDo) {
+function outcomeOf({ mount, archives }, report, whatToDo) {
+    const archive = (0,manifest/* totalOf */.e6)(archives);
     switch (report?.result) {
         case 'unpacked':
             return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
@@ -41955,10 +42327,12 @@ function stateOf(request) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
 /* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7382);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(2332);
+/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(2332);
 /* harmony import */ var _default_key_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1111);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7997);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
+/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9683);
+/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7997);
+
 
 
 
@@ -41967,11 +42341,9 @@ function stateOf(request) {
 
 
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19 };
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
 /** Minutes. */
 const defaultTimeout = 30;
-/** 1 is hardly faster, as tar is what takes the time then, and makes a sixth more of it. */
-const defaultCompressionLevel = 3;
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 /** @throws InputError that names the input and the remedy */
@@ -41983,7 +42355,7 @@ function readInjectInputs() {
     if (key !== undefined)
         checkKey('key', key);
     if (key !== undefined && keyPrefix !== undefined) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
     }
     checkKey('key-prefix', keyPrefix ?? '');
     for (const restoreKey of restoreKeys) {
@@ -41991,7 +42363,7 @@ function readInjectInputs() {
     }
     const room = maximum.keys - (key === undefined ? madeKeys : 1);
     if (restoreKeys.length > room) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
     }
     return {
         mountInputs: readMountInputs(),
@@ -42001,6 +42373,7 @@ function readInjectInputs() {
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
         failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        incremental: readBoolean('incremental', true),
         ...readCommonInputs(),
     };
 }
@@ -42015,17 +42388,25 @@ function readExtractInputs() {
         key,
         builder: optional('builder'),
         utilityImage: optional('utility-image'),
-        compressionLevel: readCompressionLevel(),
+        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
+        incremental: readIncremental(),
         ...readCommonInputs(),
     };
 }
-function readCompressionLevel() {
-    const text = optional('compression-level') ?? String(defaultCompressionLevel);
-    const level = Number(text);
-    if (!/^\d+$/.test(text) || level < 1 || level > maximum.compressionLevel) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input compression-level: "${text}" is no level between 1 and ${maximum.compressionLevel}.`);
+function readIncremental() {
+    const isOn = readBoolean('incremental', true);
+    const count = readNumber('incremental-count', 1, _manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .maximumDeltas */ .Gz, 10);
+    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+    return { count: isOn ? count : 0, share };
+}
+/** A whole number. */
+function readNumber(name, least, most, standard) {
+    const text = optional(name) ?? String(standard);
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
     }
-    return level;
+    return value;
 }
 function readCommonInputs() {
     const directory = optional('directory');
@@ -42044,7 +42425,7 @@ function readMountInputs() {
         .flatMap((line) => line.split(','))
         .map((platform) => platform.trim())
         .filter((platform) => platform !== '')
-        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .parsePlatform */ .FL)(platform)));
+        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_5__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_5__/* .parsePlatform */ .FL)(platform)));
     return {
         // Not trimmed: the line numbers of messages are those of the workflow.
         cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
@@ -42068,7 +42449,7 @@ function readBuildArgs() {
 }
 function parseQuoted(line) {
     try {
-        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_6__/* .parseCsvRecord */ .b)(line).join(',');
+        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_7__/* .parseCsvRecord */ .b)(line).join(',');
     }
     catch {
         return line;
@@ -42076,17 +42457,17 @@ function parseQuoted(line) {
 }
 function checkKey(input, key) {
     if (key.length > maximum.keyLength) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
     }
     if (/[,\n]/.test(key)) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
 }
 function readTimeout() {
     const text = optional('timeout') ?? String(defaultTimeout);
     const minutes = Number(text);
     if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
     }
     return minutes;
 }
@@ -42097,7 +42478,7 @@ function readBoolean(name, standard) {
         return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getBooleanInput */ .Vt(name);
     }
     catch {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_5__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name)}" is neither true nor false.`);
+        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name)}" is neither true nor false.`);
     }
 }
 function optional(name) {
@@ -42254,21 +42635,37 @@ function logGroup(title, lines) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Gm: () => (/* binding */ archiveFileName),
+/* harmony export */   Gz: () => (/* binding */ maximumDeltas),
 /* harmony export */   Ng: () => (/* binding */ parseManifest),
+/* harmony export */   bS: () => (/* binding */ archivesOf),
 /* harmony export */   cf: () => (/* binding */ parseSavedMount),
+/* harmony export */   e6: () => (/* binding */ totalOf),
 /* harmony export */   sB: () => (/* binding */ renderManifest),
+/* harmony export */   vY: () => (/* binding */ archiveFilePattern),
+/* harmony export */   yP: () => (/* binding */ archiveExtension),
 /* harmony export */   zt: () => (/* binding */ parseMount)
 /* harmony export */ });
 /* unused harmony export manifestFormat */
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9368);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
+/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9368);
+
 
 /** The format that this code writes, and the only one that it reads. */
 const manifestFormat = 1;
-const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-function archiveFileName(index, compression) {
-    return `${index}.${archiveExtension[compression]}`;
+/** The archives to unpack one after another. */
+function archivesOf({ archive, deltas = [] }) {
+    return archive === undefined ? [] : [archive, ...deltas];
 }
+/** What some archives hold together. */
+function totalOf(archives) {
+    const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
+    return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
+}
+const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
+/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
+/** In the builder, their numbers have two digits, which sort as they count. */
+const maximumDeltas = 99;
 function renderManifest(manifest) {
     return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
 }
@@ -42279,65 +42676,75 @@ function renderManifest(manifest) {
  * @throws Error that says what is wrong with it
  */
 function parseManifest(text) {
-    const value = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(JSON.parse(text), 'manifest');
+    const value = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(JSON.parse(text), 'manifest');
     if (value.format !== manifestFormat) {
-        throw new Error(`its format is ${(0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .describeValue */ .bp)(value.format)}, and this version reads format ${manifestFormat}`);
+        throw new Error(`its format is ${(0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .describeValue */ .bp)(value.format)}, and this version reads format ${manifestFormat}`);
     }
-    const mounts = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount);
-    const files = mounts.flatMap(({ archive }) => archive?.file ?? []);
-    if (new Set(files).size < files.length)
+    const mounts = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount);
+    const archives = mounts.flatMap(archivesOf);
+    if (new Set(archives.map(({ file }) => file)).size < archives.length)
         throw new Error('two of its mounts have one archive');
-    return { ...(value.key === undefined ? {} : { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(value.key, 'key') }), mounts };
+    if (new Set(mounts.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .identityOf */ .cu)(mount))).size < mounts.length)
+        throw new Error('two of its mounts are the same');
+    return { ...(value.key === undefined ? {} : { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(value.key, 'key') }), mounts };
 }
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
 function parseSavedMount(value) {
-    const saved = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
-    const archive = saved.archive;
+    const { mount, archive, deltas } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'mounts[]');
     return {
-        mount: parseMount(saved.mount),
+        mount: parseMount(mount),
         ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
+        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
     };
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
 function parseMount(value) {
-    const { id, namespace, from, stage, source, ownership } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
+    const { id, namespace, from, stage, source, ownership } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'mount');
     return {
-        id: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(id, 'id'),
-        ...(namespace === undefined ? {} : { namespace: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(namespace, 'namespace') }),
-        ...(from === undefined ? {} : { from: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(from, 'from') }),
+        id: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(id, 'id'),
+        ...(namespace === undefined ? {} : { namespace: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(namespace, 'namespace') }),
+        ...(from === undefined ? {} : { from: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(from, 'from') }),
         ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-        ...(source === undefined ? {} : { source: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(source, 'source') }),
+        ...(source === undefined ? {} : { source: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(source, 'source') }),
         ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
     };
 }
 function parseStage(value) {
-    const { name, digest } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'stage');
-    return { name: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(name, 'name'), digest: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(digest, 'digest') };
+    const { name, digest } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'stage');
+    return { name: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(name, 'name'), digest: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(digest, 'digest') };
 }
 function parseOwnership(value) {
-    const { uid, gid, mode } = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'ownership');
-    return { uid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(uid, 'uid'), gid: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(gid, 'gid'), mode: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(mode, 'mode') };
+    const { uid, gid, mode } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'ownership');
+    return { uid: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(uid, 'uid'), gid: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(gid, 'gid'), mode: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(mode, 'mode') };
+}
+function parseDeltas(value, archive) {
+    const deltas = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .array */ .YO)(value, 'deltas').map(parseArchive);
+    if (archive === undefined || deltas.length > maximumDeltas)
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('deltas', value);
+    return deltas;
 }
 function parseArchive(value) {
-    const archive = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'archive');
-    const file = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.file, 'file');
+    const archive = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'archive');
+    const { entry } = archive;
+    const file = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(archive.file, 'file');
     const compression = archive.compression;
     if (compression !== 'zstd' && compression !== 'gzip') {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('compression', compression);
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('compression', compression);
     }
-    if (!/^\d+\.tar\.(zst|gz)$/.test(file)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('file', file);
+    if (!archiveFilePattern.test(file)) {
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('file', file);
     }
-    const sha256 = (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.sha256, 'sha256');
+    const sha256 = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(archive.sha256, 'sha256');
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('sha256', sha256);
+        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('sha256', sha256);
     }
     return {
         file,
+        ...(entry === undefined ? {} : { entry: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(entry, 'entry') }),
         compression,
-        files: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.files, 'files'),
-        bytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.bytes, 'bytes'),
-        compressedBytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
+        files: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(archive.files, 'files'),
+        bytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(archive.bytes, 'bytes'),
+        compressedBytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
         sha256,
     };
 }
@@ -43136,7 +43543,7 @@ function readParents() {
 
 /***/ }),
 
-/***/ 1569:
+/***/ 4440:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43180,7 +43587,8 @@ function parseLine(value) {
     const seconds = (0,json/* number */.ai)(line.ended, 'ended') - (0,json/* number */.ai)(line.started, 'started');
     const result = line.result;
     switch (result) {
-        case 'packed': {
+        case 'packed':
+        case 'changed': {
             const compression = line.compression;
             if (compression !== 'zstd' && compression !== 'gzip')
                 throw (0,json/* invalid */.Gq)('compression', compression);
@@ -43192,6 +43600,7 @@ function parseLine(value) {
         case 'full':
             return [index, { result, seconds, available: (0,json/* count */.U9)(line.available, 'available') }];
         case 'unpacked':
+        case 'unchanged':
         case 'empty':
         case 'warm':
         case 'failed':
@@ -43201,9 +43610,113 @@ function parseLine(value) {
     }
 }
 
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
+// EXTERNAL MODULE: ./build/scratch-dockerfile.js
+var scratch_dockerfile = __nccwpck_require__(1021);
+;// CONCATENATED MODULE: ./build/scratch-build.js
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
+}
+/** Directory with the programs to run. */
+function toolsDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/** Removes what the builds have left on the builder: copies of the archives. */
+async function removeTraces(builder) {
+    const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder.name, scratch_dockerfile/* buildCachePattern */.Vb);
+    if (trouble !== undefined)
+        (0,host/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    try {
+        return await runScript(options);
+    }
+    catch (error) {
+        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === options.mounts.length)
+            throw error;
+        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+        return runScript({ ...options, mounts, seedStages: undefined });
+    }
+}
+async function runScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const { text, buildArgs } = (0,scratch_dockerfile/* renderScratchDockerfile */.lD)(toolkit, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+    if (seedStages?.ignore) {
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
+    }
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    // Of use to who reads the log; the build need not wait for it.
+    const client = (0,buildx/* describeClient */.$G)();
+    await (0,buildx/* build */.jq)({
+        builder,
+        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [scratch_dockerfile/* filesContext */.NJ]: 'context' },
+        dockerfile: 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    }).catch(async (error) => {
+        throw (await isFull(workDirectory))
+            ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+            : error;
+    });
+    (0,host/* print */.yy)(`Run with ${await client}.`);
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', scratch_dockerfile/* outputDirectory */.rk);
+    const report = (0,external_node_path_.join)(directory, 'report');
+    try {
+        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
+    }
+}
+/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+async function isFull(directory) {
+    const { bavail, bsize } = await (0,promises_.statfs)(directory);
+    return bavail * bsize < 1 << 20;
+}
+
+
+/***/ }),
+
+/***/ 1021:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   NJ: () => (/* binding */ filesContext),
+/* harmony export */   Vb: () => (/* binding */ buildCachePattern),
+/* harmony export */   lD: () => (/* binding */ renderScratchDockerfile),
+/* harmony export */   mq: () => (/* binding */ snapshotIdPrefix),
+/* harmony export */   rk: () => (/* binding */ outputDirectory)
+/* harmony export */ });
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
+/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
+
 
 /**
  * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
@@ -43212,6 +43725,11 @@ var cache_mount = __nccwpck_require__(7382);
 const maximumRuns = 16;
 /** The name of the build context with the programs, the scripts and the archives. */
 const filesContext = 'buildkit-cache-mounts';
+/**
+ * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
+ * this, and a digest of the mount's identity.
+ */
+const snapshotIdPrefix = `${filesContext}-snapshot-`;
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
 // A name that nobody else has: by it our own build cache is known.
@@ -43229,8 +43747,9 @@ const outputDirectory = 'out';
  * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
  * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
  *
- * - A RUN with one mount holds one lock at a time, for as long as it must, and cannot wait for
- *   another build that waits for it. (Where there are many mounts, see {@link maximumRuns}.)
+ * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
+ *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
+ *   {@link maximumRuns}.)
  * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
  *   written.
  * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
@@ -43282,7 +43801,8 @@ function renderScratchDockerfile(base, mounts, options) {
     const perRun = Math.ceil(mounts.length / maximumRuns);
     for (let first = 0; first < mounts.length; first += perRun) {
         const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount: { id, from, stage, source, ownership } }) => {
+        const flags = group.flatMap(({ index, mount, withSnapshot }) => {
+            const { id, from, stage, source, ownership } = mount;
             const origin = from === undefined ? stage?.name : stageOf(from);
             const start = [
                 ...(origin === undefined ? [] : [`from=${origin}`]),
@@ -43292,12 +43812,17 @@ function renderScratchDockerfile(base, mounts, options) {
                 `type=cache,target=/mounts/${index},sharing=locked`,
                 `id=$${declare(`ID_${index}`, id)}`,
                 ...start,
-                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
+                ...(ownership === undefined ? [] : (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .renderOwnership */ .wk)(ownership)),
             ];
             // Given an owner, BuildKit starts the mount from a new directory in the image.
             const isSeeded = origin !== undefined && ownership === undefined;
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            return [options.join(','), ...(isSeeded ? [seed.join(',')] : [])];
+            const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${digest(mount)}`;
+            return [
+                ...(withSnapshot ? [snapshot] : []),
+                options.join(','),
+                ...(isSeeded ? [seed.join(',')] : []),
+            ];
         });
         const command = [
             '/bin/sh',
@@ -43312,94 +43837,8 @@ function renderScratchDockerfile(base, mounts, options) {
     }
     return { text: `${lines.join('\n')}\n`, buildArgs };
 }
-
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
-}
-/** Directory with the programs to run. */
-function toolsDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
-}
-/** Removes what the builds have left on the builder: copies of the archives. */
-async function removeTraces(builder) {
-    const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder.name, buildCachePattern);
-    if (trouble !== undefined)
-        (0,host/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
-}
-/**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    try {
-        return await runScript(options);
-    }
-    catch (error) {
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length)
-            throw error;
-        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
-    }
-}
-async function runScript(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    // Of use to who reads the log; the build need not wait for it.
-    const client = (0,buildx/* describeClient */.$G)();
-    await (0,buildx/* build */.jq)({
-        builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    }).catch(async (error) => {
-        throw (await isFull(workDirectory))
-            ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
-            : error;
-    });
-    (0,host/* print */.yy)(`Run with ${await client}.`);
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    const report = (0,external_node_path_.join)(directory, 'report');
-    try {
-        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-/** BuildKit says no more than "EOF" where what it puts out finds no room. */
-async function isFull(directory) {
-    const { bavail, bsize } = await (0,promises_.statfs)(directory);
-    return bavail * bsize < 1 << 20;
+function digest(mount) {
+    return (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu)(mount)).digest('hex').slice(0, 32);
 }
 
 
@@ -43641,7 +44080,7 @@ function toRegExp(elements, greedy, flags) {
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
 /* harmony import */ var _definitions_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6962);
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5446);
+/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7874);
 /* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6761);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8175);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4460);
@@ -43652,6 +44091,11 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 
 
 const keyState = 'key';
+/** What the post step reads for itself. */
+const ownInputs = new Set([
+    ...['compression-level', 'incremental', 'incremental-count', 'incremental-share'],
+    ...['timeout', 'summary'],
+]);
 if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('isPost') === '') {
     _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ('isPost', 'true');
     await (0,_step_js__WEBPACK_IMPORTED_MODULE_5__/* .runStep */ .e)(async (makeWorkDirectory) => {
@@ -43663,7 +44107,7 @@ if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('isPost') === 
 else if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keyState) !== '') {
     // All else is as inject had it, which has left it for the extract with its key.
     for (const { name } of _definitions_js__WEBPACK_IMPORTED_MODULE_1__/* .extractInputs */ .RT) {
-        if (!['compression-level', 'timeout', 'summary'].includes(name))
+        if (!ownInputs.has(name))
             delete process.env[`INPUT_${name.toUpperCase()}`];
     }
     process.env.INPUT_KEY = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keyState);
@@ -43753,18 +44197,19 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts, filledAt } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
+    const { key, mounts, filledAt, token } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
     return {
         key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
         mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
         filledAt: filledAt === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(filledAt, 'filledAt'),
+        token: token === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(token, 'token'),
     };
 }
 function parseRestoredMount(value) {
-    const { mount, archive } = (0,_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
+    const { archive, ...saved } = (0,_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
     if (archive === undefined)
         throw (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
-    return { mount, archive };
+    return { ...saved, archive };
 }
 function parseSeedStages(value) {
     const { head, stages, context, buildArgs, ignore } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
@@ -44074,6 +44519,8 @@ __nccwpck_require__.d(mappers_namespaceObject, {
   UserDelegationKey: () => (UserDelegationKey)
 });
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
@@ -100768,12 +101215,10 @@ function saveCacheV2(paths_1, key_1, options_1) {
     });
 }
 //# sourceMappingURL=cache.js.map
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: ./build/archive.js + 1 modules
 var archive = __nccwpck_require__(7757);
 // EXTERNAL MODULE: ./build/manifest.js
-var manifest = __nccwpck_require__(9683);
+var build_manifest = __nccwpck_require__(9683);
 // EXTERNAL MODULE: ./build/work-directory.js
 var work_directory = __nccwpck_require__(4353);
 ;// CONCATENATED MODULE: ./build/directory-store.js
@@ -100798,8 +101243,8 @@ async function findInDirectory(directory) {
 async function restoreFromDirectory(directory, entry) {
     await (0,promises_.mkdir)(entry, { recursive: true });
     const { mounts } = await (0,archive/* readManifest */.WI)(directory);
-    const archives = mounts.flatMap(({ archive }) => archive?.file ?? []);
-    for (const name of [archive/* manifestName */.vS, ...archives]) {
+    const archives = mounts.flatMap(build_manifest/* archivesOf */.bS);
+    for (const name of [archive/* manifestName */.vS, ...archives.map(({ file }) => file)]) {
         await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
     }
 }
@@ -100808,43 +101253,30 @@ async function linkOrCopy(source, destination) {
     await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
 }
 /**
- * Puts `entry` in the place of what the directory holds: first the archives, under names that are
- * not in use, then the manifest, by one rename; then what no manifest names any more is removed. Who
- * reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
+ * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
  */
 async function saveToDirectory(directory, entry, key) {
     await (0,promises_.mkdir)(directory, { recursive: true });
-    const before = await (0,promises_.readdir)(directory);
-    const first = 1 + Math.max(-1, ...before.map((name) => Number.parseInt(name, 10) || 0));
     const { mounts } = await (0,archive/* readManifest */.WI)(entry);
-    const renamed = {
-        key,
-        mounts: mounts.map(({ mount, archive }, index) => {
-            if (archive === undefined)
-                return { mount };
-            return {
-                mount,
-                archive: { ...archive, file: (0,manifest/* archiveFileName */.Gm)(first + index, archive.compression) },
-            };
-        }),
-    };
-    for (const [index, { archive }] of renamed.mounts.entries()) {
-        const source = mounts[index]?.archive?.file;
-        if (archive === undefined || source === undefined)
-            continue;
-        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, source), (0,external_node_path_.join)(directory, archive.file));
+    const before = new Set(await (0,promises_.readdir)(directory));
+    for (const { file } of mounts.flatMap(build_manifest/* archivesOf */.bS)) {
+        if (!before.has(file))
+            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
     }
+    const manifest = { key, mounts };
     const draft = (0,external_node_path_.join)(directory, `${archive/* manifestName */.vS}.new`);
-    await (0,promises_.writeFile)(draft, (0,manifest/* renderManifest */.sB)(renamed));
+    await (0,promises_.writeFile)(draft, (0,build_manifest/* renderManifest */.sB)(manifest));
     await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, archive/* manifestName */.vS));
-    await removeUnnamed(directory, renamed);
+    await removeUnnamed(directory, manifest);
     return { saved: true };
 }
 /** Only what has the form of our own files: the directory may hold others. */
 async function removeUnnamed(directory, { mounts }) {
-    const named = new Set(mounts.flatMap(({ archive }) => archive?.file ?? []));
+    const named = new Set(mounts.flatMap(build_manifest/* archivesOf */.bS).map(({ file }) => file));
     const names = await (0,promises_.readdir)(directory);
-    const ours = names.filter((name) => /^\d+\.tar\.(zst|gz)$/.test(name) && !named.has(name));
+    const ours = names.filter((name) => build_manifest/* archiveFilePattern */.vY.test(name) && !named.has(name));
     await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
 }
 
@@ -100853,6 +101285,7 @@ var errors = __nccwpck_require__(9473);
 // EXTERNAL MODULE: ./build/host.js
 var host = __nccwpck_require__(9788);
 ;// CONCATENATED MODULE: ./build/store.js
+
 
 
 
@@ -100869,9 +101302,15 @@ const storedDirectoryName = 'buildkit-cache-mounts.v1';
  * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
  * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
  * one flat directory: whatever path a member, or the target of a link, is given, only its last part
- * counts, in that directory.
+ * counts, in that directory, which is there before and is not replaced. Where several entries are
+ * restored into it at once, the first file of a name stays: none is taken away under another's tar.
  */
-const flatten = `--transform=s,^.*/,${storedDirectoryName}/,`;
+const flatten = [
+    `--transform=s,^${storedDirectoryName}$,${storedDirectoryName}/.,`,
+    `;s,^.*/,${storedDirectoryName}/,`,
+    `;s,^[^/]*$,${storedDirectoryName}/&,`,
+    ' --skip-old-files',
+].join('');
 /** @param directory undefined for the cache of GitHub Actions */
 function storeFor(directory) {
     return directory === undefined ? cacheStore : directoryStore(directory);
@@ -100881,28 +101320,41 @@ const cacheStore = {
     restore,
     isSaved,
     save,
-    remedy: (key) => `A saved key is never changed: if the entry is damaged, delete it, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+    isLasting: true,
+    remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
 };
 function directoryStore(directory) {
     return {
         find: () => findInDirectory(directory),
-        restore: async (entry, key) => {
+        restore: async (entry, keys) => {
             await restoreFromDirectory(directory, entry);
-            return key;
+            return keys;
         },
         isSaved: async () => false,
         save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
             saved: false,
             why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
         })),
+        isLasting: false,
         remedy: () => '',
     };
 }
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
-async function restore(directory, key) {
-    return inParentOf(directory, (path) => restoreCache([path], key));
+async function restore(directory, keys) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const restoreOne = async (path, key) => {
+        try {
+            return await restoreCache([path], key);
+        }
+        catch (error) {
+            // Such as a key that cannot be one. The others' tars still run, and need the environment.
+            (0,host/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
+            return undefined;
+        }
+    };
+    return inParentOf(directory, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
 }
 async function isSaved(directory, key) {
     // The service also answers with an entry whose key merely begins with this one.
@@ -101062,9 +101514,9 @@ function asText(text) {
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 /* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7187);
 /* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7178);
+/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7178);
 /* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7997);
+/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7997);
 
 
 
@@ -101074,7 +101526,7 @@ function asText(text) {
 
 /** Copies those of the runner's programs that a build may need below a directory. */
 async function gatherRunnerTools(directory) {
-    const programs = await findPrograms([..._container_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3, _container_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .optionalProgram */ .xX, 'zstd', 'gzip']);
+    const programs = await findPrograms([..._container_scripts_js__WEBPACK_IMPORTED_MODULE_4__/* .requiredPrograms */ .D3, ..._container_scripts_js__WEBPACK_IMPORTED_MODULE_4__/* .optionalPrograms */ .CO, 'zstd', 'gzip']);
     const names = programs.map(({ name }) => name);
     if (!names.includes('tar'))
         return { names, tarVersion: '', directories: [] };
@@ -101099,7 +101551,7 @@ async function gatherRunnerTools(directory) {
  * @throws Error, with the remedy, where neither is possible
  */
 function chooseToolkit(tools, platforms, image, compressions) {
-    const runner = (0,_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .runnerPlatform */ .GQ)();
+    const runner = (0,_platform_js__WEBPACK_IMPORTED_MODULE_5__/* .runnerPlatform */ .GQ)();
     // 32-bit ARM is listed with its variant only
     const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
     const obstacle = platform === undefined
@@ -101119,7 +101571,7 @@ function chooseToolkit(tools, platforms, image, compressions) {
 function findObstacle({ names, tarVersion, obstacle }, compressions) {
     const has = (name) => names.includes(name);
     const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
-    const missing = _container_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3.filter((name) => !has(name));
+    const missing = _container_scripts_js__WEBPACK_IMPORTED_MODULE_4__/* .requiredPrograms */ .D3.filter((name) => !has(name));
     if (!enough) {
         missing.push('anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '));
     }

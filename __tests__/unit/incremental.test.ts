@@ -1,0 +1,92 @@
+import { expect, test } from '@jest/globals';
+import { describeSize, findAllowance } from '../../src/incremental.js';
+import type { Archive, SavedMount } from '../../src/manifest.js';
+import type { InjectState, RestoredEntry } from '../../src/state.js';
+
+const mount = { id: 'go' };
+const full: Archive = {
+  file: '00000000000000000000000000000000.tar.zst',
+  compression: 'zstd',
+  files: 1,
+  bytes: 1000,
+  compressedBytes: 300,
+  sha256: '0'.repeat(64),
+};
+
+/** The state of a job whose inject has restored the mount with deltas of these sizes. */
+function stateWith(sizes: readonly number[], restored: Partial<RestoredEntry> = {}): InjectState {
+  const deltas = sizes.map((bytes) => ({ ...full, bytes }));
+  const mounts = [
+    { mount: { id: 'other' }, archive: full },
+    { mount, archive: full, deltas },
+  ];
+  return {
+    key: 'k',
+    mounts: [mount],
+    restoreKeys: [],
+    restored: { key: 'k-1', mounts, token: 'token', ...restored },
+  };
+}
+
+const limits = { count: 3, share: 0.5 };
+
+test.each<
+  [name: string, state: InjectState | undefined, count: number, bytes: number | string | undefined]
+>([
+  ['after a full save', stateWith([]), 3, 500],
+  ['after some changes', stateWith([100, 50]), 3, 350],
+  [
+    'after as many saves as may be',
+    stateWith([1, 1, 1]),
+    3,
+    'its changes were saved 3 times in a row',
+  ],
+  [
+    'after changes as large as may be',
+    stateWith([200, 300]),
+    3,
+    'its changes have become too large',
+  ],
+  ['where none may be saved', stateWith([]), 0, undefined],
+  [
+    'without a snapshot',
+    stateWith([], { token: undefined }),
+    3,
+    'inject has taken no snapshot of it',
+  ],
+  ['of a mount that was not restored', stateWith([], { mounts: [] }), 3, undefined],
+  ['where nothing was restored', { ...stateWith([]), restored: undefined }, 3, undefined],
+  ['without an inject', undefined, 3, undefined],
+])('changes %s', (_, state, count, bytes) => {
+  expect(findAllowance({ state, incremental: { ...limits, count } }, mount, true)).toEqual(
+    typeof bytes === 'number' ? { bytes, token: 'token' } : bytes,
+  );
+});
+
+test('changes of what may be another mount are not saved', () => {
+  expect(findAllowance({ state: stateWith([]), incremental: limits }, mount, false)).toBe(
+    'the builder does not tell that it is the one that inject has filled',
+  );
+});
+
+const base = { ...full, entry: 'k-0', compressedBytes: 186e6 };
+const delta = { ...full, compressedBytes: 5.9e6 };
+test.each<[name: string, saved: SavedMount[], size: string]>([
+  ['in full', [{ mount, archive: delta }, { mount }], '5.9 MB'],
+  [
+    'changes',
+    [{ mount, archive: base, deltas: [{ ...base, compressedBytes: 1e6 }, delta] }, { mount }],
+    '5.9 MB of 193 MB (incremental, 2 of at most 3)',
+  ],
+  [
+    'changes of one and all of another',
+    [
+      { mount, archive: delta },
+      { mount, archive: base, deltas: [delta] },
+    ],
+    '11.8 MB of 198 MB (incremental, 1 of at most 3)',
+  ],
+  ['nothing new', [{ mount, archive: base }], '0 bytes of 186 MB (incremental)'],
+])('an entry of %s says so', (_, saved, size) => {
+  expect(describeSize(saved, limits)).toBe(size);
+});
