@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { formatTable } from '../src/format.js';
 import { dataSets } from './lib/bench/data-sets.js';
 import { describeMachine } from './lib/bench/machine.js';
+import { measureCommits } from './lib/bench/measure-commits.js';
 import { measureFixed } from './lib/bench/measure-fixed.js';
+import { measureIncremental } from './lib/bench/measure-incremental.js';
 import { type Bench, measureSet, type SetResult } from './lib/bench/measure-set.js';
 import { prepareMounts } from './lib/bench/mount.js';
 import { type Options, readOptions } from './lib/bench/options.js';
@@ -22,11 +24,11 @@ await perform('benchmark', async () => {
 async function measureAll(options: Options): Promise<BenchResult> {
   const { runs, scale } = options;
   const sets = dataSets(scale);
-  const names = options.sets ?? [...sets.map(({ name }) => name), 'fixed'];
-  const unknown = names.filter((name) => name !== 'fixed' && sets.every((s) => s.name !== name));
+  const known = [...sets.map(({ name }) => name), 'incremental', 'commits', 'fixed'];
+  const names = options.sets ?? known;
+  const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
-    const known = sets.map(({ name }) => name).join(', ');
-    throw new Error(`There is no set ${unknown.join(', ')}, only ${known}, fixed.`);
+    throw new Error(`There is no set ${unknown.join(', ')}, only ${known.join(', ')}.`);
   }
   const workDirectory = await mkdtemp(join(tmpdir(), 'bench-'));
   try {
@@ -39,8 +41,16 @@ async function measureAll(options: Options): Promise<BenchResult> {
       for (const set of sets.filter(({ name }) => names.includes(name))) {
         results.push(await measureSet(bench, set));
       }
+      const [changing] = sets;
+      const incremental =
+        changing && names.includes('incremental')
+          ? await measureIncremental(bench, changing)
+          : undefined;
+      const commits = names.includes('commits')
+        ? await measureCommits(bench, process.env.GO_IMAGE)
+        : undefined;
       const fixed = names.includes('fixed') ? await measureFixed(bench) : undefined;
-      return { machine, runs, scale, sets: results, fixed };
+      return { machine, runs, scale, sets: results, incremental, commits, fixed };
     } finally {
       await mounts.dispose();
     }

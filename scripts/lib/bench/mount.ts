@@ -22,6 +22,8 @@ export interface Mounts extends Builds {
   /** Fills the mount of this id with a tree, by an archive that is made once for each tree. */
   fill(id: string, tree: PackedTree): Promise<void>;
   list(id: string): Promise<TreeFacts>;
+  /** Runs a shell script in a build, with the mount at /c. */
+  change(id: string, script: string): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -78,6 +80,9 @@ export async function prepareMounts(workDirectory: string): Promise<Mounts> {
         ['--output=type=cacheonly'],
         context,
       );
+    },
+    change: async (id, script) => {
+      await builder.run({ id }, script);
     },
     dispose: () => builder.dispose(),
   };

@@ -40,6 +40,7 @@ export const storePhases: readonly Phase[] = [
 const beginnings: readonly (readonly [prefix: string, phase: Phase])[] = [
   ['::group::Look up the key', 'look up the key'],
   ['::group::Restore from the cache', 'restore: download'],
+  ['::group::Restore what it builds on', 'restore: download'],
   ['Cache Size: ', 'restore: unpack'],
   ['::debug::docker --version', 'ask the builder'],
   ['::group::Unpack into the builder', 'prepare the build'],

@@ -1,7 +1,9 @@
 /** The results as tables of text cells, to be printed or written as Markdown. */
 import { formatBytes, formatCount } from '../../../src/format.js';
 import type { Machine } from './machine.js';
+import type { CommitRun, CommitsResult } from './measure-commits.js';
 import { type FixedMeasure, fixedMeasures } from './measure-fixed.js';
+import { type IncrementalResult, incrementalMeasures } from './measure-incremental.js';
 import type { Measure, SetResult } from './measure-set.js';
 import { type Phase, phases } from './phases.js';
 import type { StepResources } from './resources.js';
@@ -13,6 +15,8 @@ export interface BenchResult {
   readonly runs: number;
   readonly scale: number;
   readonly sets: readonly SetResult[];
+  readonly incremental: IncrementalResult | undefined;
+  readonly commits: CommitsResult | undefined;
   readonly fixed: Samples<FixedMeasure> | undefined;
 }
 
@@ -44,7 +48,7 @@ const directions = [
 ] as const;
 
 export function tablesOf(result: BenchResult): Table[] {
-  const { sets, fixed } = result;
+  const { sets, incremental, commits, fixed } = result;
   return [
     { title: 'Machine', rows: [['part', 'kind or version'], ...Object.entries(result.machine)] },
     { title: 'Data', rows: dataRows(sets) },
@@ -61,6 +65,18 @@ export function tablesOf(result: BenchResult): Table[] {
       rows: phaseRows(sets, action),
     })),
     { title: 'Memory, transfers, disk', rows: resourceRows(sets) },
+    ...(incremental
+      ? [
+          {
+            title: `Of go-build, only what has changed, seconds (medians of ${result.runs})`,
+            rows: incrementalRows(incremental),
+          },
+          { title: 'The same, sizes of the saved entries', rows: savedRows(incremental) },
+        ]
+      : []),
+    ...(commits
+      ? [{ title: 'A Go project, commit by commit: seconds and bytes', rows: commitRows(commits) }]
+      : []),
     ...(fixed ? [{ title: 'Fixed costs, seconds', rows: fixedRows(fixed) }] : []),
   ].filter(({ rows }) => rows.length > 1);
 }
@@ -172,6 +188,66 @@ function resourceRows(sets: readonly SetResult[]): string[][] {
         return own ? [row(name, names[step], own)] : [];
       }),
     ),
+  ];
+}
+
+function incrementalRows({ seconds }: IncrementalResult): string[][] {
+  const whole = {
+    fullExtract: 'fullExtract',
+    fullInject: 'fullInject',
+    snapshotInject: 'fullInject',
+    changedExtract: 'fullExtract',
+    changedInject: 'fullInject',
+    unchangedExtract: 'fullExtract',
+    chainInject: 'fullInject',
+  } as const;
+  return [
+    ['what', 'seconds', '÷ everything'],
+    ...(Object.keys(whole) as (keyof typeof whole)[]).map((measure) => [
+      incrementalMeasures[measure],
+      cell(seconds.median(measure)),
+      ratio(seconds.median(measure), seconds.median(whole[measure])),
+    ]),
+  ];
+}
+
+function savedRows({ bytes }: IncrementalResult): string[][] {
+  const row = (what: string, size: number, whole: number) => [
+    ...[what, formatBytes(size), ratio(size, whole)],
+  ];
+  return [
+    ['what', 'size', '÷ everything'],
+    row('everything', bytes.full, bytes.full),
+    row('1% of the files changed', bytes.changed, bytes.full),
+    row('nothing changed', bytes.unchanged, bytes.full),
+    row('ten runs together', bytes.tenRuns, bytes.full * 10),
+  ];
+}
+
+function commitRows({ incremental, full }: CommitsResult): string[][] {
+  const total = (runs: readonly CommitRun[], measure: keyof CommitRun) =>
+    runs.reduce((sum, run) => sum + run[measure], 0);
+  const seconds = (run: CommitRun) => [cell(run.inject), cell(run.extract)];
+  const bytes = (run: CommitRun) => [formatBytes(run.downloaded), formatBytes(run.uploaded)];
+  const sum = (runs: readonly CommitRun[]): CommitRun => ({
+    inject: total(runs, 'inject'),
+    downloaded: total(runs, 'downloaded'),
+    extract: total(runs, 'extract'),
+    uploaded: total(runs, 'uploaded'),
+  });
+  const row = (name: string, a: CommitRun, b: CommitRun) => [
+    ...[name, ...seconds(a), ...bytes(a), ...seconds(b), ...bytes(b)],
+  ];
+  return [
+    [
+      ...['commit', 'inject', 'extract', 'down', 'up'],
+      ...['inject in full', 'extract in full', 'down in full', 'up in full'],
+    ],
+    ...incremental.flatMap((run, commit) => {
+      const other = full[commit];
+      return other ? [row(commit === 0 ? 'first' : String(commit), run, other)] : [];
+    }),
+    row('together', sum(incremental), sum(full)),
   ];
 }
 
