@@ -71,6 +71,15 @@ export async function findDamage(directory: string, archive: Archive): Promise<s
   return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
 }
 
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+export async function findDamageOfAny(
+  directory: string,
+  archives: readonly Archive[],
+): Promise<string | undefined> {
+  const damage = archives.map((archive) => findDamage(directory, archive));
+  return (await Promise.all(damage)).find((each) => each !== undefined);
+}
+
 /** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
 async function sizeOf(path: string): Promise<number | 'no file'> {
   const found = await lstat(path);

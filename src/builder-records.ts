@@ -124,8 +124,7 @@ export function isNewer(
   records: readonly BuilderRecord[],
   time: number,
 ): boolean {
-  const own = records.filter(({ id }) => id === recordId(mount));
-  return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
+  return wereAllMade(mount, records, (createdAt) => createdAt > time);
 }
 
 /** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
@@ -134,10 +133,17 @@ export function isOlder(
   records: readonly BuilderRecord[],
   time: number,
 ): boolean {
+  return wereAllMade(mount, records, (createdAt) => createdAt <= time);
+}
+
+function wereAllMade(
+  mount: CacheMount,
+  records: readonly BuilderRecord[],
+  isMeant: (createdAt: number) => boolean,
+): boolean {
   const own = records.filter(({ id }) => id === recordId(mount));
-  return (
-    own.every(({ createdAt = Number.POSITIVE_INFINITY }) => createdAt <= time) && own.length > 0
-  );
+  const wasMade = ({ createdAt }: BuilderRecord) => createdAt !== undefined && isMeant(createdAt);
+  return own.length > 0 && own.every(wasMade);
 }
 
 /** What a comparison of the mounts asked for with those of the builder shows. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Filling, findDamage, selectArchives } from './archive.js';
+import { type Filling, findDamageOfAny, selectArchives } from './archive.js';
 import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
 import { resolveKeys } from './default-key.js';
 import { type Entry, openEntry } from './entry.js';
@@ -141,7 +141,7 @@ async function fill(
   const checked = await Promise.all(
     fillings.map(async (filling) => ({
       filling,
-      damage: await findDamageOf(entry, filling),
+      damage: await findDamageOfAny(entry.directory, filling.archives),
     })),
   );
   const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
@@ -184,15 +184,6 @@ function listRestored(manifest: Manifest, damaged: readonly Outcome[]): Restored
   return manifest.mounts.flatMap(({ archive, ...saved }) =>
     archive === undefined || unusable.has(identityOf(saved.mount)) ? [] : { ...saved, archive },
   );
-}
-
-/** What is wrong with one of a mount's archives: without it, the others are of no use. */
-async function findDamageOf(
-  { directory }: Entry,
-  { archives }: Filling,
-): Promise<string | undefined> {
-  const damage = archives.map((archive) => findDamage(directory, archive));
-  return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 
 /** What became of one mount. */

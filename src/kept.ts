@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findDamage } from './archive.js';
+import { findDamageOfAny } from './archive.js';
 import type { CacheMount } from './cache-mount.js';
 import { openEntry } from './entry.js';
 import { messageOf } from './errors.js';
@@ -55,10 +55,8 @@ export async function restoreLate(
     );
     const whole: RestoredMount[] = [];
     for (const saved of archived) {
-      const damage = await Promise.all(
-        archivesOf(saved).map((archive) => findDamage(directory, archive)),
-      );
-      if (damage.every((each) => each === undefined)) whole.push(saved);
+      const damage = await findDamageOfAny(directory, archivesOf(saved));
+      if (damage === undefined) whole.push(saved);
     }
     return { key: found, mounts: whole, directory, isLate: true };
   } catch (error) {

@@ -39761,6 +39761,7 @@ module.exports = { version: packageJson.version }
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   Tu: () => (/* binding */ findDamage),
+  Qx: () => (/* binding */ findDamageOfAny),
   vS: () => (/* binding */ manifestName),
   WI: () => (/* binding */ readManifest),
   wu: () => (/* binding */ selectArchives),
@@ -39831,6 +39832,11 @@ async function findDamage(directory, archive) {
         return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOfAny(directory, archives) {
+    const damage = archives.map((archive) => findDamage(directory, archive));
+    return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 /** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
 async function sizeOf(path) {
@@ -41437,8 +41443,8 @@ async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
         const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
         const whole = [];
         for (const saved of archived) {
-            const damage = await Promise.all((0,build_manifest/* archivesOf */.bS)(saved).map((archive) => (0,build_archive/* findDamage */.Tu)(directory, archive)));
-            if (damage.every((each) => each === undefined))
+            const damage = await (0,build_archive/* findDamageOfAny */.Qx)(directory, (0,build_manifest/* archivesOf */.bS)(saved));
+            if (damage === undefined)
                 whole.push(saved);
         }
         return { key: found, mounts: whole, directory, isLate: true };
@@ -41546,13 +41552,16 @@ function isHeld(mount, records) {
  * epoch; false where that cannot be told.
  */
 function isNewer(mount, records, time) {
-    const own = records.filter(({ id }) => id === recordId(mount));
-    return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
+    return wereAllMade(mount, records, (createdAt) => createdAt > time);
 }
 /** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
 function isOlder(mount, records, time) {
+    return wereAllMade(mount, records, (createdAt) => createdAt <= time);
+}
+function wereAllMade(mount, records, isMeant) {
     const own = records.filter(({ id }) => id === recordId(mount));
-    return (own.every(({ createdAt = Number.POSITIVE_INFINITY }) => createdAt <= time) && own.length > 0);
+    const wasMade = ({ createdAt }) => createdAt !== undefined && isMeant(createdAt);
+    return own.length > 0 && own.every(wasMade);
 }
 /**
  * Compares the mounts that are asked for with those that the builder has. A record tells the id
@@ -42138,7 +42147,7 @@ __nccwpck_require__.d(__webpack_exports__, {
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
 // EXTERNAL MODULE: ./build/archive.js + 1 modules
-var build_archive = __nccwpck_require__(7757);
+var archive = __nccwpck_require__(7757);
 // EXTERNAL MODULE: ./build/cache-mount.js
 var cache_mount = __nccwpck_require__(7382);
 // EXTERNAL MODULE: ./build/default-key.js
@@ -42371,13 +42380,13 @@ async function inject(request, workDirectory) {
 /** Unpacks what is whole of a restored entry into its mounts. */
 async function fill(request, entry, preparation, workDirectory) {
     const { key, manifest } = entry;
-    const { fillings, unsaved, unnamed } = (0,build_archive/* selectArchives */.wu)(request.mounts, manifest);
+    const { fillings, unsaved, unnamed } = (0,archive/* selectArchives */.wu)(request.mounts, manifest);
     if (unnamed.length > 0) {
         (0,host/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
     }
     const checked = await Promise.all(fillings.map(async (filling) => ({
         filling,
-        damage: await findDamageOf(entry, filling),
+        damage: await (0,archive/* findDamageOfAny */.Qx)(entry.directory, filling.archives),
     })));
     const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
@@ -42410,11 +42419,6 @@ function remedyFor({ key, directory }, found) {
 function listRestored(manifest, damaged) {
     const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
     return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(saved.mount)) ? [] : { ...saved, archive });
-}
-/** What is wrong with one of a mount's archives: without it, the others are of no use. */
-async function findDamageOf({ directory }, { archives }) {
-    const damage = archives.map((archive) => (0,build_archive/* findDamage */.Tu)(directory, archive));
-    return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 function leftOut(mount, why) {
     const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;

@@ -40464,6 +40464,11 @@ async function findDamage(directory, archive) {
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
 }
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOfAny(directory, archives) {
+    const damage = archives.map((archive) => findDamage(directory, archive));
+    return (await Promise.all(damage)).find((each) => each !== undefined);
+}
 /** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
 async function sizeOf(path) {
     const found = await (0,promises_.lstat)(path);
@@ -98990,8 +98995,8 @@ async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
         const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
         const whole = [];
         for (const saved of archived) {
-            const damage = await Promise.all(archivesOf(saved).map((archive) => findDamage(directory, archive)));
-            if (damage.every((each) => each === undefined))
+            const damage = await findDamageOfAny(directory, archivesOf(saved));
+            if (damage === undefined)
                 whole.push(saved);
         }
         return { key: found, mounts: whole, directory, isLate: true };
@@ -99221,13 +99226,16 @@ function isHeld(mount, records) {
  * epoch; false where that cannot be told.
  */
 function isNewer(mount, records, time) {
-    const own = records.filter(({ id }) => id === recordId(mount));
-    return own.every(({ createdAt = 0 }) => createdAt > time) && own.length > 0;
+    return wereAllMade(mount, records, (createdAt) => createdAt > time);
 }
 /** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
 function isOlder(mount, records, time) {
+    return wereAllMade(mount, records, (createdAt) => createdAt <= time);
+}
+function wereAllMade(mount, records, isMeant) {
     const own = records.filter(({ id }) => id === recordId(mount));
-    return (own.every(({ createdAt = Number.POSITIVE_INFINITY }) => createdAt <= time) && own.length > 0);
+    const wasMade = ({ createdAt }) => createdAt !== undefined && isMeant(createdAt);
+    return own.length > 0 && own.every(wasMade);
 }
 /**
  * Compares the mounts that are asked for with those that the builder has. A record tells the id

@@ -40668,6 +40668,11 @@ async function findDamage(directory, archive) {
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
 }
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOfAny(directory, archives) {
+    const damage = archives.map((archive) => findDamage(directory, archive));
+    return (await Promise.all(damage)).find((each) => each !== undefined);
+}
 /** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
 async function sizeOf(path) {
     const found = await (0,promises_.lstat)(path);
@@ -99806,7 +99811,7 @@ async function fill(request, entry, preparation, workDirectory) {
     }
     const checked = await Promise.all(fillings.map(async (filling) => ({
         filling,
-        damage: await findDamageOf(entry, filling),
+        damage: await findDamageOfAny(entry.directory, filling.archives),
     })));
     const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
@@ -99839,11 +99844,6 @@ function remedyFor({ key, directory }, found) {
 function listRestored(manifest, damaged) {
     const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
     return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(saved.mount)) ? [] : { ...saved, archive });
-}
-/** What is wrong with one of a mount's archives: without it, the others are of no use. */
-async function findDamageOf({ directory }, { archives }) {
-    const damage = archives.map((archive) => findDamage(directory, archive));
-    return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 function leftOut(mount, why) {
     const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
