@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { listFiles } from '../support/engine.js';
 import { useScenario } from '../support/scenario.js';
-import { changes, fill, run, sizeOf, stateOf } from '../support/successive-runs.js';
+import { changes, fill, run, stateOf } from '../support/successive-runs.js';
 
 const scenario = useScenario();
 
@@ -20,7 +20,7 @@ test('what has changed is all that is saved, and comes back with what it builds 
     expect(changed.extract.summary).toMatch(
       new RegExp(`saved, [\\d.]+ kB of [\\d.]+ MB ${words}<`),
     );
-    expect(sizeOf(scenario, key)).toBeLessThan(sizeOf(scenario, 'k-0') * 0.2);
+    expect(scenario.service.sizeOf(key)).toBeLessThan(scenario.service.sizeOf('k-0') * 0.2);
     await scenario.expectWhole(key, changed.listing);
   }
 }, 240_000);
@@ -29,7 +29,7 @@ test('where nothing has changed, next to nothing is saved', async () => {
   const { listing } = await run(scenario, 'k-0', fill);
   const second = await run(scenario, 'k-1', 'cat /c/1/1 >/dev/null');
   expect(stateOf(second)).toBe('unchanged');
-  expect(sizeOf(scenario, 'k-1')).toBeLessThan(2000);
+  expect(scenario.service.sizeOf('k-1')).toBeLessThan(2000);
   await scenario.expectWhole('k-1', listing);
 }, 120_000);
 

@@ -6,13 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { listFiles } from '../support/engine.js';
 import { renderMutations } from '../support/mutations.js';
-import { createRandom, type Random } from '../support/random.js';
+import { chooseSeed, createRandom, type Random } from '../support/random.js';
 import type { StepResult } from '../support/runner.js';
 import { useScenario } from '../support/scenario.js';
 
 const scenario = useScenario();
 const rounds = Number(process.env.RUN_ROUNDS ?? 12);
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+const seed = chooseSeed();
 
 /** What changes small files are small beside. */
 const fill = 'dd if=/dev/urandom of=/c/large bs=1M count=2 2>/dev/null';

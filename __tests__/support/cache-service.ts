@@ -52,6 +52,8 @@ export interface CacheService {
   /** The Twirp calls so far. */
   readonly requests: CacheRequest[];
   entries(): CacheEntryInfo[];
+  /** Of the first entry with this key, in bytes; NaN where there is none. */
+  sizeOf(key: string): number;
   /** Those of the entries, finalized or not, in the order of their creation. */
   keys(): string[];
   /** Those of the finalized entries. */
@@ -143,6 +145,8 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
     },
     requests,
     entries: () => entries.map(describeEntry),
+    sizeOf: (key) =>
+      entries.map(describeEntry).find((entry) => entry.key === key)?.size ?? Number.NaN,
     keys: () => entries.map(({ key }) => key),
     savedKeys: () => entries.flatMap(({ key, finalized }) => (finalized > 0 ? key : [])),
     remove: (key) => {

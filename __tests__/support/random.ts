@@ -7,6 +7,11 @@ export interface Random {
   pick<T>(choices: readonly T[]): T;
 }
 
+/** That of SEED, or another each time. */
+export function chooseSeed(): number {
+  return Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+}
+
 /** Mulberry32: small, and good enough to make test cases. */
 export function createRandom(seed: number): Random {
   let state = Math.imul(seed + 1, 0x9e3779b1);

@@ -51,6 +51,3 @@ export function stateOf({ extract }: Run): string | undefined {
     extract.log,
   )?.[1];
 }
-
-export const sizeOf = (scenario: Scenario, key: string) =>
-  scenario.service.entries().find((entry) => entry.key === key)?.size ?? Number.NaN;

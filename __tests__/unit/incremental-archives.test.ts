@@ -18,11 +18,11 @@ import {
 import { type MountReport, parseReports } from '../../src/report.js';
 import { listFiles } from '../support/engine.js';
 import { renderMutations } from '../support/mutations.js';
-import { createRandom, type Random } from '../support/random.js';
+import { chooseSeed, createRandom, type Random } from '../support/random.js';
 
 const execute = promisify(execFile);
 const rounds = Number(process.env.MUTATION_ROUNDS ?? 100);
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+const seed = chooseSeed();
 const chainLength = 8;
 
 let root: string;

@@ -86,7 +86,7 @@ async function playRun(
       inject: inject.seconds,
       downloaded: downloadedBytes(inject.result.log),
       extract: extract.seconds,
-      uploaded: service.entries().find((entry) => entry.key === key)?.size ?? Number.NaN,
+      uploaded: service.sizeOf(key),
     };
   });
 }

@@ -62,8 +62,8 @@ export async function measureIncremental(bench: Bench, set: DataSet): Promise<In
         seconds.add('changedInject', unchanged.inject.seconds);
         seconds.add('unchangedExtract', unchanged.extract.seconds);
         bench.say(`incremental: run ${index + 1} of ${bench.runs}`);
-        const size = (key: string) => sizeOf(service, key);
-        return { full: size('k-0'), changed: size('k-1'), unchanged: size('k-2') };
+        const { sizeOf } = service;
+        return { full: sizeOf('k-0'), changed: sizeOf('k-1'), unchanged: sizeOf('k-2') };
       });
     }
     bench.say(`incremental: ${successiveRuns} runs one after another`);
@@ -147,8 +147,4 @@ function changeOf(run: number): string {
       neighbour=$file
     done
   }`;
-}
-
-function sizeOf(service: CacheService, key: string): number {
-  return service.entries().find((entry) => entry.key === key)?.size ?? Number.NaN;
 }

@@ -3,7 +3,11 @@ import { formatBytes, formatCount } from '../../../src/format.js';
 import type { Machine } from './machine.js';
 import type { CommitRun, CommitsResult } from './measure-commits.js';
 import { type FixedMeasure, fixedMeasures } from './measure-fixed.js';
-import { type IncrementalResult, incrementalMeasures } from './measure-incremental.js';
+import {
+  type IncrementalMeasure,
+  type IncrementalResult,
+  incrementalMeasures,
+} from './measure-incremental.js';
 import type { Measure, SetResult } from './measure-set.js';
 import { type Phase, phases } from './phases.js';
 import type { StepResources } from './resources.js';
@@ -192,21 +196,15 @@ function resourceRows(sets: readonly SetResult[]): string[][] {
 }
 
 function incrementalRows({ seconds }: IncrementalResult): string[][] {
-  const whole = {
-    fullExtract: 'fullExtract',
-    fullInject: 'fullInject',
-    snapshotInject: 'fullInject',
-    changedExtract: 'fullExtract',
-    changedInject: 'fullInject',
-    unchangedExtract: 'fullExtract',
-    chainInject: 'fullInject',
-  } as const;
+  const wholeOf = (measure: IncrementalMeasure) =>
+    measure.endsWith('Extract') ? 'fullExtract' : 'fullInject';
+  const measures = Object.keys(incrementalMeasures) as IncrementalMeasure[];
   return [
     ['what', 'seconds', '÷ everything'],
-    ...(Object.keys(whole) as (keyof typeof whole)[]).map((measure) => [
+    ...measures.map((measure) => [
       incrementalMeasures[measure],
       cell(seconds.median(measure)),
-      ratio(seconds.median(measure), seconds.median(whole[measure])),
+      ratio(seconds.median(measure), seconds.median(wholeOf(measure))),
     ]),
   ];
 }
