@@ -94,12 +94,9 @@ export async function inspectBuilder(
   );
 }
 
-/** Tells the versions of Docker's command line and of buildx, while a build may be under way. */
+/** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
 export async function describeClient(): Promise<string> {
-  const [docker, buildx] = await Promise.all([
-    probeBeside(['--version']),
-    probeBeside(['buildx', 'version']),
-  ]);
+  const [docker, buildx] = await Promise.all([probe(['--version']), probe(['buildx', 'version'])]);
   const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
   const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
   return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
@@ -232,7 +229,8 @@ export async function listCacheMounts(
  */
 export async function removeBuildCache(name: string, pattern: string): Promise<string | undefined> {
   const filter = `--filter=description~=${pattern}`;
-  const result = await probeBeside(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+  const args = ['buildx', 'prune', '--force', `--builder=${name}`, filter];
+  const result = await probe(args, probeTimeout.quick, () => undefined);
   return result.exitCode === 0 ? undefined : lastLine(result);
 }
 
@@ -264,11 +262,6 @@ async function probe(
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** The same beside other work, whose processes are not to be ended with it. */
-function probeBeside(args: string[]): Promise<Output> {
-  return probe(args, probeTimeout.quick, () => undefined);
 }
 
 function lastLine({ exitCode, stdout, stderr }: Output): string {

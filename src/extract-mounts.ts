@@ -12,7 +12,7 @@ import { type ExtractInputs, readExtractInputs } from './inputs.js';
 import { type Kept, keptByInject, restoreLate } from './kept.js';
 import { logMounts, logRows, logStage, type MountRow } from './log.js';
 import { listMounts, type MountList } from './mount-list.js';
-import { type Packed, type PackRequest, pack } from './pack.js';
+import { type Packed, type PackRequest, pack, prepare } from './pack.js';
 import { type InjectState, readStates, removeState } from './state.js';
 import { withinTime } from './step.js';
 import { type Store, storedDirectoryName, storeFor } from './store.js';
@@ -26,6 +26,8 @@ interface Extraction {
   readonly rows: readonly MountRow[];
   /** Why nothing was saved, or what is not as one would expect. */
   readonly reasons: readonly string[];
+  /** Until the builder is tidied up; never fails. */
+  readonly tidied?: Promise<void>;
 }
 
 /**
@@ -39,6 +41,7 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
   const { compressionLevel, incremental } = inputs;
   const states = await readStates();
   const request = resolveRequest(await withKey(inputs, states), states);
+  let tidied: Promise<void> | undefined;
   try {
     const list = await listRequested(request, inputs);
     logMounts(list);
@@ -49,6 +52,7 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
       warn(messageOf(error));
       return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)] };
     });
+    tidied = result.tidied;
     setOutput('saved', String(result.saved));
     if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
     if (inputs.summary) {
@@ -56,7 +60,8 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
       addSummary(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
     }
   } finally {
-    if (request.state) await removeState(request.state);
+    // At the same time, as both remove what is as large as the archives.
+    await Promise.all([tidied, request.state && removeState(request.state)]);
   }
 }
 
@@ -94,13 +99,12 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
   const store = storeFor(request.directory);
   const entry = join(workDirectory, storedDirectoryName);
   if (mounts.length === 0) return refuse('there are no cache mounts');
+  const preparation = prepare(request, workDirectory);
+  preparation.catch(() => undefined); // it is thrown where it is needed
   if (await logStage('Look up the key', () => store.isSaved(entry, key))) return skip(request);
-  const packed = await pack(request, workDirectory);
-  try {
-    return await save(request, packed, store, entry, workDirectory);
-  } finally {
-    await packed.tidied;
-  }
+  const packed = await pack(request, await preparation, workDirectory);
+  const { tidied } = packed;
+  return { ...(await save(request, packed, store, entry, workDirectory)), tidied };
 }
 
 /** Puts what was packed, and what is kept, into an entry, and saves that. */

@@ -83,8 +83,6 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
     await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
   }
   await writeFile(join(context, 'scripts', 'run.sh'), options.script);
-  // Of use to who reads the log; the build need not wait for it.
-  const client = describeClient();
   await build({
     builder,
     platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
@@ -96,13 +94,13 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
     output: 'output',
     buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
   }).catch(async (error: unknown) => {
+    print(`That was ${await describeClient()}.`);
     throw (await isFull(workDirectory))
       ? new Error(
           `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,
         )
       : error;
   });
-  print(`Run with ${await client}.`);
   const directory = join(workDirectory, 'output', outputDirectory);
   const report = join(directory, 'report');
   try {

@@ -74,6 +74,7 @@ test('a utility image that cannot be had is a warning', async () => {
   const withImage = { ...inputs, 'utility-image': 'localhost:1/no/such:image' };
   const result = await scenario.runAction('extract', withImage, { env });
   expect(result).toMatchObject(warned(/docker buildx build failed: .*localhost:1/));
+  expect(result.log).toMatch(/^That was Docker \d+\S*, buildx \d+\S*\.$/m);
 }, 60_000);
 
 test('without a cache service both steps warn, and the build goes on', async () => {

@@ -9,7 +9,6 @@ describe('splitPhases', () => {
     [1, '::endgroup::'],
     [1, '::group::Look up the key'],
     [2, '::endgroup::'],
-    [2, '::debug::docker --version'],
     [4, '::group::Builder'],
     [4, '::endgroup::'],
     [4, '::group::Pack out of the builder'],

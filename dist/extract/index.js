@@ -99358,12 +99358,9 @@ async function inspectBuilder(name, platform) {
     const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
     throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
 }
-/** Tells the versions of Docker's command line and of buildx, while a build may be under way. */
+/** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
 async function describeClient() {
-    const [docker, buildx] = await Promise.all([
-        probeBeside(['--version']),
-        probeBeside(['buildx', 'version']),
-    ]);
+    const [docker, buildx] = await Promise.all([probe(['--version']), probe(['buildx', 'version'])]);
     const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
     const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
@@ -99473,7 +99470,8 @@ async function listCacheMounts(name, filter) {
  */
 async function removeBuildCache(name, pattern) {
     const filter = `--filter=description~=${pattern}`;
-    const result = await probeBeside(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+    const args = ['buildx', 'prune', '--force', `--builder=${name}`, filter];
+    const result = await probe(args, probeTimeout.quick, () => undefined);
     return result.exitCode === 0 ? undefined : lastLine(result);
 }
 async function isUnknown(name) {
@@ -99498,10 +99496,6 @@ async function probe(args, timeout = probeTimeout.quick, giveUp = processes/* ki
     finally {
         clearTimeout(timer);
     }
-}
-/** The same beside other work, whose processes are not to be ended with it. */
-function probeBeside(args) {
-    return probe(args, probeTimeout.quick, () => undefined);
 }
 function lastLine({ exitCode, stdout, stderr }) {
     const lines = `${stdout}\n${stderr}`.trim().split('\n');
@@ -99626,8 +99620,6 @@ async function runScript(options) {
         await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
     }
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    // Of use to who reads the log; the build need not wait for it.
-    const client = describeClient();
     await build({
         builder,
         platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
@@ -99639,11 +99631,11 @@ async function runScript(options) {
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
     }).catch(async (error) => {
+        (0,host/* print */.yy)(`That was ${await describeClient()}.`);
         throw (await isFull(workDirectory))
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
-    (0,host/* print */.yy)(`Run with ${await client}.`);
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     const report = (0,external_node_path_.join)(directory, 'report');
     try {
@@ -99796,18 +99788,22 @@ async function output(command, args) {
 
 
 
-/**
- * Packs the mounts out of the builder, those that it has: our own build would make the others.
- *
- * @throws Error where nothing was packed
- */
-async function pack(request, workDirectory) {
+/** @throws Error where there is no builder */
+async function prepare(request, workDirectory) {
     // All three look at what is there, and none at what another finds.
     const [builder, tools, records] = await Promise.all([
         inspectBuilder(request.builder, request.platform),
         gatherRunnerTools(toolsDirectory(workDirectory)),
         listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
     ]);
+    return { builder, tools, records };
+}
+/**
+ * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ *
+ * @throws Error where nothing was packed
+ */
+async function pack(request, { builder, tools, records }, workDirectory) {
     const { known, remade, same } = compareMounts(request, records, builder);
     const allowances = new Map(request.mounts.map((mount) => {
         const identity = (0,cache_mount/* identityOf */.cu)(mount);
@@ -99853,8 +99849,6 @@ async function pack(request, workDirectory) {
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
- *
- * @param records of the builder, or why there are none
  */
 function compareMounts({ mounts, state }, records, builder) {
     if (typeof records === 'string') {
@@ -99986,6 +99980,7 @@ async function extractMounts(makeWorkDirectory) {
     const { compressionLevel, incremental } = inputs;
     const states = await readStates();
     const request = resolveRequest(await withKey(inputs, states), states);
+    let tidied;
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
@@ -99995,6 +99990,7 @@ async function extractMounts(makeWorkDirectory) {
             (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
             return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
         });
+        tidied = result.tidied;
         (0,host/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
             (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
@@ -100004,8 +100000,8 @@ async function extractMounts(makeWorkDirectory) {
         }
     }
     finally {
-        if (request.state)
-            await removeState(request.state);
+        // At the same time, as both remove what is as large as the archives.
+        await Promise.all([tidied, request.state && removeState(request.state)]);
     }
 }
 /** What ends the step before it has begun. */
@@ -100036,15 +100032,13 @@ async function extract(request, workDirectory) {
     const entry = (0,external_node_path_.join)(workDirectory, storedDirectoryName);
     if (mounts.length === 0)
         return refuse('there are no cache mounts');
+    const preparation = prepare(request, workDirectory);
+    preparation.catch(() => undefined); // it is thrown where it is needed
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
         return skip(request);
-    const packed = await pack(request, workDirectory);
-    try {
-        return await extract_mounts_save(request, packed, store, entry, workDirectory);
-    }
-    finally {
-        await packed.tidied;
-    }
+    const packed = await pack(request, await preparation, workDirectory);
+    const { tidied } = packed;
+    return { ...(await extract_mounts_save(request, packed, store, entry, workDirectory)), tidied };
 }
 /** Puts what was packed, and what is kept, into an entry, and saves that. */
 async function extract_mounts_save(request, packed, store, entry, workDirectory) {

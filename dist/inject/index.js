@@ -98758,12 +98758,9 @@ async function inspectBuilder(name, platform) {
     const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
     throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
 }
-/** Tells the versions of Docker's command line and of buildx, while a build may be under way. */
+/** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
 async function describeClient() {
-    const [docker, buildx] = await Promise.all([
-        probeBeside(['--version']),
-        probeBeside(['buildx', 'version']),
-    ]);
+    const [docker, buildx] = await Promise.all([probe(['--version']), probe(['buildx', 'version'])]);
     const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
     const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
@@ -98873,7 +98870,8 @@ async function listCacheMounts(name, filter) {
  */
 async function buildx_removeBuildCache(name, pattern) {
     const filter = `--filter=description~=${pattern}`;
-    const result = await probeBeside(['buildx', 'prune', '--force', `--builder=${name}`, filter]);
+    const args = ['buildx', 'prune', '--force', `--builder=${name}`, filter];
+    const result = await probe(args, probeTimeout.quick, () => undefined);
     return result.exitCode === 0 ? undefined : lastLine(result);
 }
 async function isUnknown(name) {
@@ -98898,10 +98896,6 @@ async function probe(args, timeout = probeTimeout.quick, giveUp = processes/* ki
     finally {
         clearTimeout(timer);
     }
-}
-/** The same beside other work, whose processes are not to be ended with it. */
-function probeBeside(args) {
-    return probe(args, probeTimeout.quick, () => undefined);
 }
 function lastLine({ exitCode, stdout, stderr }) {
     const lines = `${stdout}\n${stderr}`.trim().split('\n');
@@ -99455,8 +99449,6 @@ async function runScript(options) {
         await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
     }
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    // Of use to who reads the log; the build need not wait for it.
-    const client = describeClient();
     await build({
         builder,
         platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
@@ -99468,11 +99460,11 @@ async function runScript(options) {
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
     }).catch(async (error) => {
+        (0,host/* print */.yy)(`That was ${await describeClient()}.`);
         throw (await isFull(workDirectory))
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
-    (0,host/* print */.yy)(`Run with ${await client}.`);
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     const report = (0,external_node_path_.join)(directory, 'report');
     try {

@@ -42,7 +42,6 @@ const beginnings: readonly (readonly [prefix: string, phase: Phase])[] = [
   ['::group::Restore from the cache', 'restore: download'],
   ['::group::Restore what it builds on', 'restore: download'],
   ['Cache Size: ', 'restore: unpack'],
-  ['::debug::docker --version', 'ask the builder'],
   ['::group::Unpack into the builder', 'prepare the build'],
   ['::group::Pack out of the builder', 'prepare the build'],
   ['::debug::docker buildx build', 'build: rest'],
