@@ -2,7 +2,6 @@ import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
 import { messageOf } from './errors.js';
 import { debug, print } from './host.js';
-import { killDescendants } from './processes.js';
 
 /** The builder that is used, and what a person who debugs wants to know of it. */
 export interface Builder {
@@ -41,6 +40,9 @@ interface Output {
 
 // Starting a docker-container builder pulls its image first.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
+
+/** Those of the step: while the cache client works, the process has others (store.ts). */
+const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
 
 /** How long a build may be silent before the log says what it may be waiting for. */
 const patience = 10_000;
@@ -142,7 +144,8 @@ export async function build(options: BuildOptions): Promise<void> {
   }, patience);
   const result = await getExecOutput('docker', args, {
     cwd: options.directory,
-    env: buildEnvironment(),
+    // Without what would give another time to all files that the build puts out.
+    env: variablesOf({ ...process.env, SOURCE_DATE_EPOCH: undefined }),
     ignoreReturnCode: true,
     silent: true,
     listeners: { errline: show, stdline: show },
@@ -152,10 +155,11 @@ export async function build(options: BuildOptions): Promise<void> {
   }
 }
 
-/** Without what would give another time to all files that the build puts out. */
-function buildEnvironment(): Record<string, string> {
-  const variables = Object.entries(process.env).filter(([name]) => name !== 'SOURCE_DATE_EPOCH');
-  return Object.fromEntries(variables.map(([name, value = '']) => [name, value]));
+function variablesOf(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const variables = Object.entries(environment);
+  return Object.fromEntries(
+    variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 interface Inspected {
@@ -222,7 +226,7 @@ export async function listCacheMounts(
 
 /**
  * Removes what builds have left in the build cache, where its description matches a pattern and it is
- * not in use, while other work may be under way.
+ * not in use.
  *
  * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
@@ -230,7 +234,7 @@ export async function listCacheMounts(
 export async function removeBuildCache(name: string, pattern: string): Promise<string | undefined> {
   const filter = `--filter=description~=${pattern}`;
   const args = ['buildx', 'prune', '--force', `--builder=${name}`, filter];
-  const result = await probe(args, probeTimeout.quick, () => undefined);
+  const result = await probe(args);
   return result.exitCode === 0 ? undefined : lastLine(result);
 }
 
@@ -240,21 +244,19 @@ async function isUnknown(name: string): Promise<boolean> {
   return listed.exitCode === 0 && !names.includes(name);
 }
 
-/** Runs a docker command that only asks for something, and gives up on it after a while. */
-async function probe(
-  args: string[],
-  timeout = probeTimeout.quick,
-  giveUp: () => void = killDescendants,
-): Promise<Output> {
+/**
+ * Runs a docker command that only asks for something, and gives up on it after a while. It is ended with
+ * the step: other work may be under way.
+ */
+async function probe(args: string[], timeout = probeTimeout.quick): Promise<Output> {
   debug(`docker ${args.join(' ')}`);
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<Output>((resolve) => {
-    timer = setTimeout(() => {
-      giveUp();
-      resolve({ exitCode: -1, stdout: '', stderr: `no answer within ${timeout / 1000} seconds` });
-    }, timeout);
+    const stderr = `no answer within ${timeout / 1000} seconds`;
+    timer = setTimeout(() => resolve({ exitCode: -1, stdout: '', stderr }), timeout);
   });
-  const answer = getExecOutput('docker', args, { ignoreReturnCode: true, silent: true }).catch(
+  const options = { ...atStart, ignoreReturnCode: true, silent: true };
+  const answer = getExecOutput('docker', args, options).catch(
     (error: unknown): Output => ({ exitCode: -1, stdout: '', stderr: messageOf(error) }),
   );
   try {
