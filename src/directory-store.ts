@@ -18,12 +18,19 @@ export async function findInDirectory(directory: string): Promise<string | undef
   return manifest?.key ?? 'unknown';
 }
 
-/** Puts what the directory holds into `entry`, and leaves it where it is, too. */
+/**
+ * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
+ * is so in the entry: it concerns one mount only.
+ *
+ * @throws Error where there is no manifest, or one that cannot be read
+ */
 export async function restoreFromDirectory(directory: string, entry: string): Promise<void> {
   await mkdir(entry, { recursive: true });
   const { mounts } = await readManifest(directory);
   const archives = mounts.flatMap(archivesOf);
-  for (const name of [manifestName, ...archives.map(({ file }) => file)]) {
+  const there = new Set(await readdir(directory));
+  const names = [manifestName, ...archives.map(({ file }) => file)];
+  for (const name of names.filter((each) => there.has(each))) {
     await linkOrCopy(join(directory, name), join(entry, name));
   }
 }

@@ -43,12 +43,15 @@ export async function restoreLate(
 ): Promise<Kept | undefined> {
   const directory = join(workDirectory, 'late', storedDirectoryName);
   await mkdir(join(workDirectory, 'late'));
-  const found = await logStage('Look for an entry that inject could not restore', async () => {
-    const newest = await store.find(directory, key, restoreKeys);
-    return newest === undefined ? undefined : (await store.restore(directory, [newest]))[0];
-  });
-  if (found === undefined) return undefined;
+  const newest = await logStage('Look for an entry that inject could not restore', () =>
+    store.find(directory, key, restoreKeys),
+  );
+  if (newest === undefined) return undefined;
   try {
+    const [found] = await logStage('Restore it from the cache', () =>
+      store.restore(directory, [newest]),
+    );
+    if (found === undefined) return undefined;
     const { manifest } = await openEntry(store, found, directory, mounts);
     const archived = manifest.mounts.flatMap(({ archive, ...saved }) =>
       archive ? { ...saved, archive } : [],
@@ -60,7 +63,7 @@ export async function restoreLate(
     }
     return { key: found, mounts: whole, directory, isLate: true };
   } catch (error) {
-    print(`The saved entry ${found} cannot be used: ${messageOf(error)}.`);
+    print(`The saved entry ${newest} cannot be used: ${messageOf(error)}.`);
     return undefined;
   }
 }

@@ -49,7 +49,7 @@ async function restored(): Promise<Record<string, string>> {
   const { mounts } = await readManifest(entry);
   const contents = mounts.map(async ({ mount, archive }) => [
     mount.id,
-    archive ? await readFile(join(entry, archive.file), 'utf8') : 'absent',
+    archive ? await readFile(join(entry, archive.file), 'utf8').catch(() => 'missing') : 'absent',
   ]);
   const result = Object.fromEntries(await Promise.all(contents));
   await rm(entry, { recursive: true });
@@ -87,6 +87,12 @@ test('a save that was killed leaves what was there, and is cleared by the next',
   await saveToDirectory(directory, await makeEntry('two'), 'k-2');
   expect(await restored()).toEqual({ a: 'two0', b: 'absent', c: 'two2' });
   expect(await readdir(directory)).toHaveLength(3);
+});
+
+test('an archive that is missing is no reason to leave the others', async () => {
+  await saveToDirectory(directory, await makeEntry('one'), 'k-1');
+  await rm(join(directory, `${'0'.repeat(32)}.tar.zst`));
+  expect(await restored()).toEqual({ a: 'missing', b: 'absent', c: 'one2' });
 });
 
 test('what is damaged is found, but cannot be restored', async () => {

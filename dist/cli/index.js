@@ -41428,13 +41428,13 @@ function keptByInject(state) {
 async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
     const directory = (0,external_node_path_.join)(workDirectory, 'late', build_store/* storedDirectoryName */.c);
     await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
-    const found = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', async () => {
-        const newest = await store.find(directory, key, restoreKeys);
-        return newest === undefined ? undefined : (await store.restore(directory, [newest]))[0];
-    });
-    if (found === undefined)
+    const newest = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', () => store.find(directory, key, restoreKeys));
+    if (newest === undefined)
         return undefined;
     try {
+        const [found] = await (0,log/* logStage */.jl)('Restore it from the cache', () => store.restore(directory, [newest]));
+        if (found === undefined)
+            return undefined;
         const { manifest } = await (0,entry/* openEntry */.v)(store, found, directory, mounts);
         const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
         const whole = [];
@@ -41446,7 +41446,7 @@ async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
         return { key: found, mounts: whole, directory, isLate: true };
     }
     catch (error) {
-        (0,host/* print */.yy)(`The saved entry ${found} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
+        (0,host/* print */.yy)(`The saved entry ${newest} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
         return undefined;
     }
 }
@@ -101326,12 +101326,19 @@ async function findInDirectory(directory) {
     const manifest = await (0,archive/* readManifest */.WI)(directory).catch(() => undefined);
     return manifest?.key ?? 'unknown';
 }
-/** Puts what the directory holds into `entry`, and leaves it where it is, too. */
+/**
+ * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
+ * is so in the entry: it concerns one mount only.
+ *
+ * @throws Error where there is no manifest, or one that cannot be read
+ */
 async function restoreFromDirectory(directory, entry) {
     await (0,promises_.mkdir)(entry, { recursive: true });
     const { mounts } = await (0,archive/* readManifest */.WI)(directory);
     const archives = mounts.flatMap(build_manifest/* archivesOf */.bS);
-    for (const name of [archive/* manifestName */.vS, ...archives.map(({ file }) => file)]) {
+    const there = new Set(await (0,promises_.readdir)(directory));
+    const names = [archive/* manifestName */.vS, ...archives.map(({ file }) => file)];
+    for (const name of names.filter((each) => there.has(each))) {
         await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
     }
 }

@@ -98461,12 +98461,19 @@ async function findInDirectory(directory) {
     const manifest = await readManifest(directory).catch(() => undefined);
     return manifest?.key ?? 'unknown';
 }
-/** Puts what the directory holds into `entry`, and leaves it where it is, too. */
+/**
+ * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
+ * is so in the entry: it concerns one mount only.
+ *
+ * @throws Error where there is no manifest, or one that cannot be read
+ */
 async function restoreFromDirectory(directory, entry) {
     await (0,promises_.mkdir)(entry, { recursive: true });
     const { mounts } = await readManifest(directory);
     const archives = mounts.flatMap(archivesOf);
-    for (const name of [manifestName, ...archives.map(({ file }) => file)]) {
+    const there = new Set(await (0,promises_.readdir)(directory));
+    const names = [manifestName, ...archives.map(({ file }) => file)];
+    for (const name of names.filter((each) => there.has(each))) {
         await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
     }
 }
