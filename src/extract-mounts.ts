@@ -11,6 +11,7 @@ import { describeSize } from './incremental.js';
 import { type ExtractInputs, readExtractInputs } from './inputs.js';
 import { type Kept, keptByInject, restoreLate } from './kept.js';
 import { logMounts, logRows, logStage, type MountRow } from './log.js';
+import { archivesOf } from './manifest.js';
 import { listMounts, type MountList } from './mount-list.js';
 import { type Packed, type PackRequest, pack, prepare } from './pack.js';
 import { type InjectState, readStates, removeState } from './state.js';
@@ -47,11 +48,7 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
     logMounts(list);
     const result = await withinTime(inputs.timeout, async () =>
       extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory()),
-    ).catch((error: unknown): Extraction => {
-      if (error instanceof InputError) throw error;
-      warn(messageOf(error));
-      return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)] };
-    });
+    ).catch(giveUp);
     tidied = result.tidied;
     setOutput('saved', String(result.saved));
     if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
@@ -103,8 +100,8 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
   preparation.catch(() => undefined); // it is thrown where it is needed
   if (await logStage('Look up the key', () => store.isSaved(entry, key))) return skip(request);
   const packed = await pack(request, await preparation, workDirectory);
-  const { tidied } = packed;
-  return { ...(await save(request, packed, store, entry, workDirectory)), tidied };
+  const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
+  return { ...result, tidied: packed.tidied };
 }
 
 /** Puts what was packed, and what is kept, into an entry, and saves that. */
@@ -118,8 +115,7 @@ async function save(
   const { key, mounts } = request;
   const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
   const maximum = request.incremental.count;
-  // Nothing stays under the key that was restored where it is the one that is saved.
-  const mayRefer = store.isLasting && maximum > 0 && kept?.key !== key;
+  const mayRefer = store.isLasting && maximum > 0 && !(kept && areHidden(kept, key));
   const outcomes: Outcome[] = [];
   for (const [index, mount] of mounts.entries()) {
     outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
@@ -151,6 +147,15 @@ async function save(
   };
 }
 
+/**
+ * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
+ * answers with what begins with it on the job's own branch, before it looks on the default branch for just
+ * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
+ */
+function areHidden({ mounts }: Kept, newKey: string): boolean {
+  return mounts.flatMap(archivesOf).some(({ entry = newKey }) => newKey.startsWith(entry));
+}
+
 /** Where inject has restored nothing, and the build has filled only some of the mounts. */
 async function keepLate(
   { state, mounts, directory }: PackRequest,
@@ -176,6 +181,12 @@ function skip({ key, mounts, state }: PackRequest): Extraction {
     }
   }
   return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
+}
+
+function giveUp(error: unknown): Extraction {
+  if (error instanceof InputError) throw error;
+  warn(messageOf(error));
+  return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)] };
 }
 
 function refuse(why: string, outcomes: readonly Outcome[] = []): Extraction {

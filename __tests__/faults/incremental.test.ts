@@ -96,6 +96,17 @@ test('another entry with the key of one that it builds on is not taken for that'
   expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('');
 }, 180_000);
 
+test('on a branch, changes bring along what could not be found under their key', async () => {
+  await run(scenario, 'k-1', fill);
+  scenario.service.enterBranch('topic');
+  for (const [index, change] of changes.entries()) {
+    const key = `k-1${index}`;
+    const changed = await run(scenario, key, change);
+    expect(stateOf(changed)).toBe('changes packed');
+    await scenario.expectWhole(key, changed.listing);
+  }
+}, 240_000);
+
 test('a directory keeps what changes build on', async () => {
   const directory = join(scenario.directory, 'store');
   await run(scenario, 'k-0', fill, { directory });

@@ -66,7 +66,9 @@ export interface CacheService {
   add(entry: Pick<CacheEntryInfo, 'key' | 'version'>, data: Buffer): Promise<void>;
   /** Replaces that blob, behind the service's back. */
   writeBlob(key: string, data: Buffer): Promise<void>;
-  /** Forgets all entries. */
+  /** What is saved from here on is of this branch, whose jobs see the entries of main, too. */
+  enterBranch(name: string): void;
+  /** Forgets all entries, on main. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -75,6 +77,7 @@ interface Entry {
   readonly id: number;
   readonly key: string;
   readonly version: string;
+  readonly branch: string;
   readonly blobName: string;
   readonly createdAt: Date;
   size: number;
@@ -83,6 +86,12 @@ interface Entry {
 }
 
 type Body = Readonly<Record<string, unknown>>;
+
+/** Where entries are found and saved. */
+interface Cache {
+  readonly entries: Entry[];
+  branch: string;
+}
 
 interface Reply {
   readonly status: number;
@@ -96,6 +105,7 @@ interface BlobStore {
 }
 
 const METHOD_URL = /^\/twirp\/github\.actions\.results\.api\.v1\.CacheService\/(\w+)$/;
+const mainBranch = 'main';
 const HOUR = 60 * 60 * 1000;
 
 export async function startCacheService(options: CacheServiceOptions = {}): Promise<CacheService> {
@@ -103,7 +113,8 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
   const token = runtimeToken();
   const requests: CacheRequest[] = [];
   const entries: Entry[] = [];
-  const { methods, add } = cacheMethods(entries, store.container);
+  const cache: Cache = { entries, branch: mainBranch };
+  const { methods, add } = cacheMethods(cache, store.container);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const method = request.method === 'POST' && METHOD_URL.exec(request.url ?? '')?.[1];
@@ -158,8 +169,12 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
     writeBlob: async (key, data) => {
       await blobOf(key).uploadData(data);
     },
+    enterBranch: (name) => {
+      cache.branch = name;
+    },
     reset: () => {
       entries.length = 0;
+      cache.branch = mainBranch;
     },
     close: async () => {
       server.close();
@@ -168,7 +183,7 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
   };
 }
 
-function cacheMethods(entries: Entry[], container: ContainerClient) {
+function cacheMethods(cache: Cache, container: ContainerClient) {
   let created = 0;
   let finalized = 0;
 
@@ -183,8 +198,10 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
     created += 1;
     const id = created;
     const blobName = randomUUID();
-    const entry = { id, key, version, blobName, createdAt: new Date(), size: 0, finalized: 0 };
-    entries.push(entry);
+    const { branch } = cache;
+    const createdAt = new Date();
+    const entry = { id, key, version, branch, blobName, createdAt, size: 0, finalized: 0 };
+    cache.entries.push(entry);
     return entry;
   }
 
@@ -201,7 +218,7 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
   }
 
   async function create(body: Body): Promise<Reply> {
-    if (findEntry(entries, body)) {
+    if (findEntry(entriesOf(cache), body)) {
       const message = 'cache entry with the same key, version, and scope already exists';
       return twirpError(409, 'already_exists', message);
     }
@@ -210,7 +227,7 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
   }
 
   async function finalize(body: Body): Promise<Reply> {
-    const entry = findEntry(entries, body);
+    const entry = findEntry(entriesOf(cache), body);
     if (!entry || entry.finalized) return twirpError(404, 'not_found', 'no such reservation');
     const blob = await container.getBlockBlobClient(entry.blobName).getProperties();
     // a string in protobuf's JSON, but not in that of BuildKit
@@ -223,7 +240,7 @@ function cacheMethods(entries: Entry[], container: ContainerClient) {
   }
 
   async function getDownloadUrl(body: Body): Promise<Reply> {
-    const entry = match(entries, body);
+    const entry = match(entriesOf(cache), body) ?? match(entriesOf(cache, mainBranch), body);
     if (!entry) return ok({ ok: false });
     const url = await signedUrl(entry, 'r');
     return ok({ ok: true, signed_download_url: url, matched_key: entry.key });
@@ -251,6 +268,10 @@ async function noSuchMethod(): Promise<Reply> {
   return twirpError(404, 'bad_route', 'no such method');
 }
 
+function entriesOf({ entries, branch }: Cache, of = branch): Entry[] {
+  return entries.filter((entry) => entry.branch === of);
+}
+
 function findEntry(entries: readonly Entry[], body: Body): Entry | undefined {
   const key = text(body, 'key');
   const version = text(body, 'version');
@@ -258,7 +279,8 @@ function findEntry(entries: readonly Entry[], body: Body): Entry | undefined {
 }
 
 /**
- * GitHub takes the key itself as a prefix too, before it comes to the restore keys:
+ * GitHub takes the key itself as a prefix too, before it comes to the restore keys, and does all of that
+ * for the job's own branch before it comes to the default one:
  * https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
  */
 function match(entries: readonly Entry[], body: Body): Entry | undefined {

@@ -41776,6 +41776,7 @@ var summary = __nccwpck_require__(1348);
 
 
 
+
 const notSaved = 'The cache mounts were not saved';
 /**
  * Extract: takes the mounts out of the builder and saves them.
@@ -41792,12 +41793,7 @@ async function extractMounts(makeWorkDirectory) {
     try {
         const list = await listRequested(request, inputs);
         (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch((error) => {
-            if (error instanceof errors/* InputError */.d)
-                throw error;
-            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
-            return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
-        });
+        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch(giveUp);
         tidied = result.tidied;
         (0,host/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
@@ -41845,16 +41841,15 @@ async function extract(request, workDirectory) {
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
         return skip(request);
     const packed = await pack(request, await preparation, workDirectory);
-    const { tidied } = packed;
-    return { ...(await save(request, packed, store, entry, workDirectory)), tidied };
+    const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
+    return { ...result, tidied: packed.tidied };
 }
 /** Puts what was packed, and what is kept, into an entry, and saves that. */
 async function save(request, packed, store, entry, workDirectory) {
     const { key, mounts } = request;
     const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
     const maximum = request.incremental.count;
-    // Nothing stays under the key that was restored where it is the one that is saved.
-    const mayRefer = store.isLasting && maximum > 0 && kept?.key !== key;
+    const mayRefer = store.isLasting && maximum > 0 && !(kept && areHidden(kept, key));
     const outcomes = [];
     for (const [index, mount] of mounts.entries()) {
         outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
@@ -41887,6 +41882,14 @@ async function save(request, packed, store, entry, workDirectory) {
         ...tell(outcomes),
     };
 }
+/**
+ * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
+ * answers with what begins with it on the job's own branch, before it looks on the default branch for just
+ * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
+ */
+function areHidden({ mounts }, newKey) {
+    return mounts.flatMap(build_manifest/* archivesOf */.bS).some(({ entry = newKey }) => newKey.startsWith(entry));
+}
 /** Where inject has restored nothing, and the build has filled only some of the mounts. */
 async function keepLate({ state, mounts, directory }, { reports }, workDirectory) {
     const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
@@ -41907,6 +41910,12 @@ function skip({ key, mounts, state }) {
         }
     }
     return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
+}
+function giveUp(error) {
+    if (error instanceof errors/* InputError */.d)
+        throw error;
+    (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
+    return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
 }
 function refuse(why, outcomes = []) {
     (0,host/* warn */.R8)(`Nothing was saved: ${why}.`);
