@@ -11,34 +11,43 @@ export interface IncrementalLimits {
   readonly share: number;
 }
 
-/** How many bytes of changes, uncompressed, and what the builder knows the snapshot by. */
+/** What may be saved of a mount's changes since inject. */
 export interface Allowance {
-  readonly bytes: number;
-  readonly token: string;
+  /** How large they may be; absent: there is nothing to tell them by. */
+  readonly changes?: {
+    /** Uncompressed; with 0, only that there are none is of use. */
+    readonly bytes: number;
+    /** What the builder knows the snapshot by. */
+    readonly token: string;
+  };
+  /** Why all of the mount is saved, if it is; absent: nothing else could be expected. */
+  readonly whyInFull?: string;
 }
 
-/**
- * What may be saved of a mount's changes since inject.
- *
- * @param isSame whether it is known to be the mount that inject has filled
- * @returns or why all of it is to be saved; undefined where nothing else could be expected
- */
+/** @param isSame whether it is known to be the mount that inject has filled */
 export function findAllowance(
   { state, incremental }: { state: InjectState | undefined; incremental: IncrementalLimits },
   mount: CacheMount,
   isSame: boolean,
-): Allowance | string | undefined {
+): Allowance {
   const { mounts = [], token } = state?.restored ?? {};
   const restored = mounts.find((each) => identityOf(each.mount) === identityOf(mount));
-  if (restored === undefined || incremental.count === 0) return undefined;
+  if (restored === undefined || incremental.count === 0) return {};
   const { archive, deltas = [] } = restored;
+  if (token === undefined) return { whyInFull: 'inject has taken no snapshot of it' };
+  if (!isSame)
+    return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
+  if (deltas.length >= incremental.count) {
+    const whyInFull = `its changes were saved ${plural(deltas.length, 'time')} in a row`;
+    return { changes: { bytes: 0, token }, whyInFull };
+  }
   const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
-  if (token === undefined) return 'inject has taken no snapshot of it';
-  if (!isSame) return 'the builder does not tell that it is the one that inject has filled';
-  if (deltas.length >= incremental.count)
-    return `its changes were saved ${plural(deltas.length, 'time')} in a row`;
-  if (bytes <= 0) return 'its changes have become too large';
-  return { bytes, token };
+  return {
+    changes: { bytes: Math.max(0, bytes), token },
+    // Which of these, the script in the builder knows.
+    whyInFull:
+      'too much of it has changed, or GNU tar cannot pack its changes alone, or inject has taken no snapshot of it',
+  };
 }
 
 /** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */

@@ -71,13 +71,7 @@ export async function pack(
     }),
   );
   const about = {
-    whyInFull: (mount: CacheMount) => {
-      const allowance = allowances.get(identityOf(mount));
-      // What the script in the builder then finds out.
-      return typeof allowance === 'object'
-        ? 'too much of it has changed, or inject has taken no snapshot of it'
-        : allowance;
-    },
+    whyInFull: (mount: CacheMount) => allowances.get(identityOf(mount))?.whyInFull,
     isKnown: (mount: CacheMount) => known.has(identityOf(mount)),
     isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
   };
@@ -97,11 +91,10 @@ export async function pack(
       script: packScript,
       mounts: request.mounts
         .map((mount, index) => {
-          const allowance = allowances.get(identityOf(mount));
-          const withSnapshot = typeof allowance === 'object';
-          const limits = withSnapshot ? [allowance.bytes, allowance.token] : [];
+          const changes = allowances.get(identityOf(mount))?.changes;
+          const limits = changes ? [changes.bytes, changes.token] : [];
           const argument = [index, request.compressionLevel, ...limits].join(':');
-          return { index, mount, argument, withSnapshot };
+          return { index, mount, argument, withSnapshot: changes !== undefined };
         })
         .filter(({ mount }) => about.isKnown(mount)),
       withArchives: false,

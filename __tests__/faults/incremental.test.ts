@@ -24,12 +24,14 @@ describe('all of a mount is saved', () => {
     const limits = { 'incremental-count': '1' };
     await run(scenario, 'k-0', fill);
     expect(stateOf(await run(scenario, 'k-1', changes[0] ?? '', limits))).toBe('changes packed');
+    // That nothing has changed does not count.
+    expect(stateOf(await run(scenario, 'k-same', 'true', limits))).toBe('unchanged');
     const last = await run(scenario, 'k-2', changes[1] ?? '', limits);
     expect(stateOf(last)).toBe('packed');
     expect(last.extract.log).toMatch(
       /^The cache mount m is saved in full: .* saved 1 time in a row\.$/m,
     );
-    for (const key of ['k-0', 'k-1']) scenario.service.remove(key);
+    for (const key of ['k-0', 'k-1', 'k-same']) scenario.service.remove(key);
     await scenario.expectWhole('k-2', last.listing);
     expect(stateOf(await run(scenario, 'k-3', 'echo 1 >/c/x', { incremental: 'false' }))).toBe(
       'packed',

@@ -21,6 +21,9 @@ const mutations: readonly string[] = [
   'rm -rf a; mkdir a',
   'rm -rf a; write a',
   'rm -rf a; ln -s b a',
+  // Tar makes such links when it has unpacked all the rest.
+  'rm -rf a; ln -s ../.b a',
+  'rm -rf a; ln -s /b a',
   'rm -rf a; mkfifo a',
   // Hard links of fifos are no links any more when tar has packed them, in whatever format.
   '[ -p b ] || { rm -rf a; ln b a; }',

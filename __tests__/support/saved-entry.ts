@@ -77,31 +77,47 @@ export interface Member {
   /** Makes it a symbolic or a hard link. */
   readonly symlink?: string;
   readonly link?: string;
+  /** Of a directory in the incremental format: what is in it, each name behind its code. */
+  readonly dump?: readonly string[];
 }
 
 /** A tar archive with members that no tar would write. */
 export function tarOf(members: readonly Member[]): Buffer {
-  const blocks = members.flatMap(({ name, content = '', symlink, link }) => {
+  const blocks = members.flatMap(({ name, content = '', symlink, link, dump }) => {
     const target = symlink ?? link;
     const type =
       symlink !== undefined ? '2' : link !== undefined ? '1' : name.endsWith('/') ? '5' : '0';
-    const data = Buffer.from(target === undefined ? content : '');
-    const header = Buffer.alloc(512);
-    header.write(name, 0);
-    header.write(type === '5' ? '0000755' : '0000644', 100);
-    header.write('0000000', 108);
-    header.write('0000000', 116);
-    header.write(data.length.toString(8).padStart(11, '0'), 124);
-    header.write('00000000000', 136);
-    header.write('        ', 148);
-    header.write(type, 156);
-    header.write(target ?? '', 157);
-    header.write('ustar\x0000', 257);
-    const sum = header.reduce((total, byte) => total + byte, 0);
-    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-    return [header, data, Buffer.alloc((512 - (data.length % 512)) % 512)];
+    const member = blocksOf(name, type, target === undefined ? content : '', target);
+    if (dump === undefined) return member;
+    const listed = `${dump.map((each) => `${each}\0`).join('')}\0`;
+    return [...blocksOf('extended', 'x', paxRecord('GNU.dumpdir', listed)), ...member];
   });
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
+}
+
+/** Its length, which it begins with, counts itself. */
+function paxRecord(name: string, value: string): string {
+  const rest = ` ${name}=${value}\n`;
+  const length = rest.length + String(rest.length).length;
+  return `${rest.length + String(length).length}${rest}`;
+}
+
+function blocksOf(name: string, type: string, content: string, target = ''): Buffer[] {
+  const data = Buffer.from(content);
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write(type === '5' ? '0000755' : '0000644', 100);
+  header.write('0000000', 108);
+  header.write('0000000', 116);
+  header.write(data.length.toString(8).padStart(11, '0'), 124);
+  header.write('00000000000', 136);
+  header.write('        ', 148);
+  header.write(type, 156);
+  header.write(target, 157);
+  header.write('ustar\x0000', 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return [header, data, Buffer.alloc((512 - (data.length % 512)) % 512)];
 }
 
 export function compress(data: Buffer): Buffer {

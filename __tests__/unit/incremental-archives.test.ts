@@ -3,7 +3,16 @@
  * whatever happens to a mount, what was saved of it in parts comes back as it was.
  */
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,6 +28,7 @@ import { type MountReport, parseReports } from '../../src/report.js';
 import { listFiles } from '../support/engine.js';
 import { renderMutations } from '../support/mutations.js';
 import { chooseSeed, createRandom, type Random } from '../support/random.js';
+import { compress, type Member, tarOf } from '../support/saved-entry.js';
 
 const execute = promisify(execFile);
 const rounds = Number(process.env.MUTATION_ROUNDS ?? 100);
@@ -92,6 +102,60 @@ async function restore(chain: readonly Saved[], token: string): Promise<void> {
   expect(await runScript(unpackScript, `0:1:${token}`)).toMatchObject({ result: 'unpacked' });
 }
 
+/** What an archive would do beside the mount, and what is in the mount then; undefined: it stays empty. */
+const hostile: Record<string, [members: readonly Member[], left: string | undefined]> = {
+  'a file behind a link': [[{ name: './link/new' }], 'link link/new '],
+  'a file behind two links': [
+    [
+      { name: './', dump: ['Nlink'] },
+      { name: './other', symlink: 'link' },
+      { name: './other/new' },
+    ],
+    undefined,
+  ],
+  'a directory behind a link': [
+    [{ name: './link/inner/', dump: ['Ynew'] }, { name: './link/inner/new' }],
+    'link link/inner link/inner/new ',
+  ],
+  'a directory in place of a link, after what is in it': [
+    [{ name: './link/new' }, { name: './link/', dump: ['Ynew'] }],
+    'link link/new ',
+  ],
+  'what is removed before a link is followed': [
+    [{ name: './link/new' }, { name: './', dump: ['Nother'] }, { name: './link/new' }],
+    'link link/new ',
+  ],
+  'a hard link behind a link': [[{ name: './hard', link: './link/inner/kept' }], undefined],
+  'another name for what is behind a link': [
+    [{ name: './', dump: ['Rlink/inner', 'Tother', 'Nlink'] }],
+    undefined,
+  ],
+};
+
+test.each(Object.entries(hostile))(
+  'changes go through no link of an earlier archive: %s',
+  async (_, [members, left]) => {
+    const outside = join(root, 'outside');
+    await mkdir(join(outside, 'inner'), { recursive: true });
+    await writeFile(join(outside, 'inner/kept'), 'kept');
+    const base = [{ name: './link', symlink: outside }];
+    const files = [base, members].map(async (each, place) => {
+      const file = join(root, `hostile-${place}`);
+      await writeFile(file, compress(tarOf(each)));
+      return { file, bytes: 0 };
+    });
+    const restored = restore(await Promise.all(files), 'token');
+    await (left === undefined ? expect(restored).rejects.toThrow() : restored);
+    const { stdout } = await execute('find', ['.', '-mindepth', '1', '-printf', '%P '], {
+      cwd: mount(),
+    });
+    expect(stdout).toBe(left ?? '');
+    expect(await readdir(outside, { recursive: true })).toEqual(['inner', 'inner/kept']);
+    expect(await readFile(join(outside, 'inner/kept'), 'utf8')).toBe('kept');
+    await rm(outside, { recursive: true });
+  },
+);
+
 test(
   `${rounds} rounds of changes come back, from the seed ${seed}`,
   async () => {
@@ -111,14 +175,13 @@ test(
       if (random.chance(0.9)) await mutate(random);
       await writeFile(join(mount(), 'never empty'), '', { flag: 'a' });
       saved = await list();
-      const isFull = isRemade || chain.length >= chainLength || random.chance(0.05);
-      const other = random.chance(0.05);
-      const report = await runScript(
-        packScript,
-        isFull ? '0:1' : `0:1:1000000000:${other ? 'another' : token}`,
-      );
+      const isAnother = isRemade || random.chance(0.05);
+      const isEnd = chain.length >= chainLength || random.chance(0.05);
+      const limits = [isEnd ? 0 : 1e9, isAnother ? 'another' : token];
+      const report = await runScript(packScript, ['0', '1', ...limits].join(':'));
       counts.set(report.result, (counts.get(report.result) ?? 0) + 1);
-      if (isFull || other) expect(report.result).toBe('packed');
+      if (isAnother) expect(report.result).toBe('packed');
+      if (isEnd) expect(report.result).not.toBe('changed');
       chain = await keep(chain, report, round);
     }
     expect(counts.get('changed')).toBeGreaterThan(rounds / 2);

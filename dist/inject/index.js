@@ -99100,14 +99100,14 @@ pack_changes() {
   for use in count compare; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
   done
-  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null &&
-    [ "$bytes" -le "$1" ] && ! $missing_links || return
+  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null || return
   if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
     result=unchanged
-  else
-    result=changed
-    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
+    return
   fi
+  result=changed
+  [ "$bytes" -le "$1" ] && ! $missing_links &&
+    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
 }
 
 work() {
@@ -99181,23 +99181,63 @@ take_snapshot() {
     printf '%s\\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
 }
 
-# unpack ARCHIVE OPTION...
-unpack() {
-  archive=$1
-  shift
-  case $archive in
+# choose_compressor ARCHIVE: sets compressor
+choose_compressor() {
+  case $1 in
     *.zst) compressor=zstd ;;
     *) compressor=gzip ;;
   esac
-  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$reserved/files"
+}
+
+# unpack ARCHIVE DIRECTORY OPTION...: notes in has_links whether there was a symbolic link in it
+unpack() {
+  archive=$1
+  directory=$2
+  shift 2
+  choose_compressor "$archive"
+  # A line begins with the kind of what it lists.
+  links=$({
+    tar -x -p -vv ${attributes} "$@" -I "$compressor" -f "$archive" -C "$directory"
+    echo $? >"$index.status"
+  } | grep -c '^l')
+  status=
+  read -r status <"$index.status"
+  rm -f -- "$index.status"
+  [ "$links" = 0 ] || has_links=true
+  [ "$status" = 0 ]
+}
+
+# bar_links DELTA: sees to it that what unpacks it goes through no link. Tar follows none that it has
+# made in the same run, but those of the archives before. Where the delta's own members lead, is seen
+# where there is nothing else: what are directories there are no links in the mount. (The names of what
+# is gone are not looked at there. Deltas of ours rename nothing.)
+bar_links() {
+  choose_compressor "$1"
+  ! tar -t -g /dev/null -vvv -I "$compressor" -f "$1" | grep -q '^[RTX] ' &&
+    mkdir "$reserved/delta" &&
+    unpack "$1" "$reserved/delta" &&
+    unlink_below '' &&
+    rm -rf -- "$reserved/delta"
+}
+
+# unlink_below PATH: goes through the delta's directories
+unlink_below() {
+  for entry in "$reserved/delta$1"/* "$reserved/delta$1"/.[!.]* "$reserved/delta$1"/..?*; do
+    [ -d "$entry" ] && [ ! -L "$entry" ] || continue
+    set -- "$1" "$1/\${entry##*/}"
+    [ ! -L "$reserved/files$2" ] || rm -f -- "$reserved/files$2" || return
+    unlink_below "$2" || return
+  done
 }
 
 # unpack_all: all of the mount's content first, then what has changed since, which names what is gone
 unpack_all() {
+  has_links=false
   # set: the first without the option
   set --
-  for archive in /archives/"$index".*; do
-    unpack "$archive" "$@" || return
+  for each in /archives/"$index".*; do
+    [ $# -eq 0 ] || ! $has_links || bar_links "$each" || return
+    unpack "$each" "$reserved/files" "$@" || return
     set -- -g /dev/null
   done
 }
@@ -99209,10 +99249,7 @@ work() {
   needed=$2 token=\${3-}
   prepare "$1"
   for archive in /archives/"$index".*; do
-    case $archive in
-      *.zst) compressor=zstd ;;
-      *) compressor=gzip ;;
-    esac
+    choose_compressor "$archive"
     command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
   done
   untouched || report warm

@@ -40530,14 +40530,14 @@ pack_changes() {
   for use in count compare; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
   done
-  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null &&
-    [ "$bytes" -le "$1" ] && ! $missing_links || return
+  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null || return
   if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
     result=unchanged
-  else
-    result=changed
-    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
+    return
   fi
+  result=changed
+  [ "$bytes" -le "$1" ] && ! $missing_links &&
+    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
 }
 
 work() {
@@ -40611,23 +40611,63 @@ take_snapshot() {
     printf '%s\\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
 }
 
-# unpack ARCHIVE OPTION...
-unpack() {
-  archive=$1
-  shift
-  case $archive in
+# choose_compressor ARCHIVE: sets compressor
+choose_compressor() {
+  case $1 in
     *.zst) compressor=zstd ;;
     *) compressor=gzip ;;
   esac
-  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$reserved/files"
+}
+
+# unpack ARCHIVE DIRECTORY OPTION...: notes in has_links whether there was a symbolic link in it
+unpack() {
+  archive=$1
+  directory=$2
+  shift 2
+  choose_compressor "$archive"
+  # A line begins with the kind of what it lists.
+  links=$({
+    tar -x -p -vv ${attributes} "$@" -I "$compressor" -f "$archive" -C "$directory"
+    echo $? >"$index.status"
+  } | grep -c '^l')
+  status=
+  read -r status <"$index.status"
+  rm -f -- "$index.status"
+  [ "$links" = 0 ] || has_links=true
+  [ "$status" = 0 ]
+}
+
+# bar_links DELTA: sees to it that what unpacks it goes through no link. Tar follows none that it has
+# made in the same run, but those of the archives before. Where the delta's own members lead, is seen
+# where there is nothing else: what are directories there are no links in the mount. (The names of what
+# is gone are not looked at there. Deltas of ours rename nothing.)
+bar_links() {
+  choose_compressor "$1"
+  ! tar -t -g /dev/null -vvv -I "$compressor" -f "$1" | grep -q '^[RTX] ' &&
+    mkdir "$reserved/delta" &&
+    unpack "$1" "$reserved/delta" &&
+    unlink_below '' &&
+    rm -rf -- "$reserved/delta"
+}
+
+# unlink_below PATH: goes through the delta's directories
+unlink_below() {
+  for entry in "$reserved/delta$1"/* "$reserved/delta$1"/.[!.]* "$reserved/delta$1"/..?*; do
+    [ -d "$entry" ] && [ ! -L "$entry" ] || continue
+    set -- "$1" "$1/\${entry##*/}"
+    [ ! -L "$reserved/files$2" ] || rm -f -- "$reserved/files$2" || return
+    unlink_below "$2" || return
+  done
 }
 
 # unpack_all: all of the mount's content first, then what has changed since, which names what is gone
 unpack_all() {
+  has_links=false
   # set: the first without the option
   set --
-  for archive in /archives/"$index".*; do
-    unpack "$archive" "$@" || return
+  for each in /archives/"$index".*; do
+    [ $# -eq 0 ] || ! $has_links || bar_links "$each" || return
+    unpack "$each" "$reserved/files" "$@" || return
     set -- -g /dev/null
   done
 }
@@ -40639,10 +40679,7 @@ work() {
   needed=$2 token=\${3-}
   prepare "$1"
   for archive in /archives/"$index".*; do
-    case $archive in
-      *.zst) compressor=zstd ;;
-      *) compressor=gzip ;;
-    esac
+    choose_compressor "$archive"
     command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
   done
   untouched || report warm
@@ -41223,28 +41260,27 @@ var format = __nccwpck_require__(3825);
 
 
 
-/**
- * What may be saved of a mount's changes since inject.
- *
- * @param isSame whether it is known to be the mount that inject has filled
- * @returns or why all of it is to be saved; undefined where nothing else could be expected
- */
+/** @param isSame whether it is known to be the mount that inject has filled */
 function findAllowance({ state, incremental }, mount, isSame) {
     const { mounts = [], token } = state?.restored ?? {};
     const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
     if (restored === undefined || incremental.count === 0)
-        return undefined;
+        return {};
     const { archive, deltas = [] } = restored;
-    const bytes = Math.floor(archive.bytes * incremental.share - (0,build_manifest/* totalOf */.e6)(deltas).bytes);
     if (token === undefined)
-        return 'inject has taken no snapshot of it';
+        return { whyInFull: 'inject has taken no snapshot of it' };
     if (!isSame)
-        return 'the builder does not tell that it is the one that inject has filled';
-    if (deltas.length >= incremental.count)
-        return `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
-    if (bytes <= 0)
-        return 'its changes have become too large';
-    return { bytes, token };
+        return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
+    if (deltas.length >= incremental.count) {
+        const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
+        return { changes: { bytes: 0, token }, whyInFull };
+    }
+    const bytes = Math.floor(archive.bytes * incremental.share - (0,build_manifest/* totalOf */.e6)(deltas).bytes);
+    return {
+        changes: { bytes: Math.max(0, bytes), token },
+        // Which of these, the script in the builder knows.
+        whyInFull: 'too much of it has changed, or GNU tar cannot pack its changes alone, or inject has taken no snapshot of it',
+    };
 }
 /** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
 function describeSize(saved, { count }) {
@@ -41560,13 +41596,7 @@ async function pack(request, { builder, tools, records }, workDirectory) {
         return [identity, findAllowance(request, mount, same.has(identity))];
     }));
     const about = {
-        whyInFull: (mount) => {
-            const allowance = allowances.get((0,cache_mount/* identityOf */.cu)(mount));
-            // What the script in the builder then finds out.
-            return typeof allowance === 'object'
-                ? 'too much of it has changed, or inject has taken no snapshot of it'
-                : allowance;
-        },
+        whyInFull: (mount) => allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.whyInFull,
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
@@ -41585,11 +41615,10 @@ async function pack(request, { builder, tools, records }, workDirectory) {
         script: container_scripts/* packScript */.xB,
         mounts: request.mounts
             .map((mount, index) => {
-            const allowance = allowances.get((0,cache_mount/* identityOf */.cu)(mount));
-            const withSnapshot = typeof allowance === 'object';
-            const limits = withSnapshot ? [allowance.bytes, allowance.token] : [];
+            const changes = allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.changes;
+            const limits = changes ? [changes.bytes, changes.token] : [];
             const argument = [index, request.compressionLevel, ...limits].join(':');
-            return { index, mount, argument, withSnapshot };
+            return { index, mount, argument, withSnapshot: changes !== undefined };
         })
             .filter(({ mount }) => about.isKnown(mount)),
         withArchives: false,
