@@ -288,22 +288,13 @@ choose_compressor() {
   esac
 }
 
-# unpack ARCHIVE DIRECTORY OPTION...: notes in has_links whether there was a symbolic link in it
+# unpack ARCHIVE DIRECTORY OPTION...
 unpack() {
   archive=$1
   directory=$2
   shift 2
   choose_compressor "$archive"
-  # A line begins with the kind of what it lists.
-  links=$({
-    tar -x -p -vv ${attributes} "$@" -I "$compressor" -f "$archive" -C "$directory"
-    echo $? >"$index.status"
-  } | grep -c '^l')
-  status=
-  read -r status <"$index.status"
-  rm -f -- "$index.status"
-  [ "$links" = 0 ] || has_links=true
-  [ "$status" = 0 ]
+  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$directory"
 }
 
 # bar_links DELTA: sees to it that what unpacks it goes through no link. Tar follows none that it has
@@ -331,11 +322,10 @@ unlink_below() {
 
 # unpack_all: all of the mount's content first, then what has changed since, which names what is gone
 unpack_all() {
-  has_links=false
   # set: the first without the option
   set --
   for each in /archives/"$index".*; do
-    [ $# -eq 0 ] || ! $has_links || bar_links "$each" || return
+    [ $# -eq 0 ] || bar_links "$each" || return
     unpack "$each" "$reserved/files" "$@" || return
     set -- -g /dev/null
   done

@@ -99,7 +99,7 @@ export const injectInputs: readonly InputDefinition[] = [
   {
     name: 'key-prefix',
     description:
-      'Prefix of the generated key, which tells several images of a repository apart; by default buildkit-cache-mounts',
+      'Prefix of the generated key, which tells several images of a repository apart; by default buildkit-cache-mounts; not together with key',
     standard: '',
   },
   {
