@@ -103,7 +103,15 @@ async function restore(chain: readonly Saved[], token: string): Promise<void> {
 }
 
 /** What an archive would do beside the mount, and what is in the mount then; undefined: it stays empty. */
-const hostile: Record<string, [members: readonly Member[], left: string | undefined]> = {
+const hostile: Record<
+  string,
+  [members: readonly Member[], left: string | undefined, first?: readonly Member[]]
+> = {
+  'a file behind a link of other changes': [
+    [{ name: './link/new' }],
+    'first link link/new ',
+    [{ name: './first' }],
+  ],
   'a file behind a link': [[{ name: './link/new' }], 'link link/new '],
   'a file behind two links': [
     [
@@ -134,12 +142,13 @@ const hostile: Record<string, [members: readonly Member[], left: string | undefi
 
 test.each(Object.entries(hostile))(
   'changes go through no link of an earlier archive: %s',
-  async (_, [members, left]) => {
+  async (_, [members, left, first]) => {
     const outside = join(root, 'outside');
     await mkdir(join(outside, 'inner'), { recursive: true });
     await writeFile(join(outside, 'inner/kept'), 'kept');
-    const base = [{ name: './link', symlink: outside }];
-    const files = [base, members].map(async (each, place) => {
+    const link = [{ name: './link', symlink: outside }];
+    const archives = [...(first ? [first] : []), link, members];
+    const files = archives.map(async (each, place) => {
       const file = join(root, `hostile-${place}`);
       await writeFile(file, compress(tarOf(each)));
       return { file, bytes: 0 };

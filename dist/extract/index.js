@@ -40849,14 +40849,32 @@ unlink_below() {
   done
 }
 
+# has_link DIRECTORY: whether there is a symbolic link anywhere in it
+has_link() {
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    [ ! -L "$entry" ] || return 0
+    [ ! -d "$entry" ] || ! has_link "$entry" || return 0
+  done
+  return 1
+}
+
+# lists_link DELTA: whether there is one in it; a line begins with the kind of what it tells of
+lists_link() {
+  choose_compressor "$1"
+  tar -t -vv -I "$compressor" -f "$1" | grep -q '^l'
+}
+
 # unpack_all: all of the mount's content first, then what has changed since, which names what is gone
 unpack_all() {
-  # set: the first without the option
-  set --
-  for each in /archives/"$index".*; do
-    [ $# -eq 0 ] || bar_links "$each" || return
-    unpack "$each" "$reserved/files" "$@" || return
-    set -- -g /dev/null
+  set -- /archives/"$index".*
+  unpack "$1" "$reserved/files" || return
+  shift
+  links=false
+  [ $# -eq 0 ] || ! has_link "$reserved/files" || links=true
+  for delta; do
+    ! $links || bar_links "$delta" || return
+    unpack "$delta" "$reserved/files" -g /dev/null || return
+    $links || ! lists_link "$delta" || links=true
   done
 }
 
