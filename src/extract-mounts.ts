@@ -13,7 +13,7 @@ import { type Kept, keptByInject, restoreLate } from './kept.js';
 import { logMounts, logRows, logStage, type MountRow } from './log.js';
 import { archivesOf } from './manifest.js';
 import { listMounts, type MountList } from './mount-list.js';
-import { type Packed, type PackRequest, pack, prepare } from './pack.js';
+import { type Packed, type PackRequest, pack } from './pack.js';
 import { type InjectState, readStates, removeState } from './state.js';
 import { withinTime } from './step.js';
 import { type Store, storedDirectoryName, storeFor } from './store.js';
@@ -96,10 +96,8 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
   const store = storeFor(request.directory);
   const entry = join(workDirectory, storedDirectoryName);
   if (mounts.length === 0) return refuse('there are no cache mounts');
-  const preparation = prepare(request, workDirectory);
-  preparation.catch(() => undefined); // it is thrown where it is needed
   if (await logStage('Look up the key', () => store.isSaved(entry, key))) return skip(request);
-  const packed = await pack(request, await preparation, workDirectory);
+  const packed = await pack(request, workDirectory);
   const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
   return { ...result, tidied: packed.tidied };
 }

@@ -16,7 +16,7 @@ import {
   type ScratchBuildResult,
   toolsDirectory,
 } from './scratch-build.js';
-import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
+import { chooseToolkit, gatherRunnerTools } from './toolkit.js';
 
 /** What extract has to do, and with which mounts. */
 export type PackRequest = ExtractRequest &
@@ -34,35 +34,18 @@ export interface Packed extends Pick<ScratchBuildResult, 'reports' | 'directory'
   readonly tidied: Promise<void>;
 }
 
-/** What can be found out and made ready before it is known whether there is anything to pack. */
-export interface Preparation {
-  readonly builder: Builder;
-  readonly tools: RunnerTools;
-  /** Of the builder, or why there are none. */
-  readonly records: readonly BuilderRecord[] | string;
-}
-
-/** @throws Error where there is no builder */
-export async function prepare(request: PackRequest, workDirectory: string): Promise<Preparation> {
+/**
+ * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ *
+ * @throws Error where nothing was packed
+ */
+export async function pack(request: PackRequest, workDirectory: string): Promise<Packed> {
   // All three look at what is there, and none at what another finds.
   const [builder, tools, records] = await Promise.all([
     inspectBuilder(request.builder, request.platform),
     gatherRunnerTools(toolsDirectory(workDirectory)),
     listRecords(request.builder, request.mounts).catch(messageOf),
   ]);
-  return { builder, tools, records };
-}
-
-/**
- * Packs the mounts out of the builder, those that it has: our own build would make the others.
- *
- * @throws Error where nothing was packed
- */
-export async function pack(
-  request: PackRequest,
-  { builder, tools, records }: Preparation,
-  workDirectory: string,
-): Promise<Packed> {
   const { known, remade, same } = compareMounts(request, records, builder);
   const allowances = new Map(
     request.mounts.map((mount) => {
@@ -114,10 +97,12 @@ interface Comparison {
 
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @param records of the builder, or why there are none
  */
 function compareMounts(
   { mounts, state }: PackRequest,
-  records: Preparation['records'],
+  records: readonly BuilderRecord[] | string,
   builder: Builder,
 ): Comparison {
   if (typeof records === 'string') {

@@ -41582,22 +41582,18 @@ var build_toolkit = __nccwpck_require__(7794);
 
 
 
-/** @throws Error where there is no builder */
-async function prepare(request, workDirectory) {
+/**
+ * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ *
+ * @throws Error where nothing was packed
+ */
+async function pack(request, workDirectory) {
     // All three look at what is there, and none at what another finds.
     const [builder, tools, records] = await Promise.all([
         (0,buildx/* inspectBuilder */.IK)(request.builder, request.platform),
         (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
         listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
     ]);
-    return { builder, tools, records };
-}
-/**
- * Packs the mounts out of the builder, those that it has: our own build would make the others.
- *
- * @throws Error where nothing was packed
- */
-async function pack(request, { builder, tools, records }, workDirectory) {
     const { known, remade, same } = compareMounts(request, records, builder);
     const allowances = new Map(request.mounts.map((mount) => {
         const identity = (0,cache_mount/* identityOf */.cu)(mount);
@@ -41636,6 +41632,8 @@ async function pack(request, { builder, tools, records }, workDirectory) {
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @param records of the builder, or why there are none
  */
 function compareMounts({ mounts, state }, records, builder) {
     if (typeof records === 'string') {
@@ -41742,11 +41740,9 @@ async function extract(request, workDirectory) {
     const entry = (0,external_node_path_.join)(workDirectory, build_store/* storedDirectoryName */.c);
     if (mounts.length === 0)
         return refuse('there are no cache mounts');
-    const preparation = prepare(request, workDirectory);
-    preparation.catch(() => undefined); // it is thrown where it is needed
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
         return skip(request);
-    const packed = await pack(request, await preparation, workDirectory);
+    const packed = await pack(request, workDirectory);
     const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
     return { ...result, tidied: packed.tidied };
 }
