@@ -188,7 +188,7 @@ withOwnEngine('an engine', () => {
     expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(before);
     const extracted = await job.runAction('extract', {});
     expect(extracted).toMatchObject({ exitCode: 0, outputs: { saved: 'true' } });
-    expect(extracted.log).toMatch(/^packed +m /m);
+    expect(extracted.log).toMatch(/^unchanged +m /m);
     expect(extracted.log).toMatch(/kept as restored +n \(from=/);
 
     // With the image at hand again, both are there as they were.
@@ -254,7 +254,7 @@ withOwnEngine('a builder with a small disk', () => {
       outputs: { saved: 'true' },
     });
     expect(extracted.log).toMatch(/^failed, kept as restored +m /m);
-    expect(extracted.log).toMatch(/^packed +n /m);
+    expect(extracted.log).toMatch(/^unchanged +n /m);
     const next = await scenario.injectAnew({ 'cache-mounts': 'm\nn', key: 'k-2' });
     expect(next).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
