@@ -20,7 +20,8 @@ export class NoSuchBuilderError extends Error {
 }
 
 export interface BuildOptions {
-  readonly builder: Builder;
+  /** Undefined: the builder that buildx itself would use. */
+  readonly builder: string | undefined;
   readonly platform: string | undefined;
   /** Directory that holds all of the following, by their names in it. */
   readonly directory: string;
@@ -115,7 +116,7 @@ export async function build(options: BuildOptions): Promise<void> {
   const args = [
     'buildx',
     'build',
-    `--builder=${builder.name}`,
+    ...namedBuilder(builder),
     ...(platform === undefined ? [] : [`--platform=${platform}`]),
     '--progress=plain',
     '--provenance=false',
@@ -214,8 +215,7 @@ export async function listCacheMounts(
   name: string | undefined,
   filter: 'type=exec.cachemount' | 'description~=cached.mount',
 ): Promise<string> {
-  const builder = name === undefined ? [] : [`--builder=${name}`];
-  const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
+  const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
   // Older versions of buildx know only the second form.
   for (const format of ['--format=json', '--verbose']) {
     const { exitCode, stdout } = await probe([...args, format]);
@@ -228,14 +228,22 @@ export async function listCacheMounts(
  * Removes what builds have left in the build cache, where its description matches a pattern and it is
  * not in use.
  *
+ * @param name undefined for the builder that buildx itself would use
  * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
-export async function removeBuildCache(name: string, pattern: string): Promise<string | undefined> {
+export async function removeBuildCache(
+  name: string | undefined,
+  pattern: string,
+): Promise<string | undefined> {
   const filter = `--filter=description~=${pattern}`;
-  const args = ['buildx', 'prune', '--force', `--builder=${name}`, filter];
+  const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
   const result = await probe(args);
   return result.exitCode === 0 ? undefined : lastLine(result);
+}
+
+function namedBuilder(name: string | undefined): string[] {
+  return name === undefined ? [] : [`--builder=${name}`];
 }
 
 async function isUnknown(name: string): Promise<boolean> {

@@ -30,10 +30,13 @@ export function findAllowance(
   mount: CacheMount,
   isSame: boolean,
 ): Allowance {
-  const { mounts = [], token } = state?.restored ?? {};
+  const { mounts = [], filled } = state?.restored ?? {};
   const restored = mounts.find((each) => identityOf(each.mount) === identityOf(mount));
   if (restored === undefined || incremental.count === 0) return {};
   const { archive, deltas = [] } = restored;
+  if (!filled?.mounts.some((each) => identityOf(each) === identityOf(mount)))
+    return { whyInFull: 'inject has not filled it' };
+  const { token } = filled;
   if (token === undefined) return { whyInFull: 'inject has taken no snapshot of it' };
   if (!isSame)
     return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };

@@ -150,8 +150,14 @@ async function fill(
   );
   const mounts = listRestored(manifest, damaged);
   await writeState({ ...stateOf(request), restored: { key, mounts } });
-  const { reports, ...since } = await unpack(request, whole, preparation, entry, workDirectory);
-  await writeState({ ...stateOf(request), restored: { key, mounts, ...since } });
+  const { reports, filled: filledMounts } = await unpack(
+    request,
+    whole,
+    preparation,
+    entry,
+    workDirectory,
+  );
+  await writeState({ ...stateOf(request), restored: { key, mounts, filled: filledMounts } });
   const outcomes = [
     ...damaged,
     ...whole.map((filling) =>

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Builder, build, describeClient, removeBuildCache } from './buildx.js';
+import { build, describeClient, removeBuildCache } from './buildx.js';
 import { messageOf } from './errors.js';
 import { print, warn } from './host.js';
 import type { SeedStages } from './mount-list.js';
@@ -18,8 +18,6 @@ import type { Toolkit } from './toolkit.js';
 export interface ScratchBuildResult {
   /** By the mount's index; a mount that the script has not come to has none. */
   readonly reports: ReadonlyMap<number, MountReport>;
-  /** Where the files are that the scripts have written. */
-  readonly directory: string;
   /** When the last of them was written, by the builder's clock, in milliseconds since the epoch. */
   readonly endedAt: number;
 }
@@ -34,9 +32,15 @@ export function toolsDirectory(workDirectory: string): string {
   return join(workDirectory, 'context', 'tools');
 }
 
+/** Directory with the files that the scripts have written. */
+export function resultDirectory(workDirectory: string): string {
+  return join(workDirectory, 'output', outputDirectory);
+}
+
 interface ScratchBuildOptions {
   readonly workDirectory: string;
-  readonly builder: Builder;
+  /** Its name; undefined: the one that buildx itself would use. */
+  readonly builder: string | undefined;
   readonly toolkit: Toolkit;
   readonly script: string;
   readonly mounts: readonly ScratchMount[];
@@ -45,8 +49,8 @@ interface ScratchBuildOptions {
 }
 
 /** Removes what the builds have left on the builder: copies of the archives. */
-export async function removeTraces(builder: Builder): Promise<void> {
-  const trouble = await removeBuildCache(builder.name, buildCachePattern);
+export async function removeTraces(builder: string | undefined): Promise<void> {
+  const trouble = await removeBuildCache(builder, buildCachePattern);
   if (trouble !== undefined) print(`The builder keeps a copy of the archives (${trouble}).`);
 }
 
@@ -85,7 +89,7 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
   await writeFile(join(context, 'scripts', 'run.sh'), options.script);
   await build({
     builder,
-    platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+    platform: toolkit.platform,
     directory: workDirectory,
     // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
     context: seedStages?.context ?? 'context',
@@ -101,11 +105,10 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
         )
       : error;
   });
-  const directory = join(workDirectory, 'output', outputDirectory);
-  const report = join(directory, 'report');
+  const report = join(resultDirectory(workDirectory), 'report');
   try {
     const reports = parseReports(await readFile(report, 'utf8'));
-    return { directory, reports, endedAt: (await stat(report)).mtimeMs };
+    return { reports, endedAt: (await stat(report)).mtimeMs };
   } catch (error) {
     throw new Error(`The build in the builder gave no readable report: ${messageOf(error)}`);
   }

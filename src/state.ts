@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Builder } from './buildx.js';
 import type { CacheMount } from './cache-mount.js';
 import { messageOf } from './errors.js';
 import { warn } from './host.js';
@@ -27,9 +28,16 @@ export interface InjectState {
 export interface RestoredEntry {
   readonly key: string;
   readonly mounts: readonly RestoredMount[];
+  readonly filled?: FilledMounts | undefined;
+}
+
+/** What inject has filled of the mounts of an entry. */
+export interface FilledMounts {
+  readonly mounts: readonly CacheMount[];
+  readonly builder: Builder;
   /** When they had been filled, by the builder's clock, in milliseconds since the epoch. */
-  readonly filledAt?: number | undefined;
-  /** What the builder knows the snapshots by that were then taken. */
+  readonly time: number;
+  /** What the builder knows the snapshots by that were then taken; undefined: none were. */
   readonly token?: string | undefined;
 }
 
@@ -98,12 +106,32 @@ function parseState(text: string): InjectState {
 }
 
 function parseRestored(value: unknown): RestoredEntry {
-  const { key, mounts, filledAt, token } = object(value, 'restored');
+  const { key, mounts, filled } = object(value, 'restored');
   return {
     key: string(key, 'key'),
     mounts: array(mounts, 'mounts').map(parseRestoredMount),
-    filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+    filled: filled === undefined ? undefined : parseFilled(filled),
+  };
+}
+
+function parseFilled(value: unknown): FilledMounts {
+  const { mounts, builder, time, token } = object(value, 'filled');
+  return {
+    mounts: array(mounts, 'mounts').map(parseMount),
+    builder: parseBuilder(builder),
+    time: number(time, 'time'),
     token: token === undefined ? undefined : string(token, 'token'),
+  };
+}
+
+function parseBuilder(value: unknown): Builder {
+  const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+  return {
+    name: string(name, 'name'),
+    driver: string(driver, 'driver'),
+    nodes: number(nodes, 'nodes'),
+    platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
+    buildkit: string(buildkit, 'buildkit'),
   };
 }
 

@@ -16,7 +16,13 @@ export type Toolkit =
       readonly directories: readonly string[];
       readonly description: string;
     }
-  | { readonly kind: 'image'; readonly image: string; readonly description: string };
+  | {
+      readonly kind: 'image';
+      /** Undefined: the builder's own. */
+      readonly platform: string | undefined;
+      readonly image: string;
+      readonly description: string;
+    };
 
 /** To pack, one of some is enough; to unpack, each that an archive was made with is needed. */
 export type NeededCompressions =
@@ -89,7 +95,8 @@ export function chooseToolkit(
       `The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`,
     );
   }
-  return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
+  const description = `those of the image ${image}, as ${obstacle}`;
+  return { kind: 'image', platform: platforms[0], image, description };
 }
 
 function findObstacle(

@@ -12,7 +12,7 @@ import { type Archive, totalOf } from './manifest.js';
 import type { MountList } from './mount-list.js';
 import type { MountReport } from './report.js';
 import { archivesDirectory, runScratchBuild, toolsDirectory } from './scratch-build.js';
-import { keptArchives } from './state.js';
+import { type FilledMounts, keptArchives } from './state.js';
 import { storeFor } from './store.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
 import { moveFile } from './work-directory.js';
@@ -25,10 +25,7 @@ export type InjectRequest = Omit<InjectInputs, 'key'> &
 export interface Unpacked {
   /** By the mount's index. */
   readonly reports: ReadonlyMap<number, MountReport>;
-  /** When that was, by the builder's clock, in milliseconds since the epoch. */
-  readonly filledAt: number | undefined;
-  /** What the builder knows the snapshots by; undefined: none were taken. */
-  readonly token: string | undefined;
+  readonly filled?: FilledMounts;
 }
 
 /** What can be found out and made ready before it is known what there is to unpack. */
@@ -59,7 +56,7 @@ export async function unpack(
   entry: Entry,
   workDirectory: string,
 ): Promise<Unpacked> {
-  if (fillings.length === 0) return { reports: new Map(), filledAt: undefined, token: undefined };
+  if (fillings.length === 0) return { reports: new Map() };
   const moves = fillings.flatMap(({ index, archives }) =>
     archives.map(({ file, compression }, place) => ({
       from: join(entry.directory, file),
@@ -85,7 +82,7 @@ export async function unpack(
     const { reports, endedAt } = await logStage('Unpack into the builder', () =>
       runScratchBuild({
         workDirectory,
-        builder,
+        builder: request.builder,
         toolkit,
         script: unpackScript,
         mounts: fillings.map(({ index, mount, archives }) => ({
@@ -98,7 +95,9 @@ export async function unpack(
         seedStages,
       }),
     );
-    return { reports, filledAt: endedAt, token };
+    const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
+    const mounts = filled.map(({ mount }) => mount);
+    return { reports, filled: { mounts, builder, time: endedAt, token } };
   } finally {
     for (const { inBuild, kept } of moves) await moveFile(inBuild, kept);
   }

@@ -20,6 +20,30 @@ describe('all of a mount is saved', () => {
     await scenario.expectWhole('k-1', listing);
   }, 120_000);
 
+  test('where another was not: of that one, what has changed', async () => {
+    const mounts = { 'cache-mounts': 'm\nn' };
+    const fillBoth = () =>
+      Promise.all(['m', 'n'].map((id) => scenario.builder.run({ id }, `${fill}${listFiles}`)));
+    await fillBoth();
+    await scenario.save('m\nn', 'k-0');
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    await job.runAction('inject', { ...mounts, key: 'k-1', 'restore-keys': 'k-' });
+    const same = await scenario.builder.run({ id: 'm' }, `${changes[0]}${listFiles}`);
+    const remade = await scenario.builder.run({ id: 'n' }, `echo new >/c/new${listFiles}`, [
+      '--no-cache',
+    ]);
+    const extract = await job.runAction('extract', {});
+    expect(extract.log).toMatch(/^changes packed \(1 of at most 10\) +m /m);
+    expect(extract.log).toMatch(/^packed +n /m);
+    expect(extract.annotations).toEqual([
+      { level: 'notice', message: expect.stringMatching(/^The cache mount n is not the one/) },
+    ]);
+    await scenario.injectAnew({ ...mounts, key: 'k-1' });
+    expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(same);
+    expect(await scenario.builder.run({ id: 'n' }, listFiles)).toBe(remade);
+  }, 120_000);
+
   test('after as many saves of changes as are asked for, and where none are', async () => {
     const limits = { 'incremental-count': '1' };
     await run(scenario, 'k-0', fill);

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { describeSize, findAllowance } from '../../src/incremental.js';
 import type { Archive, SavedMount } from '../../src/manifest.js';
-import type { InjectState, RestoredEntry } from '../../src/state.js';
+import type { FilledMounts, InjectState } from '../../src/state.js';
 
 const mount = { id: 'go' };
 const full: Archive = {
@@ -13,8 +13,8 @@ const full: Archive = {
   sha256: '0'.repeat(64),
 };
 
-/** The state of a job whose inject has restored the mount with deltas of these sizes. */
-function stateWith(sizes: readonly number[], restored: Partial<RestoredEntry> = {}): InjectState {
+/** The state of a job whose inject has filled the mount, from deltas of these sizes. */
+function stateWith(sizes: readonly number[], others: Partial<FilledMounts> = {}): InjectState {
   const deltas = sizes.map((bytes) => ({ ...full, bytes }));
   const mounts = [
     { mount: { id: 'other' }, archive: full },
@@ -24,9 +24,12 @@ function stateWith(sizes: readonly number[], restored: Partial<RestoredEntry> = 
     key: 'k',
     mounts: [mount],
     restoreKeys: [],
-    restored: { key: 'k-1', mounts, token: 'token', ...restored },
+    restored: { key: 'k-1', mounts, filled: { ...filled, ...others } },
   };
 }
+
+const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: [], buildkit: '' };
+const filled = { mounts: [mount], builder, time: 1, token: 'token' };
 
 const limits = { count: 3, share: 0.5 };
 
@@ -50,7 +53,18 @@ test.each<[name: string, state: InjectState | undefined, count: number, allowanc
     3,
     [undefined, 'inject has taken no snapshot of it'],
   ],
-  ['of a mount that was not restored', stateWith([], { mounts: [] }), 3, undefined],
+  [
+    'of a mount that was restored but not filled',
+    stateWith([], { mounts: [] }),
+    3,
+    [undefined, 'inject has not filled it'],
+  ],
+  [
+    'of a mount that was not restored',
+    { ...stateWith([]), restored: { key: 'k-1', mounts: [], filled } },
+    3,
+    undefined,
+  ],
   ['where nothing was restored', { ...stateWith([]), restored: undefined }, 3, undefined],
   ['without an inject', undefined, 3, undefined],
 ])('changes %s', (_, state, count, allowance) => {

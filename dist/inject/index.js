@@ -41729,12 +41729,30 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts, filledAt, token } = object(value, 'restored');
+    const { key, mounts, filled } = object(value, 'restored');
     return {
         key: string(key, 'key'),
         mounts: array(mounts, 'mounts').map(parseRestoredMount),
-        filledAt: filledAt === undefined ? undefined : number(filledAt, 'filledAt'),
+        filled: filled === undefined ? undefined : parseFilled(filled),
+    };
+}
+function parseFilled(value) {
+    const { mounts, builder, time, token } = object(value, 'filled');
+    return {
+        mounts: array(mounts, 'mounts').map(parseMount),
+        builder: parseBuilder(builder),
+        time: number(time, 'time'),
         token: token === undefined ? undefined : string(token, 'token'),
+    };
+}
+function parseBuilder(value) {
+    const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+    return {
+        name: string(name, 'name'),
+        driver: string(driver, 'driver'),
+        nodes: number(nodes, 'nodes'),
+        platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
+        buildkit: string(buildkit, 'buildkit'),
     };
 }
 function parseRestoredMount(value) {
@@ -98782,7 +98800,7 @@ async function build(options) {
     const args = [
         'buildx',
         'build',
-        `--builder=${builder.name}`,
+        ...namedBuilder(builder),
         ...(platform === undefined ? [] : [`--platform=${platform}`]),
         '--progress=plain',
         '--provenance=false',
@@ -98857,8 +98875,7 @@ function field(text, label) {
  * @throws Error where buildx cannot tell
  */
 async function listCacheMounts(name, filter) {
-    const builder = name === undefined ? [] : [`--builder=${name}`];
-    const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
+    const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
         const { exitCode, stdout } = await probe([...args, format]);
@@ -98871,14 +98888,18 @@ async function listCacheMounts(name, filter) {
  * Removes what builds have left in the build cache, where its description matches a pattern and it is
  * not in use.
  *
+ * @param name undefined for the builder that buildx itself would use
  * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
 async function buildx_removeBuildCache(name, pattern) {
     const filter = `--filter=description~=${pattern}`;
-    const args = ['buildx', 'prune', '--force', `--builder=${name}`, filter];
+    const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
     const result = await probe(args);
     return result.exitCode === 0 ? undefined : lastLine(result);
+}
+function namedBuilder(name) {
+    return name === undefined ? [] : [`--builder=${name}`];
 }
 async function isUnknown(name) {
     const listed = await probe(['buildx', 'ls']);
@@ -99464,9 +99485,13 @@ function archivesDirectory(workDirectory) {
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
 }
+/** Directory with the files that the scripts have written. */
+function resultDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+}
 /** Removes what the builds have left on the builder: copies of the archives. */
 async function removeTraces(builder) {
-    const trouble = await removeBuildCache(builder.name, buildCachePattern);
+    const trouble = await removeBuildCache(builder, buildCachePattern);
     if (trouble !== undefined)
         print(`The builder keeps a copy of the archives (${trouble}).`);
 }
@@ -99504,7 +99529,7 @@ async function runScript(options) {
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
     await build({
         builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        platform: toolkit.platform,
         directory: workDirectory,
         // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
         context: seedStages?.context ?? 'context',
@@ -99518,11 +99543,10 @@ async function runScript(options) {
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    const report = (0,external_node_path_.join)(directory, 'report');
+    const report = (0,external_node_path_.join)(resultDirectory(workDirectory), 'report');
     try {
         const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+        return { reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -99584,7 +99608,8 @@ function chooseToolkit(tools, platforms, image, compressions) {
     if (image === undefined) {
         throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
     }
-    return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
+    const description = `those of the image ${image}, as ${obstacle}`;
+    return { kind: 'image', platform: platforms[0], image, description };
 }
 function findObstacle({ names, tarVersion, obstacle }, compressions) {
     const has = (name) => names.includes(name);
@@ -99687,7 +99712,7 @@ async function prepare(request, workDirectory) {
  */
 async function unpack(request, fillings, preparation, entry, workDirectory) {
     if (fillings.length === 0)
-        return { reports: new Map(), filledAt: undefined, token: undefined };
+        return { reports: new Map() };
     const moves = fillings.flatMap(({ index, archives }) => archives.map(({ file, compression }, place) => ({
         from: (0,external_node_path_.join)(entry.directory, file),
         inBuild: (0,external_node_path_.join)(archivesDirectory(workDirectory), restoredFileName(index, place, compression)),
@@ -99709,7 +99734,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
         (0,log/* logBuilder */.wz)(builder, toolkit);
         const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
             workDirectory,
-            builder,
+            builder: request.builder,
             toolkit,
             script: unpackScript,
             mounts: fillings.map(({ index, mount, archives }) => ({
@@ -99721,7 +99746,9 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             withArchives: true,
             seedStages,
         }));
-        return { reports, filledAt: endedAt, token };
+        const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
+        const mounts = filled.map(({ mount }) => mount);
+        return { reports, filled: { mounts, builder, time: endedAt, token } };
     }
     finally {
         for (const { inBuild, kept } of moves)
@@ -99862,8 +99889,8 @@ async function fill(request, entry, preparation, workDirectory) {
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
     const mounts = listRestored(manifest, damaged);
     await writeState({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, ...since } = await unpack(request, whole, preparation, entry, workDirectory);
-    await writeState({ ...stateOf(request), restored: { key, mounts, ...since } });
+    const { reports, filled: filledMounts } = await unpack(request, whole, preparation, entry, workDirectory);
+    await writeState({ ...stateOf(request), restored: { key, mounts, filled: filledMounts } });
     const outcomes = [
         ...damaged,
         ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),

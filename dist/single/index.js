@@ -39952,7 +39952,7 @@ async function build(options) {
     const args = [
         'buildx',
         'build',
-        `--builder=${builder.name}`,
+        ...namedBuilder(builder),
         ...(platform === undefined ? [] : [`--platform=${platform}`]),
         '--progress=plain',
         '--provenance=false',
@@ -40027,8 +40027,7 @@ function field(text, label) {
  * @throws Error where buildx cannot tell
  */
 async function listCacheMounts(name, filter) {
-    const builder = name === undefined ? [] : [`--builder=${name}`];
-    const args = ['buildx', 'du', ...builder, `--filter=${filter}`];
+    const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
         const { exitCode, stdout } = await probe([...args, format]);
@@ -40041,14 +40040,18 @@ async function listCacheMounts(name, filter) {
  * Removes what builds have left in the build cache, where its description matches a pattern and it is
  * not in use.
  *
+ * @param name undefined for the builder that buildx itself would use
  * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
 async function removeBuildCache(name, pattern) {
     const filter = `--filter=description~=${pattern}`;
-    const args = ['buildx', 'prune', '--force', `--builder=${name}`, filter];
+    const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
     const result = await probe(args);
     return result.exitCode === 0 ? undefined : lastLine(result);
+}
+function namedBuilder(name) {
+    return name === undefined ? [] : [`--builder=${name}`];
 }
 async function isUnknown(name) {
     const listed = await probe(['buildx', 'ls']);
@@ -41270,11 +41273,14 @@ var format = __nccwpck_require__(7413);
 
 /** @param isSame whether it is known to be the mount that inject has filled */
 function findAllowance({ state, incremental }, mount, isSame) {
-    const { mounts = [], token } = state?.restored ?? {};
+    const { mounts = [], filled } = state?.restored ?? {};
     const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
     if (restored === undefined || incremental.count === 0)
         return {};
     const { archive, deltas = [] } = restored;
+    if (!filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount)))
+        return { whyInFull: 'inject has not filled it' };
+    const { token } = filled;
     if (token === undefined)
         return { whyInFull: 'inject has taken no snapshot of it' };
     if (!isSame)
@@ -41566,11 +41572,14 @@ async function listRecords(builder, mounts) {
     return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
+// EXTERNAL MODULE: ./build/processes.js
+var processes = __nccwpck_require__(4541);
 // EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
 var scratch_build = __nccwpck_require__(4440);
 // EXTERNAL MODULE: ./build/toolkit.js
 var build_toolkit = __nccwpck_require__(7794);
 ;// CONCATENATED MODULE: ./build/pack.js
+
 
 
 
@@ -41588,76 +41597,119 @@ var build_toolkit = __nccwpck_require__(7794);
  * @throws Error where nothing was packed
  */
 async function pack(request, workDirectory) {
-    // All three look at what is there, and none at what another finds.
+    const listing = listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b);
+    const gathering = (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
+    const filled = findFilled(request);
+    const ahead = filled
+        ? await packAhead(request, filled.builder, await gathering, listing, workDirectory)
+        : new Map();
+    const isDone = request.mounts.every((_, index) => ahead.has(index));
     const [builder, tools, records] = await Promise.all([
-        (0,buildx/* inspectBuilder */.IK)(request.builder, request.platform),
-        (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
-        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
+        filled && isDone ? filled.builder : (0,buildx/* inspectBuilder */.IK)(request.builder, request.platform),
+        gathering,
+        listing,
     ]);
-    const { known, remade, same } = compareMounts(request, records, builder);
-    const allowances = new Map(request.mounts.map((mount) => {
-        const identity = (0,cache_mount/* identityOf */.cu)(mount);
-        return [identity, findAllowance(request, mount, same.has(identity))];
-    }));
-    const about = {
-        whyInFull: (mount) => allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.whyInFull,
-        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
-        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
-    };
-    if (known.size === 0) {
-        const nothing = { reports: new Map(), directory: workDirectory };
-        return { ...about, ...nothing, tidied: Promise.resolve() };
-    }
-    const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
-        anyOf: ['zstd', 'gzip'],
-    });
-    (0,log/* logBuilder */.wz)(builder, toolkit);
-    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
-        workDirectory,
-        builder,
-        toolkit,
-        script: container_scripts/* packScript */.xB,
-        mounts: request.mounts
-            .map((mount, index) => {
-            const changes = allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.changes;
-            const limits = changes ? [changes.bytes, changes.token] : [];
-            const argument = [index, request.compressionLevel, ...limits].join(':');
-            return { index, mount, argument, withSnapshot: changes !== undefined };
-        })
-            .filter(({ mount }) => about.isKnown(mount)),
-        withArchives: false,
-        seedStages: request.seedStages,
-    }));
-    return { ...about, reports, directory, tidied: (0,scratch_build/* removeTraces */.d3)(builder) };
-}
-/**
- * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
- *
- * @param records of the builder, or why there are none
- */
-function compareMounts({ mounts, state }, records, builder) {
-    if (typeof records === 'string') {
-        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
-        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), remade: new Set(), same: new Set() };
-    }
-    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    const { known, remade, same, warnings, information } = compareMounts(request, records, builder);
     for (const warning of warnings)
         (0,host/* warn */.R8)(warning);
     for (const line of information)
         (0,host/* print */.yy)(line);
-    const { mounts: restored = [], filledAt } = state?.restored ?? {};
-    const identities = (isMeant) => restored
-        .filter(({ mount }) => filledAt !== undefined && isMeant(mount, records, filledAt))
-        .map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount));
+    const rest = request.mounts.filter((mount, index) => known.has((0,cache_mount/* identityOf */.cu)(mount)) && !ahead.has(index));
+    if (ahead.size > 0 && rest.length > 0) {
+        (0,host/* print */.yy)('What inject has not filled is packed once more, all of it.');
+    }
+    const reports = rest.length > 0
+        ? await packMounts(request, builder, tools, rest, same, workDirectory)
+        : new Map();
+    return {
+        reports: new Map([...ahead, ...reports]),
+        directory: (0,scratch_build/* resultDirectory */.Hc)(workDirectory),
+        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
+        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
+        whyInFull: (mount) => findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount))).whyInFull,
+        tidied: known.size > 0 ? (0,scratch_build/* removeTraces */.d3)(request.builder) : Promise.resolve(),
+    };
+}
+/** What inject has filled, where that is all of the mounts, on the builder that is asked for. */
+function findFilled({ mounts, builder, platform, state }) {
+    const filled = state?.restored?.filled;
+    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
+    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
+    return isAll && builder === state?.builder && platform === state?.platform ? filled : undefined;
+}
+/**
+ * Packs the mounts as those that inject has filled, before it is known whether they are: to ask a builder
+ * takes about as long as to pack what little has changed.
+ *
+ * @returns reports of those that are, by the mounts' indexes
+ * @throws Error where nothing was packed
+ */
+async function packAhead(request, builder, tools, listing, workDirectory) {
+    const { mounts } = request;
+    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
+    const packing = packMounts(request, builder, tools, mounts, all, workDirectory);
+    packing.catch(() => undefined); // it is thrown where it is needed
+    const { same } = compareMounts(request, await listing, builder);
+    // Where Docker does not answer, a build would not end.
+    if (same.size === 0)
+        (0,processes/* killDescendants */.H)();
+    const isAll = mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
+    const reports = await packing.catch((error) => {
+        if (isAll)
+            throw error;
+        return new Map();
+    });
+    const isSame = (mount) => mount && same.has((0,cache_mount/* identityOf */.cu)(mount));
+    return new Map([...reports].filter(([index]) => isSame(mounts[index])));
+}
+/**
+ * @param some of the mounts that are asked for
+ * @param same identities of those that inject has filled: what has changed in them may do
+ * @returns reports by the mounts' indexes
+ */
+async function packMounts(request, builder, tools, some, same, workDirectory) {
+    const { utilityImage, seedStages, compressionLevel } = request;
+    const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, utilityImage, {
+        anyOf: ['zstd', 'gzip'],
+    });
+    (0,log/* logBuilder */.wz)(builder, toolkit);
+    const { reports } = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
+        workDirectory,
+        builder: request.builder,
+        toolkit,
+        script: container_scripts/* packScript */.xB,
+        mounts: some.map((mount) => {
+            const index = request.mounts.indexOf(mount);
+            const { changes } = findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
+            const limits = changes ? [changes.bytes, changes.token] : [];
+            const argument = [index, compressionLevel, ...limits].join(':');
+            return { index, mount, argument, withSnapshot: changes !== undefined };
+        }),
+        withArchives: false,
+        seedStages,
+    }));
+    return reports;
+}
+/** Where the builder cannot tell, all of the mounts count as known. */
+function compareMounts({ mounts, state }, records, builder) {
+    if (typeof records === 'string') {
+        const why = `The cache mounts of the builder cannot be listed (${records}): not checked.`;
+        const none = { remade: new Set(), same: new Set() };
+        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), ...none, warnings: [], information: [why] };
+    }
+    const { known, ...remarks } = compareRecords(mounts, records, builder.name);
+    const filled = state?.restored?.filled;
+    const identities = (isMeant) => filled?.mounts.filter((mount) => isMeant(mount, records, filled.time)).map(cache_mount/* identityOf */.cu);
     return {
         known: new Set(known.map(cache_mount/* identityOf */.cu)),
         remade: new Set(identities(isNewer)),
         same: new Set(identities(isOlder)),
+        ...remarks,
     };
 }
 
-// EXTERNAL MODULE: ./build/step.js + 1 modules
-var step = __nccwpck_require__(8979);
+// EXTERNAL MODULE: ./build/step.js
+var step = __nccwpck_require__(4460);
 // EXTERNAL MODULE: ./build/summary.js
 var summary = __nccwpck_require__(1192);
 ;// CONCATENATED MODULE: ./build/extract-mounts.js
@@ -42079,8 +42131,8 @@ var manifest = __nccwpck_require__(9683);
 var mount_list = __nccwpck_require__(9647);
 // EXTERNAL MODULE: ./build/state.js
 var state = __nccwpck_require__(8801);
-// EXTERNAL MODULE: ./build/step.js + 1 modules
-var step = __nccwpck_require__(8979);
+// EXTERNAL MODULE: ./build/step.js
+var step = __nccwpck_require__(4460);
 // EXTERNAL MODULE: ./build/store.js + 347 modules
 var build_store = __nccwpck_require__(4308);
 // EXTERNAL MODULE: ./build/summary.js
@@ -42126,7 +42178,7 @@ async function prepare(request, workDirectory) {
  */
 async function unpack(request, fillings, preparation, entry, workDirectory) {
     if (fillings.length === 0)
-        return { reports: new Map(), filledAt: undefined, token: undefined };
+        return { reports: new Map() };
     const moves = fillings.flatMap(({ index, archives }) => archives.map(({ file, compression }, place) => ({
         from: (0,external_node_path_.join)(entry.directory, file),
         inBuild: (0,external_node_path_.join)((0,scratch_build/* archivesDirectory */.B8)(workDirectory), (0,container_scripts/* restoredFileName */.yj)(index, place, compression)),
@@ -42148,7 +42200,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
         (0,log/* logBuilder */.wz)(builder, toolkit);
         const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
             workDirectory,
-            builder,
+            builder: request.builder,
             toolkit,
             script: container_scripts/* unpackScript */.gz,
             mounts: fillings.map(({ index, mount, archives }) => ({
@@ -42160,7 +42212,9 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             withArchives: true,
             seedStages,
         }));
-        return { reports, filledAt: endedAt, token };
+        const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
+        const mounts = filled.map(({ mount }) => mount);
+        return { reports, filled: { mounts, builder, time: endedAt, token } };
     }
     finally {
         for (const { inBuild, kept } of moves)
@@ -42301,8 +42355,8 @@ async function fill(request, entry, preparation, workDirectory) {
     const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
     const mounts = listRestored(manifest, damaged);
     await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, ...since } = await unpack(request, whole, preparation, entry, workDirectory);
-    await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts, ...since } });
+    const { reports, filled: filledMounts } = await unpack(request, whole, preparation, entry, workDirectory);
+    await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts, filled: filledMounts } });
     const outcomes = [
         ...damaged,
         ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
@@ -43529,6 +43583,64 @@ function formatPlatform({ os, architecture, variant }) {
 
 /***/ }),
 
+/***/ 4541:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   H: () => (/* binding */ killDescendants)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+
+/**
+ * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
+ * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
+ * by BuildKit. Only where there is a /proc.
+ */
+function killDescendants() {
+    const parentOf = readParents();
+    const descendants = new Set([process.pid]);
+    for (let size = 0; size !== descendants.size;) {
+        size = descendants.size;
+        for (const [pid, parent] of parentOf) {
+            if (descendants.has(parent))
+                descendants.add(pid);
+        }
+    }
+    descendants.delete(process.pid);
+    for (const pid of descendants) {
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It has ended by itself.
+        }
+    }
+}
+function readParents() {
+    const parentOf = new Map();
+    let entries = [];
+    try {
+        entries = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync)('/proc');
+    }
+    catch {
+        return parentOf;
+    }
+    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
+        try {
+            // "pid (comm) state ppid …", where comm may hold spaces and brackets
+            const stat = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(`/proc/${entry}/stat`, 'utf8');
+            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+        }
+        catch {
+            // It has ended meanwhile.
+        }
+    }
+    return parentOf;
+}
+
+
+/***/ }),
+
 /***/ 4440:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -43537,6 +43649,7 @@ function formatPlatform({ os, architecture, variant }) {
 __nccwpck_require__.d(__webpack_exports__, {
   B8: () => (/* binding */ archivesDirectory),
   d3: () => (/* binding */ removeTraces),
+  Hc: () => (/* binding */ resultDirectory),
   EZ: () => (/* binding */ runScratchBuild),
   Nv: () => (/* binding */ toolsDirectory)
 });
@@ -43615,9 +43728,13 @@ function archivesDirectory(workDirectory) {
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
 }
+/** Directory with the files that the scripts have written. */
+function resultDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'output', scratch_dockerfile/* outputDirectory */.rk);
+}
 /** Removes what the builds have left on the builder: copies of the archives. */
 async function removeTraces(builder) {
-    const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder.name, scratch_dockerfile/* buildCachePattern */.Vb);
+    const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder, scratch_dockerfile/* buildCachePattern */.Vb);
     if (trouble !== undefined)
         (0,host/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
 }
@@ -43655,7 +43772,7 @@ async function runScript(options) {
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
     await (0,buildx/* build */.jq)({
         builder,
-        platform: toolkit.kind === 'runner' ? toolkit.platform : builder.platforms[0],
+        platform: toolkit.platform,
         directory: workDirectory,
         // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
         context: seedStages?.context ?? 'context',
@@ -43669,11 +43786,10 @@ async function runScript(options) {
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', scratch_dockerfile/* outputDirectory */.rk);
-    const report = (0,external_node_path_.join)(directory, 'report');
+    const report = (0,external_node_path_.join)(resultDirectory(workDirectory), 'report');
     try {
         const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+        return { reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -44067,7 +44183,7 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 /* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7874);
 /* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6761);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8175);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8979);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4460);
 
 
 
@@ -44181,12 +44297,30 @@ function parseState(text) {
     };
 }
 function parseRestored(value) {
-    const { key, mounts, filledAt, token } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
+    const { key, mounts, filled } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
     return {
         key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
         mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
-        filledAt: filledAt === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(filledAt, 'filledAt'),
+        filled: filled === undefined ? undefined : parseFilled(filled),
+    };
+}
+function parseFilled(value) {
+    const { mounts, builder, time, token } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'filled');
+    return {
+        mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
+        builder: parseBuilder(builder),
+        time: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(time, 'time'),
         token: token === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(token, 'token'),
+    };
+}
+function parseBuilder(value) {
+    const { name, driver, nodes, platforms, buildkit } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'builder');
+    return {
+        name: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(name, 'name'),
+        driver: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(driver, 'driver'),
+        nodes: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(nodes, 'nodes'),
+        platforms: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'platforms[]')),
+        buildkit: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(buildkit, 'buildkit'),
     };
 }
 function parseRestoredMount(value) {
@@ -44210,80 +44344,21 @@ function parseSeedStages(value) {
 
 /***/ }),
 
-/***/ 8979:
+/***/ 4460:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  e: () => (/* binding */ runStep),
-  d: () => (/* binding */ withinTime)
-});
-
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-;// CONCATENATED MODULE: ./build/processes.js
-
-/**
- * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
- */
-function killDescendants() {
-    const parentOf = readParents();
-    const descendants = new Set([process.pid]);
-    for (let size = 0; size !== descendants.size;) {
-        size = descendants.size;
-        for (const [pid, parent] of parentOf) {
-            if (descendants.has(parent))
-                descendants.add(pid);
-        }
-    }
-    descendants.delete(process.pid);
-    for (const pid of descendants) {
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It has ended by itself.
-        }
-    }
-}
-function readParents() {
-    const parentOf = new Map();
-    let entries = [];
-    try {
-        entries = (0,external_node_fs_.readdirSync)('/proc');
-    }
-    catch {
-        return parentOf;
-    }
-    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-        try {
-            // "pid (comm) state ppid …", where comm may hold spaces and brackets
-            const stat = (0,external_node_fs_.readFileSync)(`/proc/${entry}/stat`, 'utf8');
-            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-        }
-        catch {
-            // It has ended meanwhile.
-        }
-    }
-    return parentOf;
-}
-
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/step.js
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   d: () => (/* binding */ withinTime),
+/* harmony export */   e: () => (/* binding */ runStep)
+/* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
+/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
+/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
+/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9788);
+/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
+/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
+/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
 
 
 
@@ -44302,8 +44377,8 @@ async function withinTime(minutes, work) {
     let timer;
     const end = new Promise((_, reject) => {
         timer = setTimeout(() => {
-            reject(new Error(`Stopped after ${(0,format/* plural */.LS)(minutes, 'minute')} (input timeout) in the stage "${(0,log/* currentStage */.aY)()}".`));
-            killDescendants();
+            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
         }, minutes * 60_000);
     });
     try {
@@ -44327,37 +44402,37 @@ async function runStep(story, onFailure = () => undefined) {
         if (workDirectory === undefined)
             return;
         try {
-            (0,external_node_fs_.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+            (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
         }
         catch (error) {
-            (0,host/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
         }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
         process.on(signal, () => {
-            (0,host/* print */.yy)(`Received ${signal}: stopping.`);
-            killDescendants();
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(`Received ${signal}: stopping.`);
+            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
             clear();
-            process.exit(128 + external_node_os_.constants.signals[signal]);
+            process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
         });
     }
     try {
         await story(async () => {
-            workDirectory = await (0,work_directory/* createWorkDirectory */.h$)();
+            workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
             return workDirectory;
         });
     }
     catch (error) {
-        onFailure((0,errors/* messageOf */.b)(error));
-        if (error instanceof errors/* InputError */.d)
-            (0,host/* fail */.fJ)(error.message);
+        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .fail */ .fJ)(error.message);
         else
-            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
+            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
     }
     finally {
         // What was begun ahead of its time may still be under way.
-        killDescendants();
+        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
         clear();
     }
     // Idle connections of the cache client would keep the process for seconds.
@@ -101616,7 +101691,8 @@ function chooseToolkit(tools, platforms, image, compressions) {
     if (image === undefined) {
         throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
     }
-    return { kind: 'image', image, description: `those of the image ${image}, as ${obstacle}` };
+    const description = `those of the image ${image}, as ${obstacle}`;
+    return { kind: 'image', platform: platforms[0], image, description };
 }
 function findObstacle({ names, tarVersion, obstacle }, compressions) {
     const has = (name) => names.includes(name);
