@@ -4,6 +4,7 @@ import { type CacheMount, describeMount, identityOf } from './cache-mount.js';
 import { carryOver } from './carry-over.js';
 import { packedFileName } from './container-scripts.js';
 import { notify, print } from './host.js';
+import { explainObstacle } from './incremental.js';
 import type { Kept } from './kept.js';
 import type { MountRow } from './log.js';
 import { archivesOf, type SavedMount, totalOf } from './manifest.js';
@@ -65,7 +66,8 @@ export async function collect(
   if (report?.result === 'packed') {
     const file = packedFileName(index, report.compression);
     const archive = await storeArchive(join(packed.directory, file), report, entry);
-    const whyInFull = packed.whyInFull(mount);
+    const { obstacle } = report;
+    const whyInFull = packed.whyInFull(mount) ?? (obstacle && explainObstacle(obstacle));
     if (packed.isRemade(mount)) {
       notify(
         `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`,

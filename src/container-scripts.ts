@@ -192,8 +192,10 @@ has_snapshot() {
   [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
 }
 
-# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result
+# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result,
+# or obstacle
 pack_changes() {
+  obstacle=tar
   # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
   for use in count compare; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
@@ -204,7 +206,11 @@ pack_changes() {
     return
   fi
   result=changed
-  [ "$bytes" -le "$1" ] && ! $missing_links &&
+  [ "$bytes" -le "$1" ] || {
+    obstacle=size
+    return 1
+  }
+  ! $missing_links &&
     pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
 }
 
@@ -223,8 +229,9 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
+  obstacle=\${token:+snapshot}
   if has_snapshot "$token" && pack_changes "$allowed"; then
-    : # what the result is, is known
+    obstacle=
   elif pack -I "$compressor" -f "$archive"; then
     result=packed
   else
@@ -235,7 +242,7 @@ work() {
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in
     packed | changed)
-      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes\${obstacle:+,\\"obstacle\\":\\"$obstacle\\"}"
       ;;
     *) report "$result" ;;
   esac

@@ -1,6 +1,7 @@
 import { type CacheMount, identityOf } from './cache-mount.js';
 import { formatBytes, plural } from './format.js';
 import { archivesOf, type SavedMount, totalOf } from './manifest.js';
+import type { Obstacle } from './report.js';
 import type { InjectState } from './state.js';
 
 /** When changes are saved instead of all of a mount. */
@@ -20,7 +21,7 @@ export interface Allowance {
     /** What the builder knows the snapshot by. */
     readonly token: string;
   };
-  /** Why all of the mount is saved, if it is; absent: nothing else could be expected. */
+  /** Why all of the mount is saved, if it is; absent: nothing else is expected, or it will show. */
   readonly whyInFull?: string;
 }
 
@@ -45,12 +46,19 @@ export function findAllowance(
     return { changes: { bytes: 0, token }, whyInFull };
   }
   const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
-  return {
-    changes: { bytes: Math.max(0, bytes), token },
-    // Which of these, the script in the builder knows.
-    whyInFull:
-      'too much of it has changed, or GNU tar cannot pack its changes alone, or inject has taken no snapshot of it',
-  };
+  return { changes: { bytes: Math.max(0, bytes), token } };
+}
+
+/** What was in the way of saving just what has changed, as the builder tells. */
+export function explainObstacle(obstacle: Obstacle): string {
+  switch (obstacle) {
+    case 'snapshot':
+      return 'there is no snapshot of it that is of use';
+    case 'size':
+      return 'too much of it has changed';
+    case 'tar':
+      return 'GNU tar cannot pack its changes alone';
+  }
 }
 
 /** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */

@@ -30,7 +30,7 @@ export interface Packed {
   isKnown(mount: CacheMount): boolean;
   /** Whether the mount is another one than inject has filled. */
   isRemade(mount: CacheMount): boolean;
-  /** Why all of it was packed, where what has changed could have been; undefined: it could not. */
+  /** Why all of it was packed, where that was decided before. */
   whyInFull(mount: CacheMount): string | undefined;
   /** Until the builder has no copy of the archives any more; never fails. */
   readonly tidied: Promise<void>;

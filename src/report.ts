@@ -5,12 +5,19 @@ import type { Compression } from './manifest.js';
 export type MountReport = {
   readonly seconds: number;
 } /** All of it, or what has changed since inject. */ & (
-  | ({ readonly result: 'packed' | 'changed' } & Contents)
+  | ({ readonly result: 'changed' } & Contents)
+  /** Undefined: nobody has asked for just what has changed. */
+  | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & Contents)
   | { readonly result: 'unpacked' | 'unchanged' | 'empty' | 'warm' | 'failed' }
   | { readonly result: 'unusable'; readonly missing: string }
   /** Bytes that the builder has free. */
   | { readonly result: 'full'; readonly available: number }
 );
+
+/** Why all was packed: there is no snapshot, or too much has changed, or tar cannot pack just that. */
+export type Obstacle = (typeof obstacles)[number];
+
+const obstacles = ['snapshot', 'size', 'tar'] as const;
 
 interface Contents {
   readonly compression: Compression;
@@ -41,7 +48,12 @@ function parseLine(value: unknown): [number, MountReport] {
       if (compression !== 'zstd' && compression !== 'gzip')
         throw invalid('compression', compression);
       const files = count(line.files, 'files');
-      return [index, { result, seconds, compression, files, bytes: count(line.bytes, 'bytes') }];
+      const bytes = count(line.bytes, 'bytes');
+      const report = { seconds, compression, files, bytes } as const;
+      if (result === 'changed') return [index, { result, ...report }];
+      const obstacle = obstacles.find((each) => each === line.obstacle);
+      if (line.obstacle !== obstacle) throw invalid('obstacle', line.obstacle);
+      return [index, { result, ...report, obstacle }];
     }
     case 'unusable':
       return [index, { result, seconds, missing: string(line.missing, 'missing') }];

@@ -44,6 +44,31 @@ describe('all of a mount is saved', () => {
     expect(await scenario.builder.run({ id: 'n' }, listFiles)).toBe(remade);
   }, 120_000);
 
+  test.each([
+    [
+      'too much of it has changed',
+      fill,
+      'dd if=/dev/urandom of=/c/large bs=1M count=4 2>/dev/null',
+    ],
+    [
+      'there is no snapshot of it that is of use',
+      `${fill}; setfattr -n user.a -v b /c/1`,
+      changes[0] ?? '',
+    ],
+  ])(
+    'where %s',
+    async (why, before, change) => {
+      await run(scenario, 'k-0', before);
+      const last = await run(scenario, 'k-1', change);
+      expect(last.extract.log).toMatch(
+        new RegExp(`^The cache mount m is saved in full: ${why}\\.$`, 'm'),
+      );
+      scenario.service.remove('k-0');
+      await scenario.expectWhole('k-1', last.listing);
+    },
+    120_000,
+  );
+
   test('after as many saves of changes as are asked for, and where none are', async () => {
     const limits = { 'incremental-count': '1' };
     await run(scenario, 'k-0', fill);

@@ -15,6 +15,10 @@ test.each<[fields: string, report: object]>([
     { result: 'packed', compression: 'gzip', files: 3, bytes: 10240 },
   ],
   [
+    `${packed},"obstacle":"size"`,
+    { result: 'packed', compression: 'zstd', files: 3, bytes: 10240, obstacle: 'size' },
+  ],
+  [
     packed.replace('packed', 'changed'),
     { result: 'changed', compression: 'zstd', files: 3, bytes: 10240 },
   ],
@@ -44,6 +48,10 @@ test('an empty report has none', () => {
 
 test.each([
   ['warm', 'JSON'],
+  [
+    `{"mount":0,"started":1,"ended":2,${packed},"obstacle":"moon"}`,
+    'its field "obstacle" is not valid: "moon"',
+  ],
   ['null', 'its field "report" is not valid: null'],
   ['[]', 'its field "report" is not valid: []'],
   ['{"result":"warm","started":1,"ended":2}', 'its field "mount" is not valid: undefined'],

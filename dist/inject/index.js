@@ -99115,8 +99115,10 @@ has_snapshot() {
   [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
 }
 
-# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result
+# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result,
+# or obstacle
 pack_changes() {
+  obstacle=tar
   # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
   for use in count compare; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
@@ -99127,7 +99129,11 @@ pack_changes() {
     return
   fi
   result=changed
-  [ "$bytes" -le "$1" ] && ! $missing_links &&
+  [ "$bytes" -le "$1" ] || {
+    obstacle=size
+    return 1
+  }
+  ! $missing_links &&
     pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
 }
 
@@ -99146,8 +99152,9 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
+  obstacle=\${token:+snapshot}
   if has_snapshot "$token" && pack_changes "$allowed"; then
-    : # what the result is, is known
+    obstacle=
   elif pack -I "$compressor" -f "$archive"; then
     result=packed
   else
@@ -99158,7 +99165,7 @@ work() {
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in
     packed | changed)
-      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes\${obstacle:+,\\"obstacle\\":\\"$obstacle\\"}"
       ;;
     *) report "$result" ;;
   esac
@@ -99303,6 +99310,7 @@ ${forEachMount}`;
 
 ;// CONCATENATED MODULE: ./build/report.js
 
+const obstacles = ['snapshot', 'size', 'tar'];
 /**
  * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
  *
@@ -99325,7 +99333,14 @@ function parseLine(value) {
             if (compression !== 'zstd' && compression !== 'gzip')
                 throw json_invalid('compression', compression);
             const files = count(line.files, 'files');
-            return [index, { result, seconds, compression, files, bytes: count(line.bytes, 'bytes') }];
+            const bytes = count(line.bytes, 'bytes');
+            const report = { seconds, compression, files, bytes };
+            if (result === 'changed')
+                return [index, { result, ...report }];
+            const obstacle = obstacles.find((each) => each === line.obstacle);
+            if (line.obstacle !== obstacle)
+                throw json_invalid('obstacle', line.obstacle);
+            return [index, { result, ...report, obstacle }];
         }
         case 'unusable':
             return [index, { result, seconds, missing: json_string(line.missing, 'missing') }];

@@ -40527,8 +40527,10 @@ has_snapshot() {
   [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
 }
 
-# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result
+# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result,
+# or obstacle
 pack_changes() {
+  obstacle=tar
   # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
   for use in count compare; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
@@ -40539,7 +40541,11 @@ pack_changes() {
     return
   fi
   result=changed
-  [ "$bytes" -le "$1" ] && ! $missing_links &&
+  [ "$bytes" -le "$1" ] || {
+    obstacle=size
+    return 1
+  }
+  ! $missing_links &&
     pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
 }
 
@@ -40558,8 +40564,9 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
+  obstacle=\${token:+snapshot}
   if has_snapshot "$token" && pack_changes "$allowed"; then
-    : # what the result is, is known
+    obstacle=
   elif pack -I "$compressor" -f "$archive"; then
     result=packed
   else
@@ -40570,7 +40577,7 @@ work() {
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in
     packed | changed)
-      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes"
+      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes\${obstacle:+,\\"obstacle\\":\\"$obstacle\\"}"
       ;;
     *) report "$result" ;;
   esac
@@ -41133,7 +41140,58 @@ async function carryOver(kept, restored, entry, naming) {
 var container_scripts = __nccwpck_require__(7178);
 // EXTERNAL MODULE: ./build/host.js
 var host = __nccwpck_require__(9788);
+// EXTERNAL MODULE: ./build/format.js
+var format = __nccwpck_require__(7413);
+;// CONCATENATED MODULE: ./build/incremental.js
+
+
+
+/** @param isSame whether it is known to be the mount that inject has filled */
+function findAllowance({ state, incremental }, mount, isSame) {
+    const { mounts = [], filled } = state?.restored ?? {};
+    const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    if (restored === undefined || incremental.count === 0)
+        return {};
+    const { archive, deltas = [] } = restored;
+    if (!filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount)))
+        return { whyInFull: 'inject has not filled it' };
+    const { token } = filled;
+    if (token === undefined)
+        return { whyInFull: 'inject has taken no snapshot of it' };
+    if (!isSame)
+        return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
+    if (deltas.length >= incremental.count) {
+        const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
+        return { changes: { bytes: 0, token }, whyInFull };
+    }
+    const bytes = Math.floor(archive.bytes * incremental.share - (0,build_manifest/* totalOf */.e6)(deltas).bytes);
+    return { changes: { bytes: Math.max(0, bytes), token } };
+}
+/** What was in the way of saving just what has changed, as the builder tells. */
+function explainObstacle(obstacle) {
+    switch (obstacle) {
+        case 'snapshot':
+            return 'there is no snapshot of it that is of use';
+        case 'size':
+            return 'too much of it has changed';
+        case 'tar':
+            return 'GNU tar cannot pack its changes alone';
+    }
+}
+/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+function describeSize(saved, { count }) {
+    const archives = saved.flatMap(build_manifest/* archivesOf */.bS);
+    const own = archives.filter(({ entry }) => entry === undefined);
+    const sizeOf = (some) => (0,format/* formatBytes */.z3)((0,build_manifest/* totalOf */.e6)(some).compressedBytes);
+    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
+    if (own.length === archives.length && deltas === 0)
+        return sizeOf(own);
+    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
+    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
+}
+
 ;// CONCATENATED MODULE: ./build/collect.js
+
 
 
 
@@ -41159,7 +41217,8 @@ async function collect(collection, index, mount) {
     if (report?.result === 'packed') {
         const file = (0,container_scripts/* packedFileName */.QR)(index, report.compression);
         const archive = await (0,build_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed.directory, file), report, entry);
-        const whyInFull = packed.whyInFull(mount);
+        const { obstacle } = report;
+        const whyInFull = packed.whyInFull(mount) ?? (obstacle && explainObstacle(obstacle));
         if (packed.isRemade(mount)) {
             (0,host/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
         }
@@ -41263,49 +41322,6 @@ function resolveRequest(inputs, states) {
         platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
         state,
     };
-}
-
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-;// CONCATENATED MODULE: ./build/incremental.js
-
-
-
-/** @param isSame whether it is known to be the mount that inject has filled */
-function findAllowance({ state, incremental }, mount, isSame) {
-    const { mounts = [], filled } = state?.restored ?? {};
-    const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
-    if (restored === undefined || incremental.count === 0)
-        return {};
-    const { archive, deltas = [] } = restored;
-    if (!filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount)))
-        return { whyInFull: 'inject has not filled it' };
-    const { token } = filled;
-    if (token === undefined)
-        return { whyInFull: 'inject has taken no snapshot of it' };
-    if (!isSame)
-        return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
-    if (deltas.length >= incremental.count) {
-        const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
-        return { changes: { bytes: 0, token }, whyInFull };
-    }
-    const bytes = Math.floor(archive.bytes * incremental.share - (0,build_manifest/* totalOf */.e6)(deltas).bytes);
-    return {
-        changes: { bytes: Math.max(0, bytes), token },
-        // Which of these, the script in the builder knows.
-        whyInFull: 'too much of it has changed, or GNU tar cannot pack its changes alone, or inject has taken no snapshot of it',
-    };
-}
-/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
-function describeSize(saved, { count }) {
-    const archives = saved.flatMap(build_manifest/* archivesOf */.bS);
-    const own = archives.filter(({ entry }) => entry === undefined);
-    const sizeOf = (some) => (0,format/* formatBytes */.z3)((0,build_manifest/* totalOf */.e6)(some).compressedBytes);
-    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
-    if (own.length === archives.length && deltas === 0)
-        return sizeOf(own);
-    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
-    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
 }
 
 // EXTERNAL MODULE: ./build/inputs.js
@@ -43670,6 +43686,7 @@ var host = __nccwpck_require__(9788);
 var json = __nccwpck_require__(9368);
 ;// CONCATENATED MODULE: ./build/report.js
 
+const obstacles = ['snapshot', 'size', 'tar'];
 /**
  * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
  *
@@ -43692,7 +43709,14 @@ function parseLine(value) {
             if (compression !== 'zstd' && compression !== 'gzip')
                 throw (0,json/* invalid */.Gq)('compression', compression);
             const files = (0,json/* count */.U9)(line.files, 'files');
-            return [index, { result, seconds, compression, files, bytes: (0,json/* count */.U9)(line.bytes, 'bytes') }];
+            const bytes = (0,json/* count */.U9)(line.bytes, 'bytes');
+            const report = { seconds, compression, files, bytes };
+            if (result === 'changed')
+                return [index, { result, ...report }];
+            const obstacle = obstacles.find((each) => each === line.obstacle);
+            if (line.obstacle !== obstacle)
+                throw (0,json/* invalid */.Gq)('obstacle', line.obstacle);
+            return [index, { result, ...report, obstacle }];
         }
         case 'unusable':
             return [index, { result, seconds, missing: (0,json/* string */.Yj)(line.missing, 'missing') }];
