@@ -146,7 +146,7 @@ export async function build(options: BuildOptions): Promise<void> {
   const result = await getExecOutput('docker', args, {
     cwd: options.directory,
     // Without what would give another time to all files that the build puts out.
-    env: variablesOf({ ...process.env, SOURCE_DATE_EPOCH: undefined }),
+    env: variablesOf({ ...atStart.env, SOURCE_DATE_EPOCH: undefined }),
     ignoreReturnCode: true,
     silent: true,
     listeners: { errline: show, stdline: show },

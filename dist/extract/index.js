@@ -99491,7 +99491,7 @@ async function build(options) {
     const result = await (0,exec/* getExecOutput */.H)('docker', args, {
         cwd: options.directory,
         // Without what would give another time to all files that the build puts out.
-        env: variablesOf({ ...process.env, SOURCE_DATE_EPOCH: undefined }),
+        env: variablesOf({ ...atStart.env, SOURCE_DATE_EPOCH: undefined }),
         ignoreReturnCode: true,
         silent: true,
         listeners: { errline: show, stdline: show },
