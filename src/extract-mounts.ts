@@ -57,7 +57,6 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
       addSummary(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
     }
   } finally {
-    // At the same time, as both remove what is as large as the archives.
     await Promise.all([tidied, request.state && removeState(request.state)]);
   }
 }
@@ -120,6 +119,20 @@ async function save(
   }
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
+  const [result] = await Promise.all([
+    saveEntry(request, outcomes, store, entry),
+    // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
+    request.state && removeState(request.state).catch(() => undefined),
+  ]);
+  return result;
+}
+
+async function saveEntry(
+  { key, incremental }: PackRequest,
+  outcomes: readonly Outcome[],
+  store: Store,
+  entry: string,
+): Promise<Extraction> {
   const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
   if (missing.length > 0) {
     const names = missing.map(describeMount).join(', ');
@@ -135,7 +148,7 @@ async function save(
   await writeManifest(entry, saved);
   const result = await logStage('Save to the cache', () => store.save(entry, key));
   if (!result.saved) return refuse(result.why, outcomes);
-  const size = describeSize(saved, request.incremental);
+  const size = describeSize(saved, incremental);
   print(`Saved ${size} under the key ${key}.`);
   const count = saved.filter(({ archive }) => archive).length;
   return {

@@ -11,7 +11,7 @@ import { logMounts, logRows, logStage, type MountRow } from './log.js';
 import { type Manifest, totalOf } from './manifest.js';
 import { listMounts } from './mount-list.js';
 import type { MountReport } from './report.js';
-import { type InjectState, type RestoredMount, writeState } from './state.js';
+import { type InjectState, type RestoredMount, readStates, writeState } from './state.js';
 import { withinTime } from './step.js';
 import { storedDirectoryName, storeFor } from './store.js';
 import { renderSummary } from './summary.js';
@@ -82,6 +82,7 @@ function cold(title: string, remarks: readonly string[] = [], matchedKey?: strin
 }
 
 async function inject(request: InjectRequest, workDirectory: string): Promise<Injection> {
+  await warnOfSameKey(request);
   // Also where there is nothing to do: extract without inputs asks for it.
   await writeState(stateOf(request));
   if (request.mounts.length === 0) return cold('There are no cache mounts');
@@ -124,6 +125,17 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
     );
   }
   return fill(request, opened, preparation, workDirectory);
+}
+
+/** What an inject before this one has left under the same key is about to be overwritten. */
+async function warnOfSameKey({ key, mounts }: InjectRequest): Promise<void> {
+  const listOf = (some: readonly CacheMount[]) => some.map(identityOf).sort().join();
+  const states = await readStates();
+  if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
+    warn(
+      `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`,
+    );
+  }
 }
 
 /** Unpacks what is whole of a restored entry into its mounts. */

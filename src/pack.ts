@@ -10,22 +10,21 @@ import type { ExtractInputs } from './inputs.js';
 import { listRecords } from './list-records.js';
 import { logBuilder, logStage } from './log.js';
 import type { MountList } from './mount-list.js';
-import { killDescendants } from './processes.js';
 import type { MountReport } from './report.js';
-import { removeTraces, resultDirectory, runScratchBuild, toolsDirectory } from './scratch-build.js';
-import type { FilledMounts } from './state.js';
-import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
+import {
+  removeTraces,
+  runScratchBuild,
+  type ScratchBuildResult,
+  toolsDirectory,
+} from './scratch-build.js';
+import { chooseToolkit, gatherRunnerTools } from './toolkit.js';
 
 /** What extract has to do, and with which mounts. */
 export type PackRequest = ExtractRequest &
   Pick<MountList, 'mounts' | 'seedStages'> &
   Pick<ExtractInputs, 'compressionLevel' | 'incremental'>;
 
-export interface Packed {
-  /** By the mount's index; a mount that the script has not come to has none. */
-  readonly reports: ReadonlyMap<number, MountReport>;
-  /** Where the archives are. */
-  readonly directory: string;
+export interface Packed extends Pick<ScratchBuildResult, 'reports' | 'directory'> {
   /** Whether the builder had the mount at all. */
   isKnown(mount: CacheMount): boolean;
   /** Whether the mount is another one than inject has filled. */
@@ -36,155 +35,108 @@ export interface Packed {
   readonly tidied: Promise<void>;
 }
 
-/** The records of a builder's cache mounts, or why there are none. */
-type Listing = readonly BuilderRecord[] | string;
-
 /**
  * Packs the mounts out of the builder, those that it has: our own build would make the others.
  *
  * @throws Error where nothing was packed
  */
 export async function pack(request: PackRequest, workDirectory: string): Promise<Packed> {
-  const listing = listRecords(request.builder, request.mounts).catch(messageOf);
-  const gathering = gatherRunnerTools(toolsDirectory(workDirectory));
-  const filled = findFilled(request);
-  const ahead = filled
-    ? await packAhead(request, filled.builder, await gathering, listing, workDirectory)
-    : new Map<number, MountReport>();
-  const isDone = request.mounts.every((_, index) => ahead.has(index));
-  const [builder, tools, records] = await Promise.all([
-    filled && isDone ? filled.builder : inspectBuilder(request.builder, request.platform),
-    gathering,
-    listing,
+  const filledOn = findFilledBuilder(request);
+  const inspect = () => inspectBuilder(request.builder, request.platform);
+  // All three look at what is there, and none at what another finds.
+  const [tools, records, inspected] = await Promise.all([
+    gatherRunnerTools(toolsDirectory(workDirectory)),
+    listRecords(request.builder, request.mounts).catch(messageOf),
+    filledOn ? undefined : inspect(),
   ]);
-  const { known, remade, same, warnings, information } = compareMounts(request, records, builder);
-  for (const warning of warnings) warn(warning);
-  for (const line of information) print(line);
-  const rest = request.mounts.filter(
-    (mount, index) => known.has(identityOf(mount)) && !ahead.has(index),
+  const same = listFilled(request, records, isOlder);
+  // The builder where all of that is, needs not be looked up again.
+  const isSame = request.mounts.every((mount) => same.has(identityOf(mount)));
+  const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
+  const known = listKnown(request, records, builder);
+  const remade = listFilled(request, records, isNewer);
+  const allowances = new Map(
+    request.mounts.map((mount) => {
+      const identity = identityOf(mount);
+      return [identity, findAllowance(request, mount, same.has(identity))];
+    }),
   );
-  if (ahead.size > 0 && rest.length > 0) {
-    print('What inject has not filled is packed once more, all of it.');
-  }
-  const reports =
-    rest.length > 0
-      ? await packMounts(request, builder, tools, rest, same, workDirectory)
-      : new Map<number, MountReport>();
-  return {
-    reports: new Map([...ahead, ...reports]),
-    directory: resultDirectory(workDirectory),
-    isKnown: (mount) => known.has(identityOf(mount)),
-    isRemade: (mount) => remade.has(identityOf(mount)),
-    whyInFull: (mount) => findAllowance(request, mount, same.has(identityOf(mount))).whyInFull,
-    tidied: known.size > 0 ? removeTraces(request.builder) : Promise.resolve(),
+  const about = {
+    whyInFull: (mount: CacheMount) => allowances.get(identityOf(mount))?.whyInFull,
+    isKnown: (mount: CacheMount) => known.has(identityOf(mount)),
+    isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
   };
-}
-
-/** What inject has filled, where that is all of the mounts, on the builder that is asked for. */
-function findFilled({ mounts, builder, platform, state }: PackRequest): FilledMounts | undefined {
-  const filled = state?.restored?.filled;
-  const identities = new Set(filled?.mounts.map(identityOf));
-  const isAll = mounts.every((mount) => identities.has(identityOf(mount)));
-  return isAll && builder === state?.builder && platform === state?.platform ? filled : undefined;
-}
-
-/**
- * Packs the mounts as those that inject has filled, before it is known whether they are: to ask a builder
- * takes about as long as to pack what little has changed.
- *
- * @returns reports of those that are, by the mounts' indexes
- * @throws Error where nothing was packed
- */
-async function packAhead(
-  request: PackRequest,
-  builder: Builder,
-  tools: RunnerTools,
-  listing: Promise<Listing>,
-  workDirectory: string,
-): Promise<ReadonlyMap<number, MountReport>> {
-  const { mounts } = request;
-  const all = new Set(mounts.map(identityOf));
-  const packing = packMounts(request, builder, tools, mounts, all, workDirectory);
-  packing.catch(() => undefined); // it is thrown where it is needed
-  const { same } = compareMounts(request, await listing, builder);
-  // Where Docker does not answer, a build would not end.
-  if (same.size === 0) killDescendants();
-  const isAll = mounts.every((mount) => same.has(identityOf(mount)));
-  const reports = await packing.catch((error: unknown) => {
-    if (isAll) throw error;
-    return new Map<number, MountReport>();
-  });
-  const isSame = (mount: CacheMount | undefined) => mount && same.has(identityOf(mount));
-  return new Map([...reports].filter(([index]) => isSame(mounts[index])));
-}
-
-/**
- * @param some of the mounts that are asked for
- * @param same identities of those that inject has filled: what has changed in them may do
- * @returns reports by the mounts' indexes
- */
-async function packMounts(
-  request: PackRequest,
-  builder: Builder,
-  tools: RunnerTools,
-  some: readonly CacheMount[],
-  same: ReadonlySet<string>,
-  workDirectory: string,
-): Promise<ReadonlyMap<number, MountReport>> {
-  const { utilityImage, seedStages, compressionLevel } = request;
-  const toolkit = chooseToolkit(tools, builder.platforms, utilityImage, {
+  if (known.size === 0) {
+    const nothing = { reports: new Map(), directory: workDirectory };
+    return { ...about, ...nothing, tidied: Promise.resolve() };
+  }
+  const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
     anyOf: ['zstd', 'gzip'],
   });
   logBuilder(builder, toolkit);
-  const { reports } = await logStage('Pack out of the builder', () =>
+  // What inject has left there takes time to remove, and no program: meanwhile this build is under way.
+  const tidiedBefore = request.state?.restored ? removeTraces(request.builder) : undefined;
+  const { reports, directory } = await logStage('Pack out of the builder', () =>
     runScratchBuild({
       workDirectory,
       builder: request.builder,
       toolkit,
       script: packScript,
-      mounts: some.map((mount) => {
-        const index = request.mounts.indexOf(mount);
-        const { changes } = findAllowance(request, mount, same.has(identityOf(mount)));
-        const limits = changes ? [changes.bytes, changes.token] : [];
-        const argument = [index, compressionLevel, ...limits].join(':');
-        return { index, mount, argument, withSnapshot: changes !== undefined };
-      }),
+      mounts: request.mounts
+        .map((mount, index) => {
+          const changes = allowances.get(identityOf(mount))?.changes;
+          const limits = changes ? [changes.bytes, changes.token] : [];
+          const argument = [index, request.compressionLevel, ...limits].join(':');
+          return { index, mount, argument, withSnapshot: changes !== undefined };
+        })
+        .filter(({ mount }) => about.isKnown(mount)),
       withArchives: false,
-      seedStages,
+      seedStages: request.seedStages,
     }),
   );
-  return reports;
+  // With nothing in it, what this build leaves is small.
+  const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
+  const tidied = isTidy ? tidiedBefore : removeTraces(request.builder);
+  return { ...about, reports, directory, tidied };
 }
 
-/** What a look at the builder before our own build shows; mounts by their identities. */
-interface Comparison {
-  readonly known: ReadonlySet<string>;
-  readonly remade: ReadonlySet<string>;
-  /** Those that inject has filled, and no others of the same id. */
-  readonly same: ReadonlySet<string>;
-  readonly warnings: readonly string[];
-  readonly information: readonly string[];
+function hasArchive({ result }: MountReport): boolean {
+  return result === 'packed' || result === 'changed';
 }
 
-/** Where the builder cannot tell, all of the mounts count as known. */
-function compareMounts(
-  { mounts, state }: PackRequest,
-  records: Listing,
-  builder: Builder,
-): Comparison {
+/** The builder on which inject has filled mounts, where that is the one asked for. */
+function findFilledBuilder({ builder, platform, state }: PackRequest): Builder | undefined {
+  const isAskedFor = builder === state?.builder && platform === state?.platform;
+  return isAskedFor ? state?.restored?.filled?.builder : undefined;
+}
+
+/** The records of a builder's cache mounts, or why there are none. */
+type Records = readonly BuilderRecord[] | string;
+
+/**
+ * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @returns identities of those that the builder has
+ */
+function listKnown({ mounts }: PackRequest, records: Records, builder: Builder): Set<string> {
   if (typeof records === 'string') {
-    const why = `The cache mounts of the builder cannot be listed (${records}): not checked.`;
-    const none = { remade: new Set<string>(), same: new Set<string>() };
-    return { known: new Set(mounts.map(identityOf)), ...none, warnings: [], information: [why] };
+    print(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+    return new Set(mounts.map(identityOf));
   }
-  const { known, ...remarks } = compareRecords(mounts, records, builder.name);
+  const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+  for (const warning of warnings) warn(warning);
+  for (const line of information) print(line);
+  return new Set(known.map(identityOf));
+}
+
+/** @returns identities of the mounts that inject has filled, and that were made before or after that */
+function listFilled(
+  { state }: PackRequest,
+  records: Records,
+  isMeant: typeof isNewer,
+): Set<string> {
   const filled = state?.restored?.filled;
-  const identities = (isMeant: typeof isNewer) =>
-    filled?.mounts.filter((mount) => isMeant(mount, records, filled.time)).map(identityOf);
-  return {
-    known: new Set(known.map(identityOf)),
-    remade: new Set(identities(isNewer)),
-    same: new Set(identities(isOlder)),
-    ...remarks,
-  };
+  if (filled === undefined || typeof records === 'string') return new Set();
+  const mounts = filled.mounts.filter((mount) => isMeant(mount, records, filled.time));
+  return new Set(mounts.map(identityOf));
 }

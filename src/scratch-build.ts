@@ -18,6 +18,8 @@ import type { Toolkit } from './toolkit.js';
 export interface ScratchBuildResult {
   /** By the mount's index; a mount that the script has not come to has none. */
   readonly reports: ReadonlyMap<number, MountReport>;
+  /** Where the files are that the scripts have written. */
+  readonly directory: string;
   /** When the last of them was written, by the builder's clock, in milliseconds since the epoch. */
   readonly endedAt: number;
 }
@@ -30,11 +32,6 @@ export function archivesDirectory(workDirectory: string): string {
 /** Directory with the programs to run. */
 export function toolsDirectory(workDirectory: string): string {
   return join(workDirectory, 'context', 'tools');
-}
-
-/** Directory with the files that the scripts have written. */
-export function resultDirectory(workDirectory: string): string {
-  return join(workDirectory, 'output', outputDirectory);
 }
 
 interface ScratchBuildOptions {
@@ -105,10 +102,11 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
         )
       : error;
   });
-  const report = join(resultDirectory(workDirectory), 'report');
+  const directory = join(workDirectory, 'output', outputDirectory);
+  const report = join(directory, 'report');
   try {
     const reports = parseReports(await readFile(report, 'utf8'));
-    return { reports, endedAt: (await stat(report)).mtimeMs };
+    return { directory, reports, endedAt: (await stat(report)).mtimeMs };
   } catch (error) {
     throw new Error(`The build in the builder gave no readable report: ${messageOf(error)}`);
   }

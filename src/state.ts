@@ -127,11 +127,11 @@ function parseFilled(value: unknown): FilledMounts {
 function parseBuilder(value: unknown): Builder {
   const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
   return {
-    name: string(name, 'name'),
-    driver: string(driver, 'driver'),
+    name: String(name),
+    driver: String(driver),
     nodes: number(nodes, 'nodes'),
     platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
-    buildkit: string(buildkit, 'buildkit'),
+    buildkit: String(buildkit),
   };
 }
 

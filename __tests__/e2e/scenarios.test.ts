@@ -479,6 +479,22 @@ describe('extract', () => {
     expect(scenario.service.keys()).toEqual(['k-1']);
   }, 60_000);
 
+  test('warns of an inject before it that has the same key, for other mounts', async () => {
+    const job = await scenario.newJob();
+    const inject = (mounts: string) =>
+      job.runAction('inject', { 'cache-mounts': mounts, key: 'k-1' });
+    expect((await inject('a\nb')).annotations).toEqual([]);
+    expect((await inject('b\na')).annotations).toEqual([]);
+    expect((await inject('c')).annotations).toEqual([
+      {
+        level: 'warning',
+        message: expect.stringMatching(
+          /^An inject before this one has the same key k-1, for other/,
+        ),
+      },
+    ]);
+  }, 60_000);
+
   test('says that a mount was made anew since inject, and saves it as it is', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
     await scenario.save('a', 'k-1');

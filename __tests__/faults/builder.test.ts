@@ -197,7 +197,21 @@ withOwnEngine('an engine', () => {
     expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(before);
     expect(await engine.builder.run({ id: 'n', options }, listFiles)).toBe(seeded);
-  }, 120_000);
+
+    // It can also be lost after inject has filled both.
+    await engine.builder.empty();
+    const last = await newJob();
+    await last.runAction('inject', { ...inputs, key: 'k-3' });
+    await docker(['image', 'rm', '--force', image], engine.env);
+    const after = await engine.builder.run({ id: 'm' }, `echo 3 >/c/more${listFiles}`);
+    const packed = await last.runAction('extract', {});
+    expect(packed).toMatchObject({ exitCode: 0, outputs: { saved: 'true' } });
+    expect(packed.log).toMatch(/kept as restored +n \(from=/);
+    await docker(build, engine.env);
+    await injectAnew({ 'cache-mounts': mounts, key: 'k-3' });
+    expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(after);
+    expect(await engine.builder.run({ id: 'n', options }, listFiles)).toBe(seeded);
+  }, 180_000);
 });
 
 withOwnEngine('a builder with a small disk', () => {

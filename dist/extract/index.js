@@ -42138,11 +42138,11 @@ function parseFilled(value) {
 function parseBuilder(value) {
     const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
     return {
-        name: string(name, 'name'),
-        driver: string(driver, 'driver'),
+        name: String(name),
+        driver: String(driver),
         nodes: number(nodes, 'nodes'),
         platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
-        buildkit: string(buildkit, 'buildkit'),
+        buildkit: String(buildkit),
     };
 }
 function parseRestoredMount(value) {
@@ -99616,8 +99616,6 @@ async function listRecords(builder, mounts) {
     return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
-// EXTERNAL MODULE: ./build/processes.js
-var processes = __nccwpck_require__(4541);
 ;// CONCATENATED MODULE: ./build/report.js
 
 const obstacles = ['snapshot', 'size', 'tar'];
@@ -99684,10 +99682,6 @@ function archivesDirectory(workDirectory) {
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
 }
-/** Directory with the files that the scripts have written. */
-function resultDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-}
 /** Removes what the builds have left on the builder: copies of the archives. */
 async function removeTraces(builder) {
     const trouble = await removeBuildCache(builder, buildCachePattern);
@@ -99742,10 +99736,11 @@ async function runScript(options) {
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
-    const report = (0,external_node_path_.join)(resultDirectory(workDirectory), 'report');
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    const report = (0,external_node_path_.join)(directory, 'report');
     try {
         const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -99894,126 +99889,102 @@ async function output(command, args) {
 
 
 
-
 /**
  * Packs the mounts out of the builder, those that it has: our own build would make the others.
  *
  * @throws Error where nothing was packed
  */
 async function pack(request, workDirectory) {
-    const listing = listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b);
-    const gathering = gatherRunnerTools(toolsDirectory(workDirectory));
-    const filled = findFilled(request);
-    const ahead = filled
-        ? await packAhead(request, filled.builder, await gathering, listing, workDirectory)
-        : new Map();
-    const isDone = request.mounts.every((_, index) => ahead.has(index));
-    const [builder, tools, records] = await Promise.all([
-        filled && isDone ? filled.builder : inspectBuilder(request.builder, request.platform),
-        gathering,
-        listing,
+    const filledOn = findFilledBuilder(request);
+    const inspect = () => inspectBuilder(request.builder, request.platform);
+    // All three look at what is there, and none at what another finds.
+    const [tools, records, inspected] = await Promise.all([
+        gatherRunnerTools(toolsDirectory(workDirectory)),
+        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
+        filledOn ? undefined : inspect(),
     ]);
-    const { known, remade, same, warnings, information } = compareMounts(request, records, builder);
-    for (const warning of warnings)
-        (0,host/* warn */.R8)(warning);
-    for (const line of information)
-        (0,host/* print */.yy)(line);
-    const rest = request.mounts.filter((mount, index) => known.has((0,cache_mount/* identityOf */.cu)(mount)) && !ahead.has(index));
-    if (ahead.size > 0 && rest.length > 0) {
-        (0,host/* print */.yy)('What inject has not filled is packed once more, all of it.');
-    }
-    const reports = rest.length > 0
-        ? await packMounts(request, builder, tools, rest, same, workDirectory)
-        : new Map();
-    return {
-        reports: new Map([...ahead, ...reports]),
-        directory: resultDirectory(workDirectory),
+    const same = listFilled(request, records, isOlder);
+    // The builder where all of that is, needs not be looked up again.
+    const isSame = request.mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
+    const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
+    const known = listKnown(request, records, builder);
+    const remade = listFilled(request, records, isNewer);
+    const allowances = new Map(request.mounts.map((mount) => {
+        const identity = (0,cache_mount/* identityOf */.cu)(mount);
+        return [identity, findAllowance(request, mount, same.has(identity))];
+    }));
+    const about = {
+        whyInFull: (mount) => allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.whyInFull,
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
-        whyInFull: (mount) => findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount))).whyInFull,
-        tidied: known.size > 0 ? removeTraces(request.builder) : Promise.resolve(),
     };
-}
-/** What inject has filled, where that is all of the mounts, on the builder that is asked for. */
-function findFilled({ mounts, builder, platform, state }) {
-    const filled = state?.restored?.filled;
-    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
-    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
-    return isAll && builder === state?.builder && platform === state?.platform ? filled : undefined;
-}
-/**
- * Packs the mounts as those that inject has filled, before it is known whether they are: to ask a builder
- * takes about as long as to pack what little has changed.
- *
- * @returns reports of those that are, by the mounts' indexes
- * @throws Error where nothing was packed
- */
-async function packAhead(request, builder, tools, listing, workDirectory) {
-    const { mounts } = request;
-    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
-    const packing = packMounts(request, builder, tools, mounts, all, workDirectory);
-    packing.catch(() => undefined); // it is thrown where it is needed
-    const { same } = compareMounts(request, await listing, builder);
-    // Where Docker does not answer, a build would not end.
-    if (same.size === 0)
-        (0,processes/* killDescendants */.H)();
-    const isAll = mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
-    const reports = await packing.catch((error) => {
-        if (isAll)
-            throw error;
-        return new Map();
-    });
-    const isSame = (mount) => mount && same.has((0,cache_mount/* identityOf */.cu)(mount));
-    return new Map([...reports].filter(([index]) => isSame(mounts[index])));
-}
-/**
- * @param some of the mounts that are asked for
- * @param same identities of those that inject has filled: what has changed in them may do
- * @returns reports by the mounts' indexes
- */
-async function packMounts(request, builder, tools, some, same, workDirectory) {
-    const { utilityImage, seedStages, compressionLevel } = request;
-    const toolkit = chooseToolkit(tools, builder.platforms, utilityImage, {
+    if (known.size === 0) {
+        const nothing = { reports: new Map(), directory: workDirectory };
+        return { ...about, ...nothing, tidied: Promise.resolve() };
+    }
+    const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
         anyOf: ['zstd', 'gzip'],
     });
     (0,log/* logBuilder */.wz)(builder, toolkit);
-    const { reports } = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
+    // What inject has left there takes time to remove, and no program: meanwhile this build is under way.
+    const tidiedBefore = request.state?.restored ? removeTraces(request.builder) : undefined;
+    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
         workDirectory,
         builder: request.builder,
         toolkit,
         script: packScript,
-        mounts: some.map((mount) => {
-            const index = request.mounts.indexOf(mount);
-            const { changes } = findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
+        mounts: request.mounts
+            .map((mount, index) => {
+            const changes = allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.changes;
             const limits = changes ? [changes.bytes, changes.token] : [];
-            const argument = [index, compressionLevel, ...limits].join(':');
+            const argument = [index, request.compressionLevel, ...limits].join(':');
             return { index, mount, argument, withSnapshot: changes !== undefined };
-        }),
+        })
+            .filter(({ mount }) => about.isKnown(mount)),
         withArchives: false,
-        seedStages,
+        seedStages: request.seedStages,
     }));
-    return reports;
+    // With nothing in it, what this build leaves is small.
+    const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
+    const tidied = isTidy ? tidiedBefore : removeTraces(request.builder);
+    return { ...about, reports, directory, tidied };
 }
-/** Where the builder cannot tell, all of the mounts count as known. */
-function compareMounts({ mounts, state }, records, builder) {
+function hasArchive({ result }) {
+    return result === 'packed' || result === 'changed';
+}
+/** The builder on which inject has filled mounts, where that is the one asked for. */
+function findFilledBuilder({ builder, platform, state }) {
+    const isAskedFor = builder === state?.builder && platform === state?.platform;
+    return isAskedFor ? state?.restored?.filled?.builder : undefined;
+}
+/**
+ * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @returns identities of those that the builder has
+ */
+function listKnown({ mounts }, records, builder) {
     if (typeof records === 'string') {
-        const why = `The cache mounts of the builder cannot be listed (${records}): not checked.`;
-        const none = { remade: new Set(), same: new Set() };
-        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), ...none, warnings: [], information: [why] };
+        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+        return new Set(mounts.map(cache_mount/* identityOf */.cu));
     }
-    const { known, ...remarks } = compareRecords(mounts, records, builder.name);
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    for (const warning of warnings)
+        (0,host/* warn */.R8)(warning);
+    for (const line of information)
+        (0,host/* print */.yy)(line);
+    return new Set(known.map(cache_mount/* identityOf */.cu));
+}
+/** @returns identities of the mounts that inject has filled, and that were made before or after that */
+function listFilled({ state }, records, isMeant) {
     const filled = state?.restored?.filled;
-    const identities = (isMeant) => filled?.mounts.filter((mount) => isMeant(mount, records, filled.time)).map(cache_mount/* identityOf */.cu);
-    return {
-        known: new Set(known.map(cache_mount/* identityOf */.cu)),
-        remade: new Set(identities(isNewer)),
-        same: new Set(identities(isOlder)),
-        ...remarks,
-    };
+    if (filled === undefined || typeof records === 'string')
+        return new Set();
+    const mounts = filled.mounts.filter((mount) => isMeant(mount, records, filled.time));
+    return new Set(mounts.map(cache_mount/* identityOf */.cu));
 }
 
-// EXTERNAL MODULE: ./build/step.js
-var step = __nccwpck_require__(4460);
+// EXTERNAL MODULE: ./build/step.js + 1 modules
+var step = __nccwpck_require__(8979);
 ;// CONCATENATED MODULE: ./build/summary.js
 
 
@@ -100137,7 +100108,6 @@ async function extractMounts(makeWorkDirectory) {
         }
     }
     finally {
-        // At the same time, as both remove what is as large as the archives.
         await Promise.all([tidied, request.state && removeState(request.state)]);
     }
 }
@@ -100189,6 +100159,14 @@ async function extract_mounts_save(request, packed, store, entry, workDirectory)
     for (const { remark } of outcomes)
         if (remark !== undefined)
             (0,host/* warn */.R8)(remark);
+    const [result] = await Promise.all([
+        saveEntry(request, outcomes, store, entry),
+        // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
+        request.state && removeState(request.state).catch(() => undefined),
+    ]);
+    return result;
+}
+async function saveEntry({ key, incremental }, outcomes, store, entry) {
     const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
     if (missing.length > 0) {
         const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
@@ -100204,7 +100182,7 @@ async function extract_mounts_save(request, packed, store, entry, workDirectory)
     const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
     if (!result.saved)
         return refuse(result.why, outcomes);
-    const size = describeSize(saved, request.incremental);
+    const size = describeSize(saved, incremental);
     (0,host/* print */.yy)(`Saved ${size} under the key ${key}.`);
     const count = saved.filter(({ archive }) => archive).length;
     return {
@@ -100273,7 +100251,7 @@ function tell(outcomes) {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 /* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6424);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4460);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8979);
 
 
 await (0,_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(_extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .extractMounts */ .w, _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .reportFailure */ .x);
@@ -100569,64 +100547,6 @@ function logGroup(title, lines) {
 
 /***/ }),
 
-/***/ 4541:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   H: () => (/* binding */ killDescendants)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-
-/**
- * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
- */
-function killDescendants() {
-    const parentOf = readParents();
-    const descendants = new Set([process.pid]);
-    for (let size = 0; size !== descendants.size;) {
-        size = descendants.size;
-        for (const [pid, parent] of parentOf) {
-            if (descendants.has(parent))
-                descendants.add(pid);
-        }
-    }
-    descendants.delete(process.pid);
-    for (const pid of descendants) {
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It has ended by itself.
-        }
-    }
-}
-function readParents() {
-    const parentOf = new Map();
-    let entries = [];
-    try {
-        entries = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync)('/proc');
-    }
-    catch {
-        return parentOf;
-    }
-    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-        try {
-            // "pid (comm) state ppid …", where comm may hold spaces and brackets
-            const stat = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(`/proc/${entry}/stat`, 'utf8');
-            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-        }
-        catch {
-            // It has ended meanwhile.
-        }
-    }
-    return parentOf;
-}
-
-
-/***/ }),
-
 /***/ 4491:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -100857,21 +100777,80 @@ function toRegExp(elements, greedy, flags) {
 
 /***/ }),
 
-/***/ 4460:
+/***/ 8979:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   d: () => (/* binding */ withinTime),
-/* harmony export */   e: () => (/* binding */ runStep)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
-/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9788);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  e: () => (/* binding */ runStep),
+  d: () => (/* binding */ withinTime)
+});
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+// EXTERNAL MODULE: ./build/format.js
+var format = __nccwpck_require__(7413);
+// EXTERNAL MODULE: ./build/host.js
+var host = __nccwpck_require__(9788);
+// EXTERNAL MODULE: ./build/log.js
+var log = __nccwpck_require__(6650);
+;// CONCATENATED MODULE: ./build/processes.js
+
+/**
+ * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
+ * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
+ * by BuildKit. Only where there is a /proc.
+ */
+function killDescendants() {
+    const parentOf = readParents();
+    const descendants = new Set([process.pid]);
+    for (let size = 0; size !== descendants.size;) {
+        size = descendants.size;
+        for (const [pid, parent] of parentOf) {
+            if (descendants.has(parent))
+                descendants.add(pid);
+        }
+    }
+    descendants.delete(process.pid);
+    for (const pid of descendants) {
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It has ended by itself.
+        }
+    }
+}
+function readParents() {
+    const parentOf = new Map();
+    let entries = [];
+    try {
+        entries = (0,external_node_fs_.readdirSync)('/proc');
+    }
+    catch {
+        return parentOf;
+    }
+    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
+        try {
+            // "pid (comm) state ppid …", where comm may hold spaces and brackets
+            const stat = (0,external_node_fs_.readFileSync)(`/proc/${entry}/stat`, 'utf8');
+            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+        }
+        catch {
+            // It has ended meanwhile.
+        }
+    }
+    return parentOf;
+}
+
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
+;// CONCATENATED MODULE: ./build/step.js
 
 
 
@@ -100890,8 +100869,8 @@ async function withinTime(minutes, work) {
     let timer;
     const end = new Promise((_, reject) => {
         timer = setTimeout(() => {
-            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+            reject(new Error(`Stopped after ${(0,format/* plural */.LS)(minutes, 'minute')} (input timeout) in the stage "${(0,log/* currentStage */.aY)()}".`));
+            killDescendants();
         }, minutes * 60_000);
     });
     try {
@@ -100915,37 +100894,37 @@ async function runStep(story, onFailure = () => undefined) {
         if (workDirectory === undefined)
             return;
         try {
-            (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+            (0,external_node_fs_.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
         }
         catch (error) {
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
+            (0,host/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
         }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
         process.on(signal, () => {
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(`Received ${signal}: stopping.`);
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+            (0,host/* print */.yy)(`Received ${signal}: stopping.`);
+            killDescendants();
             clear();
-            process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
+            process.exit(128 + external_node_os_.constants.signals[signal]);
         });
     }
     try {
         await story(async () => {
-            workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
+            workDirectory = await (0,work_directory/* createWorkDirectory */.h$)();
             return workDirectory;
         });
     }
     catch (error) {
-        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .fail */ .fJ)(error.message);
+        onFailure((0,errors/* messageOf */.b)(error));
+        if (error instanceof errors/* InputError */.d)
+            (0,host/* fail */.fJ)(error.message);
         else
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
     }
     finally {
         // What was begun ahead of its time may still be under way.
-        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        killDescendants();
         clear();
     }
     // Idle connections of the cache client would keep the process for seconds.

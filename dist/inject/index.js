@@ -40470,39 +40470,39 @@ const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createR
 var cache_mount = __nccwpck_require__(7382);
 ;// CONCATENATED MODULE: ./build/json.js
 /** @throws Error where the value is no object */
-function json_object(value, name) {
+function object(value, name) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw json_invalid(name, value);
+        throw invalid(name, value);
     }
     return { ...value };
 }
 /** @throws Error where the value is no array */
-function json_array(value, name) {
+function array(value, name) {
     if (!Array.isArray(value))
-        throw json_invalid(name, value);
+        throw invalid(name, value);
     return value;
 }
 /** @throws Error where the value is no string, or an empty one */
-function json_string(value, name) {
+function string(value, name) {
     if (typeof value !== 'string' || value === '')
-        throw json_invalid(name, value);
+        throw invalid(name, value);
     return value;
 }
 /** @throws Error where the value is no whole number from 0 */
 function count(value, name) {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-        throw json_invalid(name, value);
+        throw invalid(name, value);
     }
     return value;
 }
 /** @throws Error where the value is no finite number */
-function json_number(value, name) {
+function number(value, name) {
     if (typeof value !== 'number' || !Number.isFinite(value))
-        throw json_invalid(name, value);
+        throw invalid(name, value);
     return value;
 }
 /** The error of a field that is not of the expected form. */
-function json_invalid(name, value) {
+function invalid(name, value) {
     return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
 }
 /** As JSON, cut to what can be read. */
@@ -40545,71 +40545,71 @@ function manifest_renderManifest(manifest) {
  * @throws Error that says what is wrong with it
  */
 function parseManifest(text) {
-    const value = json_object(JSON.parse(text), 'manifest');
+    const value = object(JSON.parse(text), 'manifest');
     if (value.format !== manifestFormat) {
         throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
     }
-    const mounts = json_array(value.mounts, 'mounts').map(manifest_parseSavedMount);
+    const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
     const archives = mounts.flatMap(archivesOf);
     if (new Set(archives.map(({ file }) => file)).size < archives.length)
         throw new Error('two of its mounts have one archive');
     if (new Set(mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))).size < mounts.length)
         throw new Error('two of its mounts are the same');
-    return { ...(value.key === undefined ? {} : { key: json_string(value.key, 'key') }), mounts };
+    return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
 }
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
-function manifest_parseSavedMount(value) {
-    const { mount, archive, deltas } = json_object(value, 'mounts[]');
+function parseSavedMount(value) {
+    const { mount, archive, deltas } = object(value, 'mounts[]');
     return {
-        mount: manifest_parseMount(mount),
+        mount: parseMount(mount),
         ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
         ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
     };
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
-function manifest_parseMount(value) {
-    const { id, namespace, from, stage, source, ownership } = json_object(value, 'mount');
+function parseMount(value) {
+    const { id, namespace, from, stage, source, ownership } = object(value, 'mount');
     return {
-        id: json_string(id, 'id'),
-        ...(namespace === undefined ? {} : { namespace: json_string(namespace, 'namespace') }),
-        ...(from === undefined ? {} : { from: json_string(from, 'from') }),
+        id: string(id, 'id'),
+        ...(namespace === undefined ? {} : { namespace: string(namespace, 'namespace') }),
+        ...(from === undefined ? {} : { from: string(from, 'from') }),
         ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-        ...(source === undefined ? {} : { source: json_string(source, 'source') }),
+        ...(source === undefined ? {} : { source: string(source, 'source') }),
         ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
     };
 }
 function parseStage(value) {
-    const { name, digest } = json_object(value, 'stage');
-    return { name: json_string(name, 'name'), digest: json_string(digest, 'digest') };
+    const { name, digest } = object(value, 'stage');
+    return { name: string(name, 'name'), digest: string(digest, 'digest') };
 }
 function parseOwnership(value) {
-    const { uid, gid, mode } = json_object(value, 'ownership');
+    const { uid, gid, mode } = object(value, 'ownership');
     return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
 }
 function parseDeltas(value, archive) {
-    const deltas = json_array(value, 'deltas').map(parseArchive);
+    const deltas = array(value, 'deltas').map(parseArchive);
     if (archive === undefined || deltas.length > manifest_maximumDeltas)
-        throw json_invalid('deltas', value);
+        throw invalid('deltas', value);
     return deltas;
 }
 function parseArchive(value) {
-    const archive = json_object(value, 'archive');
+    const archive = object(value, 'archive');
     const { entry } = archive;
-    const file = json_string(archive.file, 'file');
+    const file = string(archive.file, 'file');
     const compression = archive.compression;
     if (compression !== 'zstd' && compression !== 'gzip') {
-        throw json_invalid('compression', compression);
+        throw invalid('compression', compression);
     }
     if (!archiveFilePattern.test(file)) {
-        throw json_invalid('file', file);
+        throw invalid('file', file);
     }
-    const sha256 = json_string(archive.sha256, 'sha256');
+    const sha256 = string(archive.sha256, 'sha256');
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
-        throw json_invalid('sha256', sha256);
+        throw invalid('sha256', sha256);
     }
     return {
         file,
-        ...(entry === undefined ? {} : { entry: json_string(entry, 'entry') }),
+        ...(entry === undefined ? {} : { entry: string(entry, 'entry') }),
         compression,
         files: count(archive.files, 'files'),
         bytes: count(archive.bytes, 'bytes'),
@@ -41687,14 +41687,14 @@ function keptArchives(key) {
 }
 /** All that the injects of this job have left; what cannot be read is named and left out. */
 async function readStates() {
-    const names = await readdir(stateDirectory()).catch(() => []);
+    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
     const states = [];
     for (const name of names) {
         try {
-            states.push(parseState(await readFile(join(stateDirectory(), name, stateName), 'utf8')));
+            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
         }
         catch (error) {
-            warn(`What inject has left in this job cannot be read: ${messageOf(error)}`);
+            (0,host/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,errors/* messageOf */.b)(error)}`);
         }
     }
     return states;
@@ -41748,11 +41748,11 @@ function parseFilled(value) {
 function parseBuilder(value) {
     const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
     return {
-        name: string(name, 'name'),
-        driver: string(driver, 'driver'),
+        name: String(name),
+        driver: String(driver),
         nodes: number(nodes, 'nodes'),
         platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
-        buildkit: string(buildkit, 'buildkit'),
+        buildkit: String(buildkit),
     };
 }
 function parseRestoredMount(value) {
@@ -99319,19 +99319,19 @@ const obstacles = ['snapshot', 'size', 'tar'];
  */
 function parseReports(text) {
     const lines = text.split('\n').filter((line) => line !== '');
-    return new Map(json_array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+    return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
 }
 function parseLine(value) {
-    const line = json_object(value, 'report');
+    const line = object(value, 'report');
     const index = count(line.mount, 'mount');
-    const seconds = json_number(line.ended, 'ended') - json_number(line.started, 'started');
+    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
     const result = line.result;
     switch (result) {
         case 'packed':
         case 'changed': {
             const compression = line.compression;
             if (compression !== 'zstd' && compression !== 'gzip')
-                throw json_invalid('compression', compression);
+                throw invalid('compression', compression);
             const files = count(line.files, 'files');
             const bytes = count(line.bytes, 'bytes');
             const report = { seconds, compression, files, bytes };
@@ -99339,11 +99339,11 @@ function parseLine(value) {
                 return [index, { result, ...report }];
             const obstacle = obstacles.find((each) => each === line.obstacle);
             if (line.obstacle !== obstacle)
-                throw json_invalid('obstacle', line.obstacle);
+                throw invalid('obstacle', line.obstacle);
             return [index, { result, ...report, obstacle }];
         }
         case 'unusable':
-            return [index, { result, seconds, missing: json_string(line.missing, 'missing') }];
+            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
         case 'full':
             return [index, { result, seconds, available: count(line.available, 'available') }];
         case 'unpacked':
@@ -99353,7 +99353,7 @@ function parseLine(value) {
         case 'failed':
             return [index, { result, seconds }];
         default:
-            throw json_invalid('result', result);
+            throw invalid('result', result);
     }
 }
 
@@ -99500,10 +99500,6 @@ function archivesDirectory(workDirectory) {
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
 }
-/** Directory with the files that the scripts have written. */
-function resultDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-}
 /** Removes what the builds have left on the builder: copies of the archives. */
 async function removeTraces(builder) {
     const trouble = await removeBuildCache(builder, buildCachePattern);
@@ -99558,10 +99554,11 @@ async function runScript(options) {
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
-    const report = (0,external_node_path_.join)(resultDirectory(workDirectory), 'report');
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    const report = (0,external_node_path_.join)(directory, 'report');
     try {
         const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -99850,6 +99847,7 @@ function cold(title, remarks = [], matchedKey) {
     return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
 }
 async function inject(request, workDirectory) {
+    await warnOfSameKey(request);
     // Also where there is nothing to do: extract without inputs asks for it.
     await writeState(stateOf(request));
     if (request.mounts.length === 0)
@@ -99888,6 +99886,14 @@ async function inject(request, workDirectory) {
         return unusable(`it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`);
     }
     return fill(request, opened, preparation, workDirectory);
+}
+/** What an inject before this one has left under the same key is about to be overwritten. */
+async function warnOfSameKey({ key, mounts }) {
+    const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
+    const states = await readStates();
+    if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
+        (0,host/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
+    }
 }
 /** Unpacks what is whole of a restored entry into its mounts. */
 async function fill(request, entry, preparation, workDirectory) {

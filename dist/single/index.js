@@ -41588,14 +41588,11 @@ async function listRecords(builder, mounts) {
     return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
-// EXTERNAL MODULE: ./build/processes.js
-var processes = __nccwpck_require__(4541);
 // EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
 var scratch_build = __nccwpck_require__(4440);
 // EXTERNAL MODULE: ./build/toolkit.js
 var build_toolkit = __nccwpck_require__(7794);
 ;// CONCATENATED MODULE: ./build/pack.js
-
 
 
 
@@ -41613,119 +41610,96 @@ var build_toolkit = __nccwpck_require__(7794);
  * @throws Error where nothing was packed
  */
 async function pack(request, workDirectory) {
-    const listing = listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b);
-    const gathering = (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
-    const filled = findFilled(request);
-    const ahead = filled
-        ? await packAhead(request, filled.builder, await gathering, listing, workDirectory)
-        : new Map();
-    const isDone = request.mounts.every((_, index) => ahead.has(index));
-    const [builder, tools, records] = await Promise.all([
-        filled && isDone ? filled.builder : (0,buildx/* inspectBuilder */.IK)(request.builder, request.platform),
-        gathering,
-        listing,
+    const filledOn = findFilledBuilder(request);
+    const inspect = () => (0,buildx/* inspectBuilder */.IK)(request.builder, request.platform);
+    // All three look at what is there, and none at what another finds.
+    const [tools, records, inspected] = await Promise.all([
+        (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
+        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
+        filledOn ? undefined : inspect(),
     ]);
-    const { known, remade, same, warnings, information } = compareMounts(request, records, builder);
-    for (const warning of warnings)
-        (0,host/* warn */.R8)(warning);
-    for (const line of information)
-        (0,host/* print */.yy)(line);
-    const rest = request.mounts.filter((mount, index) => known.has((0,cache_mount/* identityOf */.cu)(mount)) && !ahead.has(index));
-    if (ahead.size > 0 && rest.length > 0) {
-        (0,host/* print */.yy)('What inject has not filled is packed once more, all of it.');
-    }
-    const reports = rest.length > 0
-        ? await packMounts(request, builder, tools, rest, same, workDirectory)
-        : new Map();
-    return {
-        reports: new Map([...ahead, ...reports]),
-        directory: (0,scratch_build/* resultDirectory */.Hc)(workDirectory),
+    const same = listFilled(request, records, isOlder);
+    // The builder where all of that is, needs not be looked up again.
+    const isSame = request.mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
+    const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
+    const known = listKnown(request, records, builder);
+    const remade = listFilled(request, records, isNewer);
+    const allowances = new Map(request.mounts.map((mount) => {
+        const identity = (0,cache_mount/* identityOf */.cu)(mount);
+        return [identity, findAllowance(request, mount, same.has(identity))];
+    }));
+    const about = {
+        whyInFull: (mount) => allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.whyInFull,
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
-        whyInFull: (mount) => findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount))).whyInFull,
-        tidied: known.size > 0 ? (0,scratch_build/* removeTraces */.d3)(request.builder) : Promise.resolve(),
     };
-}
-/** What inject has filled, where that is all of the mounts, on the builder that is asked for. */
-function findFilled({ mounts, builder, platform, state }) {
-    const filled = state?.restored?.filled;
-    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
-    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
-    return isAll && builder === state?.builder && platform === state?.platform ? filled : undefined;
-}
-/**
- * Packs the mounts as those that inject has filled, before it is known whether they are: to ask a builder
- * takes about as long as to pack what little has changed.
- *
- * @returns reports of those that are, by the mounts' indexes
- * @throws Error where nothing was packed
- */
-async function packAhead(request, builder, tools, listing, workDirectory) {
-    const { mounts } = request;
-    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
-    const packing = packMounts(request, builder, tools, mounts, all, workDirectory);
-    packing.catch(() => undefined); // it is thrown where it is needed
-    const { same } = compareMounts(request, await listing, builder);
-    // Where Docker does not answer, a build would not end.
-    if (same.size === 0)
-        (0,processes/* killDescendants */.H)();
-    const isAll = mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
-    const reports = await packing.catch((error) => {
-        if (isAll)
-            throw error;
-        return new Map();
-    });
-    const isSame = (mount) => mount && same.has((0,cache_mount/* identityOf */.cu)(mount));
-    return new Map([...reports].filter(([index]) => isSame(mounts[index])));
-}
-/**
- * @param some of the mounts that are asked for
- * @param same identities of those that inject has filled: what has changed in them may do
- * @returns reports by the mounts' indexes
- */
-async function packMounts(request, builder, tools, some, same, workDirectory) {
-    const { utilityImage, seedStages, compressionLevel } = request;
-    const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, utilityImage, {
+    if (known.size === 0) {
+        const nothing = { reports: new Map(), directory: workDirectory };
+        return { ...about, ...nothing, tidied: Promise.resolve() };
+    }
+    const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
         anyOf: ['zstd', 'gzip'],
     });
     (0,log/* logBuilder */.wz)(builder, toolkit);
-    const { reports } = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
+    // What inject has left there takes time to remove, and no program: meanwhile this build is under way.
+    const tidiedBefore = request.state?.restored ? (0,scratch_build/* removeTraces */.d3)(request.builder) : undefined;
+    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
         workDirectory,
         builder: request.builder,
         toolkit,
         script: container_scripts/* packScript */.xB,
-        mounts: some.map((mount) => {
-            const index = request.mounts.indexOf(mount);
-            const { changes } = findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
+        mounts: request.mounts
+            .map((mount, index) => {
+            const changes = allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.changes;
             const limits = changes ? [changes.bytes, changes.token] : [];
-            const argument = [index, compressionLevel, ...limits].join(':');
+            const argument = [index, request.compressionLevel, ...limits].join(':');
             return { index, mount, argument, withSnapshot: changes !== undefined };
-        }),
+        })
+            .filter(({ mount }) => about.isKnown(mount)),
         withArchives: false,
-        seedStages,
+        seedStages: request.seedStages,
     }));
-    return reports;
+    // With nothing in it, what this build leaves is small.
+    const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
+    const tidied = isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(request.builder);
+    return { ...about, reports, directory, tidied };
 }
-/** Where the builder cannot tell, all of the mounts count as known. */
-function compareMounts({ mounts, state }, records, builder) {
+function hasArchive({ result }) {
+    return result === 'packed' || result === 'changed';
+}
+/** The builder on which inject has filled mounts, where that is the one asked for. */
+function findFilledBuilder({ builder, platform, state }) {
+    const isAskedFor = builder === state?.builder && platform === state?.platform;
+    return isAskedFor ? state?.restored?.filled?.builder : undefined;
+}
+/**
+ * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @returns identities of those that the builder has
+ */
+function listKnown({ mounts }, records, builder) {
     if (typeof records === 'string') {
-        const why = `The cache mounts of the builder cannot be listed (${records}): not checked.`;
-        const none = { remade: new Set(), same: new Set() };
-        return { known: new Set(mounts.map(cache_mount/* identityOf */.cu)), ...none, warnings: [], information: [why] };
+        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+        return new Set(mounts.map(cache_mount/* identityOf */.cu));
     }
-    const { known, ...remarks } = compareRecords(mounts, records, builder.name);
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    for (const warning of warnings)
+        (0,host/* warn */.R8)(warning);
+    for (const line of information)
+        (0,host/* print */.yy)(line);
+    return new Set(known.map(cache_mount/* identityOf */.cu));
+}
+/** @returns identities of the mounts that inject has filled, and that were made before or after that */
+function listFilled({ state }, records, isMeant) {
     const filled = state?.restored?.filled;
-    const identities = (isMeant) => filled?.mounts.filter((mount) => isMeant(mount, records, filled.time)).map(cache_mount/* identityOf */.cu);
-    return {
-        known: new Set(known.map(cache_mount/* identityOf */.cu)),
-        remade: new Set(identities(isNewer)),
-        same: new Set(identities(isOlder)),
-        ...remarks,
-    };
+    if (filled === undefined || typeof records === 'string')
+        return new Set();
+    const mounts = filled.mounts.filter((mount) => isMeant(mount, records, filled.time));
+    return new Set(mounts.map(cache_mount/* identityOf */.cu));
 }
 
-// EXTERNAL MODULE: ./build/step.js
-var step = __nccwpck_require__(4460);
+// EXTERNAL MODULE: ./build/step.js + 1 modules
+var step = __nccwpck_require__(8979);
 // EXTERNAL MODULE: ./build/summary.js
 var summary = __nccwpck_require__(1192);
 ;// CONCATENATED MODULE: ./build/extract-mounts.js
@@ -41776,7 +41750,6 @@ async function extractMounts(makeWorkDirectory) {
         }
     }
     finally {
-        // At the same time, as both remove what is as large as the archives.
         await Promise.all([tidied, request.state && (0,build_state/* removeState */.aF)(request.state)]);
     }
 }
@@ -41828,6 +41801,14 @@ async function save(request, packed, store, entry, workDirectory) {
     for (const { remark } of outcomes)
         if (remark !== undefined)
             (0,host/* warn */.R8)(remark);
+    const [result] = await Promise.all([
+        saveEntry(request, outcomes, store, entry),
+        // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
+        request.state && (0,build_state/* removeState */.aF)(request.state).catch(() => undefined),
+    ]);
+    return result;
+}
+async function saveEntry({ key, incremental }, outcomes, store, entry) {
     const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
     if (missing.length > 0) {
         const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
@@ -41843,7 +41824,7 @@ async function save(request, packed, store, entry, workDirectory) {
     const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
     if (!result.saved)
         return refuse(result.why, outcomes);
-    const size = describeSize(saved, request.incremental);
+    const size = describeSize(saved, incremental);
     (0,host/* print */.yy)(`Saved ${size} under the key ${key}.`);
     const count = saved.filter(({ archive }) => archive).length;
     return {
@@ -42147,8 +42128,8 @@ var manifest = __nccwpck_require__(9683);
 var mount_list = __nccwpck_require__(9647);
 // EXTERNAL MODULE: ./build/state.js
 var state = __nccwpck_require__(8801);
-// EXTERNAL MODULE: ./build/step.js
-var step = __nccwpck_require__(4460);
+// EXTERNAL MODULE: ./build/step.js + 1 modules
+var step = __nccwpck_require__(8979);
 // EXTERNAL MODULE: ./build/store.js + 347 modules
 var build_store = __nccwpck_require__(4308);
 // EXTERNAL MODULE: ./build/summary.js
@@ -42317,6 +42298,7 @@ function cold(title, remarks = [], matchedKey) {
     return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
 }
 async function inject(request, workDirectory) {
+    await warnOfSameKey(request);
     // Also where there is nothing to do: extract without inputs asks for it.
     await (0,state/* writeState */.Jq)(stateOf(request));
     if (request.mounts.length === 0)
@@ -42355,6 +42337,14 @@ async function inject(request, workDirectory) {
         return unusable(`it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`);
     }
     return fill(request, opened, preparation, workDirectory);
+}
+/** What an inject before this one has left under the same key is about to be overwritten. */
+async function warnOfSameKey({ key, mounts }) {
+    const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
+    const states = await (0,state/* readStates */.rs)();
+    if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
+        (0,host/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
+    }
 }
 /** Unpacks what is whole of a restored entry into its mounts. */
 async function fill(request, entry, preparation, workDirectory) {
@@ -43599,64 +43589,6 @@ function formatPlatform({ os, architecture, variant }) {
 
 /***/ }),
 
-/***/ 4541:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   H: () => (/* binding */ killDescendants)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-
-/**
- * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
- */
-function killDescendants() {
-    const parentOf = readParents();
-    const descendants = new Set([process.pid]);
-    for (let size = 0; size !== descendants.size;) {
-        size = descendants.size;
-        for (const [pid, parent] of parentOf) {
-            if (descendants.has(parent))
-                descendants.add(pid);
-        }
-    }
-    descendants.delete(process.pid);
-    for (const pid of descendants) {
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It has ended by itself.
-        }
-    }
-}
-function readParents() {
-    const parentOf = new Map();
-    let entries = [];
-    try {
-        entries = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readdirSync)('/proc');
-    }
-    catch {
-        return parentOf;
-    }
-    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-        try {
-            // "pid (comm) state ppid …", where comm may hold spaces and brackets
-            const stat = (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.readFileSync)(`/proc/${entry}/stat`, 'utf8');
-            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-        }
-        catch {
-            // It has ended meanwhile.
-        }
-    }
-    return parentOf;
-}
-
-
-/***/ }),
-
 /***/ 4440:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -43665,7 +43597,6 @@ function readParents() {
 __nccwpck_require__.d(__webpack_exports__, {
   B8: () => (/* binding */ archivesDirectory),
   d3: () => (/* binding */ removeTraces),
-  Hc: () => (/* binding */ resultDirectory),
   EZ: () => (/* binding */ runScratchBuild),
   Nv: () => (/* binding */ toolsDirectory)
 });
@@ -43752,10 +43683,6 @@ function archivesDirectory(workDirectory) {
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
 }
-/** Directory with the files that the scripts have written. */
-function resultDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'output', scratch_dockerfile/* outputDirectory */.rk);
-}
 /** Removes what the builds have left on the builder: copies of the archives. */
 async function removeTraces(builder) {
     const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder, scratch_dockerfile/* buildCachePattern */.Vb);
@@ -43810,10 +43737,11 @@ async function runScript(options) {
             ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
             : error;
     });
-    const report = (0,external_node_path_.join)(resultDirectory(workDirectory), 'report');
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', scratch_dockerfile/* outputDirectory */.rk);
+    const report = (0,external_node_path_.join)(directory, 'report');
     try {
         const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
     }
     catch (error) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
@@ -44207,7 +44135,7 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 /* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7874);
 /* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6761);
 /* harmony import */ var _inputs_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(8175);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4460);
+/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(8979);
 
 
 
@@ -44340,11 +44268,11 @@ function parseFilled(value) {
 function parseBuilder(value) {
     const { name, driver, nodes, platforms, buildkit } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'builder');
     return {
-        name: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(name, 'name'),
-        driver: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(driver, 'driver'),
+        name: String(name),
+        driver: String(driver),
         nodes: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(nodes, 'nodes'),
         platforms: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'platforms[]')),
-        buildkit: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(buildkit, 'buildkit'),
+        buildkit: String(buildkit),
     };
 }
 function parseRestoredMount(value) {
@@ -44368,21 +44296,80 @@ function parseSeedStages(value) {
 
 /***/ }),
 
-/***/ 4460:
+/***/ 8979:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   d: () => (/* binding */ withinTime),
-/* harmony export */   e: () => (/* binding */ runStep)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9473);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7413);
-/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9788);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6650);
-/* harmony import */ var _processes_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(4541);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  e: () => (/* binding */ runStep),
+  d: () => (/* binding */ withinTime)
+});
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+// EXTERNAL MODULE: ./build/format.js
+var format = __nccwpck_require__(7413);
+// EXTERNAL MODULE: ./build/host.js
+var host = __nccwpck_require__(9788);
+// EXTERNAL MODULE: ./build/log.js
+var log = __nccwpck_require__(6650);
+;// CONCATENATED MODULE: ./build/processes.js
+
+/**
+ * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
+ * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
+ * by BuildKit. Only where there is a /proc.
+ */
+function killDescendants() {
+    const parentOf = readParents();
+    const descendants = new Set([process.pid]);
+    for (let size = 0; size !== descendants.size;) {
+        size = descendants.size;
+        for (const [pid, parent] of parentOf) {
+            if (descendants.has(parent))
+                descendants.add(pid);
+        }
+    }
+    descendants.delete(process.pid);
+    for (const pid of descendants) {
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It has ended by itself.
+        }
+    }
+}
+function readParents() {
+    const parentOf = new Map();
+    let entries = [];
+    try {
+        entries = (0,external_node_fs_.readdirSync)('/proc');
+    }
+    catch {
+        return parentOf;
+    }
+    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
+        try {
+            // "pid (comm) state ppid …", where comm may hold spaces and brackets
+            const stat = (0,external_node_fs_.readFileSync)(`/proc/${entry}/stat`, 'utf8');
+            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+        }
+        catch {
+            // It has ended meanwhile.
+        }
+    }
+    return parentOf;
+}
+
+// EXTERNAL MODULE: ./build/work-directory.js
+var work_directory = __nccwpck_require__(4353);
+;// CONCATENATED MODULE: ./build/step.js
 
 
 
@@ -44401,8 +44388,8 @@ async function withinTime(minutes, work) {
     let timer;
     const end = new Promise((_, reject) => {
         timer = setTimeout(() => {
-            reject(new Error(`Stopped after ${(0,_format_js__WEBPACK_IMPORTED_MODULE_6__/* .plural */ .LS)(minutes, 'minute')} (input timeout) in the stage "${(0,_log_js__WEBPACK_IMPORTED_MODULE_3__/* .currentStage */ .aY)()}".`));
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+            reject(new Error(`Stopped after ${(0,format/* plural */.LS)(minutes, 'minute')} (input timeout) in the stage "${(0,log/* currentStage */.aY)()}".`));
+            killDescendants();
         }, minutes * 60_000);
     });
     try {
@@ -44426,37 +44413,37 @@ async function runStep(story, onFailure = () => undefined) {
         if (workDirectory === undefined)
             return;
         try {
-            (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+            (0,external_node_fs_.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
         }
         catch (error) {
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)(`The directory ${workDirectory} cannot be removed: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
+            (0,host/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
         }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
         process.on(signal, () => {
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(`Received ${signal}: stopping.`);
-            (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+            (0,host/* print */.yy)(`Received ${signal}: stopping.`);
+            killDescendants();
             clear();
-            process.exit(128 + node_os__WEBPACK_IMPORTED_MODULE_1__.constants.signals[signal]);
+            process.exit(128 + external_node_os_.constants.signals[signal]);
         });
     }
     try {
         await story(async () => {
-            workDirectory = await (0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .createWorkDirectory */ .h$)();
+            workDirectory = await (0,work_directory/* createWorkDirectory */.h$)();
             return workDirectory;
         });
     }
     catch (error) {
-        onFailure((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
-        if (error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d)
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .fail */ .fJ)(error.message);
+        onFailure((0,errors/* messageOf */.b)(error));
+        if (error instanceof errors/* InputError */.d)
+            (0,host/* fail */.fJ)(error.message);
         else
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .warn */ .R8)((0,_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error));
+            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
     }
     finally {
         // What was begun ahead of its time may still be under way.
-        (0,_processes_js__WEBPACK_IMPORTED_MODULE_4__/* .killDescendants */ .H)();
+        killDescendants();
         clear();
     }
     // Idle connections of the cache client would keep the process for seconds.
