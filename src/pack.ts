@@ -50,7 +50,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     filledOn ? undefined : inspect(),
   ]);
   const same = listFilled(request, records, isOlder);
-  // The builder where all of that is, needs not be looked up again.
+  // Where all of that is there still, it is the same builder, and to ask again takes time.
   const isSame = request.mounts.every((mount) => same.has(identityOf(mount)));
   const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
   const known = listKnown(request, records, builder);
@@ -74,7 +74,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     anyOf: ['zstd', 'gzip'],
   });
   logBuilder(builder, toolkit);
-  // What inject has left there takes time to remove, and no program: meanwhile this build is under way.
+  // To remove what inject has left takes the builder as long as its archives are large: beside the build.
   const tidiedBefore = request.state?.restored ? removeTraces(request.builder) : undefined;
   const { reports, directory } = await logStage('Pack out of the builder', () =>
     runScratchBuild({
@@ -94,7 +94,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
       seedStages: request.seedStages,
     }),
   );
-  // With nothing in it, what this build leaves is small.
+  // Without an archive, what this build leaves is just the programs that it has run.
   const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
   const tidied = isTidy ? tidiedBefore : removeTraces(request.builder);
   return { ...about, reports, directory, tidied };
@@ -104,10 +104,13 @@ function hasArchive({ result }: MountReport): boolean {
   return result === 'packed' || result === 'changed';
 }
 
-/** The builder on which inject has filled mounts, where that is the one asked for. */
-function findFilledBuilder({ builder, platform, state }: PackRequest): Builder | undefined {
+/** The builder on which inject has filled all of the mounts, where that is the one asked for. */
+function findFilledBuilder({ mounts, builder, platform, state }: PackRequest): Builder | undefined {
+  const filled = state?.restored?.filled;
+  const identities = new Set(filled?.mounts.map(identityOf));
+  const isAll = mounts.every((mount) => identities.has(identityOf(mount)));
   const isAskedFor = builder === state?.builder && platform === state?.platform;
-  return isAskedFor ? state?.restored?.filled?.builder : undefined;
+  return isAll && isAskedFor ? filled?.builder : undefined;
 }
 
 /** The records of a builder's cache mounts, or why there are none. */

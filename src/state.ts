@@ -126,6 +126,7 @@ function parseFilled(value: unknown): FilledMounts {
 
 function parseBuilder(value: unknown): Builder {
   const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+  // Some of it buildx may leave empty; it is for the log.
   return {
     name: String(name),
     driver: String(driver),

@@ -356,6 +356,22 @@ describe('inject', () => {
     expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('1\n');
     expect(await scenario.builder.run({ id: 'n' }, 'ls -A /c >/out/result')).toBe('');
   }, 60_000);
+
+  test('warns of an inject before it that has the same key, for other mounts', async () => {
+    const job = await scenario.newJob();
+    const inject = (mounts: string) =>
+      job.runAction('inject', { 'cache-mounts': mounts, key: 'k-1' });
+    expect((await inject('a\nb')).annotations).toEqual([]);
+    expect((await inject('b\na')).annotations).toEqual([]);
+    expect((await inject('c')).annotations).toEqual([
+      {
+        level: 'warning',
+        message: expect.stringMatching(
+          /^An inject before this one has the same key k-1, for other/,
+        ),
+      },
+    ]);
+  }, 60_000);
 });
 
 describe('extract', () => {
@@ -477,22 +493,6 @@ describe('extract', () => {
       },
     });
     expect(scenario.service.keys()).toEqual(['k-1']);
-  }, 60_000);
-
-  test('warns of an inject before it that has the same key, for other mounts', async () => {
-    const job = await scenario.newJob();
-    const inject = (mounts: string) =>
-      job.runAction('inject', { 'cache-mounts': mounts, key: 'k-1' });
-    expect((await inject('a\nb')).annotations).toEqual([]);
-    expect((await inject('b\na')).annotations).toEqual([]);
-    expect((await inject('c')).annotations).toEqual([
-      {
-        level: 'warning',
-        message: expect.stringMatching(
-          /^An inject before this one has the same key k-1, for other/,
-        ),
-      },
-    ]);
   }, 60_000);
 
   test('says that a mount was made anew since inject, and saves it as it is', async () => {

@@ -211,7 +211,7 @@ withOwnEngine('an engine', () => {
     await injectAnew({ 'cache-mounts': mounts, key: 'k-3' });
     expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(after);
     expect(await engine.builder.run({ id: 'n', options }, listFiles)).toBe(seeded);
-  }, 180_000);
+  }, 120_000);
 });
 
 withOwnEngine('a builder with a small disk', () => {

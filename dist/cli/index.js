@@ -41750,7 +41750,7 @@ async function pack(request, workDirectory) {
         filledOn ? undefined : inspect(),
     ]);
     const same = listFilled(request, records, isOlder);
-    // The builder where all of that is, needs not be looked up again.
+    // Where all of that is there still, it is the same builder, and to ask again takes time.
     const isSame = request.mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
     const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
     const known = listKnown(request, records, builder);
@@ -41772,7 +41772,7 @@ async function pack(request, workDirectory) {
         anyOf: ['zstd', 'gzip'],
     });
     (0,log/* logBuilder */.wz)(builder, toolkit);
-    // What inject has left there takes time to remove, and no program: meanwhile this build is under way.
+    // To remove what inject has left takes the builder as long as its archives are large: beside the build.
     const tidiedBefore = request.state?.restored ? (0,scratch_build/* removeTraces */.d3)(request.builder) : undefined;
     const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
         workDirectory,
@@ -41790,7 +41790,7 @@ async function pack(request, workDirectory) {
         withArchives: false,
         seedStages: request.seedStages,
     }));
-    // With nothing in it, what this build leaves is small.
+    // Without an archive, what this build leaves is just the programs that it has run.
     const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
     const tidied = isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(request.builder);
     return { ...about, reports, directory, tidied };
@@ -41798,10 +41798,13 @@ async function pack(request, workDirectory) {
 function hasArchive({ result }) {
     return result === 'packed' || result === 'changed';
 }
-/** The builder on which inject has filled mounts, where that is the one asked for. */
-function findFilledBuilder({ builder, platform, state }) {
+/** The builder on which inject has filled all of the mounts, where that is the one asked for. */
+function findFilledBuilder({ mounts, builder, platform, state }) {
+    const filled = state?.restored?.filled;
+    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
+    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
     const isAskedFor = builder === state?.builder && platform === state?.platform;
-    return isAskedFor ? state?.restored?.filled?.builder : undefined;
+    return isAll && isAskedFor ? filled?.builder : undefined;
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
@@ -44353,6 +44356,7 @@ function parseFilled(value) {
 }
 function parseBuilder(value) {
     const { name, driver, nodes, platforms, buildkit } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'builder');
+    // Some of it buildx may leave empty; it is for the log.
     return {
         name: String(name),
         driver: String(driver),

@@ -42137,6 +42137,7 @@ function parseFilled(value) {
 }
 function parseBuilder(value) {
     const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+    // Some of it buildx may leave empty; it is for the log.
     return {
         name: String(name),
         driver: String(driver),
@@ -99904,7 +99905,7 @@ async function pack(request, workDirectory) {
         filledOn ? undefined : inspect(),
     ]);
     const same = listFilled(request, records, isOlder);
-    // The builder where all of that is, needs not be looked up again.
+    // Where all of that is there still, it is the same builder, and to ask again takes time.
     const isSame = request.mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
     const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
     const known = listKnown(request, records, builder);
@@ -99926,7 +99927,7 @@ async function pack(request, workDirectory) {
         anyOf: ['zstd', 'gzip'],
     });
     (0,log/* logBuilder */.wz)(builder, toolkit);
-    // What inject has left there takes time to remove, and no program: meanwhile this build is under way.
+    // To remove what inject has left takes the builder as long as its archives are large: beside the build.
     const tidiedBefore = request.state?.restored ? removeTraces(request.builder) : undefined;
     const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
         workDirectory,
@@ -99944,7 +99945,7 @@ async function pack(request, workDirectory) {
         withArchives: false,
         seedStages: request.seedStages,
     }));
-    // With nothing in it, what this build leaves is small.
+    // Without an archive, what this build leaves is just the programs that it has run.
     const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
     const tidied = isTidy ? tidiedBefore : removeTraces(request.builder);
     return { ...about, reports, directory, tidied };
@@ -99952,10 +99953,13 @@ async function pack(request, workDirectory) {
 function hasArchive({ result }) {
     return result === 'packed' || result === 'changed';
 }
-/** The builder on which inject has filled mounts, where that is the one asked for. */
-function findFilledBuilder({ builder, platform, state }) {
+/** The builder on which inject has filled all of the mounts, where that is the one asked for. */
+function findFilledBuilder({ mounts, builder, platform, state }) {
+    const filled = state?.restored?.filled;
+    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
+    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
     const isAskedFor = builder === state?.builder && platform === state?.platform;
-    return isAskedFor ? state?.restored?.filled?.builder : undefined;
+    return isAll && isAskedFor ? filled?.builder : undefined;
 }
 /**
  * Says what is odd about the mounts. Where the builder cannot tell, all count as known.

@@ -41747,6 +41747,7 @@ function parseFilled(value) {
 }
 function parseBuilder(value) {
     const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+    // Some of it buildx may leave empty; it is for the log.
     return {
         name: String(name),
         driver: String(driver),
