@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
 import { messageOf } from './errors.js';
@@ -27,6 +29,7 @@ export interface BuildOptions {
   readonly directory: string;
   readonly context: string;
   readonly namedContexts: Readonly<Record<string, string>>;
+  /** The name of its file, or `-`: it is what the command is given. */
   readonly dockerfile: string;
   /** The files of the last stage are put into this directory. */
   readonly output: string;
@@ -47,6 +50,9 @@ const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
 
 /** How long a build may be silent before the log says what it may be waiting for. */
 const patience = 10_000;
+
+/** How long a build's output may stay open after its end. */
+const drain = 5_000;
 
 /**
  * Looks up a builder and boots it.
@@ -105,13 +111,24 @@ export async function describeClient(): Promise<string> {
   return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 
+/** A build whose command has been started, and waits to be told what to build. */
+export interface WaitingBuild {
+  /**
+   * Builds; the progress goes to the log as it happens. BuildKit has no word for the wait until another
+   * build has unlocked a mount: what a silence may mean is said here.
+   *
+   * @throws Error with buildx's own last line where the build fails
+   */
+  run(dockerfile: string): Promise<void>;
+  /** Ends the command, which has asked the builder for nothing but what it is. */
+  cancel(): void;
+}
+
 /**
- * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
- * the wait until another build has unlocked a mount: what a silence may mean is said here.
- *
- * @throws Error with buildx's own last line where the build fails
+ * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
+ * it has been loaded and has connected to the builder, which takes longer than many a build does.
  */
-export async function build(options: BuildOptions): Promise<void> {
+export function startBuild(options: BuildOptions): WaitingBuild {
   const { builder, platform, buildArgs } = options;
   const args = [
     'buildx',
@@ -131,29 +148,55 @@ export async function build(options: BuildOptions): Promise<void> {
     options.context,
   ];
   debug(`docker ${args.join(' ')}`);
-  let spoke = performance.now();
-  const show = (line: string) => {
-    spoke = performance.now();
-    silence.refresh();
-    print(line);
-  };
-  const silence = setInterval(() => {
-    const seconds = Math.round((performance.now() - spoke) / 1000);
-    print(
-      `The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`,
-    );
-  }, patience);
-  const result = await getExecOutput('docker', args, {
+  const command = spawn('docker', args, {
     cwd: options.directory,
-    // Without what would give another time to all files that the build puts out.
-    env: variablesOf({ ...atStart.env, SOURCE_DATE_EPOCH: undefined }),
-    ignoreReturnCode: true,
-    silent: true,
-    listeners: { errline: show, stdline: show },
-  }).finally(() => clearInterval(silence));
-  if (result.exitCode !== 0) {
-    throw new Error(`docker buildx build failed: ${lastLine(result)}`);
-  }
+    env: {
+      ...atStart.env,
+      // It would give another time to all files that the build puts out.
+      SOURCE_DATE_EPOCH: undefined,
+      // buildx writes down there what it has read from standard input; the runner's may be missing.
+      TMPDIR: options.directory,
+    },
+  });
+  const exit = new Promise<number>((resolve, reject) => {
+    command.once('error', reject);
+    command.once('close', (code) => resolve(code ?? -1));
+    // What it has started and left behind may hold its output open.
+    command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
+  });
+  // Where it is never run, nobody asks how it ended.
+  exit.catch(() => undefined);
+  // A command that has ended does not read what it is given; its exit code says so.
+  command.stdin.on('error', () => undefined);
+  return {
+    run: async (dockerfile) => {
+      let spoke = performance.now();
+      let last = '';
+      const show = (line: string) => {
+        spoke = performance.now();
+        silence.refresh();
+        if (line.trim() !== '') last = line;
+        print(line);
+      };
+      const silence = setInterval(() => {
+        const seconds = Math.round((performance.now() - spoke) / 1000);
+        print(
+          `The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`,
+        );
+      }, patience);
+      for (const input of [command.stdout, command.stderr]) {
+        createInterface({ input }).on('line', show);
+      }
+      command.stdin.end(dockerfile);
+      const exitCode = await exit.finally(() => clearInterval(silence));
+      if (exitCode !== 0) {
+        throw new Error(
+          `docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`,
+        );
+      }
+    },
+    cancel: () => command.kill(),
+  };
 }
 
 function variablesOf(environment: NodeJS.ProcessEnv): Record<string, string> {

@@ -5,7 +5,7 @@ import { packScript } from './container-scripts.js';
 import { messageOf } from './errors.js';
 import type { ExtractRequest } from './extract-request.js';
 import { print, warn } from './host.js';
-import { findAllowance } from './incremental.js';
+import { type Allowance, findAllowance } from './incremental.js';
 import type { ExtractInputs } from './inputs.js';
 import { listRecords } from './list-records.js';
 import { logBuilder, logStage } from './log.js';
@@ -14,10 +14,14 @@ import type { MountReport } from './report.js';
 import {
   removeTraces,
   runScratchBuild,
+  type ScratchBuildOptions,
   type ScratchBuildResult,
+  startScratchBuild,
   toolsDirectory,
 } from './scratch-build.js';
-import { chooseToolkit, gatherRunnerTools } from './toolkit.js';
+import type { ScratchMount } from './scratch-dockerfile.js';
+import { type InjectState, takeTools } from './state.js';
+import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
 
 /** What extract has to do, and with which mounts. */
 export type PackRequest = ExtractRequest &
@@ -41,28 +45,39 @@ export interface Packed extends Pick<ScratchBuildResult, 'reports' | 'directory'
  * @throws Error where nothing was packed
  */
 export async function pack(request: PackRequest, workDirectory: string): Promise<Packed> {
+  const { mounts, builder: name, state } = request;
+  const all = new Set(mounts.map(identityOf));
   const filledOn = findFilledBuilder(request);
-  const inspect = () => inspectBuilder(request.builder, request.platform);
-  // All three look at what is there, and none at what another finds.
-  const [tools, records, inspected] = await Promise.all([
-    gatherRunnerTools(toolsDirectory(workDirectory)),
-    listRecords(request.builder, request.mounts).catch(messageOf),
+  const inspect = () => inspectBuilder(name, request.platform);
+  // None of these looks at what another finds.
+  const listing = listRecords(name, mounts).catch(messageOf);
+  const [tools, inspected] = await Promise.all([
+    gatherTools(state, toolsDirectory(workDirectory)),
     filledOn ? undefined : inspect(),
   ]);
+  const plan = (builder: Builder, known: Set<string>, same: Set<string>): ScratchBuildOptions => ({
+    workDirectory,
+    builder: name,
+    toolkit: chooseToolkit(tools, builder.platforms, request.utilityImage, {
+      anyOf: ['zstd', 'gzip'],
+    }),
+    script: packScript,
+    mounts: listToPack(request, known, same),
+    withArchives: false,
+    seedStages: request.seedStages,
+  });
+  // Most often the builder tells that all is as inject has left it: the build can be waiting for that.
+  const waiting = filledOn && (await startScratchBuild(plan(filledOn, all, all)));
+  const records = await listing;
   const same = listFilled(request, records, isOlder);
   // Where all of that is there still, it is the same builder, and to ask again takes time.
-  const isSame = request.mounts.every((mount) => same.has(identityOf(mount)));
-  const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
+  const isSame = filledOn !== undefined && [...all].every((identity) => same.has(identity));
+  if (!isSame) waiting?.cancel();
+  const builder = inspected ?? (isSame ? filledOn : await inspect());
   const known = listKnown(request, records, builder);
   const remade = listFilled(request, records, isNewer);
-  const allowances = new Map(
-    request.mounts.map((mount) => {
-      const identity = identityOf(mount);
-      return [identity, findAllowance(request, mount, same.has(identity))];
-    }),
-  );
   const about = {
-    whyInFull: (mount: CacheMount) => allowances.get(identityOf(mount))?.whyInFull,
+    whyInFull: (mount: CacheMount) => allow(request, mount, same).whyInFull,
     isKnown: (mount: CacheMount) => known.has(identityOf(mount)),
     isRemade: (mount: CacheMount) => remade.has(identityOf(mount)),
   };
@@ -70,38 +85,51 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     const nothing = { reports: new Map(), directory: workDirectory };
     return { ...about, ...nothing, tidied: Promise.resolve() };
   }
-  const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
-    anyOf: ['zstd', 'gzip'],
-  });
-  logBuilder(builder, toolkit);
+  const options = plan(builder, known, same);
+  logBuilder(builder, options.toolkit);
   // To remove what inject has left takes the builder as long as its archives are large: beside the build.
-  const tidiedBefore = request.state?.restored ? removeTraces(request.builder) : undefined;
+  const tidiedBefore = state?.restored ? removeTraces(name) : undefined;
   const { reports, directory } = await logStage('Pack out of the builder', () =>
-    runScratchBuild({
-      workDirectory,
-      builder: request.builder,
-      toolkit,
-      script: packScript,
-      mounts: request.mounts
-        .map((mount, index) => {
-          const changes = allowances.get(identityOf(mount))?.changes;
-          const limits = changes ? [changes.bytes, changes.token] : [];
-          const argument = [index, request.compressionLevel, ...limits].join(':');
-          return { index, mount, argument, withSnapshot: changes !== undefined };
-        })
-        .filter(({ mount }) => about.isKnown(mount)),
-      withArchives: false,
-      seedStages: request.seedStages,
-    }),
+    waiting && isSame ? waiting.run() : runScratchBuild(options),
   );
   // Without an archive, what this build leaves is just the programs that it has run.
   const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
-  const tidied = isTidy ? tidiedBefore : removeTraces(request.builder);
+  const tidied = isTidy ? tidiedBefore : removeTraces(name);
   return { ...about, reports, directory, tidied };
+}
+
+/** The mounts that the builder has, and what the script is told of them. */
+function listToPack(
+  request: PackRequest,
+  known: ReadonlySet<string>,
+  same: ReadonlySet<string>,
+): ScratchMount[] {
+  return request.mounts
+    .map((mount, index) => {
+      const { changes } = allow(request, mount, same);
+      const limits = changes ? [changes.bytes, changes.token] : [];
+      const argument = [index, request.compressionLevel, ...limits].join(':');
+      return { index, mount, argument, withSnapshot: changes !== undefined };
+    })
+    .filter(({ mount }) => known.has(identityOf(mount)));
+}
+
+function allow(request: PackRequest, mount: CacheMount, same: ReadonlySet<string>): Allowance {
+  return findAllowance(request, mount, same.has(identityOf(mount)));
 }
 
 function hasArchive({ result }: MountReport): boolean {
   return result === 'packed' || result === 'changed';
+}
+
+/** The programs that inject has copied, or else copies of the runner's. */
+async function gatherTools(
+  state: InjectState | undefined,
+  directory: string,
+): Promise<RunnerTools> {
+  const tools = state?.restored?.filled?.tools;
+  const isThere = state && tools && (await takeTools(state.key, directory));
+  return isThere ? tools : gatherRunnerTools(directory);
 }
 
 /** The builder on which inject has filled all of the mounts, where that is the one asked for. */

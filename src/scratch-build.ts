@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { build, describeClient, removeBuildCache } from './buildx.js';
+import { describeClient, removeBuildCache, startBuild } from './buildx.js';
 import { messageOf } from './errors.js';
 import { print, warn } from './host.js';
 import type { SeedStages } from './mount-list.js';
@@ -34,7 +34,7 @@ export function toolsDirectory(workDirectory: string): string {
   return join(workDirectory, 'context', 'tools');
 }
 
-interface ScratchBuildOptions {
+export interface ScratchBuildOptions {
   readonly workDirectory: string;
   /** Its name; undefined: the one that buildx itself would use. */
   readonly builder: string | undefined;
@@ -51,6 +51,12 @@ export async function removeTraces(builder: string | undefined): Promise<void> {
   if (trouble !== undefined) print(`The builder keeps a copy of the archives (${trouble}).`);
 }
 
+/** A scratch build whose command has been started, and waits until it is known that it is wanted. */
+export interface WaitingScratchBuild {
+  run(): Promise<ScratchBuildResult>;
+  cancel(): void;
+}
+
 /**
  * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
  * one of these cannot be had, the script is run for the others alone.
@@ -58,19 +64,32 @@ export async function removeTraces(builder: string | undefined): Promise<void> {
  * @throws Error where the build fails
  */
 export async function runScratchBuild(options: ScratchBuildOptions): Promise<ScratchBuildResult> {
-  try {
-    return await runScript(options);
-  } catch (error) {
-    const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-    if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
-    warn(
-      `The mounts that start from an image or a stage are left out, as the build fails with them: ${messageOf(error)}`,
-    );
-    return runScript({ ...options, mounts, seedStages: undefined });
-  }
+  return (await startScratchBuild(options)).run();
 }
 
-async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResult> {
+/** The same, begun before it is known whether it is wanted: nothing happens in the builder until then. */
+export async function startScratchBuild(
+  options: ScratchBuildOptions,
+): Promise<WaitingScratchBuild> {
+  const first = await startScript(options);
+  return {
+    run: async () => {
+      try {
+        return await first.run();
+      } catch (error) {
+        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
+        warn(
+          `The mounts that start from an image or a stage are left out, as the build fails with them: ${messageOf(error)}`,
+        );
+        return (await startScript({ ...options, mounts, seedStages: undefined })).run();
+      }
+    },
+    cancel: first.cancel,
+  };
+}
+
+async function startScript(options: ScratchBuildOptions): Promise<WaitingScratchBuild> {
   const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
   await mkdir(join(context, 'scripts'), { recursive: true });
@@ -79,29 +98,44 @@ async function runScript(options: ScratchBuildOptions): Promise<ScratchBuildResu
     withArchives,
     seedStages,
   });
-  await writeFile(join(workDirectory, 'Dockerfile'), text);
-  if (seedStages?.ignore) {
-    await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-  }
   await writeFile(join(context, 'scripts', 'run.sh'), options.script);
-  await build({
-    builder,
-    platform: toolkit.platform,
-    directory: workDirectory,
-    // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-    context: seedStages?.context ?? 'context',
-    namedContexts: { [filesContext]: 'context' },
-    dockerfile: 'Dockerfile',
-    output: 'output',
-    buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-  }).catch(async (error: unknown) => {
-    print(`That was ${await describeClient()}.`);
-    throw (await isFull(workDirectory))
-      ? new Error(
-          `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,
-        )
-      : error;
-  });
+  const ignore = seedStages?.ignore ?? '';
+  if (ignore !== '') {
+    // BuildKit looks for it beside the Dockerfile's file.
+    await writeFile(join(workDirectory, 'Dockerfile'), text);
+    await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), ignore);
+  }
+  const start = () =>
+    startBuild({
+      builder,
+      platform: toolkit.platform,
+      directory: workDirectory,
+      // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+      context: seedStages?.context ?? 'context',
+      namedContexts: { [filesContext]: 'context' },
+      dockerfile: ignore === '' ? '-' : 'Dockerfile',
+      output: 'output',
+      buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+  // With a file, it would not wait.
+  const waiting = ignore === '' ? start() : undefined;
+  return {
+    cancel: () => waiting?.cancel(),
+    run: async () => {
+      await (waiting ?? start()).run(text).catch(async (error: unknown) => {
+        print(`That was ${await describeClient()}.`);
+        throw (await isFull(workDirectory))
+          ? new Error(
+              `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,
+            )
+          : error;
+      });
+      return readResult(workDirectory);
+    },
+  };
+}
+
+async function readResult(workDirectory: string): Promise<ScratchBuildResult> {
   const directory = join(workDirectory, 'output', outputDirectory);
   const report = join(directory, 'report');
   try {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Builder } from './buildx.js';
 import type { CacheMount } from './cache-mount.js';
 import { messageOf } from './errors.js';
@@ -8,6 +8,7 @@ import { warn } from './host.js';
 import { array, invalid, number, object, string } from './json.js';
 import { type Archive, parseMount, parseSavedMount, type SavedMount } from './manifest.js';
 import type { SeedStages } from './mount-list.js';
+import type { RunnerTools } from './toolkit.js';
 import { temporaryRoot } from './work-directory.js';
 
 /** What inject leaves for the extract of the same job. */
@@ -39,6 +40,8 @@ export interface FilledMounts {
   readonly time: number;
   /** What the builder knows the snapshots by that were then taken; undefined: none were. */
   readonly token?: string | undefined;
+  /** What has filled them; it is kept. */
+  readonly tools: RunnerTools;
 }
 
 /** A mount of an entry whose archives were whole; where it was named, they are kept. */
@@ -55,6 +58,22 @@ export async function writeState(state: InjectState): Promise<void> {
 /** Where the inject with this key keeps the archives that it has restored. */
 export function keptArchives(key: string): string {
   return join(directoryOf(key), 'archives');
+}
+
+/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+export async function keepTools(key: string, directory: string): Promise<void> {
+  await rename(directory, join(directoryOf(key), 'tools')).catch(() => undefined);
+}
+
+/** @returns whether they were there, and are now in a directory that was not there */
+export async function takeTools(key: string, directory: string): Promise<boolean> {
+  try {
+    await mkdir(dirname(directory), { recursive: true });
+    await rename(join(directoryOf(key), 'tools'), directory);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** All that the injects of this job have left; what cannot be read is named and left out. */
@@ -115,12 +134,23 @@ function parseRestored(value: unknown): RestoredEntry {
 }
 
 function parseFilled(value: unknown): FilledMounts {
-  const { mounts, builder, time, token } = object(value, 'filled');
+  const { mounts, builder, time, token, tools } = object(value, 'filled');
   return {
     mounts: array(mounts, 'mounts').map(parseMount),
     builder: parseBuilder(builder),
     time: number(time, 'time'),
     token: token === undefined ? undefined : string(token, 'token'),
+    tools: parseTools(tools),
+  };
+}
+
+function parseTools(value: unknown): RunnerTools {
+  const { names, tarVersion, directories, obstacle } = object(value, 'tools');
+  return {
+    names: array(names, 'names').map((each) => string(each, 'names[]')),
+    tarVersion: String(tarVersion),
+    directories: array(directories, 'directories').map((each) => string(each, 'directories[]')),
+    obstacle: obstacle === undefined ? undefined : string(obstacle, 'obstacle'),
   };
 }
 

@@ -43,7 +43,7 @@ export interface RunnerTools {
   /** Names of the top-level directories that they are in. */
   readonly directories: readonly string[];
   /** Why they cannot be used at all. */
-  readonly obstacle?: string;
+  readonly obstacle?: string | undefined;
 }
 
 /** Copies those of the runner's programs that a build may need below a directory. */

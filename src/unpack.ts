@@ -12,7 +12,7 @@ import { type Archive, totalOf } from './manifest.js';
 import type { MountList } from './mount-list.js';
 import type { MountReport } from './report.js';
 import { archivesDirectory, runScratchBuild, toolsDirectory } from './scratch-build.js';
-import { type FilledMounts, keptArchives } from './state.js';
+import { type FilledMounts, keepTools, keptArchives } from './state.js';
 import { storeFor } from './store.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from './toolkit.js';
 import { moveFile } from './work-directory.js';
@@ -97,9 +97,10 @@ export async function unpack(
     );
     const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
     const mounts = filled.map(({ mount }) => mount);
-    return { reports, filled: { mounts, builder, time: endedAt, token } };
+    return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
   } finally {
     for (const { inBuild, kept } of moves) await moveFile(inBuild, kept);
+    await keepTools(request.key, toolsDirectory(workDirectory));
   }
 }
 

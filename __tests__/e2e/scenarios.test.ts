@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/toolkit.js';
 import { inCsvQuotes } from '../support/csv.js';
 import { docker, listMount } from '../support/engine.js';
+import { readIds } from '../support/oracle.js';
+import { lastingProcessesWith } from '../support/processes.js';
 import {
   archiveOf,
   changeEntry,
@@ -470,6 +472,21 @@ describe('extract', () => {
     },
     60_000,
   );
+
+  test('does not make a mount that the builder has dropped, and ends the build that was to pack it', async () => {
+    for (const id of ['a', 'b']) await scenario.builder.run({ id }, 'echo 1 >/c/file');
+    await scenario.save('a\nb', 'k-1');
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    await job.runAction('inject', { 'cache-mounts': 'a\nb', key: 'k-2', 'restore-keys': 'k-' });
+    await scenario.builder.empty();
+    await scenario.builder.run({ id: 'a' }, 'echo 2 >/c/file');
+    const { log } = await job.runAction('extract', {});
+    expect(log.match(/^::debug::docker buildx build /gm)).toHaveLength(2);
+    expect(log.match(/ building with /g)).toHaveLength(1);
+    expect(await readIds()).toEqual(['/a']);
+    expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
+  }, 60_000);
 
   test('saves nothing where what was restored of an empty mount is not at hand', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');

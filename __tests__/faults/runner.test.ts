@@ -10,7 +10,7 @@ import { docker, listFiles } from '../support/engine.js';
 import { expectNothingLeft, warned } from '../support/expectations.js';
 import { type Holder, holdMount } from '../support/hold.js';
 import { describeWithOwnEngine, startOwnEngine } from '../support/own-engine.js';
-import { lastingProcessesWith } from '../support/processes.js';
+import { lastingProcessesWith, processesWith } from '../support/processes.js';
 import type { Job } from '../support/runner.js';
 import { leftovers, pathWith, pathWithout, useScenario } from '../support/scenario.js';
 import { describeWhere } from '../support/where-possible.js';
@@ -252,6 +252,23 @@ describe('programs', () => {
     expect(await leftovers(job)).toEqual([]);
     expect(scenario.service.keys()).toEqual(['k-1']);
     await scenario.expectWhole('k-1', before);
+  }, 60_000);
+
+  test('docker leaves one behind that holds its output open: nothing waits for that', async () => {
+    const docker = await which('docker', true);
+    const script = `[ "$2" != build ] || sleep 300 &\nexec ${docker} "$@"`;
+    const PATH = await pathWith(scenario.directory, 'docker', script);
+    const before = await scenario.builder.run({ id: 'm' }, `echo 1 >/c/file${listFiles}`);
+    const job = await scenario.newJob({ env: { PATH } });
+    const inputs = { 'cache-mounts': 'm', key: 'k' };
+    expect(await job.runAction('extract', inputs)).toMatchObject({
+      exitCode: 0,
+      outputs: { saved: 'true' },
+      annotations: [],
+    });
+    expect((await processesWith(job.runnerTemp)).join()).toContain('sleep 300');
+    await job.dispose();
+    await scenario.expectWhole('k', before);
   }, 60_000);
 });
 

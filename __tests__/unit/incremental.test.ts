@@ -29,7 +29,8 @@ function stateWith(sizes: readonly number[], others: Partial<FilledMounts> = {})
 }
 
 const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: [], buildkit: '' };
-const filled = { mounts: [mount], builder, time: 1, token: 'token' };
+const tools = { names: [], tarVersion: '', directories: [] };
+const filled = { mounts: [mount], builder, time: 1, token: 'token', tools };
 
 const limits = { count: 3, share: 0.5 };
 

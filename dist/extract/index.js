@@ -40057,7 +40057,7 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 6424:
+/***/ 5072:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -42075,6 +42075,21 @@ async function writeState(state) {
 function keptArchives(key) {
     return (0,external_node_path_.join)(directoryOf(key), 'archives');
 }
+/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+async function keepTools(key, directory) {
+    await rename(directory, join(directoryOf(key), 'tools')).catch(() => undefined);
+}
+/** @returns whether they were there, and are now in a directory that was not there */
+async function takeTools(key, directory) {
+    try {
+        await (0,promises_.mkdir)((0,external_node_path_.dirname)(directory), { recursive: true });
+        await (0,promises_.rename)((0,external_node_path_.join)(directoryOf(key), 'tools'), directory);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
 /** All that the injects of this job have left; what cannot be read is named and left out. */
 async function readStates() {
     const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
@@ -42127,12 +42142,22 @@ function parseRestored(value) {
     };
 }
 function parseFilled(value) {
-    const { mounts, builder, time, token } = object(value, 'filled');
+    const { mounts, builder, time, token, tools } = object(value, 'filled');
     return {
         mounts: array(mounts, 'mounts').map(parseMount),
         builder: parseBuilder(builder),
         time: number(time, 'time'),
         token: token === undefined ? undefined : string(token, 'token'),
+        tools: parseTools(tools),
+    };
+}
+function parseTools(value) {
+    const { names, tarVersion, directories, obstacle } = object(value, 'tools');
+    return {
+        names: array(names, 'names').map((each) => string(each, 'names[]')),
+        tarVersion: String(tarVersion),
+        directories: array(directories, 'directories').map((each) => string(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : string(obstacle, 'obstacle'),
     };
 }
 function parseBuilder(value) {
@@ -99396,7 +99421,13 @@ function editDistance(a, b) {
     return row[target.length] ?? 0;
 }
 
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
 ;// CONCATENATED MODULE: ./build/buildx.js
+
+
 
 
 
@@ -99411,6 +99442,8 @@ const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
 const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
 /** How long a build may be silent before the log says what it may be waiting for. */
 const patience = 10_000;
+/** How long a build's output may stay open after its end. */
+const drain = 5_000;
 /**
  * Looks up a builder and boots it.
  *
@@ -99454,12 +99487,10 @@ async function describeClient() {
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 /**
- * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
- * the wait until another build has unlocked a mount: what a silence may mean is said here.
- *
- * @throws Error with buildx's own last line where the build fails
+ * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
+ * it has been loaded and has connected to the builder, which takes longer than many a build does.
  */
-async function build(options) {
+function startBuild(options) {
     const { builder, platform, buildArgs } = options;
     const args = [
         'buildx',
@@ -99479,27 +99510,52 @@ async function build(options) {
         options.context,
     ];
     (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
-    let spoke = performance.now();
-    const show = (line) => {
-        spoke = performance.now();
-        silence.refresh();
-        (0,host/* print */.yy)(line);
-    };
-    const silence = setInterval(() => {
-        const seconds = Math.round((performance.now() - spoke) / 1000);
-        (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
-    }, patience);
-    const result = await (0,exec/* getExecOutput */.H)('docker', args, {
+    const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
         cwd: options.directory,
-        // Without what would give another time to all files that the build puts out.
-        env: variablesOf({ ...atStart.env, SOURCE_DATE_EPOCH: undefined }),
-        ignoreReturnCode: true,
-        silent: true,
-        listeners: { errline: show, stdline: show },
-    }).finally(() => clearInterval(silence));
-    if (result.exitCode !== 0) {
-        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
-    }
+        env: {
+            ...atStart.env,
+            // It would give another time to all files that the build puts out.
+            SOURCE_DATE_EPOCH: undefined,
+            // buildx writes down there what it has read from standard input; the runner's may be missing.
+            TMPDIR: options.directory,
+        },
+    });
+    const exit = new Promise((resolve, reject) => {
+        command.once('error', reject);
+        command.once('close', (code) => resolve(code ?? -1));
+        // What it has started and left behind may hold its output open.
+        command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
+    });
+    // Where it is never run, nobody asks how it ended.
+    exit.catch(() => undefined);
+    // A command that has ended does not read what it is given; its exit code says so.
+    command.stdin.on('error', () => undefined);
+    return {
+        run: async (dockerfile) => {
+            let spoke = performance.now();
+            let last = '';
+            const show = (line) => {
+                spoke = performance.now();
+                silence.refresh();
+                if (line.trim() !== '')
+                    last = line;
+                (0,host/* print */.yy)(line);
+            };
+            const silence = setInterval(() => {
+                const seconds = Math.round((performance.now() - spoke) / 1000);
+                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+            }, patience);
+            for (const input of [command.stdout, command.stderr]) {
+                (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', show);
+            }
+            command.stdin.end(dockerfile);
+            const exitCode = await exit.finally(() => clearInterval(silence));
+            if (exitCode !== 0) {
+                throw new Error(`docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`);
+            }
+        },
+        cancel: () => command.kill(),
+    };
 }
 function variablesOf(environment) {
     const variables = Object.entries(environment);
@@ -99696,18 +99752,28 @@ async function removeTraces(builder) {
  * @throws Error where the build fails
  */
 async function runScratchBuild(options) {
-    try {
-        return await runScript(options);
-    }
-    catch (error) {
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length)
-            throw error;
-        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
-    }
+    return (await startScratchBuild(options)).run();
 }
-async function runScript(options) {
+/** The same, begun before it is known whether it is wanted: nothing happens in the builder until then. */
+async function startScratchBuild(options) {
+    const first = await startScript(options);
+    return {
+        run: async () => {
+            try {
+                return await first.run();
+            }
+            catch (error) {
+                const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+                if (mounts.length === 0 || mounts.length === options.mounts.length)
+                    throw error;
+                (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+                return (await startScript({ ...options, mounts, seedStages: undefined })).run();
+            }
+        },
+        cancel: first.cancel,
+    };
+}
+async function startScript(options) {
     const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
     const context = (0,external_node_path_.join)(workDirectory, 'context');
     await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
@@ -99716,27 +99782,40 @@ async function runScript(options) {
         withArchives,
         seedStages,
     });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await build({
+    const ignore = seedStages?.ignore ?? '';
+    if (ignore !== '') {
+        // BuildKit looks for it beside the Dockerfile's file.
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
+    }
+    const start = () => startBuild({
         builder,
         platform: toolkit.platform,
         directory: workDirectory,
         // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
         context: seedStages?.context ?? 'context',
         namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
+        dockerfile: ignore === '' ? '-' : 'Dockerfile',
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    }).catch(async (error) => {
-        (0,host/* print */.yy)(`That was ${await describeClient()}.`);
-        throw (await isFull(workDirectory))
-            ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
-            : error;
     });
+    // With a file, it would not wait.
+    const waiting = ignore === '' ? start() : undefined;
+    return {
+        cancel: () => waiting?.cancel(),
+        run: async () => {
+            await (waiting ?? start()).run(text).catch(async (error) => {
+                (0,host/* print */.yy)(`That was ${await describeClient()}.`);
+                throw (await isFull(workDirectory))
+                    ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+                    : error;
+            });
+            return readResult(workDirectory);
+        },
+    };
+}
+async function readResult(workDirectory) {
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     const report = (0,external_node_path_.join)(directory, 'report');
     try {
@@ -99890,32 +99969,47 @@ async function output(command, args) {
 
 
 
+
 /**
  * Packs the mounts out of the builder, those that it has: our own build would make the others.
  *
  * @throws Error where nothing was packed
  */
 async function pack(request, workDirectory) {
+    const { mounts, builder: name, state } = request;
+    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
     const filledOn = findFilledBuilder(request);
-    const inspect = () => inspectBuilder(request.builder, request.platform);
-    // All three look at what is there, and none at what another finds.
-    const [tools, records, inspected] = await Promise.all([
-        gatherRunnerTools(toolsDirectory(workDirectory)),
-        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
+    const inspect = () => inspectBuilder(name, request.platform);
+    // None of these looks at what another finds.
+    const listing = listRecords(name, mounts).catch(errors/* messageOf */.b);
+    const [tools, inspected] = await Promise.all([
+        gatherTools(state, toolsDirectory(workDirectory)),
         filledOn ? undefined : inspect(),
     ]);
+    const plan = (builder, known, same) => ({
+        workDirectory,
+        builder: name,
+        toolkit: chooseToolkit(tools, builder.platforms, request.utilityImage, {
+            anyOf: ['zstd', 'gzip'],
+        }),
+        script: packScript,
+        mounts: listToPack(request, known, same),
+        withArchives: false,
+        seedStages: request.seedStages,
+    });
+    // Most often the builder tells that all is as inject has left it: the build can be waiting for that.
+    const waiting = filledOn && (await startScratchBuild(plan(filledOn, all, all)));
+    const records = await listing;
     const same = listFilled(request, records, isOlder);
     // Where all of that is there still, it is the same builder, and to ask again takes time.
-    const isSame = request.mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
-    const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
+    const isSame = filledOn !== undefined && [...all].every((identity) => same.has(identity));
+    if (!isSame)
+        waiting?.cancel();
+    const builder = inspected ?? (isSame ? filledOn : await inspect());
     const known = listKnown(request, records, builder);
     const remade = listFilled(request, records, isNewer);
-    const allowances = new Map(request.mounts.map((mount) => {
-        const identity = (0,cache_mount/* identityOf */.cu)(mount);
-        return [identity, findAllowance(request, mount, same.has(identity))];
-    }));
     const about = {
-        whyInFull: (mount) => allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.whyInFull,
+        whyInFull: (mount) => allow(request, mount, same).whyInFull,
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
@@ -99923,35 +100017,38 @@ async function pack(request, workDirectory) {
         const nothing = { reports: new Map(), directory: workDirectory };
         return { ...about, ...nothing, tidied: Promise.resolve() };
     }
-    const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
-        anyOf: ['zstd', 'gzip'],
-    });
-    (0,log/* logBuilder */.wz)(builder, toolkit);
+    const options = plan(builder, known, same);
+    (0,log/* logBuilder */.wz)(builder, options.toolkit);
     // To remove what inject has left takes the builder as long as its archives are large: beside the build.
-    const tidiedBefore = request.state?.restored ? removeTraces(request.builder) : undefined;
-    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => runScratchBuild({
-        workDirectory,
-        builder: request.builder,
-        toolkit,
-        script: packScript,
-        mounts: request.mounts
-            .map((mount, index) => {
-            const changes = allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.changes;
-            const limits = changes ? [changes.bytes, changes.token] : [];
-            const argument = [index, request.compressionLevel, ...limits].join(':');
-            return { index, mount, argument, withSnapshot: changes !== undefined };
-        })
-            .filter(({ mount }) => about.isKnown(mount)),
-        withArchives: false,
-        seedStages: request.seedStages,
-    }));
+    const tidiedBefore = state?.restored ? removeTraces(name) : undefined;
+    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => waiting && isSame ? waiting.run() : runScratchBuild(options));
     // Without an archive, what this build leaves is just the programs that it has run.
     const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
-    const tidied = isTidy ? tidiedBefore : removeTraces(request.builder);
+    const tidied = isTidy ? tidiedBefore : removeTraces(name);
     return { ...about, reports, directory, tidied };
+}
+/** The mounts that the builder has, and what the script is told of them. */
+function listToPack(request, known, same) {
+    return request.mounts
+        .map((mount, index) => {
+        const { changes } = allow(request, mount, same);
+        const limits = changes ? [changes.bytes, changes.token] : [];
+        const argument = [index, request.compressionLevel, ...limits].join(':');
+        return { index, mount, argument, withSnapshot: changes !== undefined };
+    })
+        .filter(({ mount }) => known.has((0,cache_mount/* identityOf */.cu)(mount)));
+}
+function allow(request, mount, same) {
+    return findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
 }
 function hasArchive({ result }) {
     return result === 'packed' || result === 'changed';
+}
+/** The programs that inject has copied, or else copies of the runner's. */
+async function gatherTools(state, directory) {
+    const tools = state?.restored?.filled?.tools;
+    const isThere = state && tools && (await takeTools(state.key, directory));
+    return isThere ? tools : gatherRunnerTools(directory);
 }
 /** The builder on which inject has filled all of the mounts, where that is the one asked for. */
 function findFilledBuilder({ mounts, builder, platform, state }) {
@@ -100254,7 +100351,7 @@ function tell(outcomes) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6424);
+/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5072);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8979);
 
 

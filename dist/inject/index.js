@@ -40262,7 +40262,7 @@ function addSummary(html) {
 
 /***/ }),
 
-/***/ 2190:
+/***/ 6024:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41685,6 +41685,21 @@ async function writeState(state) {
 function keptArchives(key) {
     return (0,external_node_path_.join)(directoryOf(key), 'archives');
 }
+/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+async function keepTools(key, directory) {
+    await (0,promises_.rename)(directory, (0,external_node_path_.join)(directoryOf(key), 'tools')).catch(() => undefined);
+}
+/** @returns whether they were there, and are now in a directory that was not there */
+async function takeTools(key, directory) {
+    try {
+        await mkdir(dirname(directory), { recursive: true });
+        await rename(join(directoryOf(key), 'tools'), directory);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
 /** All that the injects of this job have left; what cannot be read is named and left out. */
 async function readStates() {
     const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
@@ -41737,12 +41752,22 @@ function parseRestored(value) {
     };
 }
 function parseFilled(value) {
-    const { mounts, builder, time, token } = object(value, 'filled');
+    const { mounts, builder, time, token, tools } = object(value, 'filled');
     return {
         mounts: array(mounts, 'mounts').map(parseMount),
         builder: parseBuilder(builder),
         time: number(time, 'time'),
         token: token === undefined ? undefined : string(token, 'token'),
+        tools: parseTools(tools),
+    };
+}
+function parseTools(value) {
+    const { names, tarVersion, directories, obstacle } = object(value, 'tools');
+    return {
+        names: array(names, 'names').map((each) => string(each, 'names[]')),
+        tarVersion: String(tarVersion),
+        directories: array(directories, 'directories').map((each) => string(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : string(obstacle, 'obstacle'),
     };
 }
 function parseBuilder(value) {
@@ -41843,7 +41868,7 @@ const IS_WINDOWS = process.platform === 'win32';
  * - `\\hello         => \\hello`
  * - `\\hello\world   => \\hello\world`
  */
-function dirname(p) {
+function internal_path_helper_dirname(p) {
     // Normalize slashes and trim unnecessary trailing slash
     p = safeTrimTrailingSeparator(p);
     // Windows UNC root, e.g. \\hello or \\hello\world
@@ -42037,14 +42062,14 @@ function getSearchPaths(patterns) {
         // Check for an ancestor search path
         let foundAncestor = false;
         let tempKey = key;
-        let parent = dirname(tempKey);
+        let parent = internal_path_helper_dirname(tempKey);
         while (parent !== tempKey) {
             if (searchPathMap[parent]) {
                 foundAncestor = true;
                 break;
             }
             tempKey = parent;
-            parent = dirname(tempKey);
+            parent = internal_path_helper_dirname(tempKey);
         }
         // Include the search pattern in the result
         if (!foundAncestor) {
@@ -44854,14 +44879,14 @@ class Path {
             else {
                 // Add all segments, while not at the root
                 let remaining = itemPath;
-                let dir = dirname(remaining);
+                let dir = internal_path_helper_dirname(remaining);
                 while (dir !== remaining) {
                     // Add the segment
                     const basename = external_path_.basename(remaining);
                     this.segments.unshift(basename);
                     // Truncate the last segment
                     remaining = dir;
-                    dir = dirname(remaining);
+                    dir = internal_path_helper_dirname(remaining);
                 }
                 // Remainder is the root
                 this.segments.unshift(remaining);
@@ -44881,7 +44906,7 @@ class Path {
                 // Root segment
                 if (i === 0 && hasRoot(segment)) {
                     segment = safeTrimTrailingSeparator(segment);
-                    external_assert_(segment === dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
+                    external_assert_(segment === internal_path_helper_dirname(segment), `Parameter 'itemPath' root segment contains information for multiple segments`);
                     this.segments.push(segment);
                 }
                 // All other segments
@@ -45014,7 +45039,7 @@ class Pattern {
         // Normalize slashes and trim unnecessary trailing slash
         itemPath = safeTrimTrailingSeparator(itemPath);
         // matchOne does not handle root path correctly
-        if (dirname(itemPath) === itemPath) {
+        if (internal_path_helper_dirname(itemPath) === itemPath) {
             return this.rootRegExp.test(itemPath);
         }
         return this.minimatch.matchOne(itemPath.split(internal_pattern_IS_WINDOWS ? /\\+/ : /\/+/), this.minimatch.set[0], true);
@@ -98733,7 +98758,13 @@ function asText(text) {
         .replaceAll('"', '&quot;');
 }
 
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
 ;// CONCATENATED MODULE: ./build/buildx.js
+
+
 
 
 
@@ -98748,6 +98779,8 @@ const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
 const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
 /** How long a build may be silent before the log says what it may be waiting for. */
 const patience = 10_000;
+/** How long a build's output may stay open after its end. */
+const drain = 5_000;
 /**
  * Looks up a builder and boots it.
  *
@@ -98791,12 +98824,10 @@ async function describeClient() {
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 /**
- * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
- * the wait until another build has unlocked a mount: what a silence may mean is said here.
- *
- * @throws Error with buildx's own last line where the build fails
+ * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
+ * it has been loaded and has connected to the builder, which takes longer than many a build does.
  */
-async function build(options) {
+function startBuild(options) {
     const { builder, platform, buildArgs } = options;
     const args = [
         'buildx',
@@ -98816,27 +98847,52 @@ async function build(options) {
         options.context,
     ];
     (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
-    let spoke = performance.now();
-    const show = (line) => {
-        spoke = performance.now();
-        silence.refresh();
-        (0,host/* print */.yy)(line);
-    };
-    const silence = setInterval(() => {
-        const seconds = Math.round((performance.now() - spoke) / 1000);
-        (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
-    }, patience);
-    const result = await (0,exec/* getExecOutput */.H)('docker', args, {
+    const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
         cwd: options.directory,
-        // Without what would give another time to all files that the build puts out.
-        env: variablesOf({ ...atStart.env, SOURCE_DATE_EPOCH: undefined }),
-        ignoreReturnCode: true,
-        silent: true,
-        listeners: { errline: show, stdline: show },
-    }).finally(() => clearInterval(silence));
-    if (result.exitCode !== 0) {
-        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
-    }
+        env: {
+            ...atStart.env,
+            // It would give another time to all files that the build puts out.
+            SOURCE_DATE_EPOCH: undefined,
+            // buildx writes down there what it has read from standard input; the runner's may be missing.
+            TMPDIR: options.directory,
+        },
+    });
+    const exit = new Promise((resolve, reject) => {
+        command.once('error', reject);
+        command.once('close', (code) => resolve(code ?? -1));
+        // What it has started and left behind may hold its output open.
+        command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
+    });
+    // Where it is never run, nobody asks how it ended.
+    exit.catch(() => undefined);
+    // A command that has ended does not read what it is given; its exit code says so.
+    command.stdin.on('error', () => undefined);
+    return {
+        run: async (dockerfile) => {
+            let spoke = performance.now();
+            let last = '';
+            const show = (line) => {
+                spoke = performance.now();
+                silence.refresh();
+                if (line.trim() !== '')
+                    last = line;
+                (0,host/* print */.yy)(line);
+            };
+            const silence = setInterval(() => {
+                const seconds = Math.round((performance.now() - spoke) / 1000);
+                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+            }, patience);
+            for (const input of [command.stdout, command.stderr]) {
+                (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', show);
+            }
+            command.stdin.end(dockerfile);
+            const exitCode = await exit.finally(() => clearInterval(silence));
+            if (exitCode !== 0) {
+                throw new Error(`docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`);
+            }
+        },
+        cancel: () => command.kill(),
+    };
 }
 function variablesOf(environment) {
     const variables = Object.entries(environment);
@@ -99514,18 +99570,28 @@ async function removeTraces(builder) {
  * @throws Error where the build fails
  */
 async function runScratchBuild(options) {
-    try {
-        return await runScript(options);
-    }
-    catch (error) {
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length)
-            throw error;
-        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
-    }
+    return (await startScratchBuild(options)).run();
 }
-async function runScript(options) {
+/** The same, begun before it is known whether it is wanted: nothing happens in the builder until then. */
+async function startScratchBuild(options) {
+    const first = await startScript(options);
+    return {
+        run: async () => {
+            try {
+                return await first.run();
+            }
+            catch (error) {
+                const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+                if (mounts.length === 0 || mounts.length === options.mounts.length)
+                    throw error;
+                (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+                return (await startScript({ ...options, mounts, seedStages: undefined })).run();
+            }
+        },
+        cancel: first.cancel,
+    };
+}
+async function startScript(options) {
     const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
     const context = (0,external_node_path_.join)(workDirectory, 'context');
     await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
@@ -99534,27 +99600,40 @@ async function runScript(options) {
         withArchives,
         seedStages,
     });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await build({
+    const ignore = seedStages?.ignore ?? '';
+    if (ignore !== '') {
+        // BuildKit looks for it beside the Dockerfile's file.
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
+    }
+    const start = () => startBuild({
         builder,
         platform: toolkit.platform,
         directory: workDirectory,
         // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
         context: seedStages?.context ?? 'context',
         namedContexts: { [filesContext]: 'context' },
-        dockerfile: 'Dockerfile',
+        dockerfile: ignore === '' ? '-' : 'Dockerfile',
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    }).catch(async (error) => {
-        (0,host/* print */.yy)(`That was ${await describeClient()}.`);
-        throw (await isFull(workDirectory))
-            ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
-            : error;
     });
+    // With a file, it would not wait.
+    const waiting = ignore === '' ? start() : undefined;
+    return {
+        cancel: () => waiting?.cancel(),
+        run: async () => {
+            await (waiting ?? start()).run(text).catch(async (error) => {
+                (0,host/* print */.yy)(`That was ${await describeClient()}.`);
+                throw (await isFull(workDirectory))
+                    ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+                    : error;
+            });
+            return readResult(workDirectory);
+        },
+    };
+}
+async function readResult(workDirectory) {
     const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
     const report = (0,external_node_path_.join)(directory, 'report');
     try {
@@ -99761,11 +99840,12 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
         }));
         const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
         const mounts = filled.map(({ mount }) => mount);
-        return { reports, filled: { mounts, builder, time: endedAt, token } };
+        return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
     }
     finally {
         for (const { inBuild, kept } of moves)
             await (0,work_directory/* moveFile */.mV)(inBuild, kept);
+        await keepTools(request.key, toolsDirectory(workDirectory));
     }
 }
 function unpackArgument(index, archives, token) {
@@ -99974,7 +100054,7 @@ function stateOf(request) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2190);
+/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6024);
 /* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8979);
 
 

@@ -39869,22 +39869,37 @@ async function digest(file) {
 
 /***/ }),
 
-/***/ 802:
+/***/ 415:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   $G: () => (/* binding */ describeClient),
-/* harmony export */   IK: () => (/* binding */ inspectBuilder),
-/* harmony export */   ZF: () => (/* binding */ removeBuildCache),
-/* harmony export */   eN: () => (/* binding */ NoSuchBuilderError),
-/* harmony export */   hj: () => (/* binding */ listCacheMounts),
-/* harmony export */   jq: () => (/* binding */ build)
-/* harmony export */ });
-/* unused harmony export parseInspect */
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7187);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8701);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9473);
-/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(9788);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  eN: () => (/* binding */ NoSuchBuilderError),
+  $G: () => (/* binding */ describeClient),
+  IK: () => (/* binding */ inspectBuilder),
+  hj: () => (/* binding */ listCacheMounts),
+  ZF: () => (/* binding */ removeBuildCache),
+  bT: () => (/* binding */ startBuild)
+});
+
+// UNUSED EXPORTS: parseInspect
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
+var exec = __nccwpck_require__(7187);
+// EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
+var io = __nccwpck_require__(8701);
+// EXTERNAL MODULE: ./build/errors.js
+var errors = __nccwpck_require__(9473);
+// EXTERNAL MODULE: ./build/host.js
+var host = __nccwpck_require__(9788);
+;// CONCATENATED MODULE: ./build/buildx.js
+
+
 
 
 
@@ -39899,6 +39914,8 @@ const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
 const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
 /** How long a build may be silent before the log says what it may be waiting for. */
 const patience = 10_000;
+/** How long a build's output may stay open after its end. */
+const drain = 5_000;
 /**
  * Looks up a builder and boots it.
  *
@@ -39908,7 +39925,7 @@ const patience = 10_000;
  *   there is no docker, no buildx, or no answer
  */
 async function inspectBuilder(name, platform) {
-    if ((await _actions_io__WEBPACK_IMPORTED_MODULE_1__/* .which */ .K7('docker')) === '') {
+    if ((await io/* which */.K7('docker')) === '') {
         throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
     }
     const inspected = await probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap);
@@ -39942,12 +39959,10 @@ async function describeClient() {
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 /**
- * Runs `docker buildx build`, whose progress goes to the log as it happens. BuildKit has no word for
- * the wait until another build has unlocked a mount: what a silence may mean is said here.
- *
- * @throws Error with buildx's own last line where the build fails
+ * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
+ * it has been loaded and has connected to the builder, which takes longer than many a build does.
  */
-async function build(options) {
+function startBuild(options) {
     const { builder, platform, buildArgs } = options;
     const args = [
         'buildx',
@@ -39966,28 +39981,53 @@ async function build(options) {
         ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
         options.context,
     ];
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .debug */ .Yz)(`docker ${args.join(' ')}`);
-    let spoke = performance.now();
-    const show = (line) => {
-        spoke = performance.now();
-        silence.refresh();
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(line);
-    };
-    const silence = setInterval(() => {
-        const seconds = Math.round((performance.now() - spoke) / 1000);
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .print */ .yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
-    }, patience);
-    const result = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_0__/* .getExecOutput */ .H)('docker', args, {
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
+    const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
         cwd: options.directory,
-        // Without what would give another time to all files that the build puts out.
-        env: variablesOf({ ...atStart.env, SOURCE_DATE_EPOCH: undefined }),
-        ignoreReturnCode: true,
-        silent: true,
-        listeners: { errline: show, stdline: show },
-    }).finally(() => clearInterval(silence));
-    if (result.exitCode !== 0) {
-        throw new Error(`docker buildx build failed: ${lastLine(result)}`);
-    }
+        env: {
+            ...atStart.env,
+            // It would give another time to all files that the build puts out.
+            SOURCE_DATE_EPOCH: undefined,
+            // buildx writes down there what it has read from standard input; the runner's may be missing.
+            TMPDIR: options.directory,
+        },
+    });
+    const exit = new Promise((resolve, reject) => {
+        command.once('error', reject);
+        command.once('close', (code) => resolve(code ?? -1));
+        // What it has started and left behind may hold its output open.
+        command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
+    });
+    // Where it is never run, nobody asks how it ended.
+    exit.catch(() => undefined);
+    // A command that has ended does not read what it is given; its exit code says so.
+    command.stdin.on('error', () => undefined);
+    return {
+        run: async (dockerfile) => {
+            let spoke = performance.now();
+            let last = '';
+            const show = (line) => {
+                spoke = performance.now();
+                silence.refresh();
+                if (line.trim() !== '')
+                    last = line;
+                (0,host/* print */.yy)(line);
+            };
+            const silence = setInterval(() => {
+                const seconds = Math.round((performance.now() - spoke) / 1000);
+                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+            }, patience);
+            for (const input of [command.stdout, command.stderr]) {
+                (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', show);
+            }
+            command.stdin.end(dockerfile);
+            const exitCode = await exit.finally(() => clearInterval(silence));
+            if (exitCode !== 0) {
+                throw new Error(`docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`);
+            }
+        },
+        cancel: () => command.kill(),
+    };
 }
 function variablesOf(environment) {
     const variables = Object.entries(environment);
@@ -40063,14 +40103,14 @@ async function isUnknown(name) {
  * the step: other work may be under way.
  */
 async function probe(args, timeout = probeTimeout.quick) {
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_2__/* .debug */ .Yz)(`docker ${args.join(' ')}`);
+    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
     let timer;
     const silence = new Promise((resolve) => {
         const stderr = `no answer within ${timeout / 1000} seconds`;
         timer = setTimeout(() => resolve({ exitCode: -1, stdout: '', stderr }), timeout);
     });
     const options = { ...atStart, ignoreReturnCode: true, silent: true };
-    const answer = (0,_actions_exec__WEBPACK_IMPORTED_MODULE_0__/* .getExecOutput */ .H)('docker', args, options).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,_errors_js__WEBPACK_IMPORTED_MODULE_3__/* .messageOf */ .b)(error) }));
+    const answer = (0,exec/* getExecOutput */.H)('docker', args, options).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
     try {
         return await Promise.race([answer, silence]);
     }
@@ -41564,8 +41604,8 @@ function editDistance(a, b) {
     return row[target.length] ?? 0;
 }
 
-// EXTERNAL MODULE: ./build/buildx.js
-var buildx = __nccwpck_require__(802);
+// EXTERNAL MODULE: ./build/buildx.js + 2 modules
+var buildx = __nccwpck_require__(415);
 ;// CONCATENATED MODULE: ./build/list-records.js
 
 
@@ -41591,8 +41631,9 @@ async function listRecords(builder, mounts) {
 // EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
 var scratch_build = __nccwpck_require__(4440);
 // EXTERNAL MODULE: ./build/toolkit.js
-var build_toolkit = __nccwpck_require__(7794);
+var toolkit = __nccwpck_require__(7794);
 ;// CONCATENATED MODULE: ./build/pack.js
+
 
 
 
@@ -41610,26 +41651,40 @@ var build_toolkit = __nccwpck_require__(7794);
  * @throws Error where nothing was packed
  */
 async function pack(request, workDirectory) {
+    const { mounts, builder: name, state } = request;
+    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
     const filledOn = findFilledBuilder(request);
-    const inspect = () => (0,buildx/* inspectBuilder */.IK)(request.builder, request.platform);
-    // All three look at what is there, and none at what another finds.
-    const [tools, records, inspected] = await Promise.all([
-        (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
-        listRecords(request.builder, request.mounts).catch(errors/* messageOf */.b),
+    const inspect = () => (0,buildx/* inspectBuilder */.IK)(name, request.platform);
+    // None of these looks at what another finds.
+    const listing = listRecords(name, mounts).catch(errors/* messageOf */.b);
+    const [tools, inspected] = await Promise.all([
+        gatherTools(state, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
         filledOn ? undefined : inspect(),
     ]);
+    const plan = (builder, known, same) => ({
+        workDirectory,
+        builder: name,
+        toolkit: (0,toolkit/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
+            anyOf: ['zstd', 'gzip'],
+        }),
+        script: container_scripts/* packScript */.xB,
+        mounts: listToPack(request, known, same),
+        withArchives: false,
+        seedStages: request.seedStages,
+    });
+    // Most often the builder tells that all is as inject has left it: the build can be waiting for that.
+    const waiting = filledOn && (await (0,scratch_build/* startScratchBuild */.bt)(plan(filledOn, all, all)));
+    const records = await listing;
     const same = listFilled(request, records, isOlder);
     // Where all of that is there still, it is the same builder, and to ask again takes time.
-    const isSame = request.mounts.every((mount) => same.has((0,cache_mount/* identityOf */.cu)(mount)));
-    const builder = inspected ?? (filledOn && isSame ? filledOn : await inspect());
+    const isSame = filledOn !== undefined && [...all].every((identity) => same.has(identity));
+    if (!isSame)
+        waiting?.cancel();
+    const builder = inspected ?? (isSame ? filledOn : await inspect());
     const known = listKnown(request, records, builder);
     const remade = listFilled(request, records, isNewer);
-    const allowances = new Map(request.mounts.map((mount) => {
-        const identity = (0,cache_mount/* identityOf */.cu)(mount);
-        return [identity, findAllowance(request, mount, same.has(identity))];
-    }));
     const about = {
-        whyInFull: (mount) => allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.whyInFull,
+        whyInFull: (mount) => allow(request, mount, same).whyInFull,
         isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
         isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
     };
@@ -41637,35 +41692,38 @@ async function pack(request, workDirectory) {
         const nothing = { reports: new Map(), directory: workDirectory };
         return { ...about, ...nothing, tidied: Promise.resolve() };
     }
-    const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
-        anyOf: ['zstd', 'gzip'],
-    });
-    (0,log/* logBuilder */.wz)(builder, toolkit);
+    const options = plan(builder, known, same);
+    (0,log/* logBuilder */.wz)(builder, options.toolkit);
     // To remove what inject has left takes the builder as long as its archives are large: beside the build.
-    const tidiedBefore = request.state?.restored ? (0,scratch_build/* removeTraces */.d3)(request.builder) : undefined;
-    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
-        workDirectory,
-        builder: request.builder,
-        toolkit,
-        script: container_scripts/* packScript */.xB,
-        mounts: request.mounts
-            .map((mount, index) => {
-            const changes = allowances.get((0,cache_mount/* identityOf */.cu)(mount))?.changes;
-            const limits = changes ? [changes.bytes, changes.token] : [];
-            const argument = [index, request.compressionLevel, ...limits].join(':');
-            return { index, mount, argument, withSnapshot: changes !== undefined };
-        })
-            .filter(({ mount }) => about.isKnown(mount)),
-        withArchives: false,
-        seedStages: request.seedStages,
-    }));
+    const tidiedBefore = state?.restored ? (0,scratch_build/* removeTraces */.d3)(name) : undefined;
+    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => waiting && isSame ? waiting.run() : (0,scratch_build/* runScratchBuild */.EZ)(options));
     // Without an archive, what this build leaves is just the programs that it has run.
     const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
-    const tidied = isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(request.builder);
+    const tidied = isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(name);
     return { ...about, reports, directory, tidied };
+}
+/** The mounts that the builder has, and what the script is told of them. */
+function listToPack(request, known, same) {
+    return request.mounts
+        .map((mount, index) => {
+        const { changes } = allow(request, mount, same);
+        const limits = changes ? [changes.bytes, changes.token] : [];
+        const argument = [index, request.compressionLevel, ...limits].join(':');
+        return { index, mount, argument, withSnapshot: changes !== undefined };
+    })
+        .filter(({ mount }) => known.has((0,cache_mount/* identityOf */.cu)(mount)));
+}
+function allow(request, mount, same) {
+    return findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
 }
 function hasArchive({ result }) {
     return result === 'packed' || result === 'changed';
+}
+/** The programs that inject has copied, or else copies of the runner's. */
+async function gatherTools(state, directory) {
+    const tools = state?.restored?.filled?.tools;
+    const isThere = state && tools && (await (0,build_state/* takeTools */.B)(state.key, directory));
+    return isThere ? tools : (0,toolkit/* gatherRunnerTools */.hf)(directory);
 }
 /** The builder on which inject has filled all of the mounts, where that is the one asked for. */
 function findFilledBuilder({ mounts, builder, platform, state }) {
@@ -42139,8 +42197,8 @@ var build_store = __nccwpck_require__(4308);
 var summary = __nccwpck_require__(1192);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: ./build/buildx.js
-var buildx = __nccwpck_require__(802);
+// EXTERNAL MODULE: ./build/buildx.js + 2 modules
+var buildx = __nccwpck_require__(415);
 // EXTERNAL MODULE: ./build/container-scripts.js
 var container_scripts = __nccwpck_require__(7178);
 // EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
@@ -42214,11 +42272,12 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
         }));
         const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
         const mounts = filled.map(({ mount }) => mount);
-        return { reports, filled: { mounts, builder, time: endedAt, token } };
+        return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
     }
     finally {
         for (const { inBuild, kept } of moves)
             await (0,work_directory/* moveFile */.mV)(inBuild, kept);
+        await (0,state/* keepTools */.DQ)(request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
     }
 }
 function unpackArgument(index, archives, token) {
@@ -43601,6 +43660,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   B8: () => (/* binding */ archivesDirectory),
   d3: () => (/* binding */ removeTraces),
   EZ: () => (/* binding */ runScratchBuild),
+  bt: () => (/* binding */ startScratchBuild),
   Nv: () => (/* binding */ toolsDirectory)
 });
 
@@ -43610,8 +43670,8 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/buildx.js
-var buildx = __nccwpck_require__(802);
+// EXTERNAL MODULE: ./build/buildx.js + 2 modules
+var buildx = __nccwpck_require__(415);
 // EXTERNAL MODULE: ./build/errors.js
 var errors = __nccwpck_require__(9473);
 // EXTERNAL MODULE: ./build/host.js
@@ -43699,18 +43759,28 @@ async function removeTraces(builder) {
  * @throws Error where the build fails
  */
 async function runScratchBuild(options) {
-    try {
-        return await runScript(options);
-    }
-    catch (error) {
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length)
-            throw error;
-        (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-        return runScript({ ...options, mounts, seedStages: undefined });
-    }
+    return (await startScratchBuild(options)).run();
 }
-async function runScript(options) {
+/** The same, begun before it is known whether it is wanted: nothing happens in the builder until then. */
+async function startScratchBuild(options) {
+    const first = await startScript(options);
+    return {
+        run: async () => {
+            try {
+                return await first.run();
+            }
+            catch (error) {
+                const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+                if (mounts.length === 0 || mounts.length === options.mounts.length)
+                    throw error;
+                (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+                return (await startScript({ ...options, mounts, seedStages: undefined })).run();
+            }
+        },
+        cancel: first.cancel,
+    };
+}
+async function startScript(options) {
     const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
     const context = (0,external_node_path_.join)(workDirectory, 'context');
     await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
@@ -43719,27 +43789,40 @@ async function runScript(options) {
         withArchives,
         seedStages,
     });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-    if (seedStages?.ignore) {
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), seedStages.ignore);
-    }
     await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    await (0,buildx/* build */.jq)({
+    const ignore = seedStages?.ignore ?? '';
+    if (ignore !== '') {
+        // BuildKit looks for it beside the Dockerfile's file.
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
+    }
+    const start = () => (0,buildx/* startBuild */.bT)({
         builder,
         platform: toolkit.platform,
         directory: workDirectory,
         // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
         context: seedStages?.context ?? 'context',
         namedContexts: { [scratch_dockerfile/* filesContext */.NJ]: 'context' },
-        dockerfile: 'Dockerfile',
+        dockerfile: ignore === '' ? '-' : 'Dockerfile',
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    }).catch(async (error) => {
-        (0,host/* print */.yy)(`That was ${await (0,buildx/* describeClient */.$G)()}.`);
-        throw (await isFull(workDirectory))
-            ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
-            : error;
     });
+    // With a file, it would not wait.
+    const waiting = ignore === '' ? start() : undefined;
+    return {
+        cancel: () => waiting?.cancel(),
+        run: async () => {
+            await (waiting ?? start()).run(text).catch(async (error) => {
+                (0,host/* print */.yy)(`That was ${await (0,buildx/* describeClient */.$G)()}.`);
+                throw (await isFull(workDirectory))
+                    ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+                    : error;
+            });
+            return readResult(workDirectory);
+        },
+    };
+}
+async function readResult(workDirectory) {
     const directory = (0,external_node_path_.join)(workDirectory, 'output', scratch_dockerfile/* outputDirectory */.rk);
     const report = (0,external_node_path_.join)(directory, 'report');
     try {
@@ -44178,6 +44261,8 @@ __webpack_async_result__();
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B: () => (/* binding */ takeTools),
+/* harmony export */   DQ: () => (/* binding */ keepTools),
 /* harmony export */   I: () => (/* binding */ keptArchives),
 /* harmony export */   Jq: () => (/* binding */ writeState),
 /* harmony export */   aF: () => (/* binding */ removeState),
@@ -44207,6 +44292,21 @@ async function writeState(state) {
 /** Where the inject with this key keeps the archives that it has restored. */
 function keptArchives(key) {
     return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
+}
+/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+async function keepTools(key, directory) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(directory, (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools')).catch(() => undefined);
+}
+/** @returns whether they were there, and are now in a directory that was not there */
+async function takeTools(key, directory) {
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(directory), { recursive: true });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools'), directory);
+        return true;
+    }
+    catch {
+        return false;
+    }
 }
 /** All that the injects of this job have left; what cannot be read is named and left out. */
 async function readStates() {
@@ -44260,12 +44360,22 @@ function parseRestored(value) {
     };
 }
 function parseFilled(value) {
-    const { mounts, builder, time, token } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'filled');
+    const { mounts, builder, time, token, tools } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'filled');
     return {
         mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
         builder: parseBuilder(builder),
         time: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(time, 'time'),
         token: token === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(token, 'token'),
+        tools: parseTools(tools),
+    };
+}
+function parseTools(value) {
+    const { names, tarVersion, directories, obstacle } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'tools');
+    return {
+        names: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(names, 'names').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'names[]')),
+        tarVersion: String(tarVersion),
+        directories: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(directories, 'directories').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(obstacle, 'obstacle'),
     };
 }
 function parseBuilder(value) {
