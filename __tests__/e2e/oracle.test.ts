@@ -1,8 +1,7 @@
 /**
  * BuildKit tells which cache mounts a build has used: what discovery finds in Dockerfiles is compared
  * with that, and the mounts found so are saved and restored. ORACLE_COUNT and ORACLE_SEED say how
- * many Dockerfiles are generated, and from which seed on; ORACLE_RESTORED, of how many of these the
- * mounts are saved and restored, which takes longer than all else.
+ * many Dockerfiles are generated, and from which seed on.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -29,7 +28,6 @@ import { type Job, type StepResult, startJob } from '../support/runner.js';
 const execute = promisify(execFile);
 
 const count = Number(process.env.ORACLE_COUNT ?? 300);
-const restoredCount = Number(process.env.ORACLE_RESTORED ?? 100);
 const firstSeed = Number(process.env.ORACLE_SEED ?? 0);
 /** Builds and actions at a time. */
 const atATime = 2;
@@ -213,8 +211,7 @@ function expectNone(wrong: readonly Outcome[], explain: (outcome: Outcome) => st
  */
 function makeBatches(built: readonly Outcome[]): Batch[] {
   const byNamespace = new Map<string, CacheMount[]>();
-  const generated = built.filter(({ isGenerated }) => isGenerated);
-  for (const { mounts } of generated.slice(0, restoredCount)) {
+  for (const { mounts } of built.filter(({ isGenerated }) => isGenerated)) {
     for (const mount of mounts) {
       const name = mount.namespace ?? '';
       byNamespace.set(name, [...(byNamespace.get(name) ?? []), mount]);
