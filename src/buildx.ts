@@ -29,7 +29,7 @@ export interface BuildOptions {
   readonly directory: string;
   readonly context: string;
   readonly namedContexts: Readonly<Record<string, string>>;
-  /** The name of its file, or `-`: it is what the command is given. */
+  /** The name of its file, or `-`: the build is given its text when it is run. */
   readonly dockerfile: string;
   /** The files of the last stage are put into this directory. */
   readonly output: string;
@@ -120,7 +120,7 @@ export interface WaitingBuild {
    * @throws Error with buildx's own last line where the build fails
    */
   run(dockerfile: string): Promise<void>;
-  /** Ends the command, which has asked the builder for nothing but what it is. */
+  /** Ends the command, which has at most started the builder. */
   cancel(): void;
 }
 
@@ -168,25 +168,30 @@ export function startBuild(options: BuildOptions): WaitingBuild {
   exit.catch(() => undefined);
   // A command that has ended does not read what it is given; its exit code says so.
   command.stdin.on('error', () => undefined);
+  const said: string[] = [];
+  let hear = (line: string) => {
+    said.push(line);
+  };
+  for (const input of [command.stdout, command.stderr]) {
+    createInterface({ input }).on('line', (line) => hear(line));
+  }
   return {
     run: async (dockerfile) => {
       let spoke = performance.now();
       let last = '';
-      const show = (line: string) => {
-        spoke = performance.now();
-        silence.refresh();
-        if (line.trim() !== '') last = line;
-        print(line);
-      };
       const silence = setInterval(() => {
         const seconds = Math.round((performance.now() - spoke) / 1000);
         print(
           `The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`,
         );
       }, patience);
-      for (const input of [command.stdout, command.stderr]) {
-        createInterface({ input }).on('line', show);
-      }
+      hear = (line) => {
+        spoke = performance.now();
+        silence.refresh();
+        if (line.trim() !== '') last = line;
+        print(line);
+      };
+      said.forEach(hear);
       command.stdin.end(dockerfile);
       const exitCode = await exit.finally(() => clearInterval(silence));
       if (exitCode !== 0) {
@@ -195,7 +200,11 @@ export function startBuild(options: BuildOptions): WaitingBuild {
         );
       }
     },
-    cancel: () => command.kill(),
+    cancel: () => {
+      command.kill();
+      // What docker has started may not hear of that, and waits for this.
+      command.stdin.destroy();
+    },
   };
 }
 

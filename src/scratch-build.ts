@@ -67,7 +67,7 @@ export async function runScratchBuild(options: ScratchBuildOptions): Promise<Scr
   return (await startScratchBuild(options)).run();
 }
 
-/** The same, begun before it is known whether it is wanted: nothing happens in the builder until then. */
+/** The same, begun before it is known whether it is wanted: nothing is built until then. */
 export async function startScratchBuild(
   options: ScratchBuildOptions,
 ): Promise<WaitingScratchBuild> {

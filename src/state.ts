@@ -62,7 +62,10 @@ export function keptArchives(key: string): string {
 
 /** Keeps the programs that the inject with this key has copied for the builder, where it can. */
 export async function keepTools(key: string, directory: string): Promise<void> {
-  await rename(directory, join(directoryOf(key), 'tools')).catch(() => undefined);
+  const kept = join(directoryOf(key), 'tools');
+  await rm(kept, { recursive: true, force: true });
+  // Extract copies them anew where they are not there.
+  await rename(directory, kept).catch(() => undefined);
 }
 
 /** @returns whether they were there, and are now in a directory that was not there */

@@ -95,12 +95,12 @@ export async function unpack(
         seedStages,
       }),
     );
+    await keepTools(request.key, toolsDirectory(workDirectory));
     const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
     const mounts = filled.map(({ mount }) => mount);
     return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
   } finally {
     for (const { inBuild, kept } of moves) await moveFile(inBuild, kept);
-    await keepTools(request.key, toolsDirectory(workDirectory));
   }
 }
 

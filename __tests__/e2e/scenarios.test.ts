@@ -7,7 +7,7 @@ import { copyPrograms, findPrograms } from '../../src/toolkit.js';
 import { inCsvQuotes } from '../support/csv.js';
 import { docker, listMount } from '../support/engine.js';
 import { readIds } from '../support/oracle.js';
-import { lastingProcessesWith } from '../support/processes.js';
+import { processesWith } from '../support/processes.js';
 import {
   archiveOf,
   changeEntry,
@@ -481,11 +481,32 @@ describe('extract', () => {
     await job.runAction('inject', { 'cache-mounts': 'a\nb', key: 'k-2', 'restore-keys': 'k-' });
     await scenario.builder.empty();
     await scenario.builder.run({ id: 'a' }, 'echo 2 >/c/file');
-    const { log } = await job.runAction('extract', {});
+    let atSave: Promise<string[]> | undefined;
+    const onLog = (line: string) => {
+      if (line.startsWith('::group::Save')) atSave = processesWith(job.runnerTemp);
+    };
+    const { log } = await job.runAction('extract', {}, { onLog });
     expect(log.match(/^::debug::docker buildx build /gm)).toHaveLength(2);
     expect(log.match(/ building with /g)).toHaveLength(1);
+    const commands = (await atSave) ?? [];
+    expect(commands.length).toBeGreaterThan(0);
+    expect(commands.filter((command) => command.includes('--file=-'))).toEqual([]);
     expect(await readIds()).toEqual(['/a']);
-    expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
+  }, 60_000);
+
+  test('takes the programs that inject has copied', async () => {
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    await scenario.save('a', 'k-1');
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    await job.runAction('inject', { 'cache-mounts': 'a', key: 'k-2', 'restore-keys': 'k-' });
+    // Without it, none can be copied that would run.
+    const PATH = await pathWith(scenario.directory, 'ldd', 'exit 1');
+    expect(await job.runAction('extract', {}, { env: { PATH } })).toMatchObject({
+      outputs: { saved: 'true' },
+      annotations: [],
+    });
+    expect(await leftovers(job)).toEqual([]);
   }, 60_000);
 
   test('saves nothing where what was restored of an empty mount is not at hand', async () => {

@@ -254,6 +254,25 @@ describe('programs', () => {
     await scenario.expectWhole('k-1', before);
   }, 60_000);
 
+  test('docker fails before it is told what to build: its reason is shown', async () => {
+    const before = await scenario.builder.run({ id: 'm' }, `echo 1 >/c/file${listFiles}`);
+    await scenario.save('m', 'k-1');
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    const inputs = { 'cache-mounts': 'm', key: 'k-2', 'restore-keys': 'k-' };
+    await job.runAction('inject', inputs);
+    const docker = await which('docker', true);
+    const script = `[ "$2" != build ] || { echo "ERROR: no way" >&2; exit 1; }; exec ${docker} "$@"`;
+    const PATH = await pathWith(scenario.directory, 'docker', script);
+    const result = await job.runAction('extract', {}, { env: { PATH } });
+    expect(result).toMatchObject({
+      ...warned(/docker buildx build failed: no way$/),
+      outputs: { saved: 'false' },
+    });
+    expect(result.log).toMatch(/^ERROR: no way$/m);
+    await scenario.expectWhole('k-1', before);
+  }, 60_000);
+
   test('docker leaves one behind that holds its output open: nothing waits for that', async () => {
     const docker = await which('docker', true);
     const script = `[ "$2" != build ] || sleep 300 &\nexec ${docker} "$@"`;

@@ -40002,31 +40002,40 @@ function startBuild(options) {
     exit.catch(() => undefined);
     // A command that has ended does not read what it is given; its exit code says so.
     command.stdin.on('error', () => undefined);
+    const said = [];
+    let hear = (line) => {
+        said.push(line);
+    };
+    for (const input of [command.stdout, command.stderr]) {
+        (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', (line) => hear(line));
+    }
     return {
         run: async (dockerfile) => {
             let spoke = performance.now();
             let last = '';
-            const show = (line) => {
+            const silence = setInterval(() => {
+                const seconds = Math.round((performance.now() - spoke) / 1000);
+                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+            }, patience);
+            hear = (line) => {
                 spoke = performance.now();
                 silence.refresh();
                 if (line.trim() !== '')
                     last = line;
                 (0,host/* print */.yy)(line);
             };
-            const silence = setInterval(() => {
-                const seconds = Math.round((performance.now() - spoke) / 1000);
-                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
-            }, patience);
-            for (const input of [command.stdout, command.stderr]) {
-                (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', show);
-            }
+            said.forEach(hear);
             command.stdin.end(dockerfile);
             const exitCode = await exit.finally(() => clearInterval(silence));
             if (exitCode !== 0) {
                 throw new Error(`docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`);
             }
         },
-        cancel: () => command.kill(),
+        cancel: () => {
+            command.kill();
+            // What docker has started may not hear of that, and waits for this.
+            command.stdin.destroy();
+        },
     };
 }
 function variablesOf(environment) {
@@ -42401,6 +42410,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
             withArchives: true,
             seedStages,
         }));
+        await (0,state/* keepTools */.DQ)(request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
         const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
         const mounts = filled.map(({ mount }) => mount);
         return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
@@ -42408,7 +42418,6 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
     finally {
         for (const { inBuild, kept } of moves)
             await (0,work_directory/* moveFile */.mV)(inBuild, kept);
-        await (0,state/* keepTools */.DQ)(request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
     }
 }
 function unpackArgument(index, archives, token) {
@@ -43892,7 +43901,7 @@ async function removeTraces(builder) {
 async function runScratchBuild(options) {
     return (await startScratchBuild(options)).run();
 }
-/** The same, begun before it is known whether it is wanted: nothing happens in the builder until then. */
+/** The same, begun before it is known whether it is wanted: nothing is built until then. */
 async function startScratchBuild(options) {
     const first = await startScript(options);
     return {
@@ -44381,7 +44390,10 @@ function keptArchives(key) {
 }
 /** Keeps the programs that the inject with this key has copied for the builder, where it can. */
 async function keepTools(key, directory) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(directory, (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools')).catch(() => undefined);
+    const kept = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools');
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(kept, { recursive: true, force: true });
+    // Extract copies them anew where they are not there.
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(directory, kept).catch(() => undefined);
 }
 /** @returns whether they were there, and are now in a directory that was not there */
 async function takeTools(key, directory) {

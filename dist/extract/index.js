@@ -42077,7 +42077,10 @@ function keptArchives(key) {
 }
 /** Keeps the programs that the inject with this key has copied for the builder, where it can. */
 async function keepTools(key, directory) {
-    await rename(directory, join(directoryOf(key), 'tools')).catch(() => undefined);
+    const kept = join(directoryOf(key), 'tools');
+    await rm(kept, { recursive: true, force: true });
+    // Extract copies them anew where they are not there.
+    await rename(directory, kept).catch(() => undefined);
 }
 /** @returns whether they were there, and are now in a directory that was not there */
 async function takeTools(key, directory) {
@@ -99530,31 +99533,40 @@ function startBuild(options) {
     exit.catch(() => undefined);
     // A command that has ended does not read what it is given; its exit code says so.
     command.stdin.on('error', () => undefined);
+    const said = [];
+    let hear = (line) => {
+        said.push(line);
+    };
+    for (const input of [command.stdout, command.stderr]) {
+        (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', (line) => hear(line));
+    }
     return {
         run: async (dockerfile) => {
             let spoke = performance.now();
             let last = '';
-            const show = (line) => {
+            const silence = setInterval(() => {
+                const seconds = Math.round((performance.now() - spoke) / 1000);
+                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+            }, patience);
+            hear = (line) => {
                 spoke = performance.now();
                 silence.refresh();
                 if (line.trim() !== '')
                     last = line;
                 (0,host/* print */.yy)(line);
             };
-            const silence = setInterval(() => {
-                const seconds = Math.round((performance.now() - spoke) / 1000);
-                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
-            }, patience);
-            for (const input of [command.stdout, command.stderr]) {
-                (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', show);
-            }
+            said.forEach(hear);
             command.stdin.end(dockerfile);
             const exitCode = await exit.finally(() => clearInterval(silence));
             if (exitCode !== 0) {
                 throw new Error(`docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`);
             }
         },
-        cancel: () => command.kill(),
+        cancel: () => {
+            command.kill();
+            // What docker has started may not hear of that, and waits for this.
+            command.stdin.destroy();
+        },
     };
 }
 function variablesOf(environment) {
@@ -99754,7 +99766,7 @@ async function removeTraces(builder) {
 async function runScratchBuild(options) {
     return (await startScratchBuild(options)).run();
 }
-/** The same, begun before it is known whether it is wanted: nothing happens in the builder until then. */
+/** The same, begun before it is known whether it is wanted: nothing is built until then. */
 async function startScratchBuild(options) {
     const first = await startScript(options);
     return {
