@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { formatTable } from '../src/format.js';
+import { formatTable } from '../src/console/format.js';
 import { dataSets } from './lib/bench/data-sets.js';
 import { describeMachine } from './lib/bench/machine.js';
 import { measureCommits } from './lib/bench/measure-commits.js';

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type CacheService, startCacheService } from '../__tests__/support/cache-service.js';
 import { type Job, type StepResult, startJob } from '../__tests__/support/runner.js';
-import { formatSeconds, formatTable } from '../src/format.js';
+import { formatSeconds, formatTable } from '../src/console/format.js';
 import { interrupt, perform, throwIfInterrupted } from './lib/interruption.js';
 
 const execute = promisify(execFile);

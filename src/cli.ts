@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { readCommandLine, usage } from './command-line.js';
-import { InputError, messageOf } from './errors.js';
-import { extractMounts, reportFailure } from './extract-mounts.js';
-import { injectMounts } from './inject-mounts.js';
-import { runStep } from './step.js';
+import { readCommandLine, usage } from './inputs/command-line.js';
+import { InputError, messageOf } from './lib/errors.js';
+import { extractMounts, reportFailure } from './steps/extract.js';
+import { injectMounts } from './steps/inject.js';
+import { runStep } from './steps/run-step.js';
 
 /** How a shell is told that it was called wrongly. */
 const misused = 2;

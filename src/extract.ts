@@ -1,4 +1,4 @@
-import { extractMounts, reportFailure } from './extract-mounts.js';
-import { runStep } from './step.js';
+import { extractMounts, reportFailure } from './steps/extract.js';
+import { runStep } from './steps/run-step.js';
 
 await runStep(extractMounts, reportFailure);

@@ -1,5 +1,5 @@
-import { injectMounts } from './inject-mounts.js';
-import { runStep } from './step.js';
+import { injectMounts } from './steps/inject.js';
+import { runStep } from './steps/run-step.js';
 
 await runStep(async (makeWorkDirectory) => {
   await injectMounts(makeWorkDirectory);

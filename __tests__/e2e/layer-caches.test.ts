@@ -7,7 +7,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { copyPrograms, findPrograms } from '../../src/toolkit.js';
+import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { docker, listMount } from '../support/engine.js';
 import { reachableByEngine } from '../support/engine-loopback.js';
 import { type Registry, startRegistry } from '../support/registry.js';

@@ -5,7 +5,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { copyPrograms, findPrograms } from '../../src/toolkit.js';
+import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 
 const execute = promisify(execFile);
 

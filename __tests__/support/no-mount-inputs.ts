@@ -1,4 +1,4 @@
-import type { MountInputs } from '../../src/mount-list.js';
+import type { MountInputs } from '../../src/discovery/mount-list.js';
 
 /** What the inputs that say which mounts there are give where they are empty. */
 export const noMountInputs: MountInputs = {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { copyPrograms, findPrograms } from '../../src/toolkit.js';
+import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { docker } from './engine.js';
 
 const execute = promisify(execFile);

@@ -39754,122 +39754,7 @@ module.exports = { version: packageJson.version }
 
 /***/ }),
 
-/***/ 7757:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  Tu: () => (/* binding */ findDamage),
-  Qx: () => (/* binding */ findDamageOfAny),
-  vS: () => (/* binding */ manifestName),
-  WI: () => (/* binding */ readManifest),
-  wu: () => (/* binding */ selectArchives),
-  m8: () => (/* binding */ storeArchive),
-  HN: () => (/* binding */ writeManifest)
-});
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: ./build/manifest.js
-var manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/archive.js
-
-
-
-
-
-
-
-
-const manifestName = 'manifest.json';
-/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
-function selectArchives(named, manifest) {
-    const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
-    const fillings = named.flatMap((mount, index) => {
-        const { archive, deltas = [] } = saved.get((0,cache_mount/* identityOf */.cu)(mount)) ?? {};
-        return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
-    });
-    const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
-    return {
-        fillings,
-        unsaved: named.filter((mount) => saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive === undefined),
-        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
-    };
-}
-/** @throws Error where there is no manifest, or one that cannot be read */
-async function readManifest(directory) {
-    const file = (0,external_node_path_.join)(directory, manifestName);
-    if ((await sizeOf(file)) === 'no file')
-        throw new Error(`${manifestName} is no file`);
-    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)(file, 'utf8'));
-}
-/**
- * Compares an archive's file with what the manifest says of it.
- *
- * @returns what is wrong with it
- */
-async function findDamage(directory, archive) {
-    const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await sizeOf(file).catch(() => undefined);
-    if (size === undefined)
-        return 'its archive is missing';
-    if (size === 'no file')
-        return 'its archive is no file';
-    if (size !== archive.compressedBytes) {
-        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
-    }
-    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
-}
-/** What is wrong with one of a mount's archives: without it, the others are of no use. */
-async function findDamageOfAny(directory, archives) {
-    const damage = archives.map((archive) => findDamage(directory, archive));
-    return (await Promise.all(damage)).find((each) => each !== undefined);
-}
-/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
-async function sizeOf(path) {
-    const found = await (0,promises_.lstat)(path);
-    return found.isFile() ? found.size : 'no file';
-}
-/**
- * Moves an archive that the build has made into an entry.
- *
- * @returns what the manifest says of it
- */
-async function storeArchive(source, facts, directory) {
-    const file = `${(0,external_node_crypto_.randomBytes)(16).toString('hex')}.${manifest/* archiveExtension */.yP[facts.compression]}`;
-    const path = (0,external_node_path_.join)(directory, file);
-    await (0,work_directory/* moveFile */.mV)(source, path);
-    const { size } = await (0,promises_.stat)(path);
-    const { compression, files, bytes } = facts;
-    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
-}
-async function writeManifest(directory, mounts) {
-    await (0,promises_.mkdir)(directory, { recursive: true });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(directory, manifestName), (0,manifest/* renderManifest */.sB)({ mounts }));
-}
-async function digest(file) {
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
-    return hash.digest('hex');
-}
-
-
-/***/ }),
-
-/***/ 415:
+/***/ 3600:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39893,11 +39778,11 @@ const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(
 var exec = __nccwpck_require__(7187);
 // EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
 var io = __nccwpck_require__(8701);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-;// CONCATENATED MODULE: ./build/buildx.js
+// EXTERNAL MODULE: ./build/console/console.js
+var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+;// CONCATENATED MODULE: ./build/builder/buildx.js
 
 
 
@@ -39981,7 +39866,7 @@ function startBuild(options) {
         ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
         options.context,
     ];
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
+    (0,console/* debug */.Yz)(`docker ${args.join(' ')}`);
     const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
         cwd: options.directory,
         env: {
@@ -40015,14 +39900,14 @@ function startBuild(options) {
             let last = '';
             const silence = setInterval(() => {
                 const seconds = Math.round((performance.now() - spoke) / 1000);
-                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+                (0,console/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
             }, patience);
             hear = (line) => {
                 spoke = performance.now();
                 silence.refresh();
                 if (line.trim() !== '')
                     last = line;
-                (0,host/* print */.yy)(line);
+                (0,console/* print */.yy)(line);
             };
             said.forEach(hear);
             command.stdin.end(dockerfile);
@@ -40112,7 +39997,7 @@ async function isUnknown(name) {
  * the step: other work may be under way.
  */
 async function probe(args, timeout = probeTimeout.quick) {
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
+    (0,console/* debug */.Yz)(`docker ${args.join(' ')}`);
     let timer;
     const silence = new Promise((resolve) => {
         const stderr = `no answer within ${timeout / 1000} seconds`;
@@ -40135,546 +40020,7 @@ function lastLine({ exitCode, stdout, stderr }) {
 
 /***/ }),
 
-/***/ 7382:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Ac: () => (/* binding */ parseOptions),
-/* harmony export */   Jj: () => (/* binding */ cut),
-/* harmony export */   NX: () => (/* binding */ toCacheMount),
-/* harmony export */   cu: () => (/* binding */ identityOf),
-/* harmony export */   hK: () => (/* binding */ describeMount),
-/* harmony export */   wk: () => (/* binding */ renderOwnership),
-/* harmony export */   yY: () => (/* binding */ parseCacheMounts)
-/* harmony export */ });
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2332);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9473);
-/* harmony import */ var _flags_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5939);
-/* harmony import */ var _shell_word_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4491);
-
-
-
-
-
-const optionOfKey = new Map([
-    ['type', 'type'],
-    ['id', 'id'],
-    ['target', 'target'],
-    ['dst', 'target'],
-    ['destination', 'target'],
-    ['sharing', 'sharing'],
-    ['from', 'from'],
-    ['source', 'source'],
-    ['src', 'source'],
-    ['uid', 'uid'],
-    ['gid', 'gid'],
-    ['mode', 'mode'],
-    ['readonly', 'readonly'],
-    ['ro', 'readonly'],
-    ['readwrite', 'readonly'],
-    ['rw', 'readonly'],
-]);
-/**
- * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
- * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
- *
- * @param lookup the variables that options may hold
- * @throws Error that lists every line that is wrong, with its number
- */
-function parseCacheMounts(text, lookup = () => undefined) {
-    const lineOfIdentity = new Map();
-    const mounts = [];
-    const notices = [];
-    const errors = [];
-    for (const [index, raw] of text.split(/\r?\n/).entries()) {
-        const line = raw.trim();
-        const number = index + 1;
-        if (line === '' || line.startsWith('#')) {
-            continue;
-        }
-        try {
-            const mount = parseLine(line, lookup);
-            const identity = identityOf(mount);
-            const earlier = lineOfIdentity.get(identity);
-            if (earlier === undefined) {
-                lineOfIdentity.set(identity, number);
-                mounts.push(mount);
-            }
-            else {
-                notices.push(`line ${number} names the same cache mount as line ${earlier}: ${describeMount(mount)}`);
-            }
-        }
-        catch (error) {
-            errors.push(`line ${number} (${line}): ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_1__/* .messageOf */ .b)(error)}`);
-        }
-    }
-    if (errors.length > 0) {
-        throw new Error(errors.join('\n'));
-    }
-    return { mounts, notices };
-}
-/** A string that is equal for two mounts just when BuildKit holds them for one. */
-function identityOf(mount) {
-    const { id, namespace, from, stage, source, ownership } = mount;
-    return JSON.stringify([
-        id,
-        namespace ?? null,
-        from ?? null,
-        stage ? [stage.name, stage.digest] : null,
-        source ?? null,
-        ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
-    ]);
-}
-/** A mount as a person would name it: the id, and the options that make it another mount. */
-function describeMount(mount) {
-    const { namespace, source, ownership } = mount;
-    const from = mount.from ?? mount.stage?.name;
-    const options = [
-        ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
-        ...(from === undefined ? [] : [`from=${from}`]),
-        ...(source === undefined ? [] : [`source=${source}`]),
-        ...(ownership ? renderOwnership(ownership) : []),
-    ];
-    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
-}
-/** The options of a `--mount` flag that stand for the ownership. */
-function renderOwnership({ uid, gid, mode }) {
-    return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
-}
-function parseLine(line, lookup) {
-    const expand = (value) => (0,_shell_word_js__WEBPACK_IMPORTED_MODULE_2__/* .expandWord */ .V)(value, (name, hasAlternative) => {
-        const variable = lookup(name, hasAlternative);
-        if (variable !== undefined || hasAlternative)
-            return variable;
-        throw new Error(`the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`);
-    });
-    const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
-    if (flag.startsWith('--mount=')) {
-        return toCacheMount(parseOptions((0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(readFlagValue(flag)), expand));
-    }
-    const fields = (0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(line);
-    const [first = '', second, ...more] = fields;
-    if (isOption(first)) {
-        return toCacheMount(parseOptions(fields, expand));
-    }
-    if (first === '') {
-        throw new Error('the id is empty');
-    }
-    if (more.length > 0 || (second !== undefined && isOption(second))) {
-        throw new Error(`options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`);
-    }
-    return { id: first };
-}
-function isOption(field) {
-    const [key, value] = cut(field);
-    const option = optionOfKey.get(key.toLowerCase());
-    return option !== undefined && (value !== undefined || option === 'readonly');
-}
-/**
- * Reads the options of a cache mount.
- *
- * @param expand expands a value and takes its quotes away
- * @param duplicates BuildKit takes the last of several values; who writes for us is told
- * @throws Error on an option that is unknown, or has no value or a bad one
- */
-function parseOptions(fields, expand, duplicates = 'refused') {
-    const options = {};
-    for (const field of fields) {
-        const [key, raw] = cut(field);
-        const option = optionOfKey.get(key.toLowerCase());
-        if (option === undefined) {
-            throw new Error(`unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`);
-        }
-        if (raw === undefined) {
-            if (option === 'readonly')
-                continue;
-            throw new Error(`the option ${key} has no value: write ${key}=…`);
-        }
-        const value = expand(raw);
-        if (option === 'readonly') {
-            // No part of the identity; these are the booleans of Go.
-            if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value))
-                continue;
-            throw new Error(`${field} is neither true nor false`);
-        }
-        const earlier = options[option];
-        if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
-            throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
-        }
-        options[option] = value;
-    }
-    return options;
-}
-/** @throws Error where the options make no cache mount */
-function toCacheMount(options) {
-    const { type = 'cache', sharing = 'shared', target } = options;
-    if (type.toLowerCase() !== 'cache') {
-        throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
-    }
-    if (!['shared', 'private', 'locked'].includes(sharing.toLowerCase())) {
-        throw new Error(`sharing=${sharing} is unknown: it is shared, private or locked`);
-    }
-    const id = options.id || (target && cleanPath(target));
-    if (!id) {
-        throw new Error('neither id nor target is given: one of them must name the mount');
-    }
-    if (!options.id && id === '/') {
-        throw new Error(`target=${target} cannot be a mount`);
-    }
-    const ownership = parseOwnership(options);
-    const from = options.from === 'scratch' ? undefined : options.from;
-    const source = cleanPath(`/${options.source ?? ''}`);
-    if (source !== '/' && !from) {
-        throw new Error(`source=${options.source} needs from=…, the image that holds it`);
-    }
-    return {
-        id,
-        ...(from ? { from } : {}),
-        ...(source === '/' ? {} : { source }),
-        ...(ownership && source === '/' ? { ownership } : {}),
-    };
-}
-function parseOwnership({ uid, gid, mode }) {
-    if (uid === undefined && gid === undefined && mode === undefined) {
-        return undefined;
-    }
-    return {
-        uid: parseNumber('uid', uid ?? '0', 10),
-        gid: parseNumber('gid', gid ?? '0', 10),
-        // BuildKit drops setuid, setgid and sticky here.
-        mode: parseNumber('mode', mode ?? '0755', 8) & 0o777,
-    };
-}
-function parseNumber(option, text, radix) {
-    const value = (radix === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)
-        ? Number.parseInt(text, radix)
-        : Number.NaN;
-    if (!(value < 2 ** 32)) {
-        throw new Error(`${option}=${text} is no ${radix === 8 ? 'octal' : 'decimal'} number of 32 bits`);
-    }
-    return value;
-}
-/** Reads the value of a flag pasted from a Dockerfile. */
-function readFlagValue(line) {
-    const { flags, rest } = (0,_flags_js__WEBPACK_IMPORTED_MODULE_4__/* .splitFlags */ .g)(line);
-    const [flag = '', ...others] = flags;
-    // A pasted line may still have its continuation character.
-    if (others.length > 0 || (rest !== '' && rest !== '\\')) {
-        const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
-        throw new Error(`one mount a line: put "${more}" on a line of its own, or quotes around white space`);
-    }
-    return cut(flag)[1] ?? '';
-}
-/** Cuts `key=value` at its first equals sign. */
-function cut(field) {
-    const at = field.indexOf('=');
-    return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
-}
-/** Go's `path.Clean`, but for the empty path. */
-function cleanPath(path) {
-    const cleaned = node_path__WEBPACK_IMPORTED_MODULE_0__.posix.normalize(path);
-    return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
-}
-
-
-/***/ }),
-
-/***/ 3986:
-/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
-
-__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8161);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
-/* harmony import */ var _command_line_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2836);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(9473);
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7874);
-/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(6761);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(8979);
-
-
-
-
-
-
-
-
-
-/** How a shell is told that it was called wrongly. */
-const misused = 2;
-// Nothing here is for GitHub's runner, even where it is one that runs this.
-for (const name of ['GITHUB_ACTIONS', 'GITHUB_WORKSPACE', 'GITHUB_STEP_SUMMARY']) {
-    delete process.env[name];
-}
-try {
-    const line = (0,_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .readCommandLine */ .y)(process.argv.slice(2));
-    if (line === 'help') {
-        process.stdout.write(_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .usage */ .C);
-    }
-    else {
-        const { command, inputs } = line;
-        for (const [name, value] of inputs)
-            process.env[`INPUT_${name.toUpperCase()}`] = value;
-        process.env.RUNNER_TEMP = await makeTemporaryDirectory(inputs.get('directory') ?? '');
-        if (command === 'extract')
-            await (0,_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(_extract_mounts_js__WEBPACK_IMPORTED_MODULE_5__/* .extractMounts */ .w, _extract_mounts_js__WEBPACK_IMPORTED_MODULE_5__/* .reportFailure */ .x);
-        await (0,_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(async (makeWorkDirectory) => {
-            await (0,_inject_mounts_js__WEBPACK_IMPORTED_MODULE_6__/* .injectMounts */ .C)(makeWorkDirectory);
-        });
-    }
-}
-catch (error) {
-    process.stderr.write(`error: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .messageOf */ .b)(error)}\n`);
-    process.exitCode = error instanceof _errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d ? misused : 1;
-}
-/** What inject leaves for the extract with the same directory, and for nobody else. */
-async function makeTemporaryDirectory(directory) {
-    const { uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_2__.userInfo)();
-    const id = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update((0,node_path__WEBPACK_IMPORTED_MODULE_3__.resolve)(directory)).digest('hex').slice(0, 16);
-    const path = (0,node_path__WEBPACK_IMPORTED_MODULE_3__.join)((0,node_os__WEBPACK_IMPORTED_MODULE_2__.tmpdir)(), `buildkit-cache-mounts-${uid}-${id}`);
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(path, { recursive: true, mode: 0o700 });
-    if ((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(path)).uid !== uid)
-        throw new Error(`${path} belongs to another user`);
-    return path;
-}
-
-__webpack_async_result__();
-} catch(e) { __webpack_async_result__(e); } }, 1);
-
-/***/ }),
-
-/***/ 2836:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  y: () => (/* binding */ readCommandLine),
-  C: () => (/* binding */ usage)
-});
-
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-;// CONCATENATED MODULE: ./build/definitions.js
-const mountInputs = [
-    {
-        name: 'context',
-        description: 'The build context, as in docker/build-push-action, where the Dockerfile is looked for; by default the workspace',
-        standard: '',
-    },
-    {
-        name: 'file',
-        description: 'Path of the Dockerfile, as in docker/build-push-action; several one a line; by default the Dockerfile of the context',
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'target',
-        description: 'The stage that is built, as in docker/build-push-action; by default the last one',
-        standard: '',
-    },
-    {
-        name: 'build-args',
-        description: 'The build arguments, KEY=VALUE one a line, as in docker/build-push-action; the ids of mounts may depend on them',
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'platforms',
-        description: "The platforms that are built for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
-        standard: '',
-        isList: true,
-    },
-];
-const commonInputs = [
-    {
-        name: 'directory',
-        description: 'Path of a directory to keep the archives in instead of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
-        standard: '',
-    },
-    {
-        name: 'timeout',
-        description: 'Minutes after which the step gives up, with a warning; the build goes on',
-        standard: '30',
-    },
-    {
-        name: 'summary',
-        description: 'Whether to show what was done on the page of the job',
-        standard: 'true',
-        isForGitHub: true,
-    },
-    {
-        name: 'github-token',
-        description: 'Accepted so that workflows that pass it keep running; not used',
-        standard: '',
-        isForGitHub: true,
-    },
-];
-const mountsText = 'The cache mounts, one a line: an id, a target that stands for the id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
-const imageText = "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
-const incrementalInput = {
-    name: 'incremental',
-    description: 'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
-    standard: 'true',
-};
-const injectInputs = [
-    {
-        name: 'cache-mounts',
-        description: `${mountsText} By default those that the Dockerfile declares.`,
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'key',
-        description: 'The key under which the mounts are saved, as in actions/cache; by default one is generated from the Dockerfile, the lock files and the commit, with restore keys to match',
-        standard: '',
-    },
-    {
-        name: 'key-prefix',
-        description: 'Prefix of the generated key, which tells several images of a repository apart; by default buildkit-cache-mounts; not together with key',
-        standard: '',
-    },
-    {
-        name: 'restore-keys',
-        description: 'Keys to look for where nothing is saved under the key itself, one a line; each matches what begins with it, the newest first',
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'builder',
-        description: 'Name of the builder; by default the one that docker buildx itself would use',
-        standard: '',
-    },
-    ...mountInputs,
-    { name: 'utility-image', description: `${imageText} none by default`, standard: '' },
-    incrementalInput,
-    {
-        name: 'fail-on-cache-miss',
-        description: 'Fail the step when no mount was filled, whatever the reason',
-        standard: 'false',
-    },
-    ...commonInputs,
-];
-const savingInputs = [
-    {
-        name: 'compression-level',
-        description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
-        standard: '3',
-    },
-    {
-        name: 'incremental-count',
-        description: 'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
-        standard: '10',
-    },
-    {
-        name: 'incremental-share',
-        description: 'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
-        standard: '50',
-    },
-];
-const extractInputs = [
-    {
-        name: 'cache-mounts',
-        description: `${mountsText} By default those of the inject that ran earlier in the job, or else those that the Dockerfile declares.`,
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'key',
-        description: 'The key to save the mounts under; by default that of the inject that ran earlier in the job',
-        standard: '',
-    },
-    {
-        name: 'builder',
-        description: 'Name of the builder; by default that of the inject that ran earlier in the job, or else the one that docker buildx itself would use',
-        standard: '',
-    },
-    ...mountInputs,
-    {
-        name: 'utility-image',
-        description: `${imageText} by default that of the inject that ran earlier in the job`,
-        standard: '',
-    },
-    incrementalInput,
-    ...savingInputs,
-    ...commonInputs,
-];
-/** The single step has all of inject's, and these. */
-const singleInputs = [
-    {
-        name: 'save-always',
-        description: 'Whether to save also when the job has failed; never when it was cancelled',
-        standard: 'false',
-    },
-    ...savingInputs,
-];
-
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-;// CONCATENATED MODULE: ./build/command-line.js
-
-
-
-const definitions = {
-    inject: injectInputs.filter(({ isForGitHub }) => !isForGitHub),
-    extract: extractInputs.filter(({ isForGitHub }) => !isForGitHub),
-};
-/** What `--help` prints. */
-const usage = `Carries BuildKit cache mounts (RUN --mount=type=cache) from one CI run to the next.
-
-  node dist/cli/index.js inject  --directory DIR [OPTION]...   before the build
-  node dist/cli/index.js extract --directory DIR [OPTION]...   after it
-
-What is saved is kept in DIR; bring it from one run to the next. The log goes to standard error, what
-came of it (cache-hit, saved, reason, …) to standard output, one NAME=VALUE a line.
-Exit code: 0, even where the cache has trouble; 1 for wrong options' values, or with
---fail-on-cache-miss=true where nothing was restored; 2 for wrong options.
-
-Options of inject:
-${definitions.inject.map(describe).join('\n')}
-
-Options of extract:
-${definitions.extract.map(describe).join('\n')}
-`;
-function describe({ name, description, standard, isList }) {
-    const notes = [isList ? 'may be given several times' : '', standard && `default: ${standard}`];
-    const note = notes.filter((each) => each !== '').join('; ');
-    return `  --${name}\n      ${description}${note ? ` (${note})` : ''}`;
-}
-/** @throws InputError that says what is wrong with the options */
-function readCommandLine(args) {
-    const [command, ...rest] = args;
-    if (args.includes('--help') || args.includes('-h') || command === 'help')
-        return 'help';
-    if (command !== 'inject' && command !== 'extract') {
-        throw new errors/* InputError */.d(`the command is inject or extract, not "${command ?? ''}"; see --help`);
-    }
-    const options = Object.fromEntries(definitions[command].map(({ name }) => [name, { type: 'string', multiple: true }]));
-    const inputs = new Map();
-    try {
-        const { values } = (0,external_node_util_.parseArgs)({ args: rest, options, strict: true });
-        for (const { name, isList } of definitions[command]) {
-            const given = values[name] ?? [];
-            if (given.length > 1 && !isList)
-                throw new Error(`--${name} is given several times`);
-            if (given.length > 0)
-                inputs.set(name, given.join('\n'));
-        }
-    }
-    catch (error) {
-        throw new errors/* InputError */.d((0,errors/* messageOf */.b)(error));
-    }
-    if (!inputs.get('directory'))
-        throw new errors/* InputError */.d('--directory is required; see --help');
-    return { command, inputs };
-}
-
-
-/***/ }),
-
-/***/ 7178:
+/***/ 9580:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -40686,7 +40032,7 @@ function readCommandLine(args) {
 /* harmony export */   yj: () => (/* binding */ restoredFileName)
 /* harmony export */ });
 /* unused harmony export reservedName */
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9683);
+/* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6018);
 
 /**
  * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
@@ -40706,7 +40052,7 @@ function readCommandLine(args) {
 const reservedName = '.buildkit-cache-mounts';
 /** Where the pack script puts what it makes. @param index the mount's place in the list */
 function packedFileName(index, compression) {
-    return `${index}.${_manifest_js__WEBPACK_IMPORTED_MODULE_0__/* .archiveExtension */ .yP[compression]}`;
+    return `${index}.${_entry_manifest_js__WEBPACK_IMPORTED_MODULE_0__/* .archiveExtension */ .yP[compression]}`;
 }
 /**
  * Where the unpack script looks for an archive.
@@ -40715,7 +40061,7 @@ function packedFileName(index, compression) {
  * @param place the archive's place among those of the mount, from 0
  */
 function restoredFileName(index, place, compression) {
-    return `${index}.${String(place).padStart(2, '0')}.${_manifest_js__WEBPACK_IMPORTED_MODULE_0__/* .archiveExtension */ .yP[compression]}`;
+    return `${index}.${String(place).padStart(2, '0')}.${_entry_manifest_js__WEBPACK_IMPORTED_MODULE_0__/* .archiveExtension */ .yP[compression]}`;
 }
 /** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
 const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
@@ -41066,311 +40412,21 @@ ${forEachMount}`;
 
 /***/ }),
 
-/***/ 2332:
+/***/ 1072:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   b: () => (/* binding */ parseCsvRecord)
+/* harmony export */   QG: () => (/* binding */ chooseToolkit),
+/* harmony export */   hf: () => (/* binding */ gatherRunnerTools)
 /* harmony export */ });
-/**
- * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
- * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
- * for one quote; a quote anywhere else is an error. Spaces belong to the field.
- *
- * @throws Error on a stray or missing quote
- */
-function parseCsvRecord(record) {
-    const fields = [];
-    let rest = record;
-    for (;;) {
-        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
-        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
-        if (!field) {
-            throw new Error(rest.startsWith('"')
-                ? 'a quoted field must end with a quote before the next comma'
-                : 'a quote inside a field: put quotes around the whole field and double those inside');
-        }
-        const [matched, text = '', separator] = field;
-        fields.push(quoted ? text.replaceAll('""', '"') : text);
-        if (!separator) {
-            return fields;
-        }
-        rest = rest.slice(matched.length);
-    }
-}
-
-
-/***/ }),
-
-/***/ 1111:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   LQ: () => (/* binding */ resolveKeys),
-/* harmony export */   x2: () => (/* binding */ defaultKeyPrefix)
-/* harmony export */ });
-/* unused harmony exports makeDefaultKey, hashFiles */
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var _mount_list_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9647);
-
-
-
-
-const defaultKeyPrefix = 'buildkit-cache-mounts';
-/** The key that was given, or else one that is made; what was given to fall back to comes last. */
-async function resolveKeys(inputs) {
-    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
-    if (key !== undefined)
-        return { key, restoreKeys };
-    const { workspace, context, files } = (0,_mount_list_js__WEBPACK_IMPORTED_MODULE_3__/* .locateFiles */ .ws)(mountInputs);
-    const facts = {
-        prefix: keyPrefix,
-        os: process.env.RUNNER_OS || process.platform,
-        architecture: process.env.RUNNER_ARCH || process.arch,
-        commit: process.env.GITHUB_SHA || 'none',
-        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
-    };
-    const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
-    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
-}
-/** What package managers write to say exactly what they install, in the words of their own docs. */
-const lockFileNames = new Set([
-    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
-    ...['bun.lock', 'bun.lockb', 'deno.lock'],
-    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
-    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
-    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
-    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
-    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
-]);
-/** Directories of what is installed, and not of what is to be installed. */
-const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
-/**
- * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
- * the same commit, the same files, anything of this kind of machine.
- */
-function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
-    const parts = [prefix, os, architecture, hash, commit, attempt];
-    const start = (count) => `${parts.slice(0, count).join('-')}-`;
-    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
-}
-/**
- * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
- * hexadecimal digits.
- *
- * @param workspace what the paths count from, as it differs between runners
- */
-async function hashFiles(dockerfiles, context, workspace) {
-    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
-    const hash = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256');
-    for (const file of files) {
-        const content = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)(file).catch(() => undefined);
-        if (content === undefined)
-            continue;
-        const digest = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(content).digest('hex');
-        hash.update(`${digest} ${(0,node_path__WEBPACK_IMPORTED_MODULE_2__.relative)(workspace, file)}\n`);
-    }
-    return hash.digest('hex').slice(0, 16);
-}
-/** The lock files below a directory; symbolic links are not followed. */
-async function findLockFiles(directory) {
-    const entries = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(directory, { withFileTypes: true }).catch(() => []);
-    const found = await Promise.all(entries.map(async (entry) => {
-        const path = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, entry.name);
-        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
-            return findLockFiles(path);
-        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
-    }));
-    return found.flat();
-}
-
-
-/***/ }),
-
-/***/ 8616:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   v: () => (/* binding */ openEntry)
-/* harmony export */ });
-/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7757);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
-/* harmony import */ var _log_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6650);
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9683);
-
-
-
-
-/**
- * Reads an entry that was restored into `directory`, and restores those that it builds on.
- *
- * @param wanted the mounts whose archives are
- * @throws Error that says why it cannot be read
- */
-async function openEntry(store, key, directory, wanted) {
-    const { mounts, ...others } = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_0__/* .readManifest */ .WI)(directory);
-    const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
-    const identities = new Set(wanted.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu));
-    const archives = manifest.mounts
-        .filter(({ mount }) => identities.has((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu)(mount)))
-        .flatMap(_manifest_js__WEBPACK_IMPORTED_MODULE_3__/* .archivesOf */ .bS);
-    const holders = new Set(archives.map(({ entry = key }) => entry));
-    const bases = [...holders].filter((holder) => holder !== key);
-    if (bases.length === 0)
-        return { key, manifest, directory, missing: [] };
-    const found = await (0,_log_js__WEBPACK_IMPORTED_MODULE_2__/* .logStage */ .jl)(`Restore what it builds on: ${bases.join(', ')}`, () => store.restore(directory, bases));
-    return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
-}
-function withHolder({ mount, archive, deltas = [] }, key) {
-    const name = (each) => ({ ...each, entry: each.entry ?? key });
-    if (archive === undefined)
-        return { mount };
-    return { mount, archive: name(archive), deltas: deltas.map(name) };
-}
-
-
-/***/ }),
-
-/***/ 9473:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   b: () => (/* binding */ messageOf),
-/* harmony export */   d: () => (/* binding */ InputError)
-/* harmony export */ });
-/**
- * What the user wrote is wrong: the step fails at once with this message, which names the input and
- * the remedy. Every other error is trouble with the cache: a warning, and the build goes on cold.
- */
-class InputError extends Error {
-    name = 'InputError';
-}
-/** The text of anything that was thrown. */
-function messageOf(error) {
-    return error instanceof Error ? error.message : String(error);
-}
-
-
-/***/ }),
-
-/***/ 7874:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  w: () => (/* binding */ extractMounts),
-  x: () => (/* binding */ reportFailure)
-});
-
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/archive.js + 1 modules
-var build_archive = __nccwpck_require__(7757);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: ./build/manifest.js
-var build_manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/carry-over.js
-
-
-
-
-/**
- * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
- * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
- * when it is restored.
- */
-const carriedShare = 0.1;
-/**
- * Brings what was restored of a mount into a new entry: it is named where it is saved already, or moved.
- *
- * @param naming whether all is named that can be, or only what is large, or nothing as it would not
- *   stay where it is
- * @returns what the new manifest says of it; undefined where it cannot be named and is not at hand
- */
-async function carryOver(kept, restored, entry, naming) {
-    const { deltas = [] } = restored;
-    const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
-    const isSmall = (0,build_manifest/* totalOf */.e6)(own).compressedBytes <= restored.archive.compressedBytes * carriedShare;
-    const small = naming === 'large' && isSmall ? own : [];
-    const carried = [];
-    for (const archive of (0,build_manifest/* archivesOf */.bS)(restored)) {
-        const isMoved = naming === 'nothing' || small.includes(archive);
-        const isWhole = isMoved && (await (0,build_archive/* findDamage */.Tu)(kept.directory, archive)) === undefined;
-        if (!isWhole) {
-            if (naming === 'nothing')
-                return undefined;
-            carried.push(archive);
-            continue;
-        }
-        const { entry: _, ...facts } = archive;
-        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(kept.directory, archive.file), (0,external_node_path_.join)(entry, archive.file));
-        carried.push(facts);
-    }
-    const [archive = restored.archive, ...others] = carried;
-    return { mount: restored.mount, archive, ...(others.length > 0 ? { deltas: others } : {}) };
-}
-
-// EXTERNAL MODULE: ./build/container-scripts.js
-var container_scripts = __nccwpck_require__(7178);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-;// CONCATENATED MODULE: ./build/incremental.js
-
-
-
-/** @param isSame whether it is known to be the mount that inject has filled */
-function findAllowance({ state, incremental }, mount, isSame) {
-    const { mounts = [], filled } = state?.restored ?? {};
-    const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
-    if (restored === undefined || incremental.count === 0)
-        return {};
-    const { archive, deltas = [] } = restored;
-    if (!filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount)))
-        return { whyInFull: 'inject has not filled it' };
-    const { token } = filled;
-    if (token === undefined)
-        return { whyInFull: 'inject has taken no snapshot of it' };
-    if (!isSame)
-        return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
-    if (deltas.length >= incremental.count) {
-        const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
-        return { changes: { bytes: 0, token }, whyInFull };
-    }
-    const bytes = Math.floor(archive.bytes * incremental.share - (0,build_manifest/* totalOf */.e6)(deltas).bytes);
-    return { changes: { bytes: Math.max(0, bytes), token } };
-}
-/** What was in the way of saving just what has changed, as the builder tells. */
-function explainObstacle(obstacle) {
-    switch (obstacle) {
-        case 'snapshot':
-            return 'there is no snapshot of it that is of use';
-        case 'size':
-            return 'too much of it has changed';
-        case 'tar':
-            return 'GNU tar cannot pack its changes alone';
-    }
-}
-/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
-function describeSize(saved, { count }) {
-    const archives = saved.flatMap(build_manifest/* archivesOf */.bS);
-    const own = archives.filter(({ entry }) => entry === undefined);
-    const sizeOf = (some) => (0,format/* formatBytes */.z3)((0,build_manifest/* totalOf */.e6)(some).compressedBytes);
-    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
-    if (own.length === archives.length && deltas === 0)
-        return sizeOf(own);
-    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
-    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
-}
-
-;// CONCATENATED MODULE: ./build/collect.js
+/* unused harmony exports findPrograms, copyPrograms, parseLdd */
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7187);
+/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
+/* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3676);
+/* harmony import */ var _in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9580);
 
 
 
@@ -41378,2420 +40434,127 @@ function describeSize(saved, { count }) {
 
 
 
-
-const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
-/**
- * Decides what the new entry holds of a mount, and puts its archives there: a saved mount is only
- * ever followed by one at least as complete.
- *
- * @param index the mount's place in the list
- */
-async function collect(collection, index, mount) {
-    const { packed, kept, entry, mayRefer, maximum } = collection;
-    const name = (0,cache_mount/* describeMount */.hK)(mount);
-    const report = packed.reports.get(index);
-    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
-    const carried = kept && restored && report?.result !== 'packed'
-        ? await carryOver(kept, restored, entry, !mayRefer ? 'nothing' : report?.result === 'changed' ? 'large' : 'all')
-        : undefined;
-    if (report?.result === 'packed') {
-        const file = (0,container_scripts/* packedFileName */.QR)(index, report.compression);
-        const archive = await (0,build_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed.directory, file), report, entry);
-        const { obstacle } = report;
-        const whyInFull = packed.whyInFull(mount) ?? (obstacle && explainObstacle(obstacle));
-        if (packed.isRemade(mount)) {
-            (0,host/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
-        }
-        else if (whyInFull !== undefined) {
-            (0,host/* print */.yy)(`The cache mount ${name} is saved in full: ${whyInFull}.`);
-        }
-        const row = { mount, state: 'packed', archive, seconds: report.seconds };
-        return { mount, row, saved: { mount, archive }, isFilled: true };
-    }
-    if (carried && report?.result === 'unchanged') {
-        const row = { mount, state: 'unchanged', seconds: report.seconds };
-        return { mount, row, saved: carried, isFilled: true };
-    }
-    if (carried && report?.result === 'changed') {
-        const { archive, deltas = [] } = carried;
-        const file = (0,container_scripts/* packedFileName */.QR)(index, report.compression);
-        const delta = await (0,build_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed.directory, file), report, entry);
-        const all = [...deltas, delta];
-        const state = `changes packed (${all.length} of at most ${maximum})`;
-        const row = { mount, state, archive: delta, seconds: report.seconds };
-        return { mount, row, saved: { mount, archive, deltas: all }, isFilled: true };
-    }
-    if (report?.result === 'unchanged' || report?.result === 'changed') {
-        const row = { mount, state: report.result };
-        const remark = `What inject has restored of the cache mount ${name} is not at hand any more, and what has changed since is of no use without it.`;
-        return { mount, row, saved: undefined, isFilled: true, remark };
-    }
-    const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    if (carried) {
-        return {
-            mount,
-            row: { mount, state: `${what}, kept as restored`, archive: (0,build_manifest/* totalOf */.e6)((0,build_manifest/* archivesOf */.bS)(carried)) },
-            saved: carried,
-            isFilled: false,
-            remark: tellKept(name, what, hasFailed, kept?.isLate ? kept.key : undefined),
-        };
-    }
-    const row = { mount, state: what };
-    if (restored) {
-        const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
-        return { mount, row, saved: undefined, isFilled: false, remark };
-    }
-    if (hasFailed) {
-        const remark = `The cache mount ${name} could not be packed${why(report)}.`;
-        return { mount, row, saved: undefined, isFilled: false, remark };
-    }
-    return { mount, row, saved: { mount }, isFilled: false };
-}
-function tellKept(name, what, hasFailed, lateKey) {
-    if (lateKey !== undefined) {
-        const state = hasFailed ? 'could not be packed' : `is ${what}`;
-        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
-    }
-    return hasFailed
-        ? `The cache mount ${name} could not be packed: what inject has restored is kept.`
-        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is kept. ${causes}`;
-}
-function describe(report, isKnown) {
-    if (!isKnown)
-        return { what: 'absent', hasFailed: false };
-    if (report?.result === 'empty')
-        return { what: 'empty', hasFailed: false };
-    return { what: 'failed', hasFailed: true };
-}
-function why(report) {
-    return report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
-}
-
-// EXTERNAL MODULE: ./build/default-key.js
-var default_key = __nccwpck_require__(1111);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/mount-list.js + 3 modules
-var mount_list = __nccwpck_require__(9647);
-;// CONCATENATED MODULE: ./build/extract-request.js
-
-
-/**
- * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
- * one.
- *
- * @throws InputError where that leaves the key open, or which inject is meant
- */
-function resolveRequest(inputs, states) {
-    const isComplete = (0,mount_list/* areGiven */.k4)(inputs.mountInputs) && inputs.key !== undefined;
-    const only = states.length === 1 ? states[0] : undefined;
-    const state = states.find(({ key }) => key === inputs.key) ?? only;
-    if (state === undefined && !isComplete && states.length > 1) {
-        throw new errors/* InputError */.d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
-    }
-    const key = inputs.key ?? state?.key;
-    if (key === undefined) {
-        throw new errors/* InputError */.d('Input key is required, as no inject has run before in this job.');
-    }
-    return {
-        key,
-        mounts: (0,mount_list/* areGiven */.k4)(inputs.mountInputs) ? undefined : state?.mounts,
-        builder: inputs.builder ?? state?.builder,
-        utilityImage: inputs.utilityImage ?? state?.utilityImage,
-        directory: inputs.directory ?? state?.directory,
-        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
-        state,
-    };
-}
-
-// EXTERNAL MODULE: ./build/inputs.js
-var build_inputs = __nccwpck_require__(8175);
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: ./build/entry.js
-var entry = __nccwpck_require__(8616);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-// EXTERNAL MODULE: ./build/state.js
-var build_state = __nccwpck_require__(8801);
-// EXTERNAL MODULE: ./build/store.js + 347 modules
-var build_store = __nccwpck_require__(4308);
-;// CONCATENATED MODULE: ./build/kept.js
-
-
-
-
-
-
-
-
-
-
-/** What inject has restored. */
-function keptByInject(state) {
-    if (state?.restored === undefined)
-        return undefined;
-    const { key, mounts } = state.restored;
-    return { key, mounts, directory: (0,build_state/* keptArchives */.I)(state.key), isLate: false };
-}
-/**
- * Restores what inject would have, had the cache service not failed it then: the client does not
- * tell trouble from a miss, and an entry with less than the one before would hide that for good.
- *
- * @returns undefined where there is nothing, or nothing that can be used
- */
-async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
-    const directory = (0,external_node_path_.join)(workDirectory, 'late', build_store/* storedDirectoryName */.c);
-    await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
-    const newest = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', () => store.find(directory, key, restoreKeys));
-    if (newest === undefined)
-        return undefined;
+/** Copies those of the runner's programs that a build may need below a directory. */
+async function gatherRunnerTools(directory) {
+    const programs = await findPrograms([..._in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3, ..._in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .optionalPrograms */ .CO, 'zstd', 'gzip']);
+    const names = programs.map(({ name }) => name);
+    if (!names.includes('tar'))
+        return { names, tarVersion: '', directories: [] };
     try {
-        const [found] = await (0,log/* logStage */.jl)('Restore it from the cache', () => store.restore(directory, [newest]));
-        if (found === undefined)
-            return undefined;
-        const { manifest } = await (0,entry/* openEntry */.v)(store, found, directory, mounts);
-        const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
-        const whole = [];
-        for (const saved of archived) {
-            const damage = await (0,build_archive/* findDamageOfAny */.Qx)(directory, (0,build_manifest/* archivesOf */.bS)(saved));
-            if (damage === undefined)
-                whole.push(saved);
-        }
-        return { key: found, mounts: whole, directory, isLate: true };
+        const [tarVersion, directories] = await Promise.all([
+            output('tar', ['--version']),
+            copyPrograms(programs, directory),
+        ]);
+        return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
     }
     catch (error) {
-        (0,host/* print */.yy)(`The saved entry ${newest} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
-        return undefined;
+        return { names, tarVersion: '', directories: [], obstacle: (0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error) };
     }
 }
-
-// EXTERNAL MODULE: ./build/json.js
-var json = __nccwpck_require__(9368);
-// EXTERNAL MODULE: ./build/scratch-dockerfile.js
-var scratch_dockerfile = __nccwpck_require__(1021);
-;// CONCATENATED MODULE: ./build/builder-records.js
-
-
-
 /**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
- * where it equals the target.
+ * Decides what runs inside the build. The runner's own programs are taken where the builder can run
+ * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
+ * `FROM scratch` with the libraries that they are linked to.
  *
- * @throws Error where a description is of another form
+ * @param platforms of the builder
+ * @param image the image to use where the runner's programs cannot run
+ * @throws Error, with the remedy, where neither is possible
  */
-function parseRecords(text) {
-    const records = text.trimStart().startsWith('{')
-        ? text.split('\n').flatMap(readJsonLine)
-        : readVerbose(text);
-    return records
-        .map(({ createdAt, description }) => ({
-        createdAt: parseTime(createdAt),
-        id: parseDescription(description),
-    }))
-        .filter(isOfUser);
-}
-const snapshotId = new RegExp(`/${scratch_dockerfile/* snapshotIdPrefix */.mq}[0-9a-f]+$`);
-/** There are mounts of our own beside the user's. */
-function isOfUser({ id }) {
-    return !snapshotId.test(id);
-}
-/**
- * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * is of another time.
- */
-function parseStandIns(text) {
-    const records = text.split('\n').flatMap(readJsonLine);
-    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts
-        .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
-        .filter(isOfUser);
-}
-function readJsonLine(line) {
-    if (!line.startsWith('{'))
-        return [];
-    const { CreatedAt, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
-    if (Description === undefined)
-        return [];
-    return [{ description: (0,json/* string */.Yj)(Description, 'Description'), createdAt: String(CreatedAt) }];
-}
-/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
-function readVerbose(text) {
-    const records = text.matchAll(/^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
-    let createdAt = '';
-    return [...records].flatMap(([, time, upToCount, line = '']) => {
-        createdAt = time ?? createdAt;
-        return time === undefined ? { createdAt, description: upToCount ?? line } : [];
-    });
-}
-/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
-function parseTime(text) {
-    const [, date, time, zone] = /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
-    const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
-    return Number.isNaN(parsed) ? undefined : parsed;
-}
-function parseDescription(description) {
-    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
-    if (quoted !== undefined)
-        return unquoteGo(quoted);
-    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
-    if (target === undefined)
-        throw new Error(`a record cannot be read: ${description}`);
-    return target;
-}
-/** Go's strconv.Unquote, for what its %q writes. */
-function unquoteGo(quoted) {
-    const named = {
-        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
-    };
-    return quoted
-        .slice(1, -1)
-        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
-        const code = x ?? u ?? U;
-        return code === undefined
-            ? (named[char] ?? char)
-            : String.fromCodePoint(Number.parseInt(code, 16));
-    });
-}
-/** Whether the builder has a record for the mount. */
-function isHeld(mount, records) {
-    return records.some(({ id }) => id === recordId(mount));
-}
-/**
- * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
- * epoch; false where that cannot be told.
- */
-function isNewer(mount, records, time) {
-    return wereAllMade(mount, records, (createdAt) => createdAt > time);
-}
-/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
-function isOlder(mount, records, time) {
-    return wereAllMade(mount, records, (createdAt) => createdAt <= time);
-}
-function wereAllMade(mount, records, isMeant) {
-    const own = records.filter(({ id }) => id === recordId(mount));
-    const wasMade = ({ createdAt }) => createdAt !== undefined && isMeant(createdAt);
-    return own.length > 0 && own.every(wasMade);
-}
-/**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
- */
-function compareRecords(mounts, records, builder) {
-    const held = countBy(records.map(({ id }) => id));
-    const asked = countBy(mounts.map(recordId));
-    const known = mounts.filter((mount) => held.has(recordId(mount)));
-    const others = [...held.keys()].filter((id) => !asked.has(id));
-    const warnings = [];
-    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
-        const nearest = findNearest(recordId(mount), others);
-        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+function chooseToolkit(tools, platforms, image, compressions) {
+    const runner = (0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .runnerPlatform */ .GQ)();
+    // 32-bit ARM is listed with its variant only
+    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
+    const obstacle = platform === undefined
+        ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
+        : findObstacle(tools, compressions);
+    if (platform !== undefined && obstacle === undefined) {
+        const { tarVersion, directories, names } = tools;
+        const compressor = names.includes('zstd') ? 'zstd' : 'gzip';
+        const description = `the runner's own (${tarVersion}, ${compressor}), as the builder runs ${platform}`;
+        return { kind: 'runner', platform, directories, description };
     }
-    for (const [id, count] of asked) {
-        const records = held.get(id) ?? 0;
-        if (records > count) {
-            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
-        }
+    if (image === undefined) {
+        throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
     }
-    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
-    return { known, warnings, information };
+    const description = `those of the image ${image}, as ${obstacle}`;
+    return { kind: 'image', platform: platforms[0], image, description };
 }
-function recordId({ namespace = '', id }) {
-    return `${namespace}/${id}`;
-}
-/** Without the slash behind an empty namespace. */
-function displayId(record) {
-    return record.replace(/^\//, '');
-}
-function listHeld(held) {
-    return held.size === 0
-        ? 'It has none at all: did the build run on this builder?'
-        : `It has ${listIds([...held.keys()])}.`;
-}
-function listIds(records) {
-    const ids = records.map(displayId).sort();
-    const rest = ids.length - maximumListed;
-    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
-}
-const maximumListed = 20;
-function countBy(ids) {
-    const counts = new Map();
-    for (const id of ids)
-        counts.set(id, (counts.get(id) ?? 0) + 1);
-    return counts;
-}
-/** The most similar one, where it is similar at all. */
-function findNearest(id, candidates) {
-    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
-    const distances = candidates
-        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
-        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
-    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-/** Levenshtein's. */
-function editDistance(a, b) {
-    const target = [...b];
-    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
-    for (const [i, char] of [...a].entries()) {
-        const next = [i + 1];
-        for (let j = 0; j < target.length; j++) {
-            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
-            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-        }
-        row = next;
+function findObstacle({ names, tarVersion, obstacle }, compressions) {
+    const has = (name) => names.includes(name);
+    const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
+    const missing = _in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3.filter((name) => !has(name));
+    if (!enough) {
+        missing.push('anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '));
     }
-    return row[target.length] ?? 0;
+    if (missing.length > 0)
+        return `the runner has no ${missing.join(', ')}`;
+    if (obstacle !== undefined)
+        return obstacle;
+    return tarVersion.includes('GNU tar')
+        ? undefined
+        : `the runner's tar is not GNU tar but ${tarVersion}`;
 }
-
-// EXTERNAL MODULE: ./build/buildx.js + 2 modules
-var buildx = __nccwpck_require__(415);
-;// CONCATENATED MODULE: ./build/list-records.js
-
-
-/**
- * Lists the cache mounts that a builder has.
- *
- * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
- * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
- * one of the mounts is missing, it is looked for among these.
- *
- * @param builder its name; undefined for the one that buildx itself would use
- * @throws Error where the builder cannot tell
- */
-async function listRecords(builder, mounts) {
-    const records = parseRecords(await (0,buildx/* listCacheMounts */.hj)(builder, 'type=exec.cachemount'));
-    const missing = mounts.filter((mount) => !isHeld(mount, records));
-    if (missing.length === 0)
-        return records;
-    const standIns = parseStandIns(await (0,buildx/* listCacheMounts */.hj)(builder, 'description~=cached.mount'));
-    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
+/** Finds those of the programs that the runner has. */
+async function findPrograms(names) {
+    const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
+    return found.filter((program) => program.path !== undefined);
 }
-
-// EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
-var scratch_build = __nccwpck_require__(4440);
-// EXTERNAL MODULE: ./build/toolkit.js
-var toolkit = __nccwpck_require__(7794);
-;// CONCATENATED MODULE: ./build/pack.js
-
-
-
-
-
-
-
-
-
-
-
-
 /**
- * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ * Copies programs and the shared libraries that they are linked to below a directory, at the places
+ * where they are on the runner, and makes all of them callable from its `bin`.
  *
- * @throws Error where nothing was packed
+ * @returns the names of the top-level directories made there
  */
-async function pack(request, workDirectory) {
-    const { mounts, builder: name, state } = request;
-    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
-    const filledOn = findFilledBuilder(request);
-    const inspect = () => (0,buildx/* inspectBuilder */.IK)(name, request.platform);
-    // None of these looks at what another finds.
-    const listing = listRecords(name, mounts).catch(errors/* messageOf */.b);
-    const [tools, inspected] = await Promise.all([
-        gatherTools(state, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
-        filledOn ? undefined : inspect(),
+async function copyPrograms(programs, directory) {
+    const paths = programs.map(({ path }) => path);
+    const libraries = parseLdd(await listLibraries(paths));
+    const files = new Set([...paths, ...libraries]);
+    const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
+    const directories = new Set(['/bin', ...[...files].map((file) => (0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(file))]);
+    await Promise.all([...directories].map((path) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, path), { recursive: true })));
+    await Promise.all([
+        ...[...files].map((file) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(file, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, file))),
+        ...links.map(({ name, path }) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.symlink)(path, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, 'bin', name))),
     ]);
-    const plan = (builder, known, same) => ({
-        workDirectory,
-        builder: name,
-        toolkit: (0,toolkit/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
-            anyOf: ['zstd', 'gzip'],
-        }),
-        script: container_scripts/* packScript */.xB,
-        mounts: listToPack(request, known, same),
-        withArchives: false,
-        seedStages: request.seedStages,
+    return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
+}
+/** What ldd prints for all of the programs; musl's looks at its first argument only. */
+async function listLibraries(paths) {
+    const all = await output('ldd', [...paths]);
+    if (all.includes(`${paths.at(-1)}:`))
+        return all;
+    return (await Promise.all(paths.map((path) => output('ldd', [path])))).join('');
+}
+/**
+ * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
+ * static program has none.
+ */
+function parseLdd(text) {
+    const paths = text.split('\n').flatMap((line) => {
+        if (/=>\s*not found/.test(line)) {
+            throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
+        }
+        const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
+        // A loader may be asked for under one path and found under another.
+        return [name, path].filter((each) => each.startsWith('/'));
     });
-    // Most often the builder tells that all is as inject has left it: the build can be waiting for that.
-    const waiting = filledOn && (await (0,scratch_build/* startScratchBuild */.bt)(plan(filledOn, all, all)));
-    const records = await listing;
-    const same = listFilled(request, records, isOlder);
-    // Where all of that is there still, it is the same builder, and to ask again takes time.
-    const isSame = filledOn !== undefined && [...all].every((identity) => same.has(identity));
-    if (!isSame)
-        waiting?.cancel();
-    const builder = inspected ?? (isSame ? filledOn : await inspect());
-    const known = listKnown(request, records, builder);
-    const remade = listFilled(request, records, isNewer);
-    const about = {
-        whyInFull: (mount) => allow(request, mount, same).whyInFull,
-        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
-        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
-    };
-    if (known.size === 0) {
-        const nothing = { reports: new Map(), directory: workDirectory };
-        return { ...about, ...nothing, tidied: Promise.resolve() };
-    }
-    const options = plan(builder, known, same);
-    (0,log/* logBuilder */.wz)(builder, options.toolkit);
-    // To remove what inject has left takes the builder as long as its archives are large: beside the build.
-    const tidiedBefore = state?.restored ? (0,scratch_build/* removeTraces */.d3)(name) : undefined;
-    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => waiting && isSame ? waiting.run() : (0,scratch_build/* runScratchBuild */.EZ)(options));
-    // Without an archive, what this build leaves is just the programs that it has run.
-    const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
-    const tidied = isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(name);
-    return { ...about, reports, directory, tidied };
+    return [...new Set(paths)].sort();
 }
-/** The mounts that the builder has, and what the script is told of them. */
-function listToPack(request, known, same) {
-    return request.mounts
-        .map((mount, index) => {
-        const { changes } = allow(request, mount, same);
-        const limits = changes ? [changes.bytes, changes.token] : [];
-        const argument = [index, request.compressionLevel, ...limits].join(':');
-        return { index, mount, argument, withSnapshot: changes !== undefined };
-    })
-        .filter(({ mount }) => known.has((0,cache_mount/* identityOf */.cu)(mount)));
+async function locate(name) {
+    // GNU tar starts its compressor through this very path
+    const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
+    return path === '' ? undefined : (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.realpath)(path);
 }
-function allow(request, mount, same) {
-    return findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
-}
-function hasArchive({ result }) {
-    return result === 'packed' || result === 'changed';
-}
-/** The programs that inject has copied, or else copies of the runner's. */
-async function gatherTools(state, directory) {
-    const tools = state?.restored?.filled?.tools;
-    const isThere = state && tools && (await (0,build_state/* takeTools */.B)(state.key, directory));
-    return isThere ? tools : (0,toolkit/* gatherRunnerTools */.hf)(directory);
-}
-/** The builder on which inject has filled all of the mounts, where that is the one asked for. */
-function findFilledBuilder({ mounts, builder, platform, state }) {
-    const filled = state?.restored?.filled;
-    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
-    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
-    const isAskedFor = builder === state?.builder && platform === state?.platform;
-    return isAll && isAskedFor ? filled?.builder : undefined;
-}
-/**
- * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
- *
- * @returns identities of those that the builder has
- */
-function listKnown({ mounts }, records, builder) {
-    if (typeof records === 'string') {
-        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
-        return new Set(mounts.map(cache_mount/* identityOf */.cu));
-    }
-    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
-    for (const warning of warnings)
-        (0,host/* warn */.R8)(warning);
-    for (const line of information)
-        (0,host/* print */.yy)(line);
-    return new Set(known.map(cache_mount/* identityOf */.cu));
-}
-/** @returns identities of the mounts that inject has filled, and that were made before or after that */
-function listFilled({ state }, records, isMeant) {
-    const filled = state?.restored?.filled;
-    if (filled === undefined || typeof records === 'string')
-        return new Set();
-    const mounts = filled.mounts.filter((mount) => isMeant(mount, records, filled.time));
-    return new Set(mounts.map(cache_mount/* identityOf */.cu));
-}
-
-// EXTERNAL MODULE: ./build/step.js + 1 modules
-var step = __nccwpck_require__(8979);
-// EXTERNAL MODULE: ./build/summary.js
-var summary = __nccwpck_require__(1192);
-;// CONCATENATED MODULE: ./build/extract-mounts.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-const notSaved = 'The cache mounts were not saved';
-/**
- * Extract: takes the mounts out of the builder and saves them.
- *
- * @throws InputError on wrong input
- */
-async function extractMounts(makeWorkDirectory) {
-    (0,host/* setOutput */.uH)('saved', 'false');
-    const inputs = (0,build_inputs/* readExtractInputs */.NJ)();
-    const { compressionLevel, incremental } = inputs;
-    const states = await (0,build_state/* readStates */.rs)();
-    const request = resolveRequest(await withKey(inputs, states), states);
-    let tidied;
-    try {
-        const list = await listRequested(request, inputs);
-        (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch(giveUp);
-        tidied = result.tidied;
-        (0,host/* setOutput */.uH)('saved', String(result.saved));
-        if (result.reasons.length > 0)
-            (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
-        if (inputs.summary) {
-            const { title, rows, reasons } = result;
-            (0,host/* addSummary */.S0)((0,summary/* renderSummary */.B)({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
-        }
-    }
-    finally {
-        await Promise.all([tidied, request.state && (0,build_state/* removeState */.aF)(request.state)]);
-    }
-}
-/** What ends the step before it has begun. */
-function reportFailure(message) {
-    (0,host/* setOutput */.uH)('reason', message);
-}
-/** A directory needs no key, and so no inject that has made one. */
-async function withKey(inputs, states) {
-    const { key, directory, mountInputs } = inputs;
-    if (key !== undefined || directory === undefined || states.length > 0)
-        return inputs;
-    const made = await (0,default_key/* resolveKeys */.LQ)({
-        key,
-        keyPrefix: default_key/* defaultKeyPrefix */.x2,
-        restoreKeys: [],
-        mountInputs,
-    });
-    return { ...inputs, key: made.key };
-}
-async function listRequested({ mounts, state }, { mountInputs }) {
-    if (mounts === undefined)
-        return (0,mount_list/* listMounts */.dx)(mountInputs);
-    return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
-}
-async function extract(request, workDirectory) {
-    const { key, mounts } = request;
-    const store = (0,build_store/* storeFor */.f)(request.directory);
-    const entry = (0,external_node_path_.join)(workDirectory, build_store/* storedDirectoryName */.c);
-    if (mounts.length === 0)
-        return refuse('there are no cache mounts');
-    if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
-        return skip(request);
-    const packed = await pack(request, workDirectory);
-    const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
-    return { ...result, tidied: packed.tidied };
-}
-/** Puts what was packed, and what is kept, into an entry, and saves that. */
-async function save(request, packed, store, entry, workDirectory) {
-    const { key, mounts } = request;
-    const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
-    const maximum = request.incremental.count;
-    const mayRefer = store.isLasting && maximum > 0 && !(kept && areHidden(kept, key));
-    const outcomes = [];
-    for (const [index, mount] of mounts.entries()) {
-        outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
-    }
-    (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
-    for (const { remark } of outcomes)
-        if (remark !== undefined)
-            (0,host/* warn */.R8)(remark);
-    const [result] = await Promise.all([
-        saveEntry(request, outcomes, store, entry),
-        // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
-        request.state && (0,build_state/* removeState */.aF)(request.state).catch(() => undefined),
-    ]);
-    return result;
-}
-async function saveEntry({ key, incremental }, outcomes, store, entry) {
-    const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
-    if (missing.length > 0) {
-        const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
-        const why = `an entry without ${names} would hide what is saved, or could be, for good`;
-        return refuse(why, outcomes);
-    }
-    if (!outcomes.some(({ isFilled }) => isFilled)) {
-        const why = 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
-        return refuse(why, outcomes);
-    }
-    const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
-    await (0,build_archive/* writeManifest */.HN)(entry, saved);
-    const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
-    if (!result.saved)
-        return refuse(result.why, outcomes);
-    const size = describeSize(saved, incremental);
-    (0,host/* print */.yy)(`Saved ${size} under the key ${key}.`);
-    const count = saved.filter(({ archive }) => archive).length;
-    return {
-        saved: true,
-        title: `${(0,format/* plural */.LS)(count, 'cache mount')} saved, ${size}`,
-        ...tell(outcomes),
-    };
-}
-/**
- * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
- * answers with what begins with it on the job's own branch, before it looks on the default branch for just
- * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
- */
-function areHidden({ mounts }, newKey) {
-    return mounts.flatMap(build_manifest/* archivesOf */.bS).some(({ entry = newKey }) => newKey.startsWith(entry));
-}
-/** Where inject has restored nothing, and the build has filled only some of the mounts. */
-async function keepLate({ state, mounts, directory }, { reports }, workDirectory) {
-    const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
-    return state && filled > 0 && filled < mounts.length
-        ? restoreLate((0,build_store/* storeFor */.f)(directory), state, mounts, workDirectory)
-        : undefined;
-}
-function skip({ key, mounts, state }) {
-    (0,host/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
-    const reasons = ['the key is saved already'];
-    if (state?.restored?.key === key) {
-        const held = new Set(state.restored.mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount)));
-        const lacking = mounts.filter((mount) => !held.has((0,cache_mount/* identityOf */.cu)(mount)));
-        if (lacking.length > 0) {
-            const remark = `The saved entry ${key} lacks ${lacking.map(cache_mount/* describeMount */.hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
-            (0,host/* warn */.R8)(remark);
-            reasons.push(remark);
-        }
-    }
-    return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
-}
-function giveUp(error) {
-    if (error instanceof errors/* InputError */.d)
-        throw error;
-    (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
-    return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
-}
-function refuse(why, outcomes = []) {
-    (0,host/* warn */.R8)(`Nothing was saved: ${why}.`);
-    const { rows, reasons } = tell(outcomes);
-    return {
-        saved: false,
-        title: notSaved,
-        rows,
-        reasons: [why, ...reasons],
-    };
-}
-function tell(outcomes) {
-    return {
-        rows: outcomes.map(({ row }) => row),
-        reasons: outcomes.flatMap(({ remark }) => remark ?? []),
-    };
+async function output(command, args) {
+    // ldd fails where one program of several is static
+    const { stdout } = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_2__/* .getExecOutput */ .H)(command, args, { silent: true, ignoreReturnCode: true });
+    return stdout;
 }
 
 
 /***/ }),
 
-/***/ 5939:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   g: () => (/* binding */ splitFlags)
-/* harmony export */ });
-/**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
- * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
- */
-function splitFlags(text, escapeToken = '\\') {
-    const bytes = Buffer.from(text, 'utf8').toString('latin1');
-    const flags = [];
-    let at = skipSpace(bytes, 0);
-    while (bytes.startsWith('--', at)) {
-        const word = readWord(bytes, at, escapeToken);
-        at = skipSpace(bytes, word.end);
-        if (word.text === '--')
-            break;
-        flags.push(word.text.slice(2));
-    }
-    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
-}
-/** White space below U+0100, as Go has it. */
-const space = /[\s\u0085]/;
-function skipSpace(bytes, start) {
-    let at = start;
-    while (at < bytes.length && space.test(bytes.charAt(at)))
-        at++;
-    return at;
-}
-function readWord(bytes, start, escapeToken) {
-    let text = '';
-    let quote = '';
-    let at = start;
-    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
-        const char = bytes.charAt(at);
-        if (char === escapeToken) {
-            at++;
-            text += bytes.charAt(at);
-        }
-        else if (char === quote) {
-            quote = '';
-        }
-        else if (!quote && (char === '"' || char === "'")) {
-            quote = char;
-        }
-        else {
-            text += char;
-        }
-    }
-    return { text, end: Math.min(at, bytes.length) };
-}
-
-
-/***/ }),
-
-/***/ 7413:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B4: () => (/* binding */ formatCount),
-/* harmony export */   LS: () => (/* binding */ plural),
-/* harmony export */   Xo: () => (/* binding */ formatSeconds),
-/* harmony export */   ku: () => (/* binding */ formatTable),
-/* harmony export */   z3: () => (/* binding */ formatBytes)
-/* harmony export */ });
-const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-/** `1.2 MB`: decimal units, three significant digits at most. */
-function formatBytes(bytes) {
-    let value = bytes;
-    let unit = 0;
-    // 999.5 would be rounded to 1000, which belongs to the next unit
-    while (value >= 999.5 && unit < byteUnits.length - 1) {
-        value /= 1000;
-        unit++;
-    }
-    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
-}
-/** `1,234`, whatever the machine's locale. */
-function formatCount(count) {
-    return count.toLocaleString('en-US');
-}
-/** `1 file`, `2 files`. */
-function plural(count, noun) {
-    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-function formatSeconds(seconds) {
-    return `${seconds.toFixed(1)} s`;
-}
-/** Rows of text, each column as wide as its widest cell. */
-function formatTable(rows) {
-    const widths = [];
-    for (const row of rows) {
-        for (const [column, cell] of row.entries()) {
-            widths[column] = Math.max(widths[column] ?? 0, cell.length);
-        }
-    }
-    return rows.map((row) => row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd());
-}
-
-
-/***/ }),
-
-/***/ 9788:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   N4: () => (/* binding */ endGroup),
-/* harmony export */   Oh: () => (/* binding */ startGroup),
-/* harmony export */   R8: () => (/* binding */ warn),
-/* harmony export */   S0: () => (/* binding */ addSummary),
-/* harmony export */   Yz: () => (/* binding */ debug),
-/* harmony export */   fJ: () => (/* binding */ fail),
-/* harmony export */   me: () => (/* binding */ notify),
-/* harmony export */   uH: () => (/* binding */ setOutput),
-/* harmony export */   yy: () => (/* binding */ print)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
-
-
-/**
- * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
- * other kind, which gets plain text on its standard error, and what comes of the step on its standard
- * output.
- */
-const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
-function warn(message) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
-    else
-        print(`warning: ${message}`);
-}
-function notify(message) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
-    else
-        print(`note: ${message}`);
-}
-/** Makes the process end with a failure. */
-function fail(message) {
-    if (isOnGitHub()) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
-    }
-    else {
-        print(`error: ${message}`);
-        process.exitCode = 1;
-    }
-}
-function debug(message) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .debug */ .Yz(message);
-}
-/**
- * Prints text that may hold anything, such as the names of files in a cache that others can write
- * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
- */
-function print(text) {
-    if (!isOnGitHub()) {
-        process.stderr.write(`${text}\n`);
-        return;
-    }
-    const harmless = text.replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(harmless.replaceAll('##[', '## ['));
-}
-function startGroup(title) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(title);
-    else
-        print(title);
-}
-function endGroup() {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
-}
-/** Hands over what came of the step. */
-function setOutput(name, value) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
-    else
-        process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
-}
-/** Shows HTML on the page of the job, where there is one. */
-function addSummary(html) {
-    const file = process.env.GITHUB_STEP_SUMMARY;
-    if (!file)
-        return;
-    try {
-        (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.appendFileSync)(file, html);
-    }
-    catch (error) {
-        debug(`The summary cannot be written: ${error}`);
-    }
-}
-
-
-/***/ }),
-
-/***/ 6761:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  C: () => (/* binding */ injectMounts)
-});
-
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/archive.js + 1 modules
-var archive = __nccwpck_require__(7757);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: ./build/default-key.js
-var default_key = __nccwpck_require__(1111);
-// EXTERNAL MODULE: ./build/entry.js
-var build_entry = __nccwpck_require__(8616);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/inputs.js
-var build_inputs = __nccwpck_require__(8175);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-// EXTERNAL MODULE: ./build/manifest.js
-var manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: ./build/mount-list.js + 3 modules
-var mount_list = __nccwpck_require__(9647);
-// EXTERNAL MODULE: ./build/state.js
-var state = __nccwpck_require__(8801);
-// EXTERNAL MODULE: ./build/step.js + 1 modules
-var step = __nccwpck_require__(8979);
-// EXTERNAL MODULE: ./build/store.js + 347 modules
-var build_store = __nccwpck_require__(4308);
-// EXTERNAL MODULE: ./build/summary.js
-var summary = __nccwpck_require__(1192);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: ./build/buildx.js + 2 modules
-var buildx = __nccwpck_require__(415);
-// EXTERNAL MODULE: ./build/container-scripts.js
-var container_scripts = __nccwpck_require__(7178);
-// EXTERNAL MODULE: ./build/scratch-build.js + 1 modules
-var scratch_build = __nccwpck_require__(4440);
-// EXTERNAL MODULE: ./build/toolkit.js
-var build_toolkit = __nccwpck_require__(7794);
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/unpack.js
-
-
-
-
-
-
-
-
-
-
-
-
-/** @throws InputError where the builder that is named does not exist; Error where there is none */
-async function prepare(request, workDirectory) {
-    const [builder, tools] = await Promise.all([
-        inspectNamedBuilder(request),
-        (0,build_toolkit/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
-    ]);
-    return { builder, tools };
-}
-/**
- * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
- * extract looks for them: it saves them again for a mount that it finds empty.
- *
- * @throws Error where nothing was unpacked, or what the preparation throws
- */
-async function unpack(request, fillings, preparation, entry, workDirectory) {
-    if (fillings.length === 0)
-        return { reports: new Map() };
-    const moves = fillings.flatMap(({ index, archives }) => archives.map(({ file, compression }, place) => ({
-        from: (0,external_node_path_.join)(entry.directory, file),
-        inBuild: (0,external_node_path_.join)((0,scratch_build/* archivesDirectory */.B8)(workDirectory), (0,container_scripts/* restoredFileName */.yj)(index, place, compression)),
-        kept: (0,external_node_path_.join)((0,state/* keptArchives */.I)(request.key), file),
-    })));
-    for (const { from, inBuild } of moves)
-        await (0,work_directory/* moveFile */.mV)(from, inBuild);
-    // Extract saves nothing under a key that is saved already.
-    const isFinal = (0,build_store/* storeFor */.f)(request.directory).isLasting && entry.key === request.key;
-    const token = request.incremental && !isFinal ? (0,external_node_crypto_.randomUUID)() : undefined;
-    try {
-        const { builder, tools } = await preparation;
-        const { utilityImage, seedStages } = request;
-        const toolkit = (0,build_toolkit/* chooseToolkit */.QG)(tools, builder.platforms, utilityImage, {
-            allOf: [
-                ...new Set(fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression))),
-            ],
-        });
-        (0,log/* logBuilder */.wz)(builder, toolkit);
-        const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
-            workDirectory,
-            builder: request.builder,
-            toolkit,
-            script: container_scripts/* unpackScript */.gz,
-            mounts: fillings.map(({ index, mount, archives }) => ({
-                index,
-                mount,
-                argument: unpackArgument(index, archives, token),
-                withSnapshot: token !== undefined,
-            })),
-            withArchives: true,
-            seedStages,
-        }));
-        await (0,state/* keepTools */.DQ)(request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
-        const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
-        const mounts = filled.map(({ mount }) => mount);
-        return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
-    }
-    finally {
-        for (const { inBuild, kept } of moves)
-            await (0,work_directory/* moveFile */.mV)(inBuild, kept);
-    }
-}
-function unpackArgument(index, archives, token) {
-    return [index, (0,manifest/* totalOf */.e6)(archives).bytes, ...(token === undefined ? [] : [token])].join(':');
-}
-async function inspectNamedBuilder({ builder, mountInputs }) {
-    try {
-        return await (0,buildx/* inspectBuilder */.IK)(builder, mountInputs.platforms?.[0]);
-    }
-    catch (error) {
-        if (!(error instanceof buildx/* NoSuchBuilderError */.eN))
-            throw error;
-        throw new errors/* InputError */.d(`Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/inject-mounts.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-const notRestored = 'The cache mounts were not restored';
-/**
- * Inject: restores the saved mounts into the builder.
- *
- * @returns the key that extract saves them under
- * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
- */
-async function injectMounts(makeWorkDirectory) {
-    const inputs = (0,build_inputs/* readInjectInputs */.NY)();
-    const keys = await (0,default_key/* resolveKeys */.LQ)(inputs);
-    (0,host/* setOutput */.uH)('cache-hit', 'false');
-    (0,host/* setOutput */.uH)('cache-primary-key', keys.key);
-    const list = await (0,mount_list/* listMounts */.dx)(inputs.mountInputs);
-    (0,log/* logMounts */.Zx)(list);
-    const request = { ...inputs, ...keys, ...list };
-    const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => inject(request, await makeWorkDirectory())).catch((error) => {
-        if (error instanceof errors/* InputError */.d)
-            throw error;
-        return cold(notRestored, [(0,errors/* messageOf */.b)(error)]);
-    });
-    for (const remark of result.remarks)
-        (0,host/* warn */.R8)(remark);
-    (0,log/* logRows */.Wk)(result.rows);
-    (0,host/* setOutput */.uH)('cache-hit', String(result.isHit));
-    if (inputs.summary)
-        (0,host/* addSummary */.S0)((0,summary/* renderSummary */.B)({ ...result, facts: factsOf(request, result) }));
-    if (inputs.failOnCacheMiss && result.filled === 0) {
-        throw new errors/* InputError */.d('No cache mount was filled, and fail-on-cache-miss is set.');
-    }
-    return keys.key;
-}
-function factsOf({ key, directory }, { matchedKey }) {
-    if (matchedKey === undefined)
-        return [['Key', key]];
-    if (matchedKey === key)
-        return [['Key (exact hit)', key]];
-    const name = directory === undefined ? 'Restore-key hit' : 'Found in the directory';
-    return [
-        ['Key', key],
-        [name, matchedKey],
-    ];
-}
-/** Nothing was restored. */
-function cold(title, remarks = [], matchedKey) {
-    const found = matchedKey === undefined ? {} : { matchedKey };
-    return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
-}
-async function inject(request, workDirectory) {
-    await warnOfSameKey(request);
-    // Also where there is nothing to do: extract without inputs asks for it.
-    await (0,state/* writeState */.Jq)(stateOf(request));
-    if (request.mounts.length === 0)
-        return cold('There are no cache mounts');
-    const store = (0,build_store/* storeFor */.f)(request.directory);
-    const entry = (0,external_node_path_.join)(workDirectory, build_store/* storedDirectoryName */.c);
-    const found = await (0,log/* logStage */.jl)('Look up the key', () => store.find(entry, request.key, request.restoreKeys));
-    if (found === undefined) {
-        (0,host/* print */.yy)(`Nothing was found for the key ${request.key}: the build starts cold.`);
-        return cold('No saved cache mounts were found');
-    }
-    const preparation = prepare(request, workDirectory);
-    preparation.catch(() => undefined); // it is thrown where it is needed
-    (0,host/* setOutput */.uH)('cache-matched-key', found);
-    const [key] = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, [found]));
-    if (key === undefined) {
-        const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
-        return cold(notRestored, [remark], found);
-    }
-    (0,host/* print */.yy)(key === request.key
-        ? `Found the entry ${key}.`
-        : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
-    const unusable = (why) => {
-        const remark = `The saved entry ${key} cannot be used: ${why}.${remedyFor(request, key)}`;
-        return cold(notRestored, [remark], key);
-    };
-    let opened;
-    try {
-        opened = await (0,build_entry/* openEntry */.v)(store, key, entry, request.mounts);
-    }
-    catch (error) {
-        return unusable((0,errors/* messageOf */.b)(error));
-    }
-    if (opened.missing.length > 0) {
-        const bases = opened.missing.join(', ');
-        return unusable(`it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`);
-    }
-    return fill(request, opened, preparation, workDirectory);
-}
-/** What an inject before this one has left under the same key is about to be overwritten. */
-async function warnOfSameKey({ key, mounts }) {
-    const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
-    const states = await (0,state/* readStates */.rs)();
-    if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
-        (0,host/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
-    }
-}
-/** Unpacks what is whole of a restored entry into its mounts. */
-async function fill(request, entry, preparation, workDirectory) {
-    const { key, manifest } = entry;
-    const { fillings, unsaved, unnamed } = (0,archive/* selectArchives */.wu)(request.mounts, manifest);
-    if (unnamed.length > 0) {
-        (0,host/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
-    }
-    const checked = await Promise.all(fillings.map(async (filling) => ({
-        filling,
-        damage: await (0,archive/* findDamageOfAny */.Qx)(entry.directory, filling.archives),
-    })));
-    const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
-    const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
-    const mounts = listRestored(manifest, damaged);
-    await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts } });
-    const { reports, filled: filledMounts } = await unpack(request, whole, preparation, entry, workDirectory);
-    await (0,state/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts, filled: filledMounts } });
-    const outcomes = [
-        ...damaged,
-        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
-        ...unsaved.map((mount) => ({ row: { mount, state: 'not saved yet' } })),
-    ];
-    const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
-    const filled = count('unpacked');
-    const isComplete = fillings.length > 0 && filled + count('warm') === fillings.length;
-    return {
-        title: `${filled} of ${(0,format/* plural */.LS)(request.mounts.length, 'cache mount')} restored`,
-        matchedKey: key,
-        rows: outcomes.map(({ row }) => row),
-        remarks: outcomes.flatMap(({ remark }) => remark ?? []),
-        filled,
-        isHit: isComplete && key === request.key,
-    };
-}
-/** What to do about a damaged entry, where no later extract can save its key again. */
-function remedyFor({ key, directory }, found) {
-    const remedy = found === key ? (0,build_store/* storeFor */.f)(directory).remedy(found) : '';
-    return remedy === '' ? '' : ` ${remedy}`;
-}
-function listRestored(manifest, damaged) {
-    const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
-    return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(saved.mount)) ? [] : { ...saved, archive });
-}
-function leftOut(mount, why) {
-    const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
-    return { row: { mount, state: 'left out' }, remark };
-}
-/** @param whatToDo where the entry may be damaged */
-function outcomeOf({ mount, archives }, report, whatToDo) {
-    const archive = (0,manifest/* totalOf */.e6)(archives);
-    switch (report?.result) {
-        case 'unpacked':
-            return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
-        case 'warm':
-            return { row: { mount, state: 'already warm, left as it is' } };
-        case 'unusable':
-            return leftOut(mount, `there is no ${report.missing}.`);
-        case 'full':
-            return leftOut(mount, `it needs ${(0,format/* formatBytes */.z3)(archive.bytes)}, and the builder's disk has ${(0,format/* formatBytes */.z3)(report.available)} free.`);
-        default: {
-            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
-            return { row: { mount, state: 'left empty' }, remark };
-        }
-    }
-}
-function stateOf(request) {
-    const { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory } = request;
-    const platform = request.mountInputs.platforms?.[0];
-    return { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory, platform };
-}
-
-
-/***/ }),
-
-/***/ 8175:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   NJ: () => (/* binding */ readExtractInputs),
-/* harmony export */   NY: () => (/* binding */ readInjectInputs)
-/* harmony export */ });
-/* unused harmony export readSaveAlways */
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7382);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(2332);
-/* harmony import */ var _default_key_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1111);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9683);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7997);
-
-
-
-
-
-
-
-
-/** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
-/** Minutes. */
-const defaultTimeout = 30;
-/** A key that is made, and what to fall back to. */
-const madeKeys = 4;
-/** @throws InputError that names the input and the remedy */
-function readInjectInputs() {
-    const key = optional('key');
-    const keyPrefix = optional('key-prefix');
-    // An empty one would match every entry.
-    const restoreKeys = _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('restore-keys').filter((each) => each !== '');
-    if (key !== undefined)
-        checkKey('key', key);
-    if (key !== undefined && keyPrefix !== undefined) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
-    }
-    checkKey('key-prefix', keyPrefix ?? '');
-    for (const restoreKey of restoreKeys) {
-        checkKey('restore-keys', restoreKey);
-    }
-    const room = maximum.keys - (key === undefined ? madeKeys : 1);
-    if (restoreKeys.length > room) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        keyPrefix: keyPrefix ?? _default_key_js__WEBPACK_IMPORTED_MODULE_3__/* .defaultKeyPrefix */ .x2,
-        restoreKeys,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
-        incremental: readBoolean('incremental', true),
-        ...readCommonInputs(),
-    };
-}
-/** @throws InputError that names the input and the remedy */
-function readExtractInputs() {
-    const key = optional('key');
-    if (key !== undefined) {
-        checkKey('key', key);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
-        incremental: readIncremental(),
-        ...readCommonInputs(),
-    };
-}
-function readIncremental() {
-    const isOn = readBoolean('incremental', true);
-    const count = readNumber('incremental-count', 1, _manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .maximumDeltas */ .Gz, 10);
-    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
-    return { count: isOn ? count : 0, share };
-}
-/** A whole number. */
-function readNumber(name, least, most, standard) {
-    const text = optional(name) ?? String(standard);
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
-    }
-    return value;
-}
-function readCommonInputs() {
-    const directory = optional('directory');
-    return {
-        directory: directory && (0,node_path__WEBPACK_IMPORTED_MODULE_0__.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
-        timeout: readTimeout(),
-        summary: readBoolean('summary', true),
-    };
-}
-/** An input of the single step alone. @throws InputError that names the input and the remedy */
-function readSaveAlways() {
-    return readBoolean('save-always', false);
-}
-function readMountInputs() {
-    const platforms = _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('platforms')
-        .flatMap((line) => line.split(','))
-        .map((platform) => platform.trim())
-        .filter((platform) => platform !== '')
-        .map((platform) => (0,_platform_js__WEBPACK_IMPORTED_MODULE_5__/* .formatPlatform */ .Bq)((0,_platform_js__WEBPACK_IMPORTED_MODULE_5__/* .parsePlatform */ .FL)(platform)));
-    return {
-        // Not trimmed: the line numbers of messages are those of the workflow.
-        cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
-        context: optional('context'),
-        files: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('file').filter((file) => file !== ''),
-        target: optional('target'),
-        buildArgs: readBuildArgs(),
-        platforms: platforms.length > 0 ? platforms : undefined,
-    };
-}
-/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
-function readBuildArgs() {
-    const buildArgs = new Map();
-    for (const line of _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('build-args').filter((each) => each !== '')) {
-        const [name, given] = (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_2__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
-        const value = given ?? process.env[name];
-        if (value !== undefined)
-            buildArgs.set(name, value);
-    }
-    return buildArgs;
-}
-function parseQuoted(line) {
-    try {
-        return (0,_csv_js__WEBPACK_IMPORTED_MODULE_7__/* .parseCsvRecord */ .b)(line).join(',');
-    }
-    catch {
-        return line;
-    }
-}
-function checkKey(input, key) {
-    if (key.length > maximum.keyLength) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
-    }
-    if (/[,\n]/.test(key)) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
-    }
-}
-function readTimeout() {
-    const text = optional('timeout') ?? String(defaultTimeout);
-    const minutes = Number(text);
-    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
-    }
-    return minutes;
-}
-function readBoolean(name, standard) {
-    if (optional(name) === undefined)
-        return standard;
-    try {
-        return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getBooleanInput */ .Vt(name);
-    }
-    catch {
-        throw new _errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name)}" is neither true nor false.`);
-    }
-}
-function optional(name) {
-    return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name) || undefined;
-}
-
-
-/***/ }),
-
-/***/ 9368:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Gq: () => (/* binding */ invalid),
-/* harmony export */   Ik: () => (/* binding */ object),
-/* harmony export */   U9: () => (/* binding */ count),
-/* harmony export */   YO: () => (/* binding */ array),
-/* harmony export */   Yj: () => (/* binding */ string),
-/* harmony export */   ai: () => (/* binding */ number),
-/* harmony export */   bp: () => (/* binding */ describeValue)
-/* harmony export */ });
-/** @throws Error where the value is no object */
-function object(value, name) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw invalid(name, value);
-    }
-    return { ...value };
-}
-/** @throws Error where the value is no array */
-function array(value, name) {
-    if (!Array.isArray(value))
-        throw invalid(name, value);
-    return value;
-}
-/** @throws Error where the value is no string, or an empty one */
-function string(value, name) {
-    if (typeof value !== 'string' || value === '')
-        throw invalid(name, value);
-    return value;
-}
-/** @throws Error where the value is no whole number from 0 */
-function count(value, name) {
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-        throw invalid(name, value);
-    }
-    return value;
-}
-/** @throws Error where the value is no finite number */
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw invalid(name, value);
-    return value;
-}
-/** The error of a field that is not of the expected form. */
-function invalid(name, value) {
-    return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
-}
-/** As JSON, cut to what can be read. */
-function describeValue(value) {
-    try {
-        const text = String(JSON.stringify(value));
-        return text.length > 200 ? `${text.slice(0, 200)}…` : text;
-    }
-    catch {
-        return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
-    }
-}
-
-
-/***/ }),
-
-/***/ 6650:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Wk: () => (/* binding */ logRows),
-/* harmony export */   Zx: () => (/* binding */ logMounts),
-/* harmony export */   aY: () => (/* binding */ currentStage),
-/* harmony export */   jl: () => (/* binding */ logStage),
-/* harmony export */   wz: () => (/* binding */ logBuilder)
-/* harmony export */ });
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
-/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9788);
-
-
-
-let stage = 'reading the inputs';
-/** Runs one stage of the step, in a group of the log. */
-async function logStage(title, work) {
-    stage = title;
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
-    try {
-        return await work();
-    }
-    finally {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
-    }
-}
-/** Where the step stands. */
-function currentStage() {
-    return stage;
-}
-/** The mounts as they were understood, and all that the user should know of them. */
-function logMounts({ mounts, notices, warnings }) {
-    for (const notice of notices)
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .notify */ .me)(notice);
-    for (const warning of warnings)
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(warning);
-    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK));
-}
-function logBuilder(builder, toolkit) {
-    if (builder.nodes > 1) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
-    }
-    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
-        ['builder', builder.name],
-        ['driver', builder.driver],
-        ['platforms', builder.platforms.join(', ')],
-        ['BuildKit', builder.buildkit],
-        ['programs', toolkit.description],
-    ]));
-}
-/** The closing table, which stands outside of all groups: what a person looks for first. */
-function logRows(rows) {
-    const cells = rows.map(({ mount, state, archive, seconds }) => [
-        state,
-        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount),
-        ...(archive
-            ? [
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
-                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
-            ]
-            : ['', '', '']),
-        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
-    ]);
-    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
-    }
-}
-function logGroup(title, lines) {
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
-    for (const line of lines) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
-    }
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
-}
-
-
-/***/ }),
-
-/***/ 9683:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Gz: () => (/* binding */ maximumDeltas),
-/* harmony export */   Ng: () => (/* binding */ parseManifest),
-/* harmony export */   bS: () => (/* binding */ archivesOf),
-/* harmony export */   cf: () => (/* binding */ parseSavedMount),
-/* harmony export */   e6: () => (/* binding */ totalOf),
-/* harmony export */   sB: () => (/* binding */ renderManifest),
-/* harmony export */   vY: () => (/* binding */ archiveFilePattern),
-/* harmony export */   yP: () => (/* binding */ archiveExtension),
-/* harmony export */   zt: () => (/* binding */ parseMount)
-/* harmony export */ });
-/* unused harmony export manifestFormat */
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9368);
-
-
-/** The format that this code writes, and the only one that it reads. */
-const manifestFormat = 1;
-/** The archives to unpack one after another. */
-function archivesOf({ archive, deltas = [] }) {
-    return archive === undefined ? [] : [archive, ...deltas];
-}
-/** What some archives hold together. */
-function totalOf(archives) {
-    const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
-    return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
-}
-const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-/** The names of archives, and no others: an entry's files, and those of others, share directories. */
-const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
-/** In the builder, their numbers have two digits, which sort as they count. */
-const maximumDeltas = 99;
-function renderManifest(manifest) {
-    return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
-}
-/**
- * Reads a manifest that came out of the cache, which others can write to: nothing in it is used
- * that is not of the expected form. File names in particular can only be those that we give.
- *
- * @throws Error that says what is wrong with it
- */
-function parseManifest(text) {
-    const value = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(JSON.parse(text), 'manifest');
-    if (value.format !== manifestFormat) {
-        throw new Error(`its format is ${(0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .describeValue */ .bp)(value.format)}, and this version reads format ${manifestFormat}`);
-    }
-    const mounts = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount);
-    const archives = mounts.flatMap(archivesOf);
-    if (new Set(archives.map(({ file }) => file)).size < archives.length)
-        throw new Error('two of its mounts have one archive');
-    if (new Set(mounts.map(({ mount }) => (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .identityOf */ .cu)(mount))).size < mounts.length)
-        throw new Error('two of its mounts are the same');
-    return { ...(value.key === undefined ? {} : { key: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(value.key, 'key') }), mounts };
-}
-/** Reads what a manifest, or the state that inject leaves, says of one mount. */
-function parseSavedMount(value) {
-    const { mount, archive, deltas } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'mounts[]');
-    return {
-        mount: parseMount(mount),
-        ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
-        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
-    };
-}
-/** Reads a mount as it stands in a manifest or in the state that inject leaves. */
-function parseMount(value) {
-    const { id, namespace, from, stage, source, ownership } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'mount');
-    return {
-        id: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(id, 'id'),
-        ...(namespace === undefined ? {} : { namespace: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(namespace, 'namespace') }),
-        ...(from === undefined ? {} : { from: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(from, 'from') }),
-        ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-        ...(source === undefined ? {} : { source: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(source, 'source') }),
-        ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
-    };
-}
-function parseStage(value) {
-    const { name, digest } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'stage');
-    return { name: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(name, 'name'), digest: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(digest, 'digest') };
-}
-function parseOwnership(value) {
-    const { uid, gid, mode } = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'ownership');
-    return { uid: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(uid, 'uid'), gid: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(gid, 'gid'), mode: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(mode, 'mode') };
-}
-function parseDeltas(value, archive) {
-    const deltas = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .array */ .YO)(value, 'deltas').map(parseArchive);
-    if (archive === undefined || deltas.length > maximumDeltas)
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('deltas', value);
-    return deltas;
-}
-function parseArchive(value) {
-    const archive = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(value, 'archive');
-    const { entry } = archive;
-    const file = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(archive.file, 'file');
-    const compression = archive.compression;
-    if (compression !== 'zstd' && compression !== 'gzip') {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('compression', compression);
-    }
-    if (!archiveFilePattern.test(file)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('file', file);
-    }
-    const sha256 = (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(archive.sha256, 'sha256');
-    if (!/^[0-9a-f]{64}$/.test(sha256)) {
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .invalid */ .Gq)('sha256', sha256);
-    }
-    return {
-        file,
-        ...(entry === undefined ? {} : { entry: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(entry, 'entry') }),
-        compression,
-        files: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(archive.files, 'files'),
-        bytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(archive.bytes, 'bytes'),
-        compressedBytes: (0,_json_js__WEBPACK_IMPORTED_MODULE_1__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
-        sha256,
-    };
-}
-
-
-/***/ }),
-
-/***/ 9647:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  k4: () => (/* binding */ areGiven),
-  dx: () => (/* binding */ listMounts),
-  ws: () => (/* binding */ locateFiles)
-});
-
-// EXTERNAL MODULE: external "node:fs/promises"
-var promises_ = __nccwpck_require__(1455);
-// EXTERNAL MODULE: external "node:path"
-var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: ./build/csv.js
-var csv = __nccwpck_require__(2332);
-// EXTERNAL MODULE: ./build/flags.js
-var build_flags = __nccwpck_require__(5939);
-// EXTERNAL MODULE: ./build/shell-word.js
-var shell_word = __nccwpck_require__(4491);
-;// CONCATENATED MODULE: ./build/dockerfile.js
-
-
-/**
- * Splits a Dockerfile into its instructions as BuildKit's parser does (parser.Parse, heredocs
- * included). A line that is read in another way hides a mount or makes one up; the parsers that there
- * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
- */
-function parseDockerfile(text) {
-    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-    const escapeToken = readEscapeDirective(lines);
-    const instructions = [];
-    for (let at = 0; at < lines.length;) {
-        if (isBlankOrComment(lines[at])) {
-            at++;
-            continue;
-        }
-        const { logicalLine, end } = joinLines(lines, at, escapeToken);
-        const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
-        const next = skipHeredocs(lines, end, instruction);
-        instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
-        at = next;
-    }
-    return { escapeToken, instructions };
-}
-/** Reads one instruction, such as that of an ONBUILD, in a single line. */
-function parseInstruction(text, line, escapeToken = '\\') {
-    const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-    const { flags, rest: following } = (0,build_flags/* splitFlags */.g)(rest, escapeToken);
-    return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
-}
-/** Directives stand at the top, before any other comment, and end at the first that is not known. */
-function readEscapeDirective(lines) {
-    for (const line of lines) {
-        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
-        if (name.toLowerCase() === 'escape')
-            return value;
-        if (!['syntax', 'check'].includes(name.toLowerCase()))
-            break;
-    }
-    return '\\';
-}
-function isBlankOrComment(line = '') {
-    return /^\s*(#|$)/.test(line);
-}
-/**
- * Joins continued lines, without their escape token and the white space behind it, leaving out
- * comments and blank lines between them.
- *
- * @returns the joined line, and the place of the line behind it
- */
-function joinLines(lines, start, escapeToken) {
-    // Two escape tokens are an escaped one.
-    const continuation = escapeToken === '`' ? /(^|[^`])`[ \t]*$/ : /(^|[^\\])\\[ \t]*$/;
-    let logicalLine = '';
-    let end = start;
-    while (end < lines.length) {
-        const line = lines[end] ?? '';
-        end++;
-        if (end > start + 1 && isBlankOrComment(line))
-            continue;
-        logicalLine += line.replace(continuation, '$1');
-        if (!continuation.test(line))
-            break;
-    }
-    return { logicalLine, end };
-}
-/** Passes over the bodies of the heredocs that an instruction opens; returns the place behind. */
-function skipHeredocs(lines, start, instruction) {
-    let at = start;
-    for (const { name, chomps } of readHeredocs(instruction)) {
-        while (at < lines.length) {
-            const line = lines[at] ?? '';
-            at++;
-            if ((chomps ? line.replace(/^\t+/, '') : line) === name)
-                break;
-        }
-    }
-    return at;
-}
-function readHeredocs({ keyword, text, line }) {
-    if (keyword === 'ONBUILD')
-        return readHeredocs(parseInstruction(text, line));
-    if (!['RUN', 'COPY', 'ADD'].includes(keyword) || isJsonArray(text))
-        return [];
-    return splitWords(text, '\\').flatMap((word) => {
-        const [, dash, quoted = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
-        if (quoted === '')
-            return [];
-        try {
-            return { name: (0,shell_word/* expandWord */.V)(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
-        }
-        catch {
-            return []; // no word, and so no heredoc
-        }
-    });
-}
-function isJsonArray(text) {
-    try {
-        return Array.isArray(JSON.parse(text));
-    }
-    catch {
-        return false;
-    }
-}
-/**
- * Splits text into words at white space, as BuildKit does for ARG and ENV: quotes and escapes stay
- * in the words, for the expansion to take them away.
- */
-function splitWords(text, escapeToken) {
-    const words = [];
-    let word = '';
-    let quote = '';
-    const chars = [...text];
-    for (let at = 0; at < chars.length; at++) {
-        const char = chars[at] ?? '';
-        if (char === escapeToken && quote !== "'") {
-            at++;
-            if (at < chars.length)
-                word += char + chars[at];
-        }
-        else if (!quote && /\s/.test(char)) {
-            if (word !== '')
-                words.push(word);
-            word = '';
-        }
-        else {
-            if (char === quote)
-                quote = '';
-            else if (!quote && (char === '"' || char === "'"))
-                quote = char;
-            word += char;
-        }
-    }
-    return word === '' ? words : [...words, word];
-}
-
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/platform.js
-var build_platform = __nccwpck_require__(7997);
-;// CONCATENATED MODULE: ./build/stages.js
-
-
-
-/** @param expand expands a FROM's words with the global arguments */
-function readStages(instructions, expand) {
-    const stages = [];
-    for (const instruction of instructions) {
-        if (instruction.keyword !== 'FROM') {
-            stages.at(-1)?.instructions.push(instruction);
-            continue;
-        }
-        const { base, name } = splitFrom(instruction.text);
-        const image = expand(base, instruction.line);
-        const parent = findStage(stages, image);
-        stages.push({ name, from: instruction, parent, image, instructions: [] });
-    }
-    return stages;
-}
-function splitFrom(text) {
-    const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
-    // BuildKit takes no other; and it stands as it is in our own Dockerfile.
-    const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
-    return { base, name: isValid ? name.toLowerCase() : undefined };
-}
-/** The name of the last stage, which is the default target. */
-function lastStageName(instructions) {
-    const last = instructions.filter(({ keyword }) => keyword === 'FROM').at(-1);
-    return last && splitFrom(last.text).name;
-}
-/** Of several stages of one name the last counts. */
-function findStage(stages, name) {
-    return stages.filter((stage) => stage.name === name.toLowerCase()).at(-1);
-}
-/** The stages that a stage needs, itself too, in the order of the file: parents come first. */
-function neededStages(stages, goal) {
-    const needed = new Set();
-    const queue = goal ? [goal] : [];
-    for (let stage = queue.pop(); stage; stage = queue.pop()) {
-        if (needed.has(stage))
-            continue;
-        needed.add(stage);
-        const sources = allInstructions(stage).flatMap((instruction) => {
-            const find = instruction.keyword === 'COPY' ? findSource : findStage;
-            return sourcesOf(instruction).map((name) => find(stages, name));
-        });
-        queue.push(...[stage.parent, ...sources].filter((each) => each !== undefined));
-    }
-    return stages.filter((stage) => needed.has(stage));
-}
-/** What a COPY's `from` means: as findStage, or by its place in the file. */
-function findSource(stages, name) {
-    return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
-}
-/** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
-function allInstructions({ parent, instructions }) {
-    const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
-        if (keyword !== 'ONBUILD' || flags.length > 0)
-            return [];
-        return parseInstruction(text, line);
-    });
-    return [...triggers, ...instructions];
-}
-/** The stages or images that an instruction reads from. */
-function sourcesOf({ keyword, flags }) {
-    if (keyword === 'COPY') {
-        return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
-    }
-    if (keyword !== 'RUN')
-        return [];
-    return mountFlags(flags).flatMap((value) => {
-        try {
-            return lastValue((0,csv/* parseCsvRecord */.b)(value), 'from') ?? [];
-        }
-        catch {
-            return []; // named when the stage is walked
-        }
-    });
-}
-/** The values of all --mount flags. */
-function mountFlags(flags) {
-    return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
-}
-/** The value of an option in the fields of a --mount flag: the last one counts. */
-function lastValue(fields, option) {
-    return fields
-        .map(cache_mount/* cut */.Jj)
-        .filter(([key]) => key.toLowerCase() === option)
-        .at(-1)?.[1];
-}
-/**
- * The text of the stages of these names and of those that they need: built with the same context,
- * they are the same to BuildKit.
- *
- * @throws Error where they do more than copy local files
- */
-function renderStages({ instructions, escapeToken }, stages, names) {
-    const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
-    const needed = stages.filter((stage) => found.has(stage));
-    const parts = [];
-    for (const stage of needed) {
-        const costly = stage.instructions.find((instruction) => !isCheap(instruction));
-        if (costly) {
-            throw new Error(`it starts from the stage ${stage.name ?? ''}, which would have to be built again and does more than copy local files (${costly.keyword} in line ${costly.line}); that is not supported`);
-        }
-        parts.push(stage.from.source, ...stage.instructions.map(({ source }) => source));
-    }
-    const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
-    const head = instructions.slice(0, firstFrom).map(({ source }) => source);
-    return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
-}
-/** Needs only files of the build context, and little time. */
-function isCheap({ keyword, text }) {
-    // What a variable stands for may be an address.
-    if (keyword === 'ADD')
-        return !/:\/\/|git@|\$/.test(text);
-    return cheapInstructions.has(keyword);
-}
-const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
-
-;// CONCATENATED MODULE: ./build/discovery.js
-
-
-
-
-
-
-
-
-/**
- * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
- * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
- *
- * @throws InputError where the target does not exist
- */
-function discoverMounts(text, options) {
-    const dockerfile = parseDockerfile(text);
-    const mounts = new Map();
-    const problems = new Set();
-    const args = [];
-    let stages;
-    for (const platform of options.platforms) {
-        const evaluation = evaluate(dockerfile, { ...options, platform });
-        for (const mount of evaluation.mounts)
-            mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
-        for (const problem of evaluation.problems)
-            problems.add(problem);
-        args.push(evaluation.args);
-        stages = evaluation.seedStages;
-    }
-    return { mounts: [...mounts.values()], problems: [...problems], args, stages };
-}
-function evaluate(dockerfile, options) {
-    const { escapeToken, instructions } = dockerfile;
-    const problems = [];
-    const expandGlobally = (word, line) => {
-        try {
-            return (0,shell_word/* expandWord */.V)(word, (name) => globals.get(name), escapeToken);
-        }
-        catch (error) {
-            problems.push(`${options.file}:${line}: ${(0,errors/* messageOf */.b)(error)}`);
-            return word;
-        }
-    };
-    const globals = platformArgs(options, lastStageName(instructions));
-    const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
-    const stages = readStages(instructions, expandGlobally);
-    const common = { dockerfile, escapeToken, globals, stages, problems, args };
-    const context = { ...options, ...common, mounts: [] };
-    const environments = new Map();
-    for (const stage of neededStages(stages, resolveTarget(context))) {
-        environments.set(stage, walkStage(stage, environments, context));
-    }
-    const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
-    const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
-    return { ...context, seedStages };
-}
-/** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
-function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expand) {
-    const args = new Map();
-    for (const { keyword, text, line } of instructions) {
-        if (keyword === 'FROM')
-            break;
-        if (keyword !== 'ARG')
-            continue;
-        for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
-            const value = buildArgs.get(name) ?? (raw === undefined ? undefined : expand(raw, line));
-            if (value !== undefined) {
-                globals.set(name, value);
-                args.set(name, value);
-            }
-        }
-    }
-    return args;
-}
-/** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
-function platformArgs({ platform, target, buildArgs }, lastStage) {
-    const describe = (prefix, text) => {
-        const { os, architecture, variant } = (0,build_platform/* parsePlatform */.FL)(text);
-        return [
-            [`${prefix}PLATFORM`, (0,build_platform/* formatPlatform */.Bq)({ os, architecture, variant })],
-            [`${prefix}OS`, os],
-            [`${prefix}OSVERSION`, ''],
-            [`${prefix}ARCH`, architecture],
-            [`${prefix}VARIANT`, variant],
-        ];
-    };
-    const [, architecture] = (0,build_platform/* runnerPlatform */.GQ)().split('/');
-    const predefined = [
-        ...describe('BUILD', `linux/${architecture}`),
-        ...describe('TARGET', platform),
-        ['TARGETSTAGE', target ?? lastStage ?? 'default'],
-    ];
-    return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
-}
-/** @throws InputError where there is no such stage */
-function resolveTarget({ stages, target, file }) {
-    const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
-    if (goal === undefined && target !== undefined) {
-        const names = stages.flatMap(({ name }) => name ?? []);
-        throw new errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
-    }
-    return goal;
-}
-/** Goes through a stage with its variables, and collects the cache mounts of its RUNs. */
-function walkStage(stage, environments, context) {
-    const environment = startStage(stage, environments);
-    const { escapeToken, problems, file } = context;
-    for (const { keyword, text, flags, line } of allInstructions(stage)) {
-        if (keyword === 'ENV') {
-            // All of them see the variables as they were before.
-            const pairs = readPairs(text, escapeToken).map(([key, raw]) => [
-                expand(key, environment, escapeToken).value ?? key,
-                expand(raw, environment, escapeToken),
-            ]);
-            for (const [key, variable] of pairs) {
-                environment.variables.set(key, variable);
-                environment.env.set(key, variable);
-            }
-        }
-        else if (keyword === 'ARG') {
-            for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
-                declareArg(name, raw, environment, context);
-            }
-        }
-        else if (keyword === 'RUN') {
-            const at = (message) => problems.push(`${file}:${line}: ${message}`);
-            for (const flag of mountFlags(flags))
-                readMount(flag, environment, at, context);
-        }
-    }
-    return environment;
-}
-function startStage({ parent, image }, environments) {
-    const inherited = parent && environments.get(parent);
-    if (inherited) {
-        const { variables, env, unset, image } = inherited;
-        return {
-            variables: new Map([...variables, ...env]),
-            env: new Map(env),
-            unset: new Set(unset),
-            image,
-        };
-    }
-    const isScratch = image === 'scratch';
-    const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
-    return {
-        variables: new Map(env),
-        env,
-        unset: new Set(),
-        image: isScratch ? undefined : image,
-    };
-}
-function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken }) {
-    const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
-    if (given === undefined && raw === undefined) {
-        environment.unset.add(name);
-        return;
-    }
-    const variable = given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
-    environment.variables.set(name, variable);
-    if (variable.value !== undefined)
-        args.set(name, variable.value);
-}
-/** Expands a word with what is known of a stage's variables. */
-function expand(word, { variables, unset, image }, escapeToken) {
-    let doubt;
-    const lookup = (name, hasAlternative) => {
-        const variable = variables.get(name);
-        if (variable) {
-            doubt ??= variable.doubt;
-            if (variable.value === undefined)
-                throw new Error(variable.doubt);
-        }
-        else if (unset.has(name)) {
-            // Where the word says what to do then, it is meant to be left out.
-            if (!hasAlternative) {
-                doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
-            }
-        }
-        else if (image !== undefined) {
-            throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
-        }
-        return variable?.value;
-    };
-    try {
-        const value = (0,shell_word/* expandWord */.V)(word, lookup, escapeToken);
-        return { value, doubt };
-    }
-    catch (error) {
-        return { value: undefined, doubt: (0,errors/* messageOf */.b)(error) };
-    }
-}
-/** What PATH is where no image has set it. */
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-/** `KEY=VALUE …`, or the older `KEY VALUE`. */
-function readPairs(text, escapeToken) {
-    const words = splitWords(text, escapeToken);
-    if (words[0]?.includes('=')) {
-        return words.map(cache_mount/* cut */.Jj).map(([key, value]) => [key, value ?? '']);
-    }
-    const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
-    return key === '' ? [] : [[key, value]];
-}
-function readMount(flag, environment, at, { dockerfile, escapeToken, stages, buildArgs, mounts }) {
-    const doubts = new Set();
-    const expandOption = (word) => {
-        const { value, doubt } = expand(word, environment, escapeToken);
-        if (value === undefined)
-            throw new Error(doubt);
-        if (doubt !== undefined)
-            doubts.add(doubt);
-        return value;
-    };
-    try {
-        const fields = (0,csv/* parseCsvRecord */.b)(flag);
-        const type = lastValue(fields, 'type');
-        if (type === undefined || expandOption(type).toLowerCase() !== 'cache')
-            return;
-        const mount = (0,cache_mount/* toCacheMount */.NX)((0,cache_mount/* parseOptions */.Ac)(fields, expandOption, 'last wins'));
-        const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-        const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
-        mounts.push({
-            ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
-            ...(namespace ? { namespace } : {}),
-        });
-        for (const doubt of doubts)
-            at(doubt);
-    }
-    catch (error) {
-        at(`a mount is left out: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-function startFrom({ name = '' }, mount, dockerfile, stages) {
-    const { from: _, ...others } = mount;
-    const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
-    return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
-}
-
-;// CONCATENATED MODULE: ./build/mount-list.js
-
-
-
-
-
-
-/** Whether any of the inputs says something. */
-function areGiven(inputs) {
-    const { context, files, target, buildArgs, platforms } = inputs;
-    const isAnyGiven = [context, target, platforms].some((each) => each !== undefined);
-    return isAnyGiven || namesMounts(inputs) || files.length > 0 || buildArgs.size > 0;
-}
-function namesMounts({ cacheMounts }) {
-    return cacheMounts.split('\n').some((line) => /^\s*[^#\s]/.test(line));
-}
-/**
- * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
- * Dockerfiles declare.
- *
- * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
- */
-async function listMounts(inputs) {
-    const isNamed = namesMounts(inputs);
-    const discovery = await readDockerfiles(inputs, isNamed);
-    return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
-}
-/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
-function locateFiles({ context, files }) {
-    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-    // What docker/build-push-action calls its Git context is what was checked out.
-    const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
-    if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
-        throw new errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
-    }
-    const root = (0,external_node_path_.resolve)(workspace, local);
-    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
-    return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
-}
-/** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
-async function readDockerfiles(inputs, optional) {
-    const { target, buildArgs } = inputs;
-    const platforms = inputs.platforms ?? [(0,build_platform/* runnerPlatform */.GQ)()];
-    const { workspace, context, files } = locateFiles(inputs);
-    const found = [];
-    let seedStages;
-    for (const path of files) {
-        const file = (0,external_node_path_.relative)(workspace, path);
-        const text = await (0,promises_.readFile)(path, 'utf8').catch((error) => {
-            if (optional)
-                return undefined;
-            throw new errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
-        });
-        if (text === undefined)
-            continue;
-        const discovery = discoverMounts(text, { file, target, buildArgs, platforms });
-        if (discovery.stages && files.length > 1) {
-            found.push(withoutStages(discovery, file));
-            continue;
-        }
-        found.push(discovery);
-        if (discovery.stages) {
-            const ignore = await (0,promises_.readFile)(`${path}.dockerignore`, 'utf8').catch(() => '');
-            seedStages = {
-                ...discovery.stages,
-                context,
-                buildArgs: Object.fromEntries(buildArgs),
-                ignore,
-            };
-        }
-    }
-    return {
-        mounts: distinct(found.flatMap(({ mounts }) => mounts)),
-        problems: found.flatMap(({ problems }) => problems),
-        args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
-        seedStages,
-    };
-}
-/** Stages of several Dockerfiles cannot stand in one. */
-function withoutStages(discovery, file) {
-    const problems = discovery.mounts.flatMap(({ id, stage }) => stage
-        ? `${file}: the mount ${id} is left out: it starts from the stage ${stage.name}, which is supported for a single Dockerfile only`
-        : []);
-    return {
-        ...discovery,
-        mounts: discovery.mounts.filter(({ stage }) => stage === undefined),
-        problems: [...discovery.problems, ...problems],
-    };
-}
-function takeDiscovered({ files }, { mounts, problems, seedStages }) {
-    const where = files.length > 0 ? files.join(', ') : 'the Dockerfile';
-    const warnings = mounts.length === 0 ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
-    return { mounts, seedStages, notices: [], warnings: [...problems, ...warnings] };
-}
-function nameMounts({ cacheMounts, buildArgs }, discovery) {
-    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-    const parsed = discovery.args.map((args) => {
-        try {
-            return (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
-        }
-        catch (error) {
-            throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
-        }
-    });
-    const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
-    const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
-        const mount = namespace ? { ...named, namespace } : named;
-        const fromStage = findFromStage(mount, discovery.mounts);
-        if (fromStage)
-            return fromStage;
-        const declared = findDeclared(mount, discovery.mounts);
-        if (declared.length === 0)
-            return mount;
-        notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(cache_mount/* describeMount */.hK).join(' and ')}.`);
-        return declared;
-    });
-    const { seedStages } = discovery;
-    return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
-}
-/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
-function findFromStage({ from, ...others }, declared) {
-    return declared.find(({ stage, ...each }) => {
-        const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
-        return isNamed && (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(others);
-    });
-}
-/**
- * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
- * make it another mount, and the bare one would be empty.
- */
-function findDeclared(mount, declared) {
-    const isBare = !mount.from && !mount.source && !mount.ownership;
-    const sameId = isBare ? declared.filter(({ id }) => id === mount.id) : [];
-    const isJustBare = sameId.every((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
-    return isJustBare ? [] : sameId;
-}
-function distinct(mounts) {
-    return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
-}
-
-
-/***/ }),
-
-/***/ 7997:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Bq: () => (/* binding */ formatPlatform),
-/* harmony export */   FL: () => (/* binding */ parsePlatform),
-/* harmony export */   GQ: () => (/* binding */ runnerPlatform)
-/* harmony export */ });
-const architectureOf = {
-    x64: 'amd64',
-    x86_64: 'amd64',
-    'x86-64': 'amd64',
-    aarch64: 'arm64',
-    ia32: '386',
-    i386: '386',
-    armhf: 'arm',
-    armel: 'arm',
-};
-/** The runner's platform. */
-function runnerPlatform() {
-    const os = process.platform === 'win32' ? 'windows' : process.platform;
-    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
-}
-/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
-function parsePlatform(text) {
-    const [first = '', second, third = ''] = text.toLowerCase().split('/');
-    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
-    if (second === undefined && ['local', 'default'].includes(first)) {
-        return parsePlatform(runnerPlatform());
-    }
-    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
-        return parsePlatform(`${first}/${runnerArchitecture}`);
-    }
-    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
-    const architecture = architectureOf[name] ?? name;
-    return {
-        os: os === 'macos' ? 'darwin' : os,
-        architecture,
-        variant: normalizeVariant(name, architecture, third),
-    };
-}
-function normalizeVariant(name, architecture, given) {
-    const variant = given.replace(/^(?=\d)/, 'v');
-    switch (architecture) {
-        case 'arm64':
-            return variant === 'v8' ? '' : variant;
-        case 'amd64':
-            return variant === 'v1' ? '' : variant;
-        case '386':
-            return '';
-        case 'arm':
-            if (name === 'armhf')
-                return 'v7';
-            return name === 'armel' ? 'v6' : variant || 'v7';
-        default:
-            return variant;
-    }
-}
-function formatPlatform({ os, architecture, variant }) {
-    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
-}
-
-
-/***/ }),
-
-/***/ 4440:
+/***/ 266:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43810,15 +40573,15 @@ var external_node_crypto_ = __nccwpck_require__(7598);
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/buildx.js + 2 modules
-var buildx = __nccwpck_require__(415);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/json.js
-var json = __nccwpck_require__(9368);
-;// CONCATENATED MODULE: ./build/report.js
+// EXTERNAL MODULE: ./build/console/console.js
+var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(3600);
+// EXTERNAL MODULE: ./build/lib/json.js
+var json = __nccwpck_require__(292);
+;// CONCATENATED MODULE: ./build/builder/mount-report.js
 
 const obstacles = ['snapshot', 'size', 'tar'];
 /**
@@ -43867,9 +40630,9 @@ function parseLine(value) {
     }
 }
 
-// EXTERNAL MODULE: ./build/scratch-dockerfile.js
-var scratch_dockerfile = __nccwpck_require__(1021);
-;// CONCATENATED MODULE: ./build/scratch-build.js
+// EXTERNAL MODULE: ./build/builder/scratch-dockerfile.js
+var scratch_dockerfile = __nccwpck_require__(5261);
+;// CONCATENATED MODULE: ./build/builder/scratch-build.js
 
 
 
@@ -43890,7 +40653,7 @@ function toolsDirectory(workDirectory) {
 async function removeTraces(builder) {
     const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder, scratch_dockerfile/* buildCachePattern */.Vb);
     if (trouble !== undefined)
-        (0,host/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
+        (0,console/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
 }
 /**
  * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
@@ -43913,7 +40676,7 @@ async function startScratchBuild(options) {
                 const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
                 if (mounts.length === 0 || mounts.length === options.mounts.length)
                     throw error;
-                (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
+                (0,console/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
                 return (await startScript({ ...options, mounts, seedStages: undefined })).run();
             }
         },
@@ -43953,7 +40716,7 @@ async function startScript(options) {
         cancel: () => waiting?.cancel(),
         run: async () => {
             await (waiting ?? start()).run(text).catch(async (error) => {
-                (0,host/* print */.yy)(`That was ${await (0,buildx/* describeClient */.$G)()}.`);
+                (0,console/* print */.yy)(`That was ${await (0,buildx/* describeClient */.$G)()}.`);
                 throw (await isFull(workDirectory))
                     ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
                     : error;
@@ -43982,7 +40745,7 @@ async function isFull(directory) {
 
 /***/ }),
 
-/***/ 1021:
+/***/ 5261:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -43993,7 +40756,7 @@ async function isFull(directory) {
 /* harmony export */   rk: () => (/* binding */ outputDirectory)
 /* harmony export */ });
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7382);
+/* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1833);
 
 
 /**
@@ -44090,7 +40853,7 @@ function renderScratchDockerfile(base, mounts, options) {
                 `type=cache,target=/mounts/${index},sharing=locked`,
                 `id=$${declare(`ID_${index}`, id)}`,
                 ...start,
-                ...(ownership === undefined ? [] : (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .renderOwnership */ .wk)(ownership)),
+                ...(ownership === undefined ? [] : (0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .renderOwnership */ .wk)(ownership)),
             ];
             // Given an owner, BuildKit starts the mount from a new directory in the image.
             const isSeeded = origin !== undefined && ownership === undefined;
@@ -44116,18 +40879,340 @@ function renderScratchDockerfile(base, mounts, options) {
     return { text: `${lines.join('\n')}\n`, buildArgs };
 }
 function digest(mount) {
-    return (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu)(mount)).digest('hex').slice(0, 32);
+    return (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update((0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu)(mount)).digest('hex').slice(0, 32);
 }
 
 
 /***/ }),
 
-/***/ 4491:
+/***/ 3986:
+/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8161);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
+/* harmony import */ var _inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5476);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(1469);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(5499);
+/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5109);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4868);
+
+
+
+
+
+
+
+
+
+/** How a shell is told that it was called wrongly. */
+const misused = 2;
+// Nothing here is for GitHub's runner, even where it is one that runs this.
+for (const name of ['GITHUB_ACTIONS', 'GITHUB_WORKSPACE', 'GITHUB_STEP_SUMMARY']) {
+    delete process.env[name];
+}
+try {
+    const line = (0,_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .readCommandLine */ .y)(process.argv.slice(2));
+    if (line === 'help') {
+        process.stdout.write(_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .usage */ .C);
+    }
+    else {
+        const { command, inputs } = line;
+        for (const [name, value] of inputs)
+            process.env[`INPUT_${name.toUpperCase()}`] = value;
+        process.env.RUNNER_TEMP = await makeTemporaryDirectory(inputs.get('directory') ?? '');
+        if (command === 'extract')
+            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(_steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .extractMounts */ .w, _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .reportFailure */ .x);
+        await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(async (makeWorkDirectory) => {
+            await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_6__/* .injectMounts */ .C)(makeWorkDirectory);
+        });
+    }
+}
+catch (error) {
+    process.stderr.write(`error: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .messageOf */ .b)(error)}\n`);
+    process.exitCode = error instanceof _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d ? misused : 1;
+}
+/** What inject leaves for the extract with the same directory, and for nobody else. */
+async function makeTemporaryDirectory(directory) {
+    const { uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_2__.userInfo)();
+    const id = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update((0,node_path__WEBPACK_IMPORTED_MODULE_3__.resolve)(directory)).digest('hex').slice(0, 16);
+    const path = (0,node_path__WEBPACK_IMPORTED_MODULE_3__.join)((0,node_os__WEBPACK_IMPORTED_MODULE_2__.tmpdir)(), `buildkit-cache-mounts-${uid}-${id}`);
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(path, { recursive: true, mode: 0o700 });
+    if ((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(path)).uid !== uid)
+        throw new Error(`${path} belongs to another user`);
+    return path;
+}
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 6523:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ expandWord)
+/* harmony export */   N4: () => (/* binding */ endGroup),
+/* harmony export */   Oh: () => (/* binding */ startGroup),
+/* harmony export */   R8: () => (/* binding */ warn),
+/* harmony export */   S0: () => (/* binding */ addSummary),
+/* harmony export */   Yz: () => (/* binding */ debug),
+/* harmony export */   fJ: () => (/* binding */ fail),
+/* harmony export */   me: () => (/* binding */ notify),
+/* harmony export */   uH: () => (/* binding */ setOutput),
+/* harmony export */   yy: () => (/* binding */ print)
 /* harmony export */ });
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
+
+
+/**
+ * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
+ * other kind, which gets plain text on its standard error, and what comes of the step on its standard
+ * output.
+ */
+const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
+function warn(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
+    else
+        print(`warning: ${message}`);
+}
+function notify(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
+    else
+        print(`note: ${message}`);
+}
+/** Makes the process end with a failure. */
+function fail(message) {
+    if (isOnGitHub()) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
+    }
+    else {
+        print(`error: ${message}`);
+        process.exitCode = 1;
+    }
+}
+function debug(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .debug */ .Yz(message);
+}
+/**
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
+ */
+function print(text) {
+    if (!isOnGitHub()) {
+        process.stderr.write(`${text}\n`);
+        return;
+    }
+    const harmless = text.replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(harmless.replaceAll('##[', '## ['));
+}
+function startGroup(title) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(title);
+    else
+        print(title);
+}
+function endGroup() {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
+}
+/** Hands over what came of the step. */
+function setOutput(name, value) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
+    else
+        process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+}
+/** Shows HTML on the page of the job, where there is one. */
+function addSummary(html) {
+    const file = process.env.GITHUB_STEP_SUMMARY;
+    if (!file)
+        return;
+    try {
+        (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.appendFileSync)(file, html);
+    }
+    catch (error) {
+        debug(`The summary cannot be written: ${error}`);
+    }
+}
+
+
+/***/ }),
+
+/***/ 1335:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B4: () => (/* binding */ formatCount),
+/* harmony export */   LS: () => (/* binding */ plural),
+/* harmony export */   Xo: () => (/* binding */ formatSeconds),
+/* harmony export */   ku: () => (/* binding */ formatTable),
+/* harmony export */   z3: () => (/* binding */ formatBytes)
+/* harmony export */ });
+const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+/** `1.2 MB`: decimal units, three significant digits at most. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999.5 would be rounded to 1000, which belongs to the next unit
+    while (value >= 999.5 && unit < byteUnits.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
+}
+/** `1,234`, whatever the machine's locale. */
+function formatCount(count) {
+    return count.toLocaleString('en-US');
+}
+/** `1 file`, `2 files`. */
+function plural(count, noun) {
+    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+function formatSeconds(seconds) {
+    return `${seconds.toFixed(1)} s`;
+}
+/** Rows of text, each column as wide as its widest cell. */
+function formatTable(rows) {
+    const widths = [];
+    for (const row of rows) {
+        for (const [column, cell] of row.entries()) {
+            widths[column] = Math.max(widths[column] ?? 0, cell.length);
+        }
+    }
+    return rows.map((row) => row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd());
+}
+
+
+/***/ }),
+
+/***/ 1532:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   QT: () => (/* binding */ logGroup),
+/* harmony export */   aY: () => (/* binding */ currentStage),
+/* harmony export */   jl: () => (/* binding */ logStage)
+/* harmony export */ });
+/* harmony import */ var _console_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6523);
+
+let stage = 'reading the inputs';
+/** Runs one stage of the step, in a group of the log. */
+async function logStage(title, work) {
+    stage = title;
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh)(title);
+    try {
+        return await work();
+    }
+    finally {
+        (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4)();
+    }
+}
+/** Where the step stands. */
+function currentStage() {
+    return stage;
+}
+/** A group of the log that stands by itself. */
+function logGroup(title, lines) {
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh)(title);
+    for (const line of lines) {
+        (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .print */ .yy)(line);
+    }
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4)();
+}
+
+
+/***/ }),
+
+/***/ 8975:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  k4: () => (/* binding */ areGiven),
+  dx: () => (/* binding */ listMounts),
+  ws: () => (/* binding */ locateFiles)
+});
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var lib_errors = __nccwpck_require__(1469);
+// EXTERNAL MODULE: ./build/mounts/cache-mount.js
+var cache_mount = __nccwpck_require__(1833);
+// EXTERNAL MODULE: ./build/mounts/platform.js
+var mounts_platform = __nccwpck_require__(3676);
+// EXTERNAL MODULE: ./build/dockerfile/csv.js
+var csv = __nccwpck_require__(171);
+// EXTERNAL MODULE: ./build/dockerfile/mount-options.js
+var mount_options = __nccwpck_require__(5997);
+;// CONCATENATED MODULE: ./build/dockerfile/flags.js
+/**
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
+ * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
+ * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
+ * the builder has that id, so must ours.
+ */
+function splitFlags(text, escapeToken = '\\') {
+    const bytes = Buffer.from(text, 'utf8').toString('latin1');
+    const flags = [];
+    let at = skipSpace(bytes, 0);
+    while (bytes.startsWith('--', at)) {
+        const word = readWord(bytes, at, escapeToken);
+        at = skipSpace(bytes, word.end);
+        if (word.text === '--')
+            break;
+        flags.push(word.text.slice(2));
+    }
+    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+}
+/** White space below U+0100, as Go has it. */
+const space = /[\s\u0085]/;
+function skipSpace(bytes, start) {
+    let at = start;
+    while (at < bytes.length && space.test(bytes.charAt(at)))
+        at++;
+    return at;
+}
+function readWord(bytes, start, escapeToken) {
+    let text = '';
+    let quote = '';
+    let at = start;
+    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+        const char = bytes.charAt(at);
+        if (char === escapeToken) {
+            at++;
+            text += bytes.charAt(at);
+        }
+        else if (char === quote) {
+            quote = '';
+        }
+        else if (!quote && (char === '"' || char === "'")) {
+            quote = char;
+        }
+        else {
+            text += char;
+        }
+    }
+    return { text, end: Math.min(at, bytes.length) };
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/shell-word.js
 /** Of substitutions in one another: no word has so many, and each takes room on the stack. */
 const maximumDepth = 200;
 /**
@@ -44349,330 +41434,1184 @@ function toRegExp(elements, greedy, flags) {
     return new RegExp(`${head}${middle}${tail}`, flags);
 }
 
-
-/***/ }),
-
-/***/ 8801:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B: () => (/* binding */ takeTools),
-/* harmony export */   DQ: () => (/* binding */ keepTools),
-/* harmony export */   I: () => (/* binding */ keptArchives),
-/* harmony export */   Jq: () => (/* binding */ writeState),
-/* harmony export */   aF: () => (/* binding */ removeState),
-/* harmony export */   rs: () => (/* binding */ readStates)
-/* harmony export */ });
-/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
-/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(9788);
-/* harmony import */ var _json_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(9368);
-/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9683);
-/* harmony import */ var _work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4353);
+;// CONCATENATED MODULE: ./build/dockerfile/parser.js
 
 
-
-
-
-
-
-
-/** A directory a key, so that a job can have several injects. */
-async function writeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directoryOf(state.key), { recursive: true });
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(state.key), stateName), JSON.stringify(state));
+/**
+ * Splits a Dockerfile into its instructions as BuildKit's parser does (parser.Parse, heredocs
+ * included). A line that is read in another way hides a mount or makes one up; the parsers that there
+ * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
+ */
+function parseDockerfile(text) {
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    const escapeToken = readEscapeDirective(lines);
+    const instructions = [];
+    for (let at = 0; at < lines.length;) {
+        if (isBlankOrComment(lines[at])) {
+            at++;
+            continue;
+        }
+        const { logicalLine, end } = joinLines(lines, at, escapeToken);
+        const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
+        const next = skipHeredocs(lines, end, instruction);
+        instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
+        at = next;
+    }
+    return { escapeToken, instructions };
 }
-/** Where the inject with this key keeps the archives that it has restored. */
-function keptArchives(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
+/** Reads one instruction, such as that of an ONBUILD, in a single line. */
+function parseInstruction(text, line, escapeToken = '\\') {
+    const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
+    const { flags, rest: following } = splitFlags(rest, escapeToken);
+    return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
 }
-/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
-async function keepTools(key, directory) {
-    const kept = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools');
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(kept, { recursive: true, force: true });
-    // Extract copies them anew where they are not there.
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(directory, kept).catch(() => undefined);
+/** Directives stand at the top, before any other comment, and end at the first that is not known. */
+function readEscapeDirective(lines) {
+    for (const line of lines) {
+        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
+        if (name.toLowerCase() === 'escape')
+            return value;
+        if (!['syntax', 'check'].includes(name.toLowerCase()))
+            break;
+    }
+    return '\\';
 }
-/** @returns whether they were there, and are now in a directory that was not there */
-async function takeTools(key, directory) {
+function isBlankOrComment(line = '') {
+    return /^\s*(#|$)/.test(line);
+}
+/**
+ * Joins continued lines, without their escape token and the white space behind it, leaving out
+ * comments and blank lines between them.
+ *
+ * @returns the joined line, and the place of the line behind it
+ */
+function joinLines(lines, start, escapeToken) {
+    // Two escape tokens are an escaped one.
+    const continuation = escapeToken === '`' ? /(^|[^`])`[ \t]*$/ : /(^|[^\\])\\[ \t]*$/;
+    let logicalLine = '';
+    let end = start;
+    while (end < lines.length) {
+        const line = lines[end] ?? '';
+        end++;
+        if (end > start + 1 && isBlankOrComment(line))
+            continue;
+        logicalLine += line.replace(continuation, '$1');
+        if (!continuation.test(line))
+            break;
+    }
+    return { logicalLine, end };
+}
+/** Passes over the bodies of the heredocs that an instruction opens; returns the place behind. */
+function skipHeredocs(lines, start, instruction) {
+    let at = start;
+    for (const { name, chomps } of readHeredocs(instruction)) {
+        while (at < lines.length) {
+            const line = lines[at] ?? '';
+            at++;
+            if ((chomps ? line.replace(/^\t+/, '') : line) === name)
+                break;
+        }
+    }
+    return at;
+}
+function readHeredocs({ keyword, text, line }) {
+    if (keyword === 'ONBUILD')
+        return readHeredocs(parseInstruction(text, line));
+    if (!['RUN', 'COPY', 'ADD'].includes(keyword) || isJsonArray(text))
+        return [];
+    return splitWords(text, '\\').flatMap((word) => {
+        const [, dash, quoted = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
+        if (quoted === '')
+            return [];
+        try {
+            return { name: expandWord(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
+        }
+        catch {
+            return []; // no word, and so no heredoc
+        }
+    });
+}
+function isJsonArray(text) {
     try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(directory), { recursive: true });
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools'), directory);
-        return true;
+        return Array.isArray(JSON.parse(text));
     }
     catch {
         return false;
     }
 }
-/** All that the injects of this job have left; what cannot be read is named and left out. */
-async function readStates() {
-    const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(stateDirectory()).catch(() => []);
-    const states = [];
-    for (const name of names) {
-        try {
-            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), name, stateName), 'utf8')));
-        }
-        catch (error) {
-            (0,_host_js__WEBPACK_IMPORTED_MODULE_3__/* .warn */ .R8)(`What inject has left in this job cannot be read: ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error)}`);
-        }
-    }
-    return states;
-}
-/** Removes what one inject has left, and the directory with the last of them. */
-async function removeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(directoryOf(state.key), { recursive: true, force: true });
-    // Fails while others are left.
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(stateDirectory()).catch(() => undefined);
-}
-function stateDirectory() {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .is)(), 'buildkit-cache-mounts-state');
-}
-function directoryOf(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
-}
-const stateName = 'state.json';
-function parseState(text) {
-    const state = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform } = state;
-    const { seedStages, directory, restoreKeys, restored } = state;
-    return {
-        key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
-        mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
-        builder: builder === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(builder, 'builder'),
-        utilityImage: utilityImage === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
-        platform: platform === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
-        directory: directory === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(directory, 'directory'),
-        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
-        restoreKeys: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'restoreKeys[]')),
-        restored: restored === undefined ? undefined : parseRestored(restored),
-    };
-}
-function parseRestored(value) {
-    const { key, mounts, filled } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
-    return {
-        key: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
-        mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
-        filled: filled === undefined ? undefined : parseFilled(filled),
-    };
-}
-function parseFilled(value) {
-    const { mounts, builder, time, token, tools } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'filled');
-    return {
-        mounts: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
-        builder: parseBuilder(builder),
-        time: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(time, 'time'),
-        token: token === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(token, 'token'),
-        tools: parseTools(tools),
-    };
-}
-function parseTools(value) {
-    const { names, tarVersion, directories, obstacle } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'tools');
-    return {
-        names: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(names, 'names').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'names[]')),
-        tarVersion: String(tarVersion),
-        directories: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(directories, 'directories').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'directories[]')),
-        obstacle: obstacle === undefined ? undefined : (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(obstacle, 'obstacle'),
-    };
-}
-function parseBuilder(value) {
-    const { name, driver, nodes, platforms, buildkit } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'builder');
-    // Some of it buildx may leave empty; it is for the log.
-    return {
-        name: String(name),
-        driver: String(driver),
-        nodes: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(nodes, 'nodes'),
-        platforms: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'platforms[]')),
-        buildkit: String(buildkit),
-    };
-}
-function parseRestoredMount(value) {
-    const { archive, ...saved } = (0,_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
-    if (archive === undefined)
-        throw (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
-    return { ...saved, archive };
-}
-function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
-    const args = Object.entries((0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(buildArgs, 'buildArgs'));
-    return {
-        head: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(head, 'head'),
-        stages: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(stages, 'stages'),
-        context: (0,_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(context, 'context'),
-        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
-        ignore: String(ignore),
-    };
-}
-
-
-/***/ }),
-
-/***/ 8979:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-
-// EXPORTS
-__nccwpck_require__.d(__webpack_exports__, {
-  e: () => (/* binding */ runStep),
-  d: () => (/* binding */ withinTime)
-});
-
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
-// EXTERNAL MODULE: external "node:os"
-var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-;// CONCATENATED MODULE: ./build/processes.js
-
 /**
- * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
+ * Splits text into words at white space, as BuildKit does for ARG and ENV: quotes and escapes stay
+ * in the words, for the expansion to take them away.
  */
-function killDescendants() {
-    const parentOf = readParents();
-    const descendants = new Set([process.pid]);
-    for (let size = 0; size !== descendants.size;) {
-        size = descendants.size;
-        for (const [pid, parent] of parentOf) {
-            if (descendants.has(parent))
-                descendants.add(pid);
+function splitWords(text, escapeToken) {
+    const words = [];
+    let word = '';
+    let quote = '';
+    const chars = [...text];
+    for (let at = 0; at < chars.length; at++) {
+        const char = chars[at] ?? '';
+        if (char === escapeToken && quote !== "'") {
+            at++;
+            if (at < chars.length)
+                word += char + chars[at];
+        }
+        else if (!quote && /\s/.test(char)) {
+            if (word !== '')
+                words.push(word);
+            word = '';
+        }
+        else {
+            if (char === quote)
+                quote = '';
+            else if (!quote && (char === '"' || char === "'"))
+                quote = char;
+            word += char;
         }
     }
-    descendants.delete(process.pid);
-    for (const pid of descendants) {
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It has ended by itself.
-        }
-    }
-}
-function readParents() {
-    const parentOf = new Map();
-    let entries = [];
-    try {
-        entries = (0,external_node_fs_.readdirSync)('/proc');
-    }
-    catch {
-        return parentOf;
-    }
-    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-        try {
-            // "pid (comm) state ppid …", where comm may hold spaces and brackets
-            const stat = (0,external_node_fs_.readFileSync)(`/proc/${entry}/stat`, 'utf8');
-            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-        }
-        catch {
-            // It has ended meanwhile.
-        }
-    }
-    return parentOf;
+    return word === '' ? words : [...words, word];
 }
 
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/step.js
+;// CONCATENATED MODULE: ./build/dockerfile/stages.js
 
 
 
-
-
-
-
-
-/**
- * Gives up on work that takes longer than a number of minutes, with all processes that it has
- * started; what it does itself goes on until the process ends.
- *
- * @throws Error that says where it stood
- */
-async function withinTime(minutes, work) {
-    let timer;
-    const end = new Promise((_, reject) => {
-        timer = setTimeout(() => {
-            reject(new Error(`Stopped after ${(0,format/* plural */.LS)(minutes, 'minute')} (input timeout) in the stage "${(0,log/* currentStage */.aY)()}".`));
-            killDescendants();
-        }, minutes * 60_000);
+/** @param expand expands a FROM's words with the global arguments */
+function readStages(instructions, expand) {
+    const stages = [];
+    for (const instruction of instructions) {
+        if (instruction.keyword !== 'FROM') {
+            stages.at(-1)?.instructions.push(instruction);
+            continue;
+        }
+        const { base, name } = splitFrom(instruction.text);
+        const image = expand(base, instruction.line);
+        const parent = findStage(stages, image);
+        stages.push({ name, from: instruction, parent, image, instructions: [] });
+    }
+    return stages;
+}
+function splitFrom(text) {
+    const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+    // BuildKit takes no other; and it stands as it is in our own Dockerfile.
+    const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
+    return { base, name: isValid ? name.toLowerCase() : undefined };
+}
+/** The name of the last stage, which is the default target. */
+function lastStageName(instructions) {
+    const last = instructions.filter(({ keyword }) => keyword === 'FROM').at(-1);
+    return last && splitFrom(last.text).name;
+}
+/** Of several stages of one name the last counts. */
+function findStage(stages, name) {
+    return stages.filter((stage) => stage.name === name.toLowerCase()).at(-1);
+}
+/** The stages that a stage needs, itself too, in the order of the file: parents come first. */
+function neededStages(stages, goal) {
+    const needed = new Set();
+    const queue = goal ? [goal] : [];
+    for (let stage = queue.pop(); stage; stage = queue.pop()) {
+        if (needed.has(stage))
+            continue;
+        needed.add(stage);
+        const sources = allInstructions(stage).flatMap((instruction) => {
+            const find = instruction.keyword === 'COPY' ? findSource : findStage;
+            return sourcesOf(instruction).map((name) => find(stages, name));
+        });
+        queue.push(...[stage.parent, ...sources].filter((each) => each !== undefined));
+    }
+    return stages.filter((stage) => needed.has(stage));
+}
+/** What a COPY's `from` means: as findStage, or by its place in the file. */
+function findSource(stages, name) {
+    return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
+}
+/** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
+function allInstructions({ parent, instructions }) {
+    const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
+        if (keyword !== 'ONBUILD' || flags.length > 0)
+            return [];
+        return parseInstruction(text, line);
     });
-    try {
-        return await Promise.race([work(), end]);
+    return [...triggers, ...instructions];
+}
+/** The stages or images that an instruction reads from. */
+function sourcesOf({ keyword, flags }) {
+    if (keyword === 'COPY') {
+        return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
     }
-    finally {
-        clearTimeout(timer);
-    }
+    if (keyword !== 'RUN')
+        return [];
+    return mountFlags(flags).flatMap((value) => {
+        try {
+            return lastValue((0,csv/* parseCsvRecord */.b)(value), 'from') ?? [];
+        }
+        catch {
+            return []; // named when the stage is walked
+        }
+    });
+}
+/** The values of all --mount flags. */
+function mountFlags(flags) {
+    return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
+}
+/** The value of an option in the fields of a --mount flag: the last one counts. */
+function lastValue(fields, option) {
+    return fields
+        .map(mount_options/* cut */.Jj)
+        .filter(([key]) => key.toLowerCase() === option)
+        .at(-1)?.[1];
 }
 /**
- * Runs one action from its first line to the end of the process, and turns what it throws into the
- * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
- * a build: also where no file can be written, so that the story itself asks for the work directory
- * when it has read its inputs. That is gone afterwards, however the step ends.
+ * The text of the stages of these names and of those that they need: built with the same context,
+ * they are the same to BuildKit.
  *
- * @param onFailure is told in either case
+ * @throws Error where they do more than copy local files
  */
-async function runStep(story, onFailure = () => undefined) {
-    let workDirectory;
-    const clear = () => {
-        if (workDirectory === undefined)
-            return;
+function renderStages({ instructions, escapeToken }, stages, names) {
+    const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
+    const needed = stages.filter((stage) => found.has(stage));
+    const parts = [];
+    for (const stage of needed) {
+        const costly = stage.instructions.find((instruction) => !isCheap(instruction));
+        if (costly) {
+            throw new Error(`it starts from the stage ${stage.name ?? ''}, which would have to be built again and does more than copy local files (${costly.keyword} in line ${costly.line}); that is not supported`);
+        }
+        parts.push(stage.from.source, ...stage.instructions.map(({ source }) => source));
+    }
+    const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
+    const head = instructions.slice(0, firstFrom).map(({ source }) => source);
+    return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
+}
+/** Needs only files of the build context, and little time. */
+function isCheap({ keyword, text }) {
+    // What a variable stands for may be an address.
+    if (keyword === 'ADD')
+        return !/:\/\/|git@|\$/.test(text);
+    return cheapInstructions.has(keyword);
+}
+const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
+
+;// CONCATENATED MODULE: ./build/dockerfile/declared-mounts.js
+
+
+
+
+
+
+
+
+
+/**
+ * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
+ * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
+ *
+ * @throws InputError where the target does not exist
+ */
+function discoverMounts(text, options) {
+    const dockerfile = parseDockerfile(text);
+    const mounts = new Map();
+    const problems = new Set();
+    const args = [];
+    let stages;
+    for (const platform of options.platforms) {
+        const evaluation = evaluate(dockerfile, { ...options, platform });
+        for (const mount of evaluation.mounts)
+            mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
+        for (const problem of evaluation.problems)
+            problems.add(problem);
+        args.push(evaluation.args);
+        stages = evaluation.seedStages;
+    }
+    return { mounts: [...mounts.values()], problems: [...problems], args, stages };
+}
+function evaluate(dockerfile, options) {
+    const { escapeToken, instructions } = dockerfile;
+    const problems = [];
+    const expandGlobally = (word, line) => {
         try {
-            (0,external_node_fs_.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+            return expandWord(word, (name) => globals.get(name), escapeToken);
         }
         catch (error) {
-            (0,host/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
+            problems.push(`${options.file}:${line}: ${(0,lib_errors/* messageOf */.b)(error)}`);
+            return word;
         }
     };
-    // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
-    for (const signal of ['SIGINT', 'SIGTERM']) {
-        process.on(signal, () => {
-            (0,host/* print */.yy)(`Received ${signal}: stopping.`);
-            killDescendants();
-            clear();
-            process.exit(128 + external_node_os_.constants.signals[signal]);
-        });
+    const globals = platformArgs(options, lastStageName(instructions));
+    const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
+    const stages = readStages(instructions, expandGlobally);
+    const common = { dockerfile, escapeToken, globals, stages, problems, args };
+    const context = { ...options, ...common, mounts: [] };
+    const environments = new Map();
+    for (const stage of neededStages(stages, resolveTarget(context))) {
+        environments.set(stage, walkStage(stage, environments, context));
     }
+    const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
+    const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
+    return { ...context, seedStages };
+}
+/** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
+function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expand) {
+    const args = new Map();
+    for (const { keyword, text, line } of instructions) {
+        if (keyword === 'FROM')
+            break;
+        if (keyword !== 'ARG')
+            continue;
+        for (const [name, raw] of splitWords(text, escapeToken).map(mount_options/* cut */.Jj)) {
+            const value = buildArgs.get(name) ?? (raw === undefined ? undefined : expand(raw, line));
+            if (value !== undefined) {
+                globals.set(name, value);
+                args.set(name, value);
+            }
+        }
+    }
+    return args;
+}
+/** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
+function platformArgs({ platform, target, buildArgs }, lastStage) {
+    const describe = (prefix, text) => {
+        const { os, architecture, variant } = (0,mounts_platform/* parsePlatform */.FL)(text);
+        return [
+            [`${prefix}PLATFORM`, (0,mounts_platform/* formatPlatform */.Bq)({ os, architecture, variant })],
+            [`${prefix}OS`, os],
+            [`${prefix}OSVERSION`, ''],
+            [`${prefix}ARCH`, architecture],
+            [`${prefix}VARIANT`, variant],
+        ];
+    };
+    const [, architecture] = (0,mounts_platform/* runnerPlatform */.GQ)().split('/');
+    const predefined = [
+        ...describe('BUILD', `linux/${architecture}`),
+        ...describe('TARGET', platform),
+        ['TARGETSTAGE', target ?? lastStage ?? 'default'],
+    ];
+    return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
+}
+/** @throws InputError where there is no such stage */
+function resolveTarget({ stages, target, file }) {
+    const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
+    if (goal === undefined && target !== undefined) {
+        const names = stages.flatMap(({ name }) => name ?? []);
+        throw new lib_errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
+    }
+    return goal;
+}
+/** Goes through a stage with its variables, and collects the cache mounts of its RUNs. */
+function walkStage(stage, environments, context) {
+    const environment = startStage(stage, environments);
+    const { escapeToken, problems, file } = context;
+    for (const { keyword, text, flags, line } of allInstructions(stage)) {
+        if (keyword === 'ENV') {
+            // All of them see the variables as they were before.
+            const pairs = readPairs(text, escapeToken).map(([key, raw]) => [
+                expand(key, environment, escapeToken).value ?? key,
+                expand(raw, environment, escapeToken),
+            ]);
+            for (const [key, variable] of pairs) {
+                environment.variables.set(key, variable);
+                environment.env.set(key, variable);
+            }
+        }
+        else if (keyword === 'ARG') {
+            for (const [name, raw] of splitWords(text, escapeToken).map(mount_options/* cut */.Jj)) {
+                declareArg(name, raw, environment, context);
+            }
+        }
+        else if (keyword === 'RUN') {
+            const at = (message) => problems.push(`${file}:${line}: ${message}`);
+            for (const flag of mountFlags(flags))
+                readMount(flag, environment, at, context);
+        }
+    }
+    return environment;
+}
+function startStage({ parent, image }, environments) {
+    const inherited = parent && environments.get(parent);
+    if (inherited) {
+        const { variables, env, unset, image } = inherited;
+        return {
+            variables: new Map([...variables, ...env]),
+            env: new Map(env),
+            unset: new Set(unset),
+            image,
+        };
+    }
+    const isScratch = image === 'scratch';
+    const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
+    return {
+        variables: new Map(env),
+        env,
+        unset: new Set(),
+        image: isScratch ? undefined : image,
+    };
+}
+function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken }) {
+    const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
+    if (given === undefined && raw === undefined) {
+        environment.unset.add(name);
+        return;
+    }
+    const variable = given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
+    environment.variables.set(name, variable);
+    if (variable.value !== undefined)
+        args.set(name, variable.value);
+}
+/** Expands a word with what is known of a stage's variables. */
+function expand(word, { variables, unset, image }, escapeToken) {
+    let doubt;
+    const lookup = (name, hasAlternative) => {
+        const variable = variables.get(name);
+        if (variable) {
+            doubt ??= variable.doubt;
+            if (variable.value === undefined)
+                throw new Error(variable.doubt);
+        }
+        else if (unset.has(name)) {
+            // Where the word says what to do then, it is meant to be left out.
+            if (!hasAlternative) {
+                doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
+            }
+        }
+        else if (image !== undefined) {
+            throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
+        }
+        return variable?.value;
+    };
     try {
-        await story(async () => {
-            workDirectory = await (0,work_directory/* createWorkDirectory */.h$)();
-            return workDirectory;
-        });
+        const value = expandWord(word, lookup, escapeToken);
+        return { value, doubt };
     }
     catch (error) {
-        onFailure((0,errors/* messageOf */.b)(error));
-        if (error instanceof errors/* InputError */.d)
-            (0,host/* fail */.fJ)(error.message);
-        else
-            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
+        return { value: undefined, doubt: (0,lib_errors/* messageOf */.b)(error) };
     }
-    finally {
-        // What was begun ahead of its time may still be under way.
-        killDescendants();
-        clear();
+}
+/** What PATH is where no image has set it. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** `KEY=VALUE …`, or the older `KEY VALUE`. */
+function readPairs(text, escapeToken) {
+    const words = splitWords(text, escapeToken);
+    if (words[0]?.includes('=')) {
+        return words.map(mount_options/* cut */.Jj).map(([key, value]) => [key, value ?? '']);
     }
-    // Idle connections of the cache client would keep the process for seconds.
-    process.exit();
+    const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
+    return key === '' ? [] : [[key, value]];
+}
+function readMount(flag, environment, at, { dockerfile, escapeToken, stages, buildArgs, mounts }) {
+    const doubts = new Set();
+    const expandOption = (word) => {
+        const { value, doubt } = expand(word, environment, escapeToken);
+        if (value === undefined)
+            throw new Error(doubt);
+        if (doubt !== undefined)
+            doubts.add(doubt);
+        return value;
+    };
+    try {
+        const fields = (0,csv/* parseCsvRecord */.b)(flag);
+        const type = lastValue(fields, 'type');
+        if (type === undefined || expandOption(type).toLowerCase() !== 'cache')
+            return;
+        const mount = (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)(fields, expandOption, 'last wins'));
+        const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+        const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
+        mounts.push({
+            ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
+            ...(namespace ? { namespace } : {}),
+        });
+        for (const doubt of doubts)
+            at(doubt);
+    }
+    catch (error) {
+        at(`a mount is left out: ${(0,lib_errors/* messageOf */.b)(error)}`);
+    }
+}
+function startFrom({ name = '' }, mount, dockerfile, stages) {
+    const { from: _, ...others } = mount;
+    const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
+    return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
+}
+
+;// CONCATENATED MODULE: ./build/discovery/named-mounts.js
+
+
+
+
+
+
+/**
+ * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
+ * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
+ *
+ * @param lookup the variables that options may hold
+ * @throws Error that lists every line that is wrong, with its number
+ */
+function parseCacheMounts(text, lookup = () => undefined) {
+    const lineOfIdentity = new Map();
+    const mounts = [];
+    const notices = [];
+    const errors = [];
+    for (const [index, raw] of text.split(/\r?\n/).entries()) {
+        const line = raw.trim();
+        const number = index + 1;
+        if (line === '' || line.startsWith('#')) {
+            continue;
+        }
+        try {
+            const mount = parseLine(line, lookup);
+            const identity = (0,cache_mount/* identityOf */.cu)(mount);
+            const earlier = lineOfIdentity.get(identity);
+            if (earlier === undefined) {
+                lineOfIdentity.set(identity, number);
+                mounts.push(mount);
+            }
+            else {
+                notices.push(`line ${number} names the same cache mount as line ${earlier}: ${(0,cache_mount/* describeMount */.hK)(mount)}`);
+            }
+        }
+        catch (error) {
+            errors.push(`line ${number} (${line}): ${(0,lib_errors/* messageOf */.b)(error)}`);
+        }
+    }
+    if (errors.length > 0) {
+        throw new Error(errors.join('\n'));
+    }
+    return { mounts, notices };
+}
+function parseLine(line, lookup) {
+    const expand = (value) => expandWord(value, (name, hasAlternative) => {
+        const variable = lookup(name, hasAlternative);
+        if (variable !== undefined || hasAlternative)
+            return variable;
+        throw new Error(`the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`);
+    });
+    const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
+    if (flag.startsWith('--mount=')) {
+        return (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)((0,csv/* parseCsvRecord */.b)(readFlagValue(flag)), expand));
+    }
+    const fields = (0,csv/* parseCsvRecord */.b)(line);
+    const [first = '', second, ...more] = fields;
+    if ((0,mount_options/* isOption */.oL)(first)) {
+        return (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)(fields, expand));
+    }
+    if (first === '') {
+        throw new Error('the id is empty');
+    }
+    if (more.length > 0 || (second !== undefined && (0,mount_options/* isOption */.oL)(second))) {
+        throw new Error(`options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`);
+    }
+    return { id: first };
+}
+/** Reads the value of a flag pasted from a Dockerfile. */
+function readFlagValue(line) {
+    const { flags, rest } = splitFlags(line);
+    const [flag = '', ...others] = flags;
+    // A pasted line may still have its continuation character.
+    if (others.length > 0 || (rest !== '' && rest !== '\\')) {
+        const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
+        throw new Error(`one mount a line: put "${more}" on a line of its own, or quotes around white space`);
+    }
+    return (0,mount_options/* cut */.Jj)(flag)[1] ?? '';
+}
+
+;// CONCATENATED MODULE: ./build/discovery/mount-list.js
+
+
+
+
+
+
+
+/** Whether any of the inputs says something. */
+function areGiven(inputs) {
+    const { context, files, target, buildArgs, platforms } = inputs;
+    const isAnyGiven = [context, target, platforms].some((each) => each !== undefined);
+    return isAnyGiven || namesMounts(inputs) || files.length > 0 || buildArgs.size > 0;
+}
+function namesMounts({ cacheMounts }) {
+    return cacheMounts.split('\n').some((line) => /^\s*[^#\s]/.test(line));
+}
+/**
+ * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
+ * Dockerfiles declare.
+ *
+ * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
+ */
+async function listMounts(inputs) {
+    const isNamed = namesMounts(inputs);
+    const discovery = await readDockerfiles(inputs, isNamed);
+    return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
+}
+/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
+function locateFiles({ context, files }) {
+    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+    // What docker/build-push-action calls its Git context is what was checked out.
+    const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
+    if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
+        throw new lib_errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
+    }
+    const root = (0,external_node_path_.resolve)(workspace, local);
+    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
+    return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
+}
+/** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
+async function readDockerfiles(inputs, optional) {
+    const { target, buildArgs } = inputs;
+    const platforms = inputs.platforms ?? [(0,mounts_platform/* runnerPlatform */.GQ)()];
+    const { workspace, context, files } = locateFiles(inputs);
+    const found = [];
+    let seedStages;
+    for (const path of files) {
+        const file = (0,external_node_path_.relative)(workspace, path);
+        const text = await (0,promises_.readFile)(path, 'utf8').catch((error) => {
+            if (optional)
+                return undefined;
+            throw new lib_errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,lib_errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
+        });
+        if (text === undefined)
+            continue;
+        const discovery = discoverMounts(text, { file, target, buildArgs, platforms });
+        if (discovery.stages && files.length > 1) {
+            found.push(withoutStages(discovery, file));
+            continue;
+        }
+        found.push(discovery);
+        if (discovery.stages) {
+            const ignore = await (0,promises_.readFile)(`${path}.dockerignore`, 'utf8').catch(() => '');
+            seedStages = {
+                ...discovery.stages,
+                context,
+                buildArgs: Object.fromEntries(buildArgs),
+                ignore,
+            };
+        }
+    }
+    return {
+        mounts: distinct(found.flatMap(({ mounts }) => mounts)),
+        problems: found.flatMap(({ problems }) => problems),
+        args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
+        seedStages,
+    };
+}
+/** Stages of several Dockerfiles cannot stand in one. */
+function withoutStages(discovery, file) {
+    const problems = discovery.mounts.flatMap(({ id, stage }) => stage
+        ? `${file}: the mount ${id} is left out: it starts from the stage ${stage.name}, which is supported for a single Dockerfile only`
+        : []);
+    return {
+        ...discovery,
+        mounts: discovery.mounts.filter(({ stage }) => stage === undefined),
+        problems: [...discovery.problems, ...problems],
+    };
+}
+function takeDiscovered({ files }, { mounts, problems, seedStages }) {
+    const where = files.length > 0 ? files.join(', ') : 'the Dockerfile';
+    const warnings = mounts.length === 0 ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
+    return { mounts, seedStages, notices: [], warnings: [...problems, ...warnings] };
+}
+function nameMounts({ cacheMounts, buildArgs }, discovery) {
+    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+    const parsed = discovery.args.map((args) => {
+        try {
+            return parseCacheMounts(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
+        }
+        catch (error) {
+            throw new lib_errors/* InputError */.d(`Input cache-mounts: ${(0,lib_errors/* messageOf */.b)(error)}`);
+        }
+    });
+    const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
+    const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
+        const mount = namespace ? { ...named, namespace } : named;
+        const fromStage = findFromStage(mount, discovery.mounts);
+        if (fromStage)
+            return fromStage;
+        const declared = findDeclared(mount, discovery.mounts);
+        if (declared.length === 0)
+            return mount;
+        notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(cache_mount/* describeMount */.hK).join(' and ')}.`);
+        return declared;
+    });
+    const { seedStages } = discovery;
+    return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
+}
+/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
+function findFromStage({ from, ...others }, declared) {
+    return declared.find(({ stage, ...each }) => {
+        const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
+        return isNamed && (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(others);
+    });
+}
+/**
+ * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
+ * make it another mount, and the bare one would be empty.
+ */
+function findDeclared(mount, declared) {
+    const isBare = !mount.from && !mount.source && !mount.ownership;
+    const sameId = isBare ? declared.filter(({ id }) => id === mount.id) : [];
+    const isJustBare = sameId.every((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
+    return isJustBare ? [] : sameId;
+}
+function distinct(mounts) {
+    return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
 }
 
 
 /***/ }),
 
-/***/ 4308:
+/***/ 171:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   b: () => (/* binding */ parseCsvRecord)
+/* harmony export */ });
+/**
+ * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
+ * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
+ * for one quote; a quote anywhere else is an error. Spaces belong to the field.
+ *
+ * @throws Error on a stray or missing quote
+ */
+function parseCsvRecord(record) {
+    const fields = [];
+    let rest = record;
+    for (;;) {
+        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
+        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
+        if (!field) {
+            throw new Error(rest.startsWith('"')
+                ? 'a quoted field must end with a quote before the next comma'
+                : 'a quote inside a field: put quotes around the whole field and double those inside');
+        }
+        const [matched, text = '', separator] = field;
+        fields.push(quoted ? text.replaceAll('""', '"') : text);
+        if (!separator) {
+            return fields;
+        }
+        rest = rest.slice(matched.length);
+    }
+}
+
+
+/***/ }),
+
+/***/ 5997:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Ac: () => (/* binding */ parseOptions),
+/* harmony export */   Jj: () => (/* binding */ cut),
+/* harmony export */   NX: () => (/* binding */ toCacheMount),
+/* harmony export */   oL: () => (/* binding */ isOption)
+/* harmony export */ });
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+
+const optionOfKey = new Map([
+    ['type', 'type'],
+    ['id', 'id'],
+    ['target', 'target'],
+    ['dst', 'target'],
+    ['destination', 'target'],
+    ['sharing', 'sharing'],
+    ['from', 'from'],
+    ['source', 'source'],
+    ['src', 'source'],
+    ['uid', 'uid'],
+    ['gid', 'gid'],
+    ['mode', 'mode'],
+    ['readonly', 'readonly'],
+    ['ro', 'readonly'],
+    ['readwrite', 'readonly'],
+    ['rw', 'readonly'],
+]);
+function isOption(field) {
+    const [key, value] = cut(field);
+    const option = optionOfKey.get(key.toLowerCase());
+    return option !== undefined && (value !== undefined || option === 'readonly');
+}
+/**
+ * Reads the options of a cache mount.
+ *
+ * @param expand expands a value and takes its quotes away
+ * @param duplicates BuildKit takes the last of several values; who writes for us is told
+ * @throws Error on an option that is unknown, or has no value or a bad one
+ */
+function parseOptions(fields, expand, duplicates = 'refused') {
+    const options = {};
+    for (const field of fields) {
+        const [key, raw] = cut(field);
+        const option = optionOfKey.get(key.toLowerCase());
+        if (option === undefined) {
+            throw new Error(`unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`);
+        }
+        if (raw === undefined) {
+            if (option === 'readonly')
+                continue;
+            throw new Error(`the option ${key} has no value: write ${key}=…`);
+        }
+        const value = expand(raw);
+        if (option === 'readonly') {
+            // No part of the identity; these are the booleans of Go.
+            if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value))
+                continue;
+            throw new Error(`${field} is neither true nor false`);
+        }
+        const earlier = options[option];
+        if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
+            throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
+        }
+        options[option] = value;
+    }
+    return options;
+}
+/** @throws Error where the options make no cache mount */
+function toCacheMount(options) {
+    const { type = 'cache', sharing = 'shared', target } = options;
+    if (type.toLowerCase() !== 'cache') {
+        throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
+    }
+    if (!['shared', 'private', 'locked'].includes(sharing.toLowerCase())) {
+        throw new Error(`sharing=${sharing} is unknown: it is shared, private or locked`);
+    }
+    const id = options.id || (target && cleanPath(target));
+    if (!id) {
+        throw new Error('neither id nor target is given: one of them must name the mount');
+    }
+    if (!options.id && id === '/') {
+        throw new Error(`target=${target} cannot be a mount`);
+    }
+    const ownership = parseOwnership(options);
+    const from = options.from === 'scratch' ? undefined : options.from;
+    const source = cleanPath(`/${options.source ?? ''}`);
+    if (source !== '/' && !from) {
+        throw new Error(`source=${options.source} needs from=…, the image that holds it`);
+    }
+    return {
+        id,
+        ...(from ? { from } : {}),
+        ...(source === '/' ? {} : { source }),
+        ...(ownership && source === '/' ? { ownership } : {}),
+    };
+}
+function parseOwnership({ uid, gid, mode }) {
+    if (uid === undefined && gid === undefined && mode === undefined) {
+        return undefined;
+    }
+    return {
+        uid: parseNumber('uid', uid ?? '0', 10),
+        gid: parseNumber('gid', gid ?? '0', 10),
+        // BuildKit drops setuid, setgid and sticky here.
+        mode: parseNumber('mode', mode ?? '0755', 8) & 0o777,
+    };
+}
+function parseNumber(option, text, radix) {
+    const value = (radix === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)
+        ? Number.parseInt(text, radix)
+        : Number.NaN;
+    if (!(value < 2 ** 32)) {
+        throw new Error(`${option}=${text} is no ${radix === 8 ? 'octal' : 'decimal'} number of 32 bits`);
+    }
+    return value;
+}
+/** Cuts `key=value` at its first equals sign. */
+function cut(field) {
+    const at = field.indexOf('=');
+    return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
+}
+/** Go's `path.Clean`, but for the empty path. */
+function cleanPath(path) {
+    const cleaned = node_path__WEBPACK_IMPORTED_MODULE_0__.posix.normalize(path);
+    return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
+}
+
+
+/***/ }),
+
+/***/ 6002:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  f: () => (/* binding */ storeFor),
-  c: () => (/* binding */ storedDirectoryName)
+  Tu: () => (/* binding */ findDamage),
+  Qx: () => (/* binding */ findDamageOfAny),
+  vS: () => (/* binding */ manifestName),
+  WI: () => (/* binding */ readManifest),
+  wu: () => (/* binding */ selectArchives),
+  m8: () => (/* binding */ storeArchive),
+  HN: () => (/* binding */ writeManifest)
+});
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+// EXTERNAL MODULE: ./build/mounts/cache-mount.js
+var cache_mount = __nccwpck_require__(1833);
+// EXTERNAL MODULE: ./build/entry/manifest.js
+var manifest = __nccwpck_require__(6018);
+;// CONCATENATED MODULE: ./build/entry/archive.js
+
+
+
+
+
+
+
+
+const manifestName = 'manifest.json';
+/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
+function selectArchives(named, manifest) {
+    const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
+    const fillings = named.flatMap((mount, index) => {
+        const { archive, deltas = [] } = saved.get((0,cache_mount/* identityOf */.cu)(mount)) ?? {};
+        return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
+    });
+    const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
+    return {
+        fillings,
+        unsaved: named.filter((mount) => saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive === undefined),
+        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
+    };
+}
+/** @throws Error where there is no manifest, or one that cannot be read */
+async function readManifest(directory) {
+    const file = (0,external_node_path_.join)(directory, manifestName);
+    if ((await sizeOf(file)) === 'no file')
+        throw new Error(`${manifestName} is no file`);
+    return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)(file, 'utf8'));
+}
+/**
+ * Compares an archive's file with what the manifest says of it.
+ *
+ * @returns what is wrong with it
+ */
+async function findDamage(directory, archive) {
+    const file = (0,external_node_path_.join)(directory, archive.file);
+    const size = await sizeOf(file).catch(() => undefined);
+    if (size === undefined)
+        return 'its archive is missing';
+    if (size === 'no file')
+        return 'its archive is no file';
+    if (size !== archive.compressedBytes) {
+        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
+    }
+    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOfAny(directory, archives) {
+    const damage = archives.map((archive) => findDamage(directory, archive));
+    return (await Promise.all(damage)).find((each) => each !== undefined);
+}
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path) {
+    const found = await (0,promises_.lstat)(path);
+    return found.isFile() ? found.size : 'no file';
+}
+/**
+ * Moves an archive that the build has made into an entry.
+ *
+ * @returns what the manifest says of it
+ */
+async function storeArchive(source, facts, directory) {
+    const file = `${(0,external_node_crypto_.randomBytes)(16).toString('hex')}.${manifest/* archiveExtension */.yP[facts.compression]}`;
+    const path = (0,external_node_path_.join)(directory, file);
+    await (0,work_directory/* moveFile */.mV)(source, path);
+    const { size } = await (0,promises_.stat)(path);
+    const { compression, files, bytes } = facts;
+    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
+}
+async function writeManifest(directory, mounts) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(directory, manifestName), (0,manifest/* renderManifest */.sB)({ mounts }));
+}
+async function digest(file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
+    return hash.digest('hex');
+}
+
+
+/***/ }),
+
+/***/ 6018:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Gz: () => (/* binding */ maximumDeltas),
+/* harmony export */   Ng: () => (/* binding */ parseManifest),
+/* harmony export */   bS: () => (/* binding */ archivesOf),
+/* harmony export */   cf: () => (/* binding */ parseSavedMount),
+/* harmony export */   e6: () => (/* binding */ totalOf),
+/* harmony export */   sB: () => (/* binding */ renderManifest),
+/* harmony export */   vY: () => (/* binding */ archiveFilePattern),
+/* harmony export */   yP: () => (/* binding */ archiveExtension),
+/* harmony export */   zt: () => (/* binding */ parseMount)
+/* harmony export */ });
+/* unused harmony export manifestFormat */
+/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(292);
+/* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1833);
+
+
+/** The format that this code writes, and the only one that it reads. */
+const manifestFormat = 1;
+/** The archives to unpack one after another. */
+function archivesOf({ archive, deltas = [] }) {
+    return archive === undefined ? [] : [archive, ...deltas];
+}
+/** What some archives hold together. */
+function totalOf(archives) {
+    const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
+    return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
+}
+const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
+/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
+/** In the builder, their numbers have two digits, which sort as they count. */
+const maximumDeltas = 99;
+function renderManifest(manifest) {
+    return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
+}
+/**
+ * Reads a manifest that came out of the cache, which others can write to: nothing in it is used
+ * that is not of the expected form. File names in particular can only be those that we give.
+ *
+ * @throws Error that says what is wrong with it
+ */
+function parseManifest(text) {
+    const value = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(JSON.parse(text), 'manifest');
+    if (value.format !== manifestFormat) {
+        throw new Error(`its format is ${(0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .describeValue */ .bp)(value.format)}, and this version reads format ${manifestFormat}`);
+    }
+    const mounts = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value.mounts, 'mounts').map(parseSavedMount);
+    const archives = mounts.flatMap(archivesOf);
+    if (new Set(archives.map(({ file }) => file)).size < archives.length)
+        throw new Error('two of its mounts have one archive');
+    if (new Set(mounts.map(({ mount }) => (0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .identityOf */ .cu)(mount))).size < mounts.length)
+        throw new Error('two of its mounts are the same');
+    return { ...(value.key === undefined ? {} : { key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(value.key, 'key') }), mounts };
+}
+/** Reads what a manifest, or the state that inject leaves, says of one mount. */
+function parseSavedMount(value) {
+    const { mount, archive, deltas } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
+    return {
+        mount: parseMount(mount),
+        ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
+        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
+    };
+}
+/** Reads a mount as it stands in a manifest or in the state that inject leaves. */
+function parseMount(value) {
+    const { id, namespace, from, stage, source, ownership } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
+    return {
+        id: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(id, 'id'),
+        ...(namespace === undefined ? {} : { namespace: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(namespace, 'namespace') }),
+        ...(from === undefined ? {} : { from: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(from, 'from') }),
+        ...(stage === undefined ? {} : { stage: parseStage(stage) }),
+        ...(source === undefined ? {} : { source: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(source, 'source') }),
+        ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
+    };
+}
+function parseStage(value) {
+    const { name, digest } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'stage');
+    return { name: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(name, 'name'), digest: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(digest, 'digest') };
+}
+function parseOwnership(value) {
+    const { uid, gid, mode } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'ownership');
+    return { uid: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(uid, 'uid'), gid: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(gid, 'gid'), mode: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(mode, 'mode') };
+}
+function parseDeltas(value, archive) {
+    const deltas = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value, 'deltas').map(parseArchive);
+    if (archive === undefined || deltas.length > maximumDeltas)
+        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('deltas', value);
+    return deltas;
+}
+function parseArchive(value) {
+    const archive = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'archive');
+    const { entry } = archive;
+    const file = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.file, 'file');
+    const compression = archive.compression;
+    if (compression !== 'zstd' && compression !== 'gzip') {
+        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('compression', compression);
+    }
+    if (!archiveFilePattern.test(file)) {
+        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('file', file);
+    }
+    const sha256 = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(archive.sha256, 'sha256');
+    if (!/^[0-9a-f]{64}$/.test(sha256)) {
+        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('sha256', sha256);
+    }
+    return {
+        file,
+        ...(entry === undefined ? {} : { entry: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(entry, 'entry') }),
+        compression,
+        files: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.files, 'files'),
+        bytes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.bytes, 'bytes'),
+        compressedBytes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
+        sha256,
+    };
+}
+
+
+/***/ }),
+
+/***/ 9678:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   v: () => (/* binding */ openEntry)
+/* harmony export */ });
+/* harmony import */ var _console_log_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1532);
+/* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1833);
+/* harmony import */ var _archive_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6002);
+/* harmony import */ var _manifest_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6018);
+
+
+
+
+/**
+ * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ *
+ * @param wanted the mounts whose archives are
+ * @throws Error that says why it cannot be read
+ */
+async function openEntry(store, key, directory, wanted) {
+    const { mounts, ...others } = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_1__/* .readManifest */ .WI)(directory);
+    const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
+    const identities = new Set(wanted.map(_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu));
+    const archives = manifest.mounts
+        .filter(({ mount }) => identities.has((0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)))
+        .flatMap(_manifest_js__WEBPACK_IMPORTED_MODULE_2__/* .archivesOf */ .bS);
+    const holders = new Set(archives.map(({ entry = key }) => entry));
+    const bases = [...holders].filter((holder) => holder !== key);
+    if (bases.length === 0)
+        return { key, manifest, directory, missing: [] };
+    const found = await (0,_console_log_js__WEBPACK_IMPORTED_MODULE_0__/* .logStage */ .jl)(`Restore what it builds on: ${bases.join(', ')}`, () => store.restore(directory, bases));
+    return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
+}
+function withHolder({ mount, archive, deltas = [] }, key) {
+    const name = (each) => ({ ...each, entry: each.entry ?? key });
+    if (archive === undefined)
+        return { mount };
+    return { mount, archive: name(archive), deltas: deltas.map(name) };
+}
+
+
+/***/ }),
+
+/***/ 3597:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  f: () => (/* binding */ storeFor)
 });
 
 // NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
@@ -44864,6 +42803,97 @@ __nccwpck_require__.d(mappers_namespaceObject, {
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+// EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
+var archive = __nccwpck_require__(6002);
+// EXTERNAL MODULE: ./build/entry/manifest.js
+var entry_manifest = __nccwpck_require__(6018);
+;// CONCATENATED MODULE: ./build/entry/stores/directory.js
+
+
+
+
+
+
+/**
+ * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
+ * one run to the next.
+ */
+function directoryStore(directory) {
+    return {
+        find: () => findInDirectory(directory),
+        restore: async (entry, keys) => {
+            await restoreFromDirectory(directory, entry);
+            return keys;
+        },
+        isSaved: async () => false,
+        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
+            saved: false,
+            why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
+        })),
+        isLasting: false,
+        remedy: () => '',
+    };
+}
+/** The key of what the directory holds; undefined where it holds nothing. */
+async function findInDirectory(directory) {
+    const names = await (0,promises_.readdir)(directory).catch(() => []);
+    if (!names.includes(archive/* manifestName */.vS))
+        return undefined;
+    const manifest = await (0,archive/* readManifest */.WI)(directory).catch(() => undefined);
+    return manifest?.key ?? 'unknown';
+}
+/**
+ * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
+ * is so in the entry: it concerns one mount only.
+ *
+ * @throws Error where there is no manifest, or one that cannot be read
+ */
+async function restoreFromDirectory(directory, entry) {
+    await (0,promises_.mkdir)(entry, { recursive: true });
+    const { mounts } = await (0,archive/* readManifest */.WI)(directory);
+    const archives = mounts.flatMap(entry_manifest/* archivesOf */.bS);
+    const there = new Set(await (0,promises_.readdir)(directory));
+    const names = [archive/* manifestName */.vS, ...archives.map(({ file }) => file)];
+    for (const name of names.filter((each) => there.has(each))) {
+        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
+    }
+}
+/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
+async function linkOrCopy(source, destination) {
+    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
+}
+/**
+ * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
+ * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ */
+async function saveToDirectory(directory, entry, key) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const { mounts } = await (0,archive/* readManifest */.WI)(entry);
+    const before = new Set(await (0,promises_.readdir)(directory));
+    for (const { file } of mounts.flatMap(entry_manifest/* archivesOf */.bS)) {
+        if (!before.has(file))
+            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
+    }
+    const manifest = { key, mounts };
+    const draft = (0,external_node_path_.join)(directory, `${archive/* manifestName */.vS}.new`);
+    await (0,promises_.writeFile)(draft, (0,entry_manifest/* renderManifest */.sB)(manifest));
+    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, archive/* manifestName */.vS));
+    await removeUnnamed(directory, manifest);
+    return { saved: true };
+}
+/** Only what has the form of our own files: the directory may hold others. */
+async function removeUnnamed(directory, { mounts }) {
+    const named = new Set(mounts.flatMap(entry_manifest/* archivesOf */.bS).map(({ file }) => file));
+    const names = await (0,promises_.readdir)(directory);
+    const ours = names.filter((name) => entry_manifest/* archiveFilePattern */.vY.test(name) && !named.has(name));
+    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
+}
+
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
 var lib_core = __nccwpck_require__(3838);
 // EXTERNAL MODULE: external "path"
@@ -101556,96 +99586,17 @@ function saveCacheV2(paths_1, key_1, options_1) {
     });
 }
 //# sourceMappingURL=cache.js.map
-// EXTERNAL MODULE: ./build/archive.js + 1 modules
-var archive = __nccwpck_require__(7757);
-// EXTERNAL MODULE: ./build/manifest.js
-var build_manifest = __nccwpck_require__(9683);
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/directory-store.js
-
-
-
-
-
-/**
- * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
- * one run to the next.
- */
-/** The key of what the directory holds; undefined where it holds nothing. */
-async function findInDirectory(directory) {
-    const names = await (0,promises_.readdir)(directory).catch(() => []);
-    if (!names.includes(archive/* manifestName */.vS))
-        return undefined;
-    const manifest = await (0,archive/* readManifest */.WI)(directory).catch(() => undefined);
-    return manifest?.key ?? 'unknown';
-}
-/**
- * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
- * is so in the entry: it concerns one mount only.
- *
- * @throws Error where there is no manifest, or one that cannot be read
- */
-async function restoreFromDirectory(directory, entry) {
-    await (0,promises_.mkdir)(entry, { recursive: true });
-    const { mounts } = await (0,archive/* readManifest */.WI)(directory);
-    const archives = mounts.flatMap(build_manifest/* archivesOf */.bS);
-    const there = new Set(await (0,promises_.readdir)(directory));
-    const names = [archive/* manifestName */.vS, ...archives.map(({ file }) => file)];
-    for (const name of names.filter((each) => there.has(each))) {
-        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
-    }
-}
-/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
-async function linkOrCopy(source, destination) {
-    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
-}
-/**
- * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
- * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
- * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
- */
-async function saveToDirectory(directory, entry, key) {
-    await (0,promises_.mkdir)(directory, { recursive: true });
-    const { mounts } = await (0,archive/* readManifest */.WI)(entry);
-    const before = new Set(await (0,promises_.readdir)(directory));
-    for (const { file } of mounts.flatMap(build_manifest/* archivesOf */.bS)) {
-        if (!before.has(file))
-            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
-    }
-    const manifest = { key, mounts };
-    const draft = (0,external_node_path_.join)(directory, `${archive/* manifestName */.vS}.new`);
-    await (0,promises_.writeFile)(draft, (0,build_manifest/* renderManifest */.sB)(manifest));
-    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, archive/* manifestName */.vS));
-    await removeUnnamed(directory, manifest);
-    return { saved: true };
-}
-/** Only what has the form of our own files: the directory may hold others. */
-async function removeUnnamed(directory, { mounts }) {
-    const named = new Set(mounts.flatMap(build_manifest/* archivesOf */.bS).map(({ file }) => file));
-    const names = await (0,promises_.readdir)(directory);
-    const ours = names.filter((name) => build_manifest/* archiveFilePattern */.vY.test(name) && !named.has(name));
-    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
-}
-
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-;// CONCATENATED MODULE: ./build/store.js
+// EXTERNAL MODULE: ./build/console/console.js
+var console_console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/entry/stores/store.js
+var store = __nccwpck_require__(8151);
+;// CONCATENATED MODULE: ./build/entry/stores/github-cache.js
 
 
 
 
 
 
-/**
- * The directory that is saved, by the name that it has in its parent. The cache service knows an
- * entry by key and by a hash of this very string, so every runner must use the same one; the
- * archives' format version is part of it, so that an action never meets a format older than it can
- * read.
- */
-const storedDirectoryName = 'buildkit-cache-mounts.v1';
 /**
  * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
  * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
@@ -101654,16 +99605,13 @@ const storedDirectoryName = 'buildkit-cache-mounts.v1';
  * restored into it at once, the first file of a name stays: none is taken away under another's tar.
  */
 const flatten = [
-    `--transform=s,^${storedDirectoryName}$,${storedDirectoryName}/.,`,
-    `;s,^.*/,${storedDirectoryName}/,`,
-    `;s,^[^/]*$,${storedDirectoryName}/&,`,
+    `--transform=s,^${store/* storedDirectoryName */.c}$,${store/* storedDirectoryName */.c}/.,`,
+    `;s,^.*/,${store/* storedDirectoryName */.c}/,`,
+    `;s,^[^/]*$,${store/* storedDirectoryName */.c}/&,`,
     ' --skip-old-files',
 ].join('');
-/** @param directory undefined for the cache of GitHub Actions */
-function storeFor(directory) {
-    return directory === undefined ? cacheStore : directoryStore(directory);
-}
-const cacheStore = {
+/** The cache of GitHub Actions. */
+const githubCache = {
     find,
     restore,
     isSaved,
@@ -101671,22 +99619,6 @@ const cacheStore = {
     isLasting: true,
     remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
 };
-function directoryStore(directory) {
-    return {
-        find: () => findInDirectory(directory),
-        restore: async (entry, keys) => {
-            await restoreFromDirectory(directory, entry);
-            return keys;
-        },
-        isSaved: async () => false,
-        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
-            saved: false,
-            why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
-        })),
-        isLasting: false,
-        remedy: () => '',
-    };
-}
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
@@ -101698,7 +99630,7 @@ async function restore(directory, keys) {
         }
         catch (error) {
             // Such as a key that cannot be one. The others' tars still run, and need the environment.
-            (0,host/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
+            (0,console_console/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
             return undefined;
         }
     };
@@ -101741,7 +99673,7 @@ async function inParentOf(directory, call) {
     const started = performance.now();
     const patience = setInterval(() => {
         const seconds = Math.round((performance.now() - started) / 1000);
-        (0,host/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
+        (0,console_console/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
     try {
         return await call((0,external_node_path_.basename)(directory));
@@ -101762,237 +99694,607 @@ function restoreVariable(name, environment) {
         process.env[name] = value;
 }
 
-
-/***/ }),
-
-/***/ 1192:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B: () => (/* binding */ renderSummary)
-/* harmony export */ });
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7413);
+;// CONCATENATED MODULE: ./build/entry/stores/open-store.js
 
 
-/**
- * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
- * name that a mount can have.
- */
-function renderSummary({ title, facts, rows, remarks }) {
-    const lines = [`<h3>${asText(title)}</h3>`];
-    if (facts.length > 0) {
-        const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
-        lines.push(`<p>${items.join('<br>')}</p>`);
-    }
-    if (rows.length > 0)
-        lines.push(...renderTable(rows));
-    if (remarks.length > 0) {
-        lines.push('<ul>', ...remarks.map((remark) => `<li>${asProse(remark)}</li>`), '</ul>');
-    }
-    return `${lines.join('\n')}\n`;
-}
-function renderTable(rows) {
-    const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
-    const lines = [tableRow('th', header), ...rows.map(renderRow)];
-    const counted = rows.filter(({ archive }) => archive);
-    if (counted.length > 1)
-        lines.push(renderTotal(counted));
-    return ['<table>', ...lines, '</table>'];
-}
-function renderRow({ mount, state, archive, seconds }) {
-    return tableRow('td', [
-        `<code>${asText((0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount))}</code>`,
-        asText(state),
-        ...(archive
-            ? [
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatCount */ .B4)(archive.files),
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(archive.bytes),
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(archive.compressedBytes),
-            ]
-            : ['', '', '']),
-        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSeconds */ .Xo)(seconds),
-    ]);
-}
-function renderTotal(rows) {
-    const sum = (value) => rows.reduce((total, row) => total + (value(row) ?? 0), 0);
-    return tableRow('td', [
-        '<strong>Total</strong>',
-        (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .plural */ .LS)(rows.length, 'mount'),
-        (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatCount */ .B4)(sum(({ archive }) => archive?.files)),
-        (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(sum(({ archive }) => archive?.bytes)),
-        (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(sum(({ archive }) => archive?.compressedBytes)),
-        (0,_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSeconds */ .Xo)(sum(({ seconds }) => seconds)),
-    ]);
-}
-/** Numbers stand on the right, each with its unit. */
-function tableRow(element, cells) {
-    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`);
-    return `<tr>${rendered.join('')}</tr>`;
-}
-/**
- * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
- * #1, :name: and $x$, but not across elements.
- */
-function asProse(text) {
-    return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
-}
-/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
-function asText(text) {
-    return text
-        .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
-        .replaceAll('&', '&amp;')
-        .replaceAll('<', '&lt;')
-        .replaceAll('>', '&gt;')
-        .replaceAll('"', '&quot;');
+/** @param directory undefined for the cache of GitHub Actions */
+function storeFor(directory) {
+    return directory === undefined ? githubCache : directoryStore(directory);
 }
 
 
 /***/ }),
 
-/***/ 7794:
+/***/ 8151:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   QG: () => (/* binding */ chooseToolkit),
-/* harmony export */   hf: () => (/* binding */ gatherRunnerTools)
+/* harmony export */   c: () => (/* binding */ storedDirectoryName)
 /* harmony export */ });
-/* unused harmony exports findPrograms, copyPrograms, parseLdd */
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7187);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
-/* harmony import */ var _container_scripts_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7178);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9473);
-/* harmony import */ var _platform_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7997);
+/**
+ * The directory that is saved, by the name that it has in its parent. The cache service knows an
+ * entry by key and by a hash of this very string, so every runner must use the same one; the
+ * archives' format version is part of it, so that an action never meets a format older than it can
+ * read.
+ */
+const storedDirectoryName = 'buildkit-cache-mounts.v1';
+
+
+/***/ }),
+
+/***/ 5476:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  y: () => (/* binding */ readCommandLine),
+  C: () => (/* binding */ usage)
+});
+
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+;// CONCATENATED MODULE: ./build/inputs/input-definitions.js
+const mountInputs = [
+    {
+        name: 'context',
+        description: 'The build context, as in docker/build-push-action, where the Dockerfile is looked for; by default the workspace',
+        standard: '',
+    },
+    {
+        name: 'file',
+        description: 'Path of the Dockerfile, as in docker/build-push-action; several one a line; by default the Dockerfile of the context',
+        standard: '',
+        isList: true,
+    },
+    {
+        name: 'target',
+        description: 'The stage that is built, as in docker/build-push-action; by default the last one',
+        standard: '',
+    },
+    {
+        name: 'build-args',
+        description: 'The build arguments, KEY=VALUE one a line, as in docker/build-push-action; the ids of mounts may depend on them',
+        standard: '',
+        isList: true,
+    },
+    {
+        name: 'platforms',
+        description: "The platforms that are built for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
+        standard: '',
+        isList: true,
+    },
+];
+const commonInputs = [
+    {
+        name: 'directory',
+        description: 'Path of a directory to keep the archives in instead of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
+        standard: '',
+    },
+    {
+        name: 'timeout',
+        description: 'Minutes after which the step gives up, with a warning; the build goes on',
+        standard: '30',
+    },
+    {
+        name: 'summary',
+        description: 'Whether to show what was done on the page of the job',
+        standard: 'true',
+        isForGitHub: true,
+    },
+    {
+        name: 'github-token',
+        description: 'Accepted so that workflows that pass it keep running; not used',
+        standard: '',
+        isForGitHub: true,
+    },
+];
+const mountsText = 'The cache mounts, one a line: an id, a target that stands for the id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
+const imageText = "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
+const incrementalInput = {
+    name: 'incremental',
+    description: 'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
+    standard: 'true',
+};
+const injectInputs = [
+    {
+        name: 'cache-mounts',
+        description: `${mountsText} By default those that the Dockerfile declares.`,
+        standard: '',
+        isList: true,
+    },
+    {
+        name: 'key',
+        description: 'The key under which the mounts are saved, as in actions/cache; by default one is generated from the Dockerfile, the lock files and the commit, with restore keys to match',
+        standard: '',
+    },
+    {
+        name: 'key-prefix',
+        description: 'Prefix of the generated key, which tells several images of a repository apart; by default buildkit-cache-mounts; not together with key',
+        standard: '',
+    },
+    {
+        name: 'restore-keys',
+        description: 'Keys to look for where nothing is saved under the key itself, one a line; each matches what begins with it, the newest first',
+        standard: '',
+        isList: true,
+    },
+    {
+        name: 'builder',
+        description: 'Name of the builder; by default the one that docker buildx itself would use',
+        standard: '',
+    },
+    ...mountInputs,
+    { name: 'utility-image', description: `${imageText} none by default`, standard: '' },
+    incrementalInput,
+    {
+        name: 'fail-on-cache-miss',
+        description: 'Fail the step when no mount was filled, whatever the reason',
+        standard: 'false',
+    },
+    ...commonInputs,
+];
+const savingInputs = [
+    {
+        name: 'compression-level',
+        description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
+        standard: '3',
+    },
+    {
+        name: 'incremental-count',
+        description: 'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
+        standard: '10',
+    },
+    {
+        name: 'incremental-share',
+        description: 'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
+        standard: '50',
+    },
+];
+const extractInputs = [
+    {
+        name: 'cache-mounts',
+        description: `${mountsText} By default those of the inject that ran earlier in the job, or else those that the Dockerfile declares.`,
+        standard: '',
+        isList: true,
+    },
+    {
+        name: 'key',
+        description: 'The key to save the mounts under; by default that of the inject that ran earlier in the job',
+        standard: '',
+    },
+    {
+        name: 'builder',
+        description: 'Name of the builder; by default that of the inject that ran earlier in the job, or else the one that docker buildx itself would use',
+        standard: '',
+    },
+    ...mountInputs,
+    {
+        name: 'utility-image',
+        description: `${imageText} by default that of the inject that ran earlier in the job`,
+        standard: '',
+    },
+    incrementalInput,
+    ...savingInputs,
+    ...commonInputs,
+];
+/** The single step has all of inject's, and these. */
+const singleInputs = [
+    {
+        name: 'save-always',
+        description: 'Whether to save also when the job has failed; never when it was cancelled',
+        standard: 'false',
+    },
+    ...savingInputs,
+];
+
+;// CONCATENATED MODULE: ./build/inputs/command-line.js
 
 
 
+const definitions = {
+    inject: injectInputs.filter(({ isForGitHub }) => !isForGitHub),
+    extract: extractInputs.filter(({ isForGitHub }) => !isForGitHub),
+};
+/** What `--help` prints. */
+const usage = `Carries BuildKit cache mounts (RUN --mount=type=cache) from one CI run to the next.
 
+  node dist/cli/index.js inject  --directory DIR [OPTION]...   before the build
+  node dist/cli/index.js extract --directory DIR [OPTION]...   after it
 
+What is saved is kept in DIR; bring it from one run to the next. The log goes to standard error, what
+came of it (cache-hit, saved, reason, …) to standard output, one NAME=VALUE a line.
+Exit code: 0, even where the cache has trouble; 1 for wrong options' values, or with
+--fail-on-cache-miss=true where nothing was restored; 2 for wrong options.
 
+Options of inject:
+${definitions.inject.map(describe).join('\n')}
 
-/** Copies those of the runner's programs that a build may need below a directory. */
-async function gatherRunnerTools(directory) {
-    const programs = await findPrograms([..._container_scripts_js__WEBPACK_IMPORTED_MODULE_4__/* .requiredPrograms */ .D3, ..._container_scripts_js__WEBPACK_IMPORTED_MODULE_4__/* .optionalPrograms */ .CO, 'zstd', 'gzip']);
-    const names = programs.map(({ name }) => name);
-    if (!names.includes('tar'))
-        return { names, tarVersion: '', directories: [] };
+Options of extract:
+${definitions.extract.map(describe).join('\n')}
+`;
+function describe({ name, description, standard, isList }) {
+    const notes = [isList ? 'may be given several times' : '', standard && `default: ${standard}`];
+    const note = notes.filter((each) => each !== '').join('; ');
+    return `  --${name}\n      ${description}${note ? ` (${note})` : ''}`;
+}
+/** @throws InputError that says what is wrong with the options */
+function readCommandLine(args) {
+    const [command, ...rest] = args;
+    if (args.includes('--help') || args.includes('-h') || command === 'help')
+        return 'help';
+    if (command !== 'inject' && command !== 'extract') {
+        throw new errors/* InputError */.d(`the command is inject or extract, not "${command ?? ''}"; see --help`);
+    }
+    const options = Object.fromEntries(definitions[command].map(({ name }) => [name, { type: 'string', multiple: true }]));
+    const inputs = new Map();
     try {
-        const [tarVersion, directories] = await Promise.all([
-            output('tar', ['--version']),
-            copyPrograms(programs, directory),
-        ]);
-        return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
+        const { values } = (0,external_node_util_.parseArgs)({ args: rest, options, strict: true });
+        for (const { name, isList } of definitions[command]) {
+            const given = values[name] ?? [];
+            if (given.length > 1 && !isList)
+                throw new Error(`--${name} is given several times`);
+            if (given.length > 0)
+                inputs.set(name, given.join('\n'));
+        }
     }
     catch (error) {
-        return { names, tarVersion: '', directories: [], obstacle: (0,_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error) };
+        throw new errors/* InputError */.d((0,errors/* messageOf */.b)(error));
     }
-}
-/**
- * Decides what runs inside the build. The runner's own programs are taken where the builder can run
- * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
- * `FROM scratch` with the libraries that they are linked to.
- *
- * @param platforms of the builder
- * @param image the image to use where the runner's programs cannot run
- * @throws Error, with the remedy, where neither is possible
- */
-function chooseToolkit(tools, platforms, image, compressions) {
-    const runner = (0,_platform_js__WEBPACK_IMPORTED_MODULE_5__/* .runnerPlatform */ .GQ)();
-    // 32-bit ARM is listed with its variant only
-    const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
-    const obstacle = platform === undefined
-        ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
-        : findObstacle(tools, compressions);
-    if (platform !== undefined && obstacle === undefined) {
-        const { tarVersion, directories, names } = tools;
-        const compressor = names.includes('zstd') ? 'zstd' : 'gzip';
-        const description = `the runner's own (${tarVersion}, ${compressor}), as the builder runs ${platform}`;
-        return { kind: 'runner', platform, directories, description };
-    }
-    if (image === undefined) {
-        throw new Error(`The runner's own programs cannot be used in the builder: ${obstacle}. Name an image that has sh, GNU tar, and zstd or gzip in the input utility-image.`);
-    }
-    const description = `those of the image ${image}, as ${obstacle}`;
-    return { kind: 'image', platform: platforms[0], image, description };
-}
-function findObstacle({ names, tarVersion, obstacle }, compressions) {
-    const has = (name) => names.includes(name);
-    const enough = 'anyOf' in compressions ? compressions.anyOf.some(has) : compressions.allOf.every(has);
-    const missing = _container_scripts_js__WEBPACK_IMPORTED_MODULE_4__/* .requiredPrograms */ .D3.filter((name) => !has(name));
-    if (!enough) {
-        missing.push('anyOf' in compressions ? compressions.anyOf.join(' or ') : compressions.allOf.join(' and '));
-    }
-    if (missing.length > 0)
-        return `the runner has no ${missing.join(', ')}`;
-    if (obstacle !== undefined)
-        return obstacle;
-    return tarVersion.includes('GNU tar')
-        ? undefined
-        : `the runner's tar is not GNU tar but ${tarVersion}`;
-}
-/** Finds those of the programs that the runner has. */
-async function findPrograms(names) {
-    const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
-    return found.filter((program) => program.path !== undefined);
-}
-/**
- * Copies programs and the shared libraries that they are linked to below a directory, at the places
- * where they are on the runner, and makes all of them callable from its `bin`.
- *
- * @returns the names of the top-level directories made there
- */
-async function copyPrograms(programs, directory) {
-    const paths = programs.map(({ path }) => path);
-    const libraries = parseLdd(await listLibraries(paths));
-    const files = new Set([...paths, ...libraries]);
-    const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
-    const directories = new Set(['/bin', ...[...files].map((file) => (0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(file))]);
-    await Promise.all([...directories].map((path) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, path), { recursive: true })));
-    await Promise.all([
-        ...[...files].map((file) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(file, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, file))),
-        ...links.map(({ name, path }) => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.symlink)(path, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, 'bin', name))),
-    ]);
-    return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
-}
-/** What ldd prints for all of the programs; musl's looks at its first argument only. */
-async function listLibraries(paths) {
-    const all = await output('ldd', [...paths]);
-    if (all.includes(`${paths.at(-1)}:`))
-        return all;
-    return (await Promise.all(paths.map((path) => output('ldd', [path])))).join('');
-}
-/**
- * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
- * static program has none.
- */
-function parseLdd(text) {
-    const paths = text.split('\n').flatMap((line) => {
-        if (/=>\s*not found/.test(line)) {
-            throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
-        }
-        const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
-        // A loader may be asked for under one path and found under another.
-        return [name, path].filter((each) => each.startsWith('/'));
-    });
-    return [...new Set(paths)].sort();
-}
-async function locate(name) {
-    // GNU tar starts its compressor through this very path
-    const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
-    return path === '' ? undefined : (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.realpath)(path);
-}
-async function output(command, args) {
-    // ldd fails where one program of several is static
-    const { stdout } = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_2__/* .getExecOutput */ .H)(command, args, { silent: true, ignoreReturnCode: true });
-    return stdout;
+    if (!inputs.get('directory'))
+        throw new errors/* InputError */.d('--directory is required; see --help');
+    return { command, inputs };
 }
 
 
 /***/ }),
 
-/***/ 4353:
+/***/ 6275:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   LQ: () => (/* binding */ resolveKeys),
+/* harmony export */   x2: () => (/* binding */ defaultKeyPrefix)
+/* harmony export */ });
+/* unused harmony exports makeDefaultKey, hashFiles */
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
+/* harmony import */ var _discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8975);
+
+
+
+
+const defaultKeyPrefix = 'buildkit-cache-mounts';
+/** The key that was given, or else one that is made; what was given to fall back to comes last. */
+async function resolveKeys(inputs) {
+    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
+    if (key !== undefined)
+        return { key, restoreKeys };
+    const { workspace, context, files } = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_3__/* .locateFiles */ .ws)(mountInputs);
+    const facts = {
+        prefix: keyPrefix,
+        os: process.env.RUNNER_OS || process.platform,
+        architecture: process.env.RUNNER_ARCH || process.arch,
+        commit: process.env.GITHUB_SHA || 'none',
+        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
+    };
+    const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
+    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
+}
+/** What package managers write to say exactly what they install, in the words of their own docs. */
+const lockFileNames = new Set([
+    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
+    ...['bun.lock', 'bun.lockb', 'deno.lock'],
+    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
+    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
+    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
+    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
+    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
+]);
+/** Directories of what is installed, and not of what is to be installed. */
+const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
+/**
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
+ * the same commit, the same files, anything of this kind of machine.
+ */
+function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
+    const parts = [prefix, os, architecture, hash, commit, attempt];
+    const start = (count) => `${parts.slice(0, count).join('-')}-`;
+    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
+}
+/**
+ * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
+ * hexadecimal digits.
+ *
+ * @param workspace what the paths count from, as it differs between runners
+ */
+async function hashFiles(dockerfiles, context, workspace) {
+    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
+    const hash = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256');
+    for (const file of files) {
+        const content = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)(file).catch(() => undefined);
+        if (content === undefined)
+            continue;
+        const digest = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(content).digest('hex');
+        hash.update(`${digest} ${(0,node_path__WEBPACK_IMPORTED_MODULE_2__.relative)(workspace, file)}\n`);
+    }
+    return hash.digest('hex').slice(0, 16);
+}
+/** The lock files below a directory; symbolic links are not followed. */
+async function findLockFiles(directory) {
+    const entries = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(directory, { withFileTypes: true }).catch(() => []);
+    const found = await Promise.all(entries.map(async (entry) => {
+        const path = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, entry.name);
+        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
+            return findLockFiles(path);
+        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
+    }));
+    return found.flat();
+}
+
+
+/***/ }),
+
+/***/ 5262:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   NJ: () => (/* binding */ readExtractInputs),
+/* harmony export */   NY: () => (/* binding */ readInjectInputs)
+/* harmony export */ });
+/* unused harmony export readSaveAlways */
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
+/* harmony import */ var _dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(171);
+/* harmony import */ var _dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5997);
+/* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6018);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
+/* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3676);
+/* harmony import */ var _generated_key_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6275);
+
+
+
+
+
+
+
+
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
+/** Minutes. */
+const defaultTimeout = 30;
+/** A key that is made, and what to fall back to. */
+const madeKeys = 4;
+/** @throws InputError that names the input and the remedy */
+function readInjectInputs() {
+    const key = optional('key');
+    const keyPrefix = optional('key-prefix');
+    // An empty one would match every entry.
+    const restoreKeys = _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('restore-keys').filter((each) => each !== '');
+    if (key !== undefined)
+        checkKey('key', key);
+    if (key !== undefined && keyPrefix !== undefined) {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
+    }
+    checkKey('key-prefix', keyPrefix ?? '');
+    for (const restoreKey of restoreKeys) {
+        checkKey('restore-keys', restoreKey);
+    }
+    const room = maximum.keys - (key === undefined ? madeKeys : 1);
+    if (restoreKeys.length > room) {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        keyPrefix: keyPrefix ?? _generated_key_js__WEBPACK_IMPORTED_MODULE_5__/* .defaultKeyPrefix */ .x2,
+        restoreKeys,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        incremental: readBoolean('incremental', true),
+        ...readCommonInputs(),
+    };
+}
+/** @throws InputError that names the input and the remedy */
+function readExtractInputs() {
+    const key = optional('key');
+    if (key !== undefined) {
+        checkKey('key', key);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
+        incremental: readIncremental(),
+        ...readCommonInputs(),
+    };
+}
+function readIncremental() {
+    const isOn = readBoolean('incremental', true);
+    const count = readNumber('incremental-count', 1, _entry_manifest_js__WEBPACK_IMPORTED_MODULE_3__/* .maximumDeltas */ .Gz, 10);
+    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+    return { count: isOn ? count : 0, share };
+}
+/** A whole number. */
+function readNumber(name, least, most, standard) {
+    const text = optional(name) ?? String(standard);
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
+    }
+    return value;
+}
+function readCommonInputs() {
+    const directory = optional('directory');
+    return {
+        directory: directory && (0,node_path__WEBPACK_IMPORTED_MODULE_0__.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
+        timeout: readTimeout(),
+        summary: readBoolean('summary', true),
+    };
+}
+/** An input of the single step alone. @throws InputError that names the input and the remedy */
+function readSaveAlways() {
+    return readBoolean('save-always', false);
+}
+function readMountInputs() {
+    const platforms = _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('platforms')
+        .flatMap((line) => line.split(','))
+        .map((platform) => platform.trim())
+        .filter((platform) => platform !== '')
+        .map((platform) => (0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .formatPlatform */ .Bq)((0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .parsePlatform */ .FL)(platform)));
+    return {
+        // Not trimmed: the line numbers of messages are those of the workflow.
+        cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
+        context: optional('context'),
+        files: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('file').filter((file) => file !== ''),
+        target: optional('target'),
+        buildArgs: readBuildArgs(),
+        platforms: platforms.length > 0 ? platforms : undefined,
+    };
+}
+/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+function readBuildArgs() {
+    const buildArgs = new Map();
+    for (const line of _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('build-args').filter((each) => each !== '')) {
+        const [name, given] = (0,_dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_2__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
+        const value = given ?? process.env[name];
+        if (value !== undefined)
+            buildArgs.set(name, value);
+    }
+    return buildArgs;
+}
+function parseQuoted(line) {
+    try {
+        return (0,_dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_7__/* .parseCsvRecord */ .b)(line).join(',');
+    }
+    catch {
+        return line;
+    }
+}
+function checkKey(input, key) {
+    if (key.length > maximum.keyLength) {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+    }
+    if (/[,\n]/.test(key)) {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+    }
+}
+function readTimeout() {
+    const text = optional('timeout') ?? String(defaultTimeout);
+    const minutes = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+    }
+    return minutes;
+}
+function readBoolean(name, standard) {
+    if (optional(name) === undefined)
+        return standard;
+    try {
+        return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getBooleanInput */ .Vt(name);
+    }
+    catch {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name)}" is neither true nor false.`);
+    }
+}
+function optional(name) {
+    return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name) || undefined;
+}
+
+
+/***/ }),
+
+/***/ 1469:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   b: () => (/* binding */ messageOf),
+/* harmony export */   d: () => (/* binding */ InputError)
+/* harmony export */ });
+/**
+ * What the user wrote is wrong: the step fails at once with this message, which names the input and
+ * the remedy. Every other error is trouble with the cache: a warning, and the build goes on cold.
+ */
+class InputError extends Error {
+    name = 'InputError';
+}
+/** The text of anything that was thrown. */
+function messageOf(error) {
+    return error instanceof Error ? error.message : String(error);
+}
+
+
+/***/ }),
+
+/***/ 292:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Gq: () => (/* binding */ invalid),
+/* harmony export */   Ik: () => (/* binding */ object),
+/* harmony export */   U9: () => (/* binding */ count),
+/* harmony export */   YO: () => (/* binding */ array),
+/* harmony export */   Yj: () => (/* binding */ string),
+/* harmony export */   ai: () => (/* binding */ number),
+/* harmony export */   bp: () => (/* binding */ describeValue)
+/* harmony export */ });
+/** @throws Error where the value is no object */
+function object(value, name) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        throw invalid(name, value);
+    }
+    return { ...value };
+}
+/** @throws Error where the value is no array */
+function array(value, name) {
+    if (!Array.isArray(value))
+        throw invalid(name, value);
+    return value;
+}
+/** @throws Error where the value is no string, or an empty one */
+function string(value, name) {
+    if (typeof value !== 'string' || value === '')
+        throw invalid(name, value);
+    return value;
+}
+/** @throws Error where the value is no whole number from 0 */
+function count(value, name) {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+        throw invalid(name, value);
+    }
+    return value;
+}
+/** @throws Error where the value is no finite number */
+function number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw invalid(name, value);
+    return value;
+}
+/** The error of a field that is not of the expected form. */
+function invalid(name, value) {
+    return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
+}
+/** As JSON, cut to what can be read. */
+function describeValue(value) {
+    try {
+        const text = String(JSON.stringify(value));
+        return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+    }
+    catch {
+        return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
+    }
+}
+
+
+/***/ }),
+
+/***/ 2757:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -102036,6 +100338,1743 @@ async function moveFile(source, destination) {
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination);
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(source);
     }
+}
+
+
+/***/ }),
+
+/***/ 1833:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   cu: () => (/* binding */ identityOf),
+/* harmony export */   hK: () => (/* binding */ describeMount),
+/* harmony export */   wk: () => (/* binding */ renderOwnership)
+/* harmony export */ });
+/** A string that is equal for two mounts just when BuildKit holds them for one. */
+function identityOf(mount) {
+    const { id, namespace, from, stage, source, ownership } = mount;
+    return JSON.stringify([
+        id,
+        namespace ?? null,
+        from ?? null,
+        stage ? [stage.name, stage.digest] : null,
+        source ?? null,
+        ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
+    ]);
+}
+/** A mount as a person would name it: the id, and the options that make it another mount. */
+function describeMount(mount) {
+    const { namespace, source, ownership } = mount;
+    const from = mount.from ?? mount.stage?.name;
+    const options = [
+        ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
+        ...(from === undefined ? [] : [`from=${from}`]),
+        ...(source === undefined ? [] : [`source=${source}`]),
+        ...(ownership ? renderOwnership(ownership) : []),
+    ];
+    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
+}
+/** The options of a `--mount` flag that stand for the ownership. */
+function renderOwnership({ uid, gid, mode }) {
+    return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
+}
+
+
+/***/ }),
+
+/***/ 3676:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Bq: () => (/* binding */ formatPlatform),
+/* harmony export */   FL: () => (/* binding */ parsePlatform),
+/* harmony export */   GQ: () => (/* binding */ runnerPlatform)
+/* harmony export */ });
+const architectureOf = {
+    x64: 'amd64',
+    x86_64: 'amd64',
+    'x86-64': 'amd64',
+    aarch64: 'arm64',
+    ia32: '386',
+    i386: '386',
+    armhf: 'arm',
+    armel: 'arm',
+};
+/** The runner's platform. */
+function runnerPlatform() {
+    const os = process.platform === 'win32' ? 'windows' : process.platform;
+    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
+}
+/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+function parsePlatform(text) {
+    const [first = '', second, third = ''] = text.toLowerCase().split('/');
+    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
+    if (second === undefined && ['local', 'default'].includes(first)) {
+        return parsePlatform(runnerPlatform());
+    }
+    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
+        return parsePlatform(`${first}/${runnerArchitecture}`);
+    }
+    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
+    const architecture = architectureOf[name] ?? name;
+    return {
+        os: os === 'macos' ? 'darwin' : os,
+        architecture,
+        variant: normalizeVariant(name, architecture, third),
+    };
+}
+function normalizeVariant(name, architecture, given) {
+    const variant = given.replace(/^(?=\d)/, 'v');
+    switch (architecture) {
+        case 'arm64':
+            return variant === 'v8' ? '' : variant;
+        case 'amd64':
+            return variant === 'v1' ? '' : variant;
+        case '386':
+            return '';
+        case 'arm':
+            if (name === 'armhf')
+                return 'v7';
+            return name === 'armel' ? 'v6' : variant || 'v7';
+        default:
+            return variant;
+    }
+}
+function formatPlatform({ os, architecture, variant }) {
+    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+}
+
+
+/***/ }),
+
+/***/ 5499:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  w: () => (/* binding */ extractMounts),
+  x: () => (/* binding */ reportFailure)
+});
+
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./build/console/console.js
+var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/console/format.js
+var format = __nccwpck_require__(1335);
+// EXTERNAL MODULE: ./build/console/log.js
+var log = __nccwpck_require__(1532);
+// EXTERNAL MODULE: ./build/discovery/mount-list.js + 6 modules
+var mount_list = __nccwpck_require__(8975);
+// EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
+var entry_archive = __nccwpck_require__(6002);
+// EXTERNAL MODULE: ./build/entry/manifest.js
+var entry_manifest = __nccwpck_require__(6018);
+// EXTERNAL MODULE: ./build/entry/stores/open-store.js + 348 modules
+var open_store = __nccwpck_require__(3597);
+// EXTERNAL MODULE: ./build/entry/stores/store.js
+var stores_store = __nccwpck_require__(8151);
+// EXTERNAL MODULE: ./build/inputs/generated-key.js
+var generated_key = __nccwpck_require__(6275);
+// EXTERNAL MODULE: ./build/inputs/read-inputs.js
+var read_inputs = __nccwpck_require__(5262);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+// EXTERNAL MODULE: ./build/mounts/cache-mount.js
+var cache_mount = __nccwpck_require__(1833);
+;// CONCATENATED MODULE: ./build/steps/changes.js
+
+
+
+/** @param isSame whether it is known to be the mount that inject has filled */
+function findAllowance({ state, incremental }, mount, isSame) {
+    const { mounts = [], filled } = state?.restored ?? {};
+    const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    if (restored === undefined || incremental.count === 0)
+        return {};
+    const { archive, deltas = [] } = restored;
+    if (!filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount)))
+        return { whyInFull: 'inject has not filled it' };
+    const { token } = filled;
+    if (token === undefined)
+        return { whyInFull: 'inject has taken no snapshot of it' };
+    if (!isSame)
+        return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
+    if (deltas.length >= incremental.count) {
+        const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
+        return { changes: { bytes: 0, token }, whyInFull };
+    }
+    const bytes = Math.floor(archive.bytes * incremental.share - (0,entry_manifest/* totalOf */.e6)(deltas).bytes);
+    return { changes: { bytes: Math.max(0, bytes), token } };
+}
+/** What was in the way of saving just what has changed, as the builder tells. */
+function explainObstacle(obstacle) {
+    switch (obstacle) {
+        case 'snapshot':
+            return 'there is no snapshot of it that is of use';
+        case 'size':
+            return 'too much of it has changed';
+        case 'tar':
+            return 'GNU tar cannot pack its changes alone';
+    }
+}
+/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+function describeSize(saved, { count }) {
+    const archives = saved.flatMap(entry_manifest/* archivesOf */.bS);
+    const own = archives.filter(({ entry }) => entry === undefined);
+    const sizeOf = (some) => (0,format/* formatBytes */.z3)((0,entry_manifest/* totalOf */.e6)(some).compressedBytes);
+    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
+    if (own.length === archives.length && deltas === 0)
+        return sizeOf(own);
+    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
+    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
+}
+
+;// CONCATENATED MODULE: ./build/steps/extract-request.js
+
+
+/**
+ * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
+ * one.
+ *
+ * @throws InputError where that leaves the key open, or which inject is meant
+ */
+function resolveRequest(inputs, states) {
+    const isComplete = (0,mount_list/* areGiven */.k4)(inputs.mountInputs) && inputs.key !== undefined;
+    const only = states.length === 1 ? states[0] : undefined;
+    const state = states.find(({ key }) => key === inputs.key) ?? only;
+    if (state === undefined && !isComplete && states.length > 1) {
+        throw new errors/* InputError */.d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
+    }
+    const key = inputs.key ?? state?.key;
+    if (key === undefined) {
+        throw new errors/* InputError */.d('Input key is required, as no inject has run before in this job.');
+    }
+    return {
+        key,
+        mounts: (0,mount_list/* areGiven */.k4)(inputs.mountInputs) ? undefined : state?.mounts,
+        builder: inputs.builder ?? state?.builder,
+        utilityImage: inputs.utilityImage ?? state?.utilityImage,
+        directory: inputs.directory ?? state?.directory,
+        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
+        state,
+    };
+}
+
+// EXTERNAL MODULE: ./build/steps/handover.js
+var handover = __nccwpck_require__(1161);
+// EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
+var scripts = __nccwpck_require__(9580);
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+;// CONCATENATED MODULE: ./build/steps/reuse-archives.js
+
+
+
+
+/**
+ * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
+ * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
+ * when it is restored.
+ */
+const carriedShare = 0.1;
+/**
+ * Brings what was restored of a mount into a new entry: it is named where it is saved already, or moved.
+ *
+ * @param naming whether all is named that can be, or only what is large, or nothing as it would not
+ *   stay where it is
+ * @returns what the new manifest says of it; undefined where it cannot be named and is not at hand
+ */
+async function carryOver(kept, restored, entry, naming) {
+    const { deltas = [] } = restored;
+    const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
+    const isSmall = (0,entry_manifest/* totalOf */.e6)(own).compressedBytes <= restored.archive.compressedBytes * carriedShare;
+    const small = naming === 'large' && isSmall ? own : [];
+    const carried = [];
+    for (const archive of (0,entry_manifest/* archivesOf */.bS)(restored)) {
+        const isMoved = naming === 'nothing' || small.includes(archive);
+        const isWhole = isMoved && (await (0,entry_archive/* findDamage */.Tu)(kept.directory, archive)) === undefined;
+        if (!isWhole) {
+            if (naming === 'nothing')
+                return undefined;
+            carried.push(archive);
+            continue;
+        }
+        const { entry: _, ...facts } = archive;
+        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(kept.directory, archive.file), (0,external_node_path_.join)(entry, archive.file));
+        carried.push(facts);
+    }
+    const [archive = restored.archive, ...others] = carried;
+    return { mount: restored.mount, archive, ...(others.length > 0 ? { deltas: others } : {}) };
+}
+
+;// CONCATENATED MODULE: ./build/steps/new-entry.js
+
+
+
+
+
+
+
+
+const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
+/**
+ * Decides what the new entry holds of a mount, and puts its archives there: a saved mount is only
+ * ever followed by one at least as complete.
+ *
+ * @param index the mount's place in the list
+ */
+async function collect(collection, index, mount) {
+    const { packed, kept, entry, mayRefer, maximum } = collection;
+    const name = (0,cache_mount/* describeMount */.hK)(mount);
+    const report = packed.reports.get(index);
+    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
+    const carried = kept && restored && report?.result !== 'packed'
+        ? await carryOver(kept, restored, entry, !mayRefer ? 'nothing' : report?.result === 'changed' ? 'large' : 'all')
+        : undefined;
+    if (report?.result === 'packed') {
+        const file = (0,scripts/* packedFileName */.QR)(index, report.compression);
+        const archive = await (0,entry_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const { obstacle } = report;
+        const whyInFull = packed.whyInFull(mount) ?? (obstacle && explainObstacle(obstacle));
+        if (packed.isRemade(mount)) {
+            (0,console/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
+        }
+        else if (whyInFull !== undefined) {
+            (0,console/* print */.yy)(`The cache mount ${name} is saved in full: ${whyInFull}.`);
+        }
+        const row = { mount, state: 'packed', archive, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive }, isFilled: true };
+    }
+    if (carried && report?.result === 'unchanged') {
+        const row = { mount, state: 'unchanged', seconds: report.seconds };
+        return { mount, row, saved: carried, isFilled: true };
+    }
+    if (carried && report?.result === 'changed') {
+        const { archive, deltas = [] } = carried;
+        const file = (0,scripts/* packedFileName */.QR)(index, report.compression);
+        const delta = await (0,entry_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const all = [...deltas, delta];
+        const state = `changes packed (${all.length} of at most ${maximum})`;
+        const row = { mount, state, archive: delta, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive, deltas: all }, isFilled: true };
+    }
+    if (report?.result === 'unchanged' || report?.result === 'changed') {
+        const row = { mount, state: report.result };
+        const remark = `What inject has restored of the cache mount ${name} is not at hand any more, and what has changed since is of no use without it.`;
+        return { mount, row, saved: undefined, isFilled: true, remark };
+    }
+    const { what, hasFailed } = describe(report, packed.isKnown(mount));
+    if (carried) {
+        return {
+            mount,
+            row: { mount, state: `${what}, kept as restored`, archive: (0,entry_manifest/* totalOf */.e6)((0,entry_manifest/* archivesOf */.bS)(carried)) },
+            saved: carried,
+            isFilled: false,
+            remark: tellKept(name, what, hasFailed, kept?.isLate ? kept.key : undefined),
+        };
+    }
+    const row = { mount, state: what };
+    if (restored) {
+        const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
+        return { mount, row, saved: undefined, isFilled: false, remark };
+    }
+    if (hasFailed) {
+        const remark = `The cache mount ${name} could not be packed${why(report)}.`;
+        return { mount, row, saved: undefined, isFilled: false, remark };
+    }
+    return { mount, row, saved: { mount }, isFilled: false };
+}
+function tellKept(name, what, hasFailed, lateKey) {
+    if (lateKey !== undefined) {
+        const state = hasFailed ? 'could not be packed' : `is ${what}`;
+        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
+    }
+    return hasFailed
+        ? `The cache mount ${name} could not be packed: what inject has restored is kept.`
+        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is kept. ${causes}`;
+}
+function describe(report, isKnown) {
+    if (!isKnown)
+        return { what: 'absent', hasFailed: false };
+    if (report?.result === 'empty')
+        return { what: 'empty', hasFailed: false };
+    return { what: 'failed', hasFailed: true };
+}
+function why(report) {
+    return report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
+}
+
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(3600);
+// EXTERNAL MODULE: ./build/lib/json.js
+var json = __nccwpck_require__(292);
+// EXTERNAL MODULE: ./build/builder/scratch-dockerfile.js
+var scratch_dockerfile = __nccwpck_require__(5261);
+;// CONCATENATED MODULE: ./build/builder/records.js
+
+
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
+ * where it equals the target.
+ *
+ * @throws Error where a description is of another form
+ */
+function parseRecords(text) {
+    const records = text.trimStart().startsWith('{')
+        ? text.split('\n').flatMap(readJsonLine)
+        : readVerbose(text);
+    return records
+        .map(({ createdAt, description }) => ({
+        createdAt: parseTime(createdAt),
+        id: parseDescription(description),
+    }))
+        .filter(isOfUser);
+}
+const snapshotId = new RegExp(`/${scratch_dockerfile/* snapshotIdPrefix */.mq}[0-9a-f]+$`);
+/** There are mounts of our own beside the user's. */
+function isOfUser({ id }) {
+    return !snapshotId.test(id);
+}
+/**
+ * Reads the same of records of any type that are described as cache mounts: what stands in for one
+ * is of another time.
+ */
+function parseStandIns(text) {
+    const records = text.split('\n').flatMap(readJsonLine);
+    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
+    return mounts
+        .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
+        .filter(isOfUser);
+}
+function readJsonLine(line) {
+    if (!line.startsWith('{'))
+        return [];
+    const { CreatedAt, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
+    if (Description === undefined)
+        return [];
+    return [{ description: (0,json/* string */.Yj)(Description, 'Description'), createdAt: String(CreatedAt) }];
+}
+/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+function readVerbose(text) {
+    const records = text.matchAll(/^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
+    let createdAt = '';
+    return [...records].flatMap(([, time, upToCount, line = '']) => {
+        createdAt = time ?? createdAt;
+        return time === undefined ? { createdAt, description: upToCount ?? line } : [];
+    });
+}
+/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
+function parseTime(text) {
+    const [, date, time, zone] = /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
+    const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
+    return Number.isNaN(parsed) ? undefined : parsed;
+}
+function parseDescription(description) {
+    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+    if (quoted !== undefined)
+        return unquoteGo(quoted);
+    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+    if (target === undefined)
+        throw new Error(`a record cannot be read: ${description}`);
+    return target;
+}
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted) {
+    const named = {
+        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+    };
+    return quoted
+        .slice(1, -1)
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+            ? (named[char] ?? char)
+            : String.fromCodePoint(Number.parseInt(code, 16));
+    });
+}
+/** Whether the builder has a record for the mount. */
+function isHeld(mount, records) {
+    return records.some(({ id }) => id === recordId(mount));
+}
+/**
+ * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
+ * epoch; false where that cannot be told.
+ */
+function isNewer(mount, records, time) {
+    return wereAllMade(mount, records, (createdAt) => createdAt > time);
+}
+/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
+function isOlder(mount, records, time) {
+    return wereAllMade(mount, records, (createdAt) => createdAt <= time);
+}
+function wereAllMade(mount, records, isMeant) {
+    const own = records.filter(({ id }) => id === recordId(mount));
+    const wasMade = ({ createdAt }) => createdAt !== undefined && isMeant(createdAt);
+    return own.length > 0 && own.every(wasMade);
+}
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+function compareRecords(mounts, records, builder) {
+    const held = countBy(records.map(({ id }) => id));
+    const asked = countBy(mounts.map(recordId));
+    const known = mounts.filter((mount) => held.has(recordId(mount)));
+    const others = [...held.keys()].filter((id) => !asked.has(id));
+    const warnings = [];
+    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+        const nearest = findNearest(recordId(mount), others);
+        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+    }
+    for (const [id, count] of asked) {
+        const records = held.get(id) ?? 0;
+        if (records > count) {
+            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        }
+    }
+    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    return { known, warnings, information };
+}
+function recordId({ namespace = '', id }) {
+    return `${namespace}/${id}`;
+}
+/** Without the slash behind an empty namespace. */
+function displayId(record) {
+    return record.replace(/^\//, '');
+}
+function listHeld(held) {
+    return held.size === 0
+        ? 'It has none at all: did the build run on this builder?'
+        : `It has ${listIds([...held.keys()])}.`;
+}
+function listIds(records) {
+    const ids = records.map(displayId).sort();
+    const rest = ids.length - maximumListed;
+    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+}
+const maximumListed = 20;
+function countBy(ids) {
+    const counts = new Map();
+    for (const id of ids)
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+}
+/** The most similar one, where it is similar at all. */
+function findNearest(id, candidates) {
+    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+    const distances = candidates
+        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+/** Levenshtein's. */
+function editDistance(a, b) {
+    const target = [...b];
+    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
+    for (const [i, char] of [...a].entries()) {
+        const next = [i + 1];
+        for (let j = 0; j < target.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
+            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[target.length] ?? 0;
+}
+
+;// CONCATENATED MODULE: ./build/builder/list-records.js
+
+
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
+ * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
+ * one of the mounts is missing, it is looked for among these.
+ *
+ * @param builder its name; undefined for the one that buildx itself would use
+ * @throws Error where the builder cannot tell
+ */
+async function listRecords(builder, mounts) {
+    const records = parseRecords(await (0,buildx/* listCacheMounts */.hj)(builder, 'type=exec.cachemount'));
+    const missing = mounts.filter((mount) => !isHeld(mount, records));
+    if (missing.length === 0)
+        return records;
+    const standIns = parseStandIns(await (0,buildx/* listCacheMounts */.hj)(builder, 'description~=cached.mount'));
+    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
+}
+
+// EXTERNAL MODULE: ./build/builder/runner-programs.js
+var runner_programs = __nccwpck_require__(1072);
+// EXTERNAL MODULE: ./build/builder/scratch-build.js + 1 modules
+var scratch_build = __nccwpck_require__(266);
+// EXTERNAL MODULE: ./build/steps/result-table.js
+var result_table = __nccwpck_require__(730);
+;// CONCATENATED MODULE: ./build/steps/pack-mounts.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ *
+ * @throws Error where nothing was packed
+ */
+async function pack(request, workDirectory) {
+    const { mounts, builder: name, state } = request;
+    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
+    const filledOn = findFilledBuilder(request);
+    const inspect = () => (0,buildx/* inspectBuilder */.IK)(name, request.platform);
+    // None of these looks at what another finds.
+    const listing = listRecords(name, mounts).catch(errors/* messageOf */.b);
+    const [tools, inspected] = await Promise.all([
+        gatherTools(state, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
+        filledOn ? undefined : inspect(),
+    ]);
+    const plan = (builder, known, same) => ({
+        workDirectory,
+        builder: name,
+        toolkit: (0,runner_programs/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
+            anyOf: ['zstd', 'gzip'],
+        }),
+        script: scripts/* packScript */.xB,
+        mounts: listToPack(request, known, same),
+        withArchives: false,
+        seedStages: request.seedStages,
+    });
+    // Most often the builder tells that all is as inject has left it: the build can be waiting for that.
+    const waiting = filledOn && (await (0,scratch_build/* startScratchBuild */.bt)(plan(filledOn, all, all)));
+    const records = await listing;
+    const same = listFilled(request, records, isOlder);
+    // Where all of that is there still, it is the same builder, and to ask again takes time.
+    const isSame = filledOn !== undefined && [...all].every((identity) => same.has(identity));
+    if (!isSame)
+        waiting?.cancel();
+    const builder = inspected ?? (isSame ? filledOn : await inspect());
+    const known = listKnown(request, records, builder);
+    const remade = listFilled(request, records, isNewer);
+    const about = {
+        whyInFull: (mount) => allow(request, mount, same).whyInFull,
+        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
+        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
+    };
+    if (known.size === 0) {
+        const nothing = { reports: new Map(), directory: workDirectory };
+        return { ...about, ...nothing, tidied: Promise.resolve() };
+    }
+    const options = plan(builder, known, same);
+    (0,result_table/* logBuilder */.wz)(builder, options.toolkit);
+    // To remove what inject has left takes the builder as long as its archives are large: beside the build.
+    const tidiedBefore = state?.restored ? (0,scratch_build/* removeTraces */.d3)(name) : undefined;
+    const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => waiting && isSame ? waiting.run() : (0,scratch_build/* runScratchBuild */.EZ)(options));
+    // Without an archive, what this build leaves is just the programs that it has run.
+    const isTidy = tidiedBefore && ![...reports.values()].some(hasArchive);
+    const tidied = isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(name);
+    return { ...about, reports, directory, tidied };
+}
+/** The mounts that the builder has, and what the script is told of them. */
+function listToPack(request, known, same) {
+    return request.mounts
+        .map((mount, index) => {
+        const { changes } = allow(request, mount, same);
+        const limits = changes ? [changes.bytes, changes.token] : [];
+        const argument = [index, request.compressionLevel, ...limits].join(':');
+        return { index, mount, argument, withSnapshot: changes !== undefined };
+    })
+        .filter(({ mount }) => known.has((0,cache_mount/* identityOf */.cu)(mount)));
+}
+function allow(request, mount, same) {
+    return findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
+}
+function hasArchive({ result }) {
+    return result === 'packed' || result === 'changed';
+}
+/** The programs that inject has copied, or else copies of the runner's. */
+async function gatherTools(state, directory) {
+    const tools = state?.restored?.filled?.tools;
+    const isThere = state && tools && (await (0,handover/* takeTools */.B)(state.key, directory));
+    return isThere ? tools : (0,runner_programs/* gatherRunnerTools */.hf)(directory);
+}
+/** The builder on which inject has filled all of the mounts, where that is the one asked for. */
+function findFilledBuilder({ mounts, builder, platform, state }) {
+    const filled = state?.restored?.filled;
+    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
+    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
+    const isAskedFor = builder === state?.builder && platform === state?.platform;
+    return isAll && isAskedFor ? filled?.builder : undefined;
+}
+/**
+ * Says what is odd about the mounts. Where the builder cannot tell, all count as known.
+ *
+ * @returns identities of those that the builder has
+ */
+function listKnown({ mounts }, records, builder) {
+    if (typeof records === 'string') {
+        (0,console/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+        return new Set(mounts.map(cache_mount/* identityOf */.cu));
+    }
+    const { known, warnings, information } = compareRecords(mounts, records, builder.name);
+    for (const warning of warnings)
+        (0,console/* warn */.R8)(warning);
+    for (const line of information)
+        (0,console/* print */.yy)(line);
+    return new Set(known.map(cache_mount/* identityOf */.cu));
+}
+/** @returns identities of the mounts that inject has filled, and that were made before or after that */
+function listFilled({ state }, records, isMeant) {
+    const filled = state?.restored?.filled;
+    if (filled === undefined || typeof records === 'string')
+        return new Set();
+    const mounts = filled.mounts.filter((mount) => isMeant(mount, records, filled.time));
+    return new Set(mounts.map(cache_mount/* identityOf */.cu));
+}
+
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: ./build/entry/open-entry.js
+var open_entry = __nccwpck_require__(9678);
+;// CONCATENATED MODULE: ./build/steps/previous-entry.js
+
+
+
+
+
+
+
+
+
+
+/** What inject has restored. */
+function keptByInject(state) {
+    if (state?.restored === undefined)
+        return undefined;
+    const { key, mounts } = state.restored;
+    return { key, mounts, directory: (0,handover/* keptArchives */.I)(state.key), isLate: false };
+}
+/**
+ * Restores what inject would have, had the cache service not failed it then: the client does not
+ * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ *
+ * @returns undefined where there is nothing, or nothing that can be used
+ */
+async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
+    const directory = (0,external_node_path_.join)(workDirectory, 'late', stores_store/* storedDirectoryName */.c);
+    await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
+    const newest = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', () => store.find(directory, key, restoreKeys));
+    if (newest === undefined)
+        return undefined;
+    try {
+        const [found] = await (0,log/* logStage */.jl)('Restore it from the cache', () => store.restore(directory, [newest]));
+        if (found === undefined)
+            return undefined;
+        const { manifest } = await (0,open_entry/* openEntry */.v)(store, found, directory, mounts);
+        const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
+        const whole = [];
+        for (const saved of archived) {
+            const damage = await (0,entry_archive/* findDamageOfAny */.Qx)(directory, (0,entry_manifest/* archivesOf */.bS)(saved));
+            if (damage === undefined)
+                whole.push(saved);
+        }
+        return { key: found, mounts: whole, directory, isLate: true };
+    }
+    catch (error) {
+        (0,console/* print */.yy)(`The saved entry ${newest} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
+        return undefined;
+    }
+}
+
+// EXTERNAL MODULE: ./build/steps/run-step.js + 1 modules
+var run_step = __nccwpck_require__(4868);
+// EXTERNAL MODULE: ./build/steps/summary.js
+var summary = __nccwpck_require__(7796);
+;// CONCATENATED MODULE: ./build/steps/extract.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const notSaved = 'The cache mounts were not saved';
+/**
+ * Extract: takes the mounts out of the builder and saves them.
+ *
+ * @throws InputError on wrong input
+ */
+async function extractMounts(makeWorkDirectory) {
+    (0,console/* setOutput */.uH)('saved', 'false');
+    const inputs = (0,read_inputs/* readExtractInputs */.NJ)();
+    const { compressionLevel, incremental } = inputs;
+    const states = await (0,handover/* readStates */.rs)();
+    const request = resolveRequest(await withKey(inputs, states), states);
+    let tidied;
+    try {
+        const list = await listRequested(request, inputs);
+        (0,result_table/* logMounts */.Zx)(list);
+        const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch(giveUp);
+        tidied = result.tidied;
+        (0,console/* setOutput */.uH)('saved', String(result.saved));
+        if (result.reasons.length > 0)
+            (0,console/* setOutput */.uH)('reason', result.reasons.join('\n'));
+        if (inputs.summary) {
+            const { title, rows, reasons } = result;
+            (0,console/* addSummary */.S0)((0,summary/* renderSummary */.B)({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
+        }
+    }
+    finally {
+        await Promise.all([tidied, request.state && (0,handover/* removeState */.aF)(request.state)]);
+    }
+}
+/** What ends the step before it has begun. */
+function reportFailure(message) {
+    (0,console/* setOutput */.uH)('reason', message);
+}
+/** A directory needs no key, and so no inject that has made one. */
+async function withKey(inputs, states) {
+    const { key, directory, mountInputs } = inputs;
+    if (key !== undefined || directory === undefined || states.length > 0)
+        return inputs;
+    const made = await (0,generated_key/* resolveKeys */.LQ)({
+        key,
+        keyPrefix: generated_key/* defaultKeyPrefix */.x2,
+        restoreKeys: [],
+        mountInputs,
+    });
+    return { ...inputs, key: made.key };
+}
+async function listRequested({ mounts, state }, { mountInputs }) {
+    if (mounts === undefined)
+        return (0,mount_list/* listMounts */.dx)(mountInputs);
+    return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
+}
+async function extract(request, workDirectory) {
+    const { key, mounts } = request;
+    const store = (0,open_store/* storeFor */.f)(request.directory);
+    const entry = (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c);
+    if (mounts.length === 0)
+        return refuse('there are no cache mounts');
+    if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
+        return skip(request);
+    const packed = await pack(request, workDirectory);
+    const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
+    return { ...result, tidied: packed.tidied };
+}
+/** Puts what was packed, and what is kept, into an entry, and saves that. */
+async function save(request, packed, store, entry, workDirectory) {
+    const { key, mounts } = request;
+    const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
+    const maximum = request.incremental.count;
+    const mayRefer = store.isLasting && maximum > 0 && !(kept && areHidden(kept, key));
+    const outcomes = [];
+    for (const [index, mount] of mounts.entries()) {
+        outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
+    }
+    (0,result_table/* logRows */.Wk)(outcomes.map(({ row }) => row));
+    for (const { remark } of outcomes)
+        if (remark !== undefined)
+            (0,console/* warn */.R8)(remark);
+    const [result] = await Promise.all([
+        saveEntry(request, outcomes, store, entry),
+        // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
+        request.state && (0,handover/* removeState */.aF)(request.state).catch(() => undefined),
+    ]);
+    return result;
+}
+async function saveEntry({ key, incremental }, outcomes, store, entry) {
+    const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
+    if (missing.length > 0) {
+        const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
+        const why = `an entry without ${names} would hide what is saved, or could be, for good`;
+        return refuse(why, outcomes);
+    }
+    if (!outcomes.some(({ isFilled }) => isFilled)) {
+        const why = 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
+        return refuse(why, outcomes);
+    }
+    const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
+    await (0,entry_archive/* writeManifest */.HN)(entry, saved);
+    const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
+    if (!result.saved)
+        return refuse(result.why, outcomes);
+    const size = describeSize(saved, incremental);
+    (0,console/* print */.yy)(`Saved ${size} under the key ${key}.`);
+    const count = saved.filter(({ archive }) => archive).length;
+    return {
+        saved: true,
+        title: `${(0,format/* plural */.LS)(count, 'cache mount')} saved, ${size}`,
+        ...tell(outcomes),
+    };
+}
+/**
+ * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
+ * answers with what begins with it on the job's own branch, before it looks on the default branch for just
+ * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
+ */
+function areHidden({ mounts }, newKey) {
+    return mounts.flatMap(entry_manifest/* archivesOf */.bS).some(({ entry = newKey }) => newKey.startsWith(entry));
+}
+/** Where inject has restored nothing, and the build has filled only some of the mounts. */
+async function keepLate({ state, mounts, directory }, { reports }, workDirectory) {
+    const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
+    return state && filled > 0 && filled < mounts.length
+        ? restoreLate((0,open_store/* storeFor */.f)(directory), state, mounts, workDirectory)
+        : undefined;
+}
+function skip({ key, mounts, state }) {
+    (0,console/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
+    const reasons = ['the key is saved already'];
+    if (state?.restored?.key === key) {
+        const held = new Set(state.restored.mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount)));
+        const lacking = mounts.filter((mount) => !held.has((0,cache_mount/* identityOf */.cu)(mount)));
+        if (lacking.length > 0) {
+            const remark = `The saved entry ${key} lacks ${lacking.map(cache_mount/* describeMount */.hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
+            (0,console/* warn */.R8)(remark);
+            reasons.push(remark);
+        }
+    }
+    return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
+}
+function giveUp(error) {
+    if (error instanceof errors/* InputError */.d)
+        throw error;
+    (0,console/* warn */.R8)((0,errors/* messageOf */.b)(error));
+    return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
+}
+function refuse(why, outcomes = []) {
+    (0,console/* warn */.R8)(`Nothing was saved: ${why}.`);
+    const { rows, reasons } = tell(outcomes);
+    return {
+        saved: false,
+        title: notSaved,
+        rows,
+        reasons: [why, ...reasons],
+    };
+}
+function tell(outcomes) {
+    return {
+        rows: outcomes.map(({ row }) => row),
+        reasons: outcomes.flatMap(({ remark }) => remark ?? []),
+    };
+}
+
+
+/***/ }),
+
+/***/ 1161:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B: () => (/* binding */ takeTools),
+/* harmony export */   DQ: () => (/* binding */ keepTools),
+/* harmony export */   I: () => (/* binding */ keptArchives),
+/* harmony export */   Jq: () => (/* binding */ writeState),
+/* harmony export */   aF: () => (/* binding */ removeState),
+/* harmony export */   rs: () => (/* binding */ readStates)
+/* harmony export */ });
+/* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
+/* harmony import */ var _console_console_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6523);
+/* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6018);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
+/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(292);
+/* harmony import */ var _lib_work_directory_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2757);
+
+
+
+
+
+
+
+
+/** A directory a key, so that a job can have several injects. */
+async function writeState(state) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directoryOf(state.key), { recursive: true });
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(state.key), stateName), JSON.stringify(state));
+}
+/** Where the inject with this key keeps the archives that it has restored. */
+function keptArchives(key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
+}
+/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+async function keepTools(key, directory) {
+    const kept = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools');
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(kept, { recursive: true, force: true });
+    // Extract copies them anew where they are not there.
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(directory, kept).catch(() => undefined);
+}
+/** @returns whether they were there, and are now in a directory that was not there */
+async function takeTools(key, directory) {
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(directory), { recursive: true });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools'), directory);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** All that the injects of this job have left; what cannot be read is named and left out. */
+async function readStates() {
+    const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(stateDirectory()).catch(() => []);
+    const states = [];
+    for (const name of names) {
+        try {
+            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), name, stateName), 'utf8')));
+        }
+        catch (error) {
+            (0,_console_console_js__WEBPACK_IMPORTED_MODULE_3__/* .warn */ .R8)(`What inject has left in this job cannot be read: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error)}`);
+        }
+    }
+    return states;
+}
+/** Removes what one inject has left, and the directory with the last of them. */
+async function removeState(state) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(directoryOf(state.key), { recursive: true, force: true });
+    // Fails while others are left.
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(stateDirectory()).catch(() => undefined);
+}
+function stateDirectory() {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_lib_work_directory_js__WEBPACK_IMPORTED_MODULE_5__/* .temporaryRoot */ .is)(), 'buildkit-cache-mounts-state');
+}
+function directoryOf(key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
+}
+const stateName = 'state.json';
+function parseState(text) {
+    const state = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
+    const { key, mounts, builder, utilityImage, platform } = state;
+    const { seedStages, directory, restoreKeys, restored } = state;
+    return {
+        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
+        builder: builder === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(builder, 'builder'),
+        utilityImage: utilityImage === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
+        directory: directory === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(directory, 'directory'),
+        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'restoreKeys[]')),
+        restored: restored === undefined ? undefined : parseRestored(restored),
+    };
+}
+function parseRestored(value) {
+    const { key, mounts, filled } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
+    return {
+        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
+        filled: filled === undefined ? undefined : parseFilled(filled),
+    };
+}
+function parseFilled(value) {
+    const { mounts, builder, time, token, tools } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'filled');
+    return {
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
+        builder: parseBuilder(builder),
+        time: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(time, 'time'),
+        token: token === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(token, 'token'),
+        tools: parseTools(tools),
+    };
+}
+function parseTools(value) {
+    const { names, tarVersion, directories, obstacle } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'tools');
+    return {
+        names: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(names, 'names').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'names[]')),
+        tarVersion: String(tarVersion),
+        directories: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(directories, 'directories').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(obstacle, 'obstacle'),
+    };
+}
+function parseBuilder(value) {
+    const { name, driver, nodes, platforms, buildkit } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'builder');
+    // Some of it buildx may leave empty; it is for the log.
+    return {
+        name: String(name),
+        driver: String(driver),
+        nodes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(nodes, 'nodes'),
+        platforms: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'platforms[]')),
+        buildkit: String(buildkit),
+    };
+}
+function parseRestoredMount(value) {
+    const { archive, ...saved } = (0,_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
+    if (archive === undefined)
+        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
+    return { ...saved, archive };
+}
+function parseSeedStages(value) {
+    const { head, stages, context, buildArgs, ignore } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
+    const args = Object.entries((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(buildArgs, 'buildArgs'));
+    return {
+        head: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(head, 'head'),
+        stages: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(stages, 'stages'),
+        context: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(context, 'context'),
+        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+        ignore: String(ignore),
+    };
+}
+
+
+/***/ }),
+
+/***/ 5109:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  C: () => (/* binding */ injectMounts)
+});
+
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./build/console/console.js
+var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/console/format.js
+var format = __nccwpck_require__(1335);
+// EXTERNAL MODULE: ./build/console/log.js
+var log = __nccwpck_require__(1532);
+// EXTERNAL MODULE: ./build/discovery/mount-list.js + 6 modules
+var mount_list = __nccwpck_require__(8975);
+// EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
+var archive = __nccwpck_require__(6002);
+// EXTERNAL MODULE: ./build/entry/manifest.js
+var manifest = __nccwpck_require__(6018);
+// EXTERNAL MODULE: ./build/entry/open-entry.js
+var open_entry = __nccwpck_require__(9678);
+// EXTERNAL MODULE: ./build/entry/stores/open-store.js + 348 modules
+var open_store = __nccwpck_require__(3597);
+// EXTERNAL MODULE: ./build/entry/stores/store.js
+var stores_store = __nccwpck_require__(8151);
+// EXTERNAL MODULE: ./build/inputs/generated-key.js
+var generated_key = __nccwpck_require__(6275);
+// EXTERNAL MODULE: ./build/inputs/read-inputs.js
+var read_inputs = __nccwpck_require__(5262);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+// EXTERNAL MODULE: ./build/mounts/cache-mount.js
+var cache_mount = __nccwpck_require__(1833);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(3600);
+// EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
+var scripts = __nccwpck_require__(9580);
+// EXTERNAL MODULE: ./build/builder/runner-programs.js
+var runner_programs = __nccwpck_require__(1072);
+// EXTERNAL MODULE: ./build/builder/scratch-build.js + 1 modules
+var scratch_build = __nccwpck_require__(266);
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+// EXTERNAL MODULE: ./build/steps/handover.js
+var handover = __nccwpck_require__(1161);
+// EXTERNAL MODULE: ./build/steps/result-table.js
+var result_table = __nccwpck_require__(730);
+;// CONCATENATED MODULE: ./build/steps/fill-mounts.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws InputError where the builder that is named does not exist; Error where there is none */
+async function prepare(request, workDirectory) {
+    const [builder, tools] = await Promise.all([
+        inspectNamedBuilder(request),
+        (0,runner_programs/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
+    ]);
+    return { builder, tools };
+}
+/**
+ * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
+ * extract looks for them: it saves them again for a mount that it finds empty.
+ *
+ * @throws Error where nothing was unpacked, or what the preparation throws
+ */
+async function unpack(request, fillings, preparation, entry, workDirectory) {
+    if (fillings.length === 0)
+        return { reports: new Map() };
+    const moves = fillings.flatMap(({ index, archives }) => archives.map(({ file, compression }, place) => ({
+        from: (0,external_node_path_.join)(entry.directory, file),
+        inBuild: (0,external_node_path_.join)((0,scratch_build/* archivesDirectory */.B8)(workDirectory), (0,scripts/* restoredFileName */.yj)(index, place, compression)),
+        kept: (0,external_node_path_.join)((0,handover/* keptArchives */.I)(request.key), file),
+    })));
+    for (const { from, inBuild } of moves)
+        await (0,work_directory/* moveFile */.mV)(from, inBuild);
+    // Extract saves nothing under a key that is saved already.
+    const isFinal = (0,open_store/* storeFor */.f)(request.directory).isLasting && entry.key === request.key;
+    const token = request.incremental && !isFinal ? (0,external_node_crypto_.randomUUID)() : undefined;
+    try {
+        const { builder, tools } = await preparation;
+        const { utilityImage, seedStages } = request;
+        const toolkit = (0,runner_programs/* chooseToolkit */.QG)(tools, builder.platforms, utilityImage, {
+            allOf: [
+                ...new Set(fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression))),
+            ],
+        });
+        (0,result_table/* logBuilder */.wz)(builder, toolkit);
+        const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
+            workDirectory,
+            builder: request.builder,
+            toolkit,
+            script: scripts/* unpackScript */.gz,
+            mounts: fillings.map(({ index, mount, archives }) => ({
+                index,
+                mount,
+                argument: unpackArgument(index, archives, token),
+                withSnapshot: token !== undefined,
+            })),
+            withArchives: true,
+            seedStages,
+        }));
+        await (0,handover/* keepTools */.DQ)(request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
+        const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
+        const mounts = filled.map(({ mount }) => mount);
+        return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
+    }
+    finally {
+        for (const { inBuild, kept } of moves)
+            await (0,work_directory/* moveFile */.mV)(inBuild, kept);
+    }
+}
+function unpackArgument(index, archives, token) {
+    return [index, (0,manifest/* totalOf */.e6)(archives).bytes, ...(token === undefined ? [] : [token])].join(':');
+}
+async function inspectNamedBuilder({ builder, mountInputs }) {
+    try {
+        return await (0,buildx/* inspectBuilder */.IK)(builder, mountInputs.platforms?.[0]);
+    }
+    catch (error) {
+        if (!(error instanceof buildx/* NoSuchBuilderError */.eN))
+            throw error;
+        throw new errors/* InputError */.d(`Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`);
+    }
+}
+
+// EXTERNAL MODULE: ./build/steps/run-step.js + 1 modules
+var run_step = __nccwpck_require__(4868);
+// EXTERNAL MODULE: ./build/steps/summary.js
+var summary = __nccwpck_require__(7796);
+;// CONCATENATED MODULE: ./build/steps/inject.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const notRestored = 'The cache mounts were not restored';
+/**
+ * Inject: restores the saved mounts into the builder.
+ *
+ * @returns the key that extract saves them under
+ * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
+ */
+async function injectMounts(makeWorkDirectory) {
+    const inputs = (0,read_inputs/* readInjectInputs */.NY)();
+    const keys = await (0,generated_key/* resolveKeys */.LQ)(inputs);
+    (0,console/* setOutput */.uH)('cache-hit', 'false');
+    (0,console/* setOutput */.uH)('cache-primary-key', keys.key);
+    const list = await (0,mount_list/* listMounts */.dx)(inputs.mountInputs);
+    (0,result_table/* logMounts */.Zx)(list);
+    const request = { ...inputs, ...keys, ...list };
+    const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async () => inject(request, await makeWorkDirectory())).catch((error) => {
+        if (error instanceof errors/* InputError */.d)
+            throw error;
+        return cold(notRestored, [(0,errors/* messageOf */.b)(error)]);
+    });
+    for (const remark of result.remarks)
+        (0,console/* warn */.R8)(remark);
+    (0,result_table/* logRows */.Wk)(result.rows);
+    (0,console/* setOutput */.uH)('cache-hit', String(result.isHit));
+    if (inputs.summary)
+        (0,console/* addSummary */.S0)((0,summary/* renderSummary */.B)({ ...result, facts: factsOf(request, result) }));
+    if (inputs.failOnCacheMiss && result.filled === 0) {
+        throw new errors/* InputError */.d('No cache mount was filled, and fail-on-cache-miss is set.');
+    }
+    return keys.key;
+}
+function factsOf({ key, directory }, { matchedKey }) {
+    if (matchedKey === undefined)
+        return [['Key', key]];
+    if (matchedKey === key)
+        return [['Key (exact hit)', key]];
+    const name = directory === undefined ? 'Restore-key hit' : 'Found in the directory';
+    return [
+        ['Key', key],
+        [name, matchedKey],
+    ];
+}
+/** Nothing was restored. */
+function cold(title, remarks = [], matchedKey) {
+    const found = matchedKey === undefined ? {} : { matchedKey };
+    return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
+}
+async function inject(request, workDirectory) {
+    await warnOfSameKey(request);
+    // Also where there is nothing to do: extract without inputs asks for it.
+    await (0,handover/* writeState */.Jq)(stateOf(request));
+    if (request.mounts.length === 0)
+        return cold('There are no cache mounts');
+    const store = (0,open_store/* storeFor */.f)(request.directory);
+    const entry = (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c);
+    const found = await (0,log/* logStage */.jl)('Look up the key', () => store.find(entry, request.key, request.restoreKeys));
+    if (found === undefined) {
+        (0,console/* print */.yy)(`Nothing was found for the key ${request.key}: the build starts cold.`);
+        return cold('No saved cache mounts were found');
+    }
+    const preparation = prepare(request, workDirectory);
+    preparation.catch(() => undefined); // it is thrown where it is needed
+    (0,console/* setOutput */.uH)('cache-matched-key', found);
+    const [key] = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, [found]));
+    if (key === undefined) {
+        const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
+        return cold(notRestored, [remark], found);
+    }
+    (0,console/* print */.yy)(key === request.key
+        ? `Found the entry ${key}.`
+        : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
+    const unusable = (why) => {
+        const remark = `The saved entry ${key} cannot be used: ${why}.${remedyFor(request, key)}`;
+        return cold(notRestored, [remark], key);
+    };
+    let opened;
+    try {
+        opened = await (0,open_entry/* openEntry */.v)(store, key, entry, request.mounts);
+    }
+    catch (error) {
+        return unusable((0,errors/* messageOf */.b)(error));
+    }
+    if (opened.missing.length > 0) {
+        const bases = opened.missing.join(', ');
+        return unusable(`it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`);
+    }
+    return fill(request, opened, preparation, workDirectory);
+}
+/** What an inject before this one has left under the same key is about to be overwritten. */
+async function warnOfSameKey({ key, mounts }) {
+    const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
+    const states = await (0,handover/* readStates */.rs)();
+    if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
+        (0,console/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
+    }
+}
+/** Unpacks what is whole of a restored entry into its mounts. */
+async function fill(request, entry, preparation, workDirectory) {
+    const { key, manifest } = entry;
+    const { fillings, unsaved, unnamed } = (0,archive/* selectArchives */.wu)(request.mounts, manifest);
+    if (unnamed.length > 0) {
+        (0,console/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
+    }
+    const checked = await Promise.all(fillings.map(async (filling) => ({
+        filling,
+        damage: await (0,archive/* findDamageOfAny */.Qx)(entry.directory, filling.archives),
+    })));
+    const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
+    const damaged = checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`));
+    const mounts = listRestored(manifest, damaged);
+    await (0,handover/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts } });
+    const { reports, filled: filledMounts } = await unpack(request, whole, preparation, entry, workDirectory);
+    await (0,handover/* writeState */.Jq)({ ...stateOf(request), restored: { key, mounts, filled: filledMounts } });
+    const outcomes = [
+        ...damaged,
+        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedyFor(request, key))),
+        ...unsaved.map((mount) => ({ row: { mount, state: 'not saved yet' } })),
+    ];
+    const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
+    const filled = count('unpacked');
+    const isComplete = fillings.length > 0 && filled + count('warm') === fillings.length;
+    return {
+        title: `${filled} of ${(0,format/* plural */.LS)(request.mounts.length, 'cache mount')} restored`,
+        matchedKey: key,
+        rows: outcomes.map(({ row }) => row),
+        remarks: outcomes.flatMap(({ remark }) => remark ?? []),
+        filled,
+        isHit: isComplete && key === request.key,
+    };
+}
+/** What to do about a damaged entry, where no later extract can save its key again. */
+function remedyFor({ key, directory }, found) {
+    const remedy = found === key ? (0,open_store/* storeFor */.f)(directory).remedy(found) : '';
+    return remedy === '' ? '' : ` ${remedy}`;
+}
+function listRestored(manifest, damaged) {
+    const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
+    return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(saved.mount)) ? [] : { ...saved, archive });
+}
+function leftOut(mount, why) {
+    const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
+    return { row: { mount, state: 'left out' }, remark };
+}
+/** @param whatToDo where the entry may be damaged */
+function outcomeOf({ mount, archives }, report, whatToDo) {
+    const archive = (0,manifest/* totalOf */.e6)(archives);
+    switch (report?.result) {
+        case 'unpacked':
+            return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
+        case 'warm':
+            return { row: { mount, state: 'already warm, left as it is' } };
+        case 'unusable':
+            return leftOut(mount, `there is no ${report.missing}.`);
+        case 'full':
+            return leftOut(mount, `it needs ${(0,format/* formatBytes */.z3)(archive.bytes)}, and the builder's disk has ${(0,format/* formatBytes */.z3)(report.available)} free.`);
+        default: {
+            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
+            return { row: { mount, state: 'left empty' }, remark };
+        }
+    }
+}
+function stateOf(request) {
+    const { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory } = request;
+    const platform = request.mountInputs.platforms?.[0];
+    return { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory, platform };
+}
+
+
+/***/ }),
+
+/***/ 730:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Wk: () => (/* binding */ logRows),
+/* harmony export */   Zx: () => (/* binding */ logMounts),
+/* harmony export */   wz: () => (/* binding */ logBuilder)
+/* harmony export */ });
+/* harmony import */ var _console_console_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6523);
+/* harmony import */ var _console_format_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1335);
+/* harmony import */ var _console_log_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1532);
+/* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1833);
+
+
+
+
+/** The mounts as they were understood, and all that the user should know of them. */
+function logMounts({ mounts, notices, warnings }) {
+    for (const notice of notices)
+        (0,_console_console_js__WEBPACK_IMPORTED_MODULE_0__/* .notify */ .me)(notice);
+    for (const warning of warnings)
+        (0,_console_console_js__WEBPACK_IMPORTED_MODULE_0__/* .warn */ .R8)(warning);
+    (0,_console_log_js__WEBPACK_IMPORTED_MODULE_1__/* .logGroup */ .QT)(`Cache mounts (${mounts.length})`, mounts.map(_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_2__/* .describeMount */ .hK));
+}
+function logBuilder(builder, toolkit) {
+    if (builder.nodes > 1) {
+        (0,_console_console_js__WEBPACK_IMPORTED_MODULE_0__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+    }
+    (0,_console_log_js__WEBPACK_IMPORTED_MODULE_1__/* .logGroup */ .QT)('Builder', (0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatTable */ .ku)([
+        ['builder', builder.name],
+        ['driver', builder.driver],
+        ['platforms', builder.platforms.join(', ')],
+        ['BuildKit', builder.buildkit],
+        ['programs', toolkit.description],
+    ]));
+}
+/** The closing table, which stands outside of all groups: what a person looks for first. */
+function logRows(rows) {
+    const cells = rows.map(({ mount, state, archive, seconds }) => [
+        state,
+        (0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_2__/* .describeMount */ .hK)(mount),
+        ...(archive
+            ? [
+                (0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .plural */ .LS)(archive.files, 'file'),
+                (0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatBytes */ .z3)(archive.bytes),
+                `${(0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatSeconds */ .Xo)(seconds),
+    ]);
+    for (const line of (0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatTable */ .ku)(cells)) {
+        (0,_console_console_js__WEBPACK_IMPORTED_MODULE_0__/* .print */ .yy)(line);
+    }
+}
+
+
+/***/ }),
+
+/***/ 4868:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  e: () => (/* binding */ runStep),
+  d: () => (/* binding */ withinTime)
+});
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
+// EXTERNAL MODULE: ./build/console/console.js
+var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/console/format.js
+var format = __nccwpck_require__(1335);
+// EXTERNAL MODULE: ./build/console/log.js
+var log = __nccwpck_require__(1532);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+;// CONCATENATED MODULE: ./build/lib/processes.js
+
+/**
+ * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
+ * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
+ * by BuildKit. Only where there is a /proc.
+ */
+function killDescendants() {
+    const parentOf = readParents();
+    const descendants = new Set([process.pid]);
+    for (let size = 0; size !== descendants.size;) {
+        size = descendants.size;
+        for (const [pid, parent] of parentOf) {
+            if (descendants.has(parent))
+                descendants.add(pid);
+        }
+    }
+    descendants.delete(process.pid);
+    for (const pid of descendants) {
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It has ended by itself.
+        }
+    }
+}
+function readParents() {
+    const parentOf = new Map();
+    let entries = [];
+    try {
+        entries = (0,external_node_fs_.readdirSync)('/proc');
+    }
+    catch {
+        return parentOf;
+    }
+    for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
+        try {
+            // "pid (comm) state ppid …", where comm may hold spaces and brackets
+            const stat = (0,external_node_fs_.readFileSync)(`/proc/${entry}/stat`, 'utf8');
+            parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+        }
+        catch {
+            // It has ended meanwhile.
+        }
+    }
+    return parentOf;
+}
+
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+;// CONCATENATED MODULE: ./build/steps/run-step.js
+
+
+
+
+
+
+
+
+/**
+ * Gives up on work that takes longer than a number of minutes, with all processes that it has
+ * started; what it does itself goes on until the process ends.
+ *
+ * @throws Error that says where it stood
+ */
+async function withinTime(minutes, work) {
+    let timer;
+    const end = new Promise((_, reject) => {
+        timer = setTimeout(() => {
+            reject(new Error(`Stopped after ${(0,format/* plural */.LS)(minutes, 'minute')} (input timeout) in the stage "${(0,log/* currentStage */.aY)()}".`));
+            killDescendants();
+        }, minutes * 60_000);
+    });
+    try {
+        return await Promise.race([work(), end]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+/**
+ * Runs one action from its first line to the end of the process, and turns what it throws into the
+ * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
+ * a build: also where no file can be written, so that the story itself asks for the work directory
+ * when it has read its inputs. That is gone afterwards, however the step ends.
+ *
+ * @param onFailure is told in either case
+ */
+async function runStep(story, onFailure = () => undefined) {
+    let workDirectory;
+    const clear = () => {
+        if (workDirectory === undefined)
+            return;
+        try {
+            (0,external_node_fs_.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+        }
+        catch (error) {
+            (0,console/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
+        }
+    };
+    // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
+    for (const signal of ['SIGINT', 'SIGTERM']) {
+        process.on(signal, () => {
+            (0,console/* print */.yy)(`Received ${signal}: stopping.`);
+            killDescendants();
+            clear();
+            process.exit(128 + external_node_os_.constants.signals[signal]);
+        });
+    }
+    try {
+        await story(async () => {
+            workDirectory = await (0,work_directory/* createWorkDirectory */.h$)();
+            return workDirectory;
+        });
+    }
+    catch (error) {
+        onFailure((0,errors/* messageOf */.b)(error));
+        if (error instanceof errors/* InputError */.d)
+            (0,console/* fail */.fJ)(error.message);
+        else
+            (0,console/* warn */.R8)((0,errors/* messageOf */.b)(error));
+    }
+    finally {
+        // What was begun ahead of its time may still be under way.
+        killDescendants();
+        clear();
+    }
+    // Idle connections of the cache client would keep the process for seconds.
+    process.exit();
+}
+
+
+/***/ }),
+
+/***/ 7796:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B: () => (/* binding */ renderSummary)
+/* harmony export */ });
+/* harmony import */ var _console_format_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1335);
+/* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1833);
+
+
+/**
+ * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
+ * name that a mount can have.
+ */
+function renderSummary({ title, facts, rows, remarks }) {
+    const lines = [`<h3>${asText(title)}</h3>`];
+    if (facts.length > 0) {
+        const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
+        lines.push(`<p>${items.join('<br>')}</p>`);
+    }
+    if (rows.length > 0)
+        lines.push(...renderTable(rows));
+    if (remarks.length > 0) {
+        lines.push('<ul>', ...remarks.map((remark) => `<li>${asProse(remark)}</li>`), '</ul>');
+    }
+    return `${lines.join('\n')}\n`;
+}
+function renderTable(rows) {
+    const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
+    const lines = [tableRow('th', header), ...rows.map(renderRow)];
+    const counted = rows.filter(({ archive }) => archive);
+    if (counted.length > 1)
+        lines.push(renderTotal(counted));
+    return ['<table>', ...lines, '</table>'];
+}
+function renderRow({ mount, state, archive, seconds }) {
+    return tableRow('td', [
+        `<code>${asText((0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount))}</code>`,
+        asText(state),
+        ...(archive
+            ? [
+                (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatCount */ .B4)(archive.files),
+                (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(archive.bytes),
+                (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(archive.compressedBytes),
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSeconds */ .Xo)(seconds),
+    ]);
+}
+function renderTotal(rows) {
+    const sum = (value) => rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+    return tableRow('td', [
+        '<strong>Total</strong>',
+        (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .plural */ .LS)(rows.length, 'mount'),
+        (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatCount */ .B4)(sum(({ archive }) => archive?.files)),
+        (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(sum(({ archive }) => archive?.bytes)),
+        (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatBytes */ .z3)(sum(({ archive }) => archive?.compressedBytes)),
+        (0,_console_format_js__WEBPACK_IMPORTED_MODULE_1__/* .formatSeconds */ .Xo)(sum(({ seconds }) => seconds)),
+    ]);
+}
+/** Numbers stand on the right, each with its unit. */
+function tableRow(element, cells) {
+    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`);
+    return `<tr>${rendered.join('')}</tr>`;
+}
+/**
+ * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
+ * #1, :name: and $x$, but not across elements.
+ */
+function asProse(text) {
+    return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
+}
+/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
+function asText(text) {
+    return text
+        .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;');
 }
 
 

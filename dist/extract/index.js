@@ -39754,288 +39754,206 @@ module.exports = { version: packageJson.version }
 
 /***/ }),
 
-/***/ 7382:
+/***/ 6523:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Ac: () => (/* binding */ parseOptions),
-/* harmony export */   Jj: () => (/* binding */ cut),
-/* harmony export */   NX: () => (/* binding */ toCacheMount),
-/* harmony export */   cu: () => (/* binding */ identityOf),
-/* harmony export */   hK: () => (/* binding */ describeMount),
-/* harmony export */   wk: () => (/* binding */ renderOwnership),
-/* harmony export */   yY: () => (/* binding */ parseCacheMounts)
+/* harmony export */   N4: () => (/* binding */ endGroup),
+/* harmony export */   Oh: () => (/* binding */ startGroup),
+/* harmony export */   R8: () => (/* binding */ warn),
+/* harmony export */   S0: () => (/* binding */ addSummary),
+/* harmony export */   Yz: () => (/* binding */ debug),
+/* harmony export */   fJ: () => (/* binding */ fail),
+/* harmony export */   me: () => (/* binding */ notify),
+/* harmony export */   uH: () => (/* binding */ setOutput),
+/* harmony export */   yy: () => (/* binding */ print)
 /* harmony export */ });
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2332);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9473);
-/* harmony import */ var _flags_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5939);
-/* harmony import */ var _shell_word_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4491);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
 
 
-
-
-
-const optionOfKey = new Map([
-    ['type', 'type'],
-    ['id', 'id'],
-    ['target', 'target'],
-    ['dst', 'target'],
-    ['destination', 'target'],
-    ['sharing', 'sharing'],
-    ['from', 'from'],
-    ['source', 'source'],
-    ['src', 'source'],
-    ['uid', 'uid'],
-    ['gid', 'gid'],
-    ['mode', 'mode'],
-    ['readonly', 'readonly'],
-    ['ro', 'readonly'],
-    ['readwrite', 'readonly'],
-    ['rw', 'readonly'],
-]);
 /**
- * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
- * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
- *
- * @param lookup the variables that options may hold
- * @throws Error that lists every line that is wrong, with its number
+ * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
+ * other kind, which gets plain text on its standard error, and what comes of the step on its standard
+ * output.
  */
-function parseCacheMounts(text, lookup = () => undefined) {
-    const lineOfIdentity = new Map();
-    const mounts = [];
-    const notices = [];
-    const errors = [];
-    for (const [index, raw] of text.split(/\r?\n/).entries()) {
-        const line = raw.trim();
-        const number = index + 1;
-        if (line === '' || line.startsWith('#')) {
-            continue;
-        }
-        try {
-            const mount = parseLine(line, lookup);
-            const identity = identityOf(mount);
-            const earlier = lineOfIdentity.get(identity);
-            if (earlier === undefined) {
-                lineOfIdentity.set(identity, number);
-                mounts.push(mount);
-            }
-            else {
-                notices.push(`line ${number} names the same cache mount as line ${earlier}: ${describeMount(mount)}`);
-            }
-        }
-        catch (error) {
-            errors.push(`line ${number} (${line}): ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_1__/* .messageOf */ .b)(error)}`);
-        }
-    }
-    if (errors.length > 0) {
-        throw new Error(errors.join('\n'));
-    }
-    return { mounts, notices };
+const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
+function warn(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
+    else
+        print(`warning: ${message}`);
 }
-/** A string that is equal for two mounts just when BuildKit holds them for one. */
-function identityOf(mount) {
-    const { id, namespace, from, stage, source, ownership } = mount;
-    return JSON.stringify([
-        id,
-        namespace ?? null,
-        from ?? null,
-        stage ? [stage.name, stage.digest] : null,
-        source ?? null,
-        ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
-    ]);
+function notify(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
+    else
+        print(`note: ${message}`);
 }
-/** A mount as a person would name it: the id, and the options that make it another mount. */
-function describeMount(mount) {
-    const { namespace, source, ownership } = mount;
-    const from = mount.from ?? mount.stage?.name;
-    const options = [
-        ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
-        ...(from === undefined ? [] : [`from=${from}`]),
-        ...(source === undefined ? [] : [`source=${source}`]),
-        ...(ownership ? renderOwnership(ownership) : []),
-    ];
-    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
+/** Makes the process end with a failure. */
+function fail(message) {
+    if (isOnGitHub()) {
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
+    }
+    else {
+        print(`error: ${message}`);
+        process.exitCode = 1;
+    }
 }
-/** The options of a `--mount` flag that stand for the ownership. */
-function renderOwnership({ uid, gid, mode }) {
-    return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
-}
-function parseLine(line, lookup) {
-    const expand = (value) => (0,_shell_word_js__WEBPACK_IMPORTED_MODULE_2__/* .expandWord */ .V)(value, (name, hasAlternative) => {
-        const variable = lookup(name, hasAlternative);
-        if (variable !== undefined || hasAlternative)
-            return variable;
-        throw new Error(`the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`);
-    });
-    const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
-    if (flag.startsWith('--mount=')) {
-        return toCacheMount(parseOptions((0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(readFlagValue(flag)), expand));
-    }
-    const fields = (0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(line);
-    const [first = '', second, ...more] = fields;
-    if (isOption(first)) {
-        return toCacheMount(parseOptions(fields, expand));
-    }
-    if (first === '') {
-        throw new Error('the id is empty');
-    }
-    if (more.length > 0 || (second !== undefined && isOption(second))) {
-        throw new Error(`options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`);
-    }
-    return { id: first };
-}
-function isOption(field) {
-    const [key, value] = cut(field);
-    const option = optionOfKey.get(key.toLowerCase());
-    return option !== undefined && (value !== undefined || option === 'readonly');
+function debug(message) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .debug */ .Yz(message);
 }
 /**
- * Reads the options of a cache mount.
- *
- * @param expand expands a value and takes its quotes away
- * @param duplicates BuildKit takes the last of several values; who writes for us is told
- * @throws Error on an option that is unknown, or has no value or a bad one
+ * Prints text that may hold anything, such as the names of files in a cache that others can write
+ * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
  */
-function parseOptions(fields, expand, duplicates = 'refused') {
-    const options = {};
-    for (const field of fields) {
-        const [key, raw] = cut(field);
-        const option = optionOfKey.get(key.toLowerCase());
-        if (option === undefined) {
-            throw new Error(`unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`);
-        }
-        if (raw === undefined) {
-            if (option === 'readonly')
-                continue;
-            throw new Error(`the option ${key} has no value: write ${key}=…`);
-        }
-        const value = expand(raw);
-        if (option === 'readonly') {
-            // No part of the identity; these are the booleans of Go.
-            if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value))
-                continue;
-            throw new Error(`${field} is neither true nor false`);
-        }
-        const earlier = options[option];
-        if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
-            throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
-        }
-        options[option] = value;
+function print(text) {
+    if (!isOnGitHub()) {
+        process.stderr.write(`${text}\n`);
+        return;
     }
-    return options;
+    const harmless = text.replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`);
+    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(harmless.replaceAll('##[', '## ['));
 }
-/** @throws Error where the options make no cache mount */
-function toCacheMount(options) {
-    const { type = 'cache', sharing = 'shared', target } = options;
-    if (type.toLowerCase() !== 'cache') {
-        throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
-    }
-    if (!['shared', 'private', 'locked'].includes(sharing.toLowerCase())) {
-        throw new Error(`sharing=${sharing} is unknown: it is shared, private or locked`);
-    }
-    const id = options.id || (target && cleanPath(target));
-    if (!id) {
-        throw new Error('neither id nor target is given: one of them must name the mount');
-    }
-    if (!options.id && id === '/') {
-        throw new Error(`target=${target} cannot be a mount`);
-    }
-    const ownership = parseOwnership(options);
-    const from = options.from === 'scratch' ? undefined : options.from;
-    const source = cleanPath(`/${options.source ?? ''}`);
-    if (source !== '/' && !from) {
-        throw new Error(`source=${options.source} needs from=…, the image that holds it`);
-    }
-    return {
-        id,
-        ...(from ? { from } : {}),
-        ...(source === '/' ? {} : { source }),
-        ...(ownership && source === '/' ? { ownership } : {}),
-    };
+function startGroup(title) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(title);
+    else
+        print(title);
 }
-function parseOwnership({ uid, gid, mode }) {
-    if (uid === undefined && gid === undefined && mode === undefined) {
-        return undefined;
+function endGroup() {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
+}
+/** Hands over what came of the step. */
+function setOutput(name, value) {
+    if (isOnGitHub())
+        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
+    else
+        process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+}
+/** Shows HTML on the page of the job, where there is one. */
+function addSummary(html) {
+    const file = process.env.GITHUB_STEP_SUMMARY;
+    if (!file)
+        return;
+    try {
+        (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.appendFileSync)(file, html);
     }
-    return {
-        uid: parseNumber('uid', uid ?? '0', 10),
-        gid: parseNumber('gid', gid ?? '0', 10),
-        // BuildKit drops setuid, setgid and sticky here.
-        mode: parseNumber('mode', mode ?? '0755', 8) & 0o777,
-    };
-}
-function parseNumber(option, text, radix) {
-    const value = (radix === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)
-        ? Number.parseInt(text, radix)
-        : Number.NaN;
-    if (!(value < 2 ** 32)) {
-        throw new Error(`${option}=${text} is no ${radix === 8 ? 'octal' : 'decimal'} number of 32 bits`);
-    }
-    return value;
-}
-/** Reads the value of a flag pasted from a Dockerfile. */
-function readFlagValue(line) {
-    const { flags, rest } = (0,_flags_js__WEBPACK_IMPORTED_MODULE_4__/* .splitFlags */ .g)(line);
-    const [flag = '', ...others] = flags;
-    // A pasted line may still have its continuation character.
-    if (others.length > 0 || (rest !== '' && rest !== '\\')) {
-        const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
-        throw new Error(`one mount a line: put "${more}" on a line of its own, or quotes around white space`);
-    }
-    return cut(flag)[1] ?? '';
-}
-/** Cuts `key=value` at its first equals sign. */
-function cut(field) {
-    const at = field.indexOf('=');
-    return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
-}
-/** Go's `path.Clean`, but for the empty path. */
-function cleanPath(path) {
-    const cleaned = node_path__WEBPACK_IMPORTED_MODULE_0__.posix.normalize(path);
-    return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
-}
-
-
-/***/ }),
-
-/***/ 2332:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   b: () => (/* binding */ parseCsvRecord)
-/* harmony export */ });
-/**
- * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
- * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
- * for one quote; a quote anywhere else is an error. Spaces belong to the field.
- *
- * @throws Error on a stray or missing quote
- */
-function parseCsvRecord(record) {
-    const fields = [];
-    let rest = record;
-    for (;;) {
-        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
-        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
-        if (!field) {
-            throw new Error(rest.startsWith('"')
-                ? 'a quoted field must end with a quote before the next comma'
-                : 'a quote inside a field: put quotes around the whole field and double those inside');
-        }
-        const [matched, text = '', separator] = field;
-        fields.push(quoted ? text.replaceAll('""', '"') : text);
-        if (!separator) {
-            return fields;
-        }
-        rest = rest.slice(matched.length);
+    catch (error) {
+        debug(`The summary cannot be written: ${error}`);
     }
 }
 
 
 /***/ }),
 
-/***/ 9473:
+/***/ 1335:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B4: () => (/* binding */ formatCount),
+/* harmony export */   LS: () => (/* binding */ plural),
+/* harmony export */   Xo: () => (/* binding */ formatSeconds),
+/* harmony export */   ku: () => (/* binding */ formatTable),
+/* harmony export */   z3: () => (/* binding */ formatBytes)
+/* harmony export */ });
+const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+/** `1.2 MB`: decimal units, three significant digits at most. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999.5 would be rounded to 1000, which belongs to the next unit
+    while (value >= 999.5 && unit < byteUnits.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
+}
+/** `1,234`, whatever the machine's locale. */
+function formatCount(count) {
+    return count.toLocaleString('en-US');
+}
+/** `1 file`, `2 files`. */
+function plural(count, noun) {
+    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+function formatSeconds(seconds) {
+    return `${seconds.toFixed(1)} s`;
+}
+/** Rows of text, each column as wide as its widest cell. */
+function formatTable(rows) {
+    const widths = [];
+    for (const row of rows) {
+        for (const [column, cell] of row.entries()) {
+            widths[column] = Math.max(widths[column] ?? 0, cell.length);
+        }
+    }
+    return rows.map((row) => row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd());
+}
+
+
+/***/ }),
+
+/***/ 1532:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   QT: () => (/* binding */ logGroup),
+/* harmony export */   aY: () => (/* binding */ currentStage),
+/* harmony export */   jl: () => (/* binding */ logStage)
+/* harmony export */ });
+/* harmony import */ var _console_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6523);
+
+let stage = 'reading the inputs';
+/** Runs one stage of the step, in a group of the log. */
+async function logStage(title, work) {
+    stage = title;
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh)(title);
+    try {
+        return await work();
+    }
+    finally {
+        (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4)();
+    }
+}
+/** Where the step stands. */
+function currentStage() {
+    return stage;
+}
+/** A group of the log that stands by itself. */
+function logGroup(title, lines) {
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh)(title);
+    for (const line of lines) {
+        (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .print */ .yy)(line);
+    }
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4)();
+}
+
+
+/***/ }),
+
+/***/ 9097:
+/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3570);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4868);
+
+
+await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(_steps_extract_js__WEBPACK_IMPORTED_MODULE_0__/* .extractMounts */ .w, _steps_extract_js__WEBPACK_IMPORTED_MODULE_0__/* .reportFailure */ .x);
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 1469:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -40057,7 +39975,56 @@ function messageOf(error) {
 
 /***/ }),
 
-/***/ 5072:
+/***/ 2757:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   h$: () => (/* binding */ createWorkDirectory),
+/* harmony export */   is: () => (/* binding */ temporaryRoot),
+/* harmony export */   mV: () => (/* binding */ moveFile)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
+
+
+
+/** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
+function temporaryRoot() {
+    return process.env.RUNNER_TEMP || (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)();
+}
+/**
+ * Makes the directory that holds all that one step writes; the step removes it at its end.
+ *
+ * It is never inside the workspace: there it would be sent along with `context: .` and change what
+ * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
+ * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
+ *
+ * @throws Error where nothing can be written there
+ */
+async function createWorkDirectory() {
+    const root = [temporaryRoot(), (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
+    return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
+}
+/** Moves a file, between file systems too, and makes the directory that it goes into. */
+async function moveFile(source, destination) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rename)(source, destination);
+    }
+    catch (error) {
+        if (error.code !== 'EXDEV')
+            throw error;
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination);
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(source);
+    }
+}
+
+
+/***/ }),
+
+/***/ 3570:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40254,17 +40221,1251 @@ __nccwpck_require__.d(mappers_namespaceObject, {
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: ./build/console/console.js
+var console_console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/console/format.js
+var format = __nccwpck_require__(1335);
+// EXTERNAL MODULE: ./build/console/log.js
+var log = __nccwpck_require__(1532);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var lib_errors = __nccwpck_require__(1469);
+;// CONCATENATED MODULE: ./build/mounts/cache-mount.js
+/** A string that is equal for two mounts just when BuildKit holds them for one. */
+function cache_mount_identityOf(mount) {
+    const { id, namespace, from, stage, source, ownership } = mount;
+    return JSON.stringify([
+        id,
+        namespace ?? null,
+        from ?? null,
+        stage ? [stage.name, stage.digest] : null,
+        source ?? null,
+        ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
+    ]);
+}
+/** A mount as a person would name it: the id, and the options that make it another mount. */
+function describeMount(mount) {
+    const { namespace, source, ownership } = mount;
+    const from = mount.from ?? mount.stage?.name;
+    const options = [
+        ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
+        ...(from === undefined ? [] : [`from=${from}`]),
+        ...(source === undefined ? [] : [`source=${source}`]),
+        ...(ownership ? renderOwnership(ownership) : []),
+    ];
+    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
+}
+/** The options of a `--mount` flag that stand for the ownership. */
+function renderOwnership({ uid, gid, mode }) {
+    return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
+}
+
+;// CONCATENATED MODULE: ./build/mounts/platform.js
+const architectureOf = {
+    x64: 'amd64',
+    x86_64: 'amd64',
+    'x86-64': 'amd64',
+    aarch64: 'arm64',
+    ia32: '386',
+    i386: '386',
+    armhf: 'arm',
+    armel: 'arm',
+};
+/** The runner's platform. */
+function runnerPlatform() {
+    const os = process.platform === 'win32' ? 'windows' : process.platform;
+    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
+}
+/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+function parsePlatform(text) {
+    const [first = '', second, third = ''] = text.toLowerCase().split('/');
+    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
+    if (second === undefined && ['local', 'default'].includes(first)) {
+        return parsePlatform(runnerPlatform());
+    }
+    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
+        return parsePlatform(`${first}/${runnerArchitecture}`);
+    }
+    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
+    const architecture = architectureOf[name] ?? name;
+    return {
+        os: os === 'macos' ? 'darwin' : os,
+        architecture,
+        variant: normalizeVariant(name, architecture, third),
+    };
+}
+function normalizeVariant(name, architecture, given) {
+    const variant = given.replace(/^(?=\d)/, 'v');
+    switch (architecture) {
+        case 'arm64':
+            return variant === 'v8' ? '' : variant;
+        case 'amd64':
+            return variant === 'v1' ? '' : variant;
+        case '386':
+            return '';
+        case 'arm':
+            if (name === 'armhf')
+                return 'v7';
+            return name === 'armel' ? 'v6' : variant || 'v7';
+        default:
+            return variant;
+    }
+}
+function formatPlatform({ os, architecture, variant }) {
+    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/csv.js
+/**
+ * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
+ * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
+ * for one quote; a quote anywhere else is an error. Spaces belong to the field.
+ *
+ * @throws Error on a stray or missing quote
+ */
+function parseCsvRecord(record) {
+    const fields = [];
+    let rest = record;
+    for (;;) {
+        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
+        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
+        if (!field) {
+            throw new Error(rest.startsWith('"')
+                ? 'a quoted field must end with a quote before the next comma'
+                : 'a quote inside a field: put quotes around the whole field and double those inside');
+        }
+        const [matched, text = '', separator] = field;
+        fields.push(quoted ? text.replaceAll('""', '"') : text);
+        if (!separator) {
+            return fields;
+        }
+        rest = rest.slice(matched.length);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/mount-options.js
+
+const optionOfKey = new Map([
+    ['type', 'type'],
+    ['id', 'id'],
+    ['target', 'target'],
+    ['dst', 'target'],
+    ['destination', 'target'],
+    ['sharing', 'sharing'],
+    ['from', 'from'],
+    ['source', 'source'],
+    ['src', 'source'],
+    ['uid', 'uid'],
+    ['gid', 'gid'],
+    ['mode', 'mode'],
+    ['readonly', 'readonly'],
+    ['ro', 'readonly'],
+    ['readwrite', 'readonly'],
+    ['rw', 'readonly'],
+]);
+function isOption(field) {
+    const [key, value] = cut(field);
+    const option = optionOfKey.get(key.toLowerCase());
+    return option !== undefined && (value !== undefined || option === 'readonly');
+}
+/**
+ * Reads the options of a cache mount.
+ *
+ * @param expand expands a value and takes its quotes away
+ * @param duplicates BuildKit takes the last of several values; who writes for us is told
+ * @throws Error on an option that is unknown, or has no value or a bad one
+ */
+function parseOptions(fields, expand, duplicates = 'refused') {
+    const options = {};
+    for (const field of fields) {
+        const [key, raw] = cut(field);
+        const option = optionOfKey.get(key.toLowerCase());
+        if (option === undefined) {
+            throw new Error(`unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`);
+        }
+        if (raw === undefined) {
+            if (option === 'readonly')
+                continue;
+            throw new Error(`the option ${key} has no value: write ${key}=…`);
+        }
+        const value = expand(raw);
+        if (option === 'readonly') {
+            // No part of the identity; these are the booleans of Go.
+            if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value))
+                continue;
+            throw new Error(`${field} is neither true nor false`);
+        }
+        const earlier = options[option];
+        if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
+            throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
+        }
+        options[option] = value;
+    }
+    return options;
+}
+/** @throws Error where the options make no cache mount */
+function toCacheMount(options) {
+    const { type = 'cache', sharing = 'shared', target } = options;
+    if (type.toLowerCase() !== 'cache') {
+        throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
+    }
+    if (!['shared', 'private', 'locked'].includes(sharing.toLowerCase())) {
+        throw new Error(`sharing=${sharing} is unknown: it is shared, private or locked`);
+    }
+    const id = options.id || (target && cleanPath(target));
+    if (!id) {
+        throw new Error('neither id nor target is given: one of them must name the mount');
+    }
+    if (!options.id && id === '/') {
+        throw new Error(`target=${target} cannot be a mount`);
+    }
+    const ownership = parseOwnership(options);
+    const from = options.from === 'scratch' ? undefined : options.from;
+    const source = cleanPath(`/${options.source ?? ''}`);
+    if (source !== '/' && !from) {
+        throw new Error(`source=${options.source} needs from=…, the image that holds it`);
+    }
+    return {
+        id,
+        ...(from ? { from } : {}),
+        ...(source === '/' ? {} : { source }),
+        ...(ownership && source === '/' ? { ownership } : {}),
+    };
+}
+function parseOwnership({ uid, gid, mode }) {
+    if (uid === undefined && gid === undefined && mode === undefined) {
+        return undefined;
+    }
+    return {
+        uid: parseNumber('uid', uid ?? '0', 10),
+        gid: parseNumber('gid', gid ?? '0', 10),
+        // BuildKit drops setuid, setgid and sticky here.
+        mode: parseNumber('mode', mode ?? '0755', 8) & 0o777,
+    };
+}
+function parseNumber(option, text, radix) {
+    const value = (radix === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)
+        ? Number.parseInt(text, radix)
+        : Number.NaN;
+    if (!(value < 2 ** 32)) {
+        throw new Error(`${option}=${text} is no ${radix === 8 ? 'octal' : 'decimal'} number of 32 bits`);
+    }
+    return value;
+}
+/** Cuts `key=value` at its first equals sign. */
+function cut(field) {
+    const at = field.indexOf('=');
+    return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
+}
+/** Go's `path.Clean`, but for the empty path. */
+function cleanPath(path) {
+    const cleaned = external_node_path_.posix.normalize(path);
+    return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/flags.js
+/**
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
+ * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
+ * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
+ * the builder has that id, so must ours.
+ */
+function splitFlags(text, escapeToken = '\\') {
+    const bytes = Buffer.from(text, 'utf8').toString('latin1');
+    const flags = [];
+    let at = skipSpace(bytes, 0);
+    while (bytes.startsWith('--', at)) {
+        const word = readWord(bytes, at, escapeToken);
+        at = skipSpace(bytes, word.end);
+        if (word.text === '--')
+            break;
+        flags.push(word.text.slice(2));
+    }
+    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+}
+/** White space below U+0100, as Go has it. */
+const space = /[\s\u0085]/;
+function skipSpace(bytes, start) {
+    let at = start;
+    while (at < bytes.length && space.test(bytes.charAt(at)))
+        at++;
+    return at;
+}
+function readWord(bytes, start, escapeToken) {
+    let text = '';
+    let quote = '';
+    let at = start;
+    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+        const char = bytes.charAt(at);
+        if (char === escapeToken) {
+            at++;
+            text += bytes.charAt(at);
+        }
+        else if (char === quote) {
+            quote = '';
+        }
+        else if (!quote && (char === '"' || char === "'")) {
+            quote = char;
+        }
+        else {
+            text += char;
+        }
+    }
+    return { text, end: Math.min(at, bytes.length) };
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/shell-word.js
+/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
+const maximumDepth = 200;
+/**
+ * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
+ * are taken away, the escape character makes the next one literal, and variables are expanded:
+ * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
+ * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
+ *
+ * @param escape the escape character of the Dockerfile
+ * @throws Error on what BuildKit refuses, and whatever `lookup` throws
+ */
+function expandWord(word, lookup, escapeToken = '\\') {
+    const chars = [...word];
+    let at = 0;
+    let depth = 0;
+    const next = () => chars[at++] ?? '';
+    // A variable that cannot be known is no matter in an alternative that does not count.
+    let unknown = [];
+    const look = (name, hasAlternative) => {
+        try {
+            return lookup(name, hasAlternative);
+        }
+        catch (error) {
+            unknown.push(error);
+            return hasAlternative ? undefined : '';
+        }
+    };
+    /** Up to `stop`, or to the end where there is none. */
+    function readTo(stop, keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === stop)
+                return result;
+            if (char === "'")
+                result += readSingleQuoted();
+            else if (char === '"')
+                result += readDoubleQuoted(keepEscapes);
+            else if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken)
+                result += (keepEscapes ? char : '') + next();
+            else
+                result += char;
+        }
+        if (stop !== undefined)
+            throw new Error(`"${stop}" is missing`);
+        return result;
+    }
+    function readSingleQuoted() {
+        const end = chars.indexOf("'", at);
+        if (end < 0)
+            throw unclosed("'");
+        const text = chars.slice(at, end).join('');
+        at = end + 1;
+        return text;
+    }
+    function readDoubleQuoted(keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === '"')
+                return result;
+            if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken) {
+                if (keepEscapes)
+                    result += char;
+                if (at === chars.length)
+                    break;
+                // Only what would be special inside the quotes can be escaped there.
+                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
+            }
+            else
+                result += char;
+        }
+        throw unclosed('"');
+    }
+    function readVariable() {
+        if (chars[at] !== '{') {
+            const name = readName();
+            return name === '' ? '$' : (look(name, false) ?? '');
+        }
+        at++;
+        if (at === chars.length)
+            throw new Error('"}" is missing');
+        if ('{}:'.includes(chars[at] ?? ''))
+            throw badSubstitution();
+        depth++;
+        if (depth > maximumDepth)
+            throw new Error('substitutions are nested too deeply');
+        const value = readSubstitution(readName());
+        depth--;
+        return value;
+    }
+    function readName() {
+        const start = at;
+        const first = chars[at] ?? '';
+        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
+        if (/[@*#?$!-]/.test(first))
+            at++;
+        else
+            while (part.test(chars[at] ?? ''))
+                at++;
+        return chars.slice(start, at).join('');
+    }
+    /** What follows the name in `${name…}`. */
+    function readSubstitution(name) {
+        const first = next();
+        if (first === '}')
+            return look(name, false) ?? '';
+        if (first === '/')
+            return replacePattern(look(name, false) ?? '');
+        const emptyIsUnset = first === ':';
+        const operator = emptyIsUnset ? next() : first;
+        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
+            throw badSubstitution();
+        const before = unknown;
+        unknown = [];
+        const argument = readTo('}', operator === '#' || operator === '%');
+        const inArgument = unknown;
+        unknown = before;
+        const value = look(name, '-+?'.includes(operator));
+        const isSet = value !== undefined && !(emptyIsUnset && value === '');
+        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
+        if (counts)
+            unknown = [...unknown, ...inArgument];
+        switch (operator) {
+            case '-':
+                return isSet ? value : argument;
+            case '+':
+                return isSet ? argument : '';
+            case '?':
+                if (isSet)
+                    return value;
+                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
+            case '#':
+                return trimPrefix(argument, value ?? '');
+            case '%':
+                return trimSuffix(argument, value ?? '');
+            default:
+                throw badSubstitution();
+        }
+    }
+    function replacePattern(value) {
+        const all = chars[at] === '/';
+        if (all)
+            at++;
+        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
+        const replacement = readTo('}', true);
+        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
+    }
+    function badSubstitution() {
+        return new Error(`a substitution \${…} in "${word}" is not valid`);
+    }
+    function unclosed(quote) {
+        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
+    }
+    const result = readTo(undefined, false);
+    if (unknown.length > 0)
+        throw unknown[0];
+    return result;
+}
+/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
+function expandTemplate(template, match) {
+    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
+        const name = braced ?? bare;
+        if (name === undefined)
+            return all.slice(1);
+        return /^0+$/.test(name) ? match : '';
+    });
+}
+function trimPrefix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '#');
+    return value.slice(matchedLength(readPattern(pattern), greedy, value));
+}
+/** Backwards, as the shortest match at the end is not found by a regular expression. */
+function trimSuffix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '%');
+    const backwards = [...value].reverse().join('');
+    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
+    return value.slice(0, value.length - length);
+}
+/** The length of the match at the beginning of a value. */
+function matchedLength(elements, greedy, value) {
+    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
+}
+function parsePattern(argument, operator) {
+    const greedy = argument.startsWith(operator);
+    return { greedy, pattern: greedy ? argument.slice(1) : argument };
+}
+// In Go's regular expressions, a dot is all but this one line break.
+const anyChar = '[^\\n]';
+const star = `${anyChar}*`;
+/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
+function readPattern(pattern) {
+    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
+    return elements.map((element) => {
+        if (element === '*')
+            return star;
+        if (element === '?')
+            return anyChar;
+        if (/^\\(?![*?\\}/]$)/.test(element)) {
+            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+        }
+        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+    });
+}
+/**
+ * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
+ * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
+ * to try all the other places as well can take forever.
+ */
+function toRegExp(elements, greedy, flags) {
+    const [head = '', ...others] = elements.join('').split(star);
+    const last = others.pop();
+    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
+    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
+    return new RegExp(`${head}${middle}${tail}`, flags);
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/parser.js
+
+
+/**
+ * Splits a Dockerfile into its instructions as BuildKit's parser does (parser.Parse, heredocs
+ * included). A line that is read in another way hides a mount or makes one up; the parsers that there
+ * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
+ */
+function parseDockerfile(text) {
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    const escapeToken = readEscapeDirective(lines);
+    const instructions = [];
+    for (let at = 0; at < lines.length;) {
+        if (isBlankOrComment(lines[at])) {
+            at++;
+            continue;
+        }
+        const { logicalLine, end } = joinLines(lines, at, escapeToken);
+        const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
+        const next = skipHeredocs(lines, end, instruction);
+        instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
+        at = next;
+    }
+    return { escapeToken, instructions };
+}
+/** Reads one instruction, such as that of an ONBUILD, in a single line. */
+function parseInstruction(text, line, escapeToken = '\\') {
+    const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
+    const { flags, rest: following } = splitFlags(rest, escapeToken);
+    return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
+}
+/** Directives stand at the top, before any other comment, and end at the first that is not known. */
+function readEscapeDirective(lines) {
+    for (const line of lines) {
+        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
+        if (name.toLowerCase() === 'escape')
+            return value;
+        if (!['syntax', 'check'].includes(name.toLowerCase()))
+            break;
+    }
+    return '\\';
+}
+function isBlankOrComment(line = '') {
+    return /^\s*(#|$)/.test(line);
+}
+/**
+ * Joins continued lines, without their escape token and the white space behind it, leaving out
+ * comments and blank lines between them.
+ *
+ * @returns the joined line, and the place of the line behind it
+ */
+function joinLines(lines, start, escapeToken) {
+    // Two escape tokens are an escaped one.
+    const continuation = escapeToken === '`' ? /(^|[^`])`[ \t]*$/ : /(^|[^\\])\\[ \t]*$/;
+    let logicalLine = '';
+    let end = start;
+    while (end < lines.length) {
+        const line = lines[end] ?? '';
+        end++;
+        if (end > start + 1 && isBlankOrComment(line))
+            continue;
+        logicalLine += line.replace(continuation, '$1');
+        if (!continuation.test(line))
+            break;
+    }
+    return { logicalLine, end };
+}
+/** Passes over the bodies of the heredocs that an instruction opens; returns the place behind. */
+function skipHeredocs(lines, start, instruction) {
+    let at = start;
+    for (const { name, chomps } of readHeredocs(instruction)) {
+        while (at < lines.length) {
+            const line = lines[at] ?? '';
+            at++;
+            if ((chomps ? line.replace(/^\t+/, '') : line) === name)
+                break;
+        }
+    }
+    return at;
+}
+function readHeredocs({ keyword, text, line }) {
+    if (keyword === 'ONBUILD')
+        return readHeredocs(parseInstruction(text, line));
+    if (!['RUN', 'COPY', 'ADD'].includes(keyword) || isJsonArray(text))
+        return [];
+    return splitWords(text, '\\').flatMap((word) => {
+        const [, dash, quoted = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
+        if (quoted === '')
+            return [];
+        try {
+            return { name: expandWord(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
+        }
+        catch {
+            return []; // no word, and so no heredoc
+        }
+    });
+}
+function isJsonArray(text) {
+    try {
+        return Array.isArray(JSON.parse(text));
+    }
+    catch {
+        return false;
+    }
+}
+/**
+ * Splits text into words at white space, as BuildKit does for ARG and ENV: quotes and escapes stay
+ * in the words, for the expansion to take them away.
+ */
+function splitWords(text, escapeToken) {
+    const words = [];
+    let word = '';
+    let quote = '';
+    const chars = [...text];
+    for (let at = 0; at < chars.length; at++) {
+        const char = chars[at] ?? '';
+        if (char === escapeToken && quote !== "'") {
+            at++;
+            if (at < chars.length)
+                word += char + chars[at];
+        }
+        else if (!quote && /\s/.test(char)) {
+            if (word !== '')
+                words.push(word);
+            word = '';
+        }
+        else {
+            if (char === quote)
+                quote = '';
+            else if (!quote && (char === '"' || char === "'"))
+                quote = char;
+            word += char;
+        }
+    }
+    return word === '' ? words : [...words, word];
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/stages.js
+
+
+
+/** @param expand expands a FROM's words with the global arguments */
+function readStages(instructions, expand) {
+    const stages = [];
+    for (const instruction of instructions) {
+        if (instruction.keyword !== 'FROM') {
+            stages.at(-1)?.instructions.push(instruction);
+            continue;
+        }
+        const { base, name } = splitFrom(instruction.text);
+        const image = expand(base, instruction.line);
+        const parent = findStage(stages, image);
+        stages.push({ name, from: instruction, parent, image, instructions: [] });
+    }
+    return stages;
+}
+function splitFrom(text) {
+    const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+    // BuildKit takes no other; and it stands as it is in our own Dockerfile.
+    const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
+    return { base, name: isValid ? name.toLowerCase() : undefined };
+}
+/** The name of the last stage, which is the default target. */
+function lastStageName(instructions) {
+    const last = instructions.filter(({ keyword }) => keyword === 'FROM').at(-1);
+    return last && splitFrom(last.text).name;
+}
+/** Of several stages of one name the last counts. */
+function findStage(stages, name) {
+    return stages.filter((stage) => stage.name === name.toLowerCase()).at(-1);
+}
+/** The stages that a stage needs, itself too, in the order of the file: parents come first. */
+function neededStages(stages, goal) {
+    const needed = new Set();
+    const queue = goal ? [goal] : [];
+    for (let stage = queue.pop(); stage; stage = queue.pop()) {
+        if (needed.has(stage))
+            continue;
+        needed.add(stage);
+        const sources = allInstructions(stage).flatMap((instruction) => {
+            const find = instruction.keyword === 'COPY' ? findSource : findStage;
+            return sourcesOf(instruction).map((name) => find(stages, name));
+        });
+        queue.push(...[stage.parent, ...sources].filter((each) => each !== undefined));
+    }
+    return stages.filter((stage) => needed.has(stage));
+}
+/** What a COPY's `from` means: as findStage, or by its place in the file. */
+function findSource(stages, name) {
+    return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
+}
+/** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
+function allInstructions({ parent, instructions }) {
+    const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
+        if (keyword !== 'ONBUILD' || flags.length > 0)
+            return [];
+        return parseInstruction(text, line);
+    });
+    return [...triggers, ...instructions];
+}
+/** The stages or images that an instruction reads from. */
+function sourcesOf({ keyword, flags }) {
+    if (keyword === 'COPY') {
+        return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
+    }
+    if (keyword !== 'RUN')
+        return [];
+    return mountFlags(flags).flatMap((value) => {
+        try {
+            return lastValue(parseCsvRecord(value), 'from') ?? [];
+        }
+        catch {
+            return []; // named when the stage is walked
+        }
+    });
+}
+/** The values of all --mount flags. */
+function mountFlags(flags) {
+    return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
+}
+/** The value of an option in the fields of a --mount flag: the last one counts. */
+function lastValue(fields, option) {
+    return fields
+        .map(cut)
+        .filter(([key]) => key.toLowerCase() === option)
+        .at(-1)?.[1];
+}
+/**
+ * The text of the stages of these names and of those that they need: built with the same context,
+ * they are the same to BuildKit.
+ *
+ * @throws Error where they do more than copy local files
+ */
+function renderStages({ instructions, escapeToken }, stages, names) {
+    const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
+    const needed = stages.filter((stage) => found.has(stage));
+    const parts = [];
+    for (const stage of needed) {
+        const costly = stage.instructions.find((instruction) => !isCheap(instruction));
+        if (costly) {
+            throw new Error(`it starts from the stage ${stage.name ?? ''}, which would have to be built again and does more than copy local files (${costly.keyword} in line ${costly.line}); that is not supported`);
+        }
+        parts.push(stage.from.source, ...stage.instructions.map(({ source }) => source));
+    }
+    const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
+    const head = instructions.slice(0, firstFrom).map(({ source }) => source);
+    return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
+}
+/** Needs only files of the build context, and little time. */
+function isCheap({ keyword, text }) {
+    // What a variable stands for may be an address.
+    if (keyword === 'ADD')
+        return !/:\/\/|git@|\$/.test(text);
+    return cheapInstructions.has(keyword);
+}
+const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
+
+;// CONCATENATED MODULE: ./build/dockerfile/declared-mounts.js
+
+
+
+
+
+
+
+
+
+/**
+ * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
+ * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
+ *
+ * @throws InputError where the target does not exist
+ */
+function discoverMounts(text, options) {
+    const dockerfile = parseDockerfile(text);
+    const mounts = new Map();
+    const problems = new Set();
+    const args = [];
+    let stages;
+    for (const platform of options.platforms) {
+        const evaluation = evaluate(dockerfile, { ...options, platform });
+        for (const mount of evaluation.mounts)
+            mounts.set(cache_mount_identityOf(mount), mount);
+        for (const problem of evaluation.problems)
+            problems.add(problem);
+        args.push(evaluation.args);
+        stages = evaluation.seedStages;
+    }
+    return { mounts: [...mounts.values()], problems: [...problems], args, stages };
+}
+function evaluate(dockerfile, options) {
+    const { escapeToken, instructions } = dockerfile;
+    const problems = [];
+    const expandGlobally = (word, line) => {
+        try {
+            return expandWord(word, (name) => globals.get(name), escapeToken);
+        }
+        catch (error) {
+            problems.push(`${options.file}:${line}: ${(0,lib_errors/* messageOf */.b)(error)}`);
+            return word;
+        }
+    };
+    const globals = platformArgs(options, lastStageName(instructions));
+    const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
+    const stages = readStages(instructions, expandGlobally);
+    const common = { dockerfile, escapeToken, globals, stages, problems, args };
+    const context = { ...options, ...common, mounts: [] };
+    const environments = new Map();
+    for (const stage of neededStages(stages, resolveTarget(context))) {
+        environments.set(stage, walkStage(stage, environments, context));
+    }
+    const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
+    const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
+    return { ...context, seedStages };
+}
+/** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
+function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expand) {
+    const args = new Map();
+    for (const { keyword, text, line } of instructions) {
+        if (keyword === 'FROM')
+            break;
+        if (keyword !== 'ARG')
+            continue;
+        for (const [name, raw] of splitWords(text, escapeToken).map(cut)) {
+            const value = buildArgs.get(name) ?? (raw === undefined ? undefined : expand(raw, line));
+            if (value !== undefined) {
+                globals.set(name, value);
+                args.set(name, value);
+            }
+        }
+    }
+    return args;
+}
+/** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
+function platformArgs({ platform, target, buildArgs }, lastStage) {
+    const describe = (prefix, text) => {
+        const { os, architecture, variant } = parsePlatform(text);
+        return [
+            [`${prefix}PLATFORM`, formatPlatform({ os, architecture, variant })],
+            [`${prefix}OS`, os],
+            [`${prefix}OSVERSION`, ''],
+            [`${prefix}ARCH`, architecture],
+            [`${prefix}VARIANT`, variant],
+        ];
+    };
+    const [, architecture] = runnerPlatform().split('/');
+    const predefined = [
+        ...describe('BUILD', `linux/${architecture}`),
+        ...describe('TARGET', platform),
+        ['TARGETSTAGE', target ?? lastStage ?? 'default'],
+    ];
+    return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
+}
+/** @throws InputError where there is no such stage */
+function resolveTarget({ stages, target, file }) {
+    const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
+    if (goal === undefined && target !== undefined) {
+        const names = stages.flatMap(({ name }) => name ?? []);
+        throw new lib_errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
+    }
+    return goal;
+}
+/** Goes through a stage with its variables, and collects the cache mounts of its RUNs. */
+function walkStage(stage, environments, context) {
+    const environment = startStage(stage, environments);
+    const { escapeToken, problems, file } = context;
+    for (const { keyword, text, flags, line } of allInstructions(stage)) {
+        if (keyword === 'ENV') {
+            // All of them see the variables as they were before.
+            const pairs = readPairs(text, escapeToken).map(([key, raw]) => [
+                expand(key, environment, escapeToken).value ?? key,
+                expand(raw, environment, escapeToken),
+            ]);
+            for (const [key, variable] of pairs) {
+                environment.variables.set(key, variable);
+                environment.env.set(key, variable);
+            }
+        }
+        else if (keyword === 'ARG') {
+            for (const [name, raw] of splitWords(text, escapeToken).map(cut)) {
+                declareArg(name, raw, environment, context);
+            }
+        }
+        else if (keyword === 'RUN') {
+            const at = (message) => problems.push(`${file}:${line}: ${message}`);
+            for (const flag of mountFlags(flags))
+                readMount(flag, environment, at, context);
+        }
+    }
+    return environment;
+}
+function startStage({ parent, image }, environments) {
+    const inherited = parent && environments.get(parent);
+    if (inherited) {
+        const { variables, env, unset, image } = inherited;
+        return {
+            variables: new Map([...variables, ...env]),
+            env: new Map(env),
+            unset: new Set(unset),
+            image,
+        };
+    }
+    const isScratch = image === 'scratch';
+    const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
+    return {
+        variables: new Map(env),
+        env,
+        unset: new Set(),
+        image: isScratch ? undefined : image,
+    };
+}
+function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken }) {
+    const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
+    if (given === undefined && raw === undefined) {
+        environment.unset.add(name);
+        return;
+    }
+    const variable = given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
+    environment.variables.set(name, variable);
+    if (variable.value !== undefined)
+        args.set(name, variable.value);
+}
+/** Expands a word with what is known of a stage's variables. */
+function expand(word, { variables, unset, image }, escapeToken) {
+    let doubt;
+    const lookup = (name, hasAlternative) => {
+        const variable = variables.get(name);
+        if (variable) {
+            doubt ??= variable.doubt;
+            if (variable.value === undefined)
+                throw new Error(variable.doubt);
+        }
+        else if (unset.has(name)) {
+            // Where the word says what to do then, it is meant to be left out.
+            if (!hasAlternative) {
+                doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
+            }
+        }
+        else if (image !== undefined) {
+            throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
+        }
+        return variable?.value;
+    };
+    try {
+        const value = expandWord(word, lookup, escapeToken);
+        return { value, doubt };
+    }
+    catch (error) {
+        return { value: undefined, doubt: (0,lib_errors/* messageOf */.b)(error) };
+    }
+}
+/** What PATH is where no image has set it. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** `KEY=VALUE …`, or the older `KEY VALUE`. */
+function readPairs(text, escapeToken) {
+    const words = splitWords(text, escapeToken);
+    if (words[0]?.includes('=')) {
+        return words.map(cut).map(([key, value]) => [key, value ?? '']);
+    }
+    const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
+    return key === '' ? [] : [[key, value]];
+}
+function readMount(flag, environment, at, { dockerfile, escapeToken, stages, buildArgs, mounts }) {
+    const doubts = new Set();
+    const expandOption = (word) => {
+        const { value, doubt } = expand(word, environment, escapeToken);
+        if (value === undefined)
+            throw new Error(doubt);
+        if (doubt !== undefined)
+            doubts.add(doubt);
+        return value;
+    };
+    try {
+        const fields = parseCsvRecord(flag);
+        const type = lastValue(fields, 'type');
+        if (type === undefined || expandOption(type).toLowerCase() !== 'cache')
+            return;
+        const mount = toCacheMount(parseOptions(fields, expandOption, 'last wins'));
+        const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+        const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
+        mounts.push({
+            ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
+            ...(namespace ? { namespace } : {}),
+        });
+        for (const doubt of doubts)
+            at(doubt);
+    }
+    catch (error) {
+        at(`a mount is left out: ${(0,lib_errors/* messageOf */.b)(error)}`);
+    }
+}
+function startFrom({ name = '' }, mount, dockerfile, stages) {
+    const { from: _, ...others } = mount;
+    const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
+    return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
+}
+
+;// CONCATENATED MODULE: ./build/discovery/named-mounts.js
+
+
+
+
+
+
+/**
+ * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
+ * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
+ *
+ * @param lookup the variables that options may hold
+ * @throws Error that lists every line that is wrong, with its number
+ */
+function parseCacheMounts(text, lookup = () => undefined) {
+    const lineOfIdentity = new Map();
+    const mounts = [];
+    const notices = [];
+    const errors = [];
+    for (const [index, raw] of text.split(/\r?\n/).entries()) {
+        const line = raw.trim();
+        const number = index + 1;
+        if (line === '' || line.startsWith('#')) {
+            continue;
+        }
+        try {
+            const mount = parseLine(line, lookup);
+            const identity = cache_mount_identityOf(mount);
+            const earlier = lineOfIdentity.get(identity);
+            if (earlier === undefined) {
+                lineOfIdentity.set(identity, number);
+                mounts.push(mount);
+            }
+            else {
+                notices.push(`line ${number} names the same cache mount as line ${earlier}: ${describeMount(mount)}`);
+            }
+        }
+        catch (error) {
+            errors.push(`line ${number} (${line}): ${(0,lib_errors/* messageOf */.b)(error)}`);
+        }
+    }
+    if (errors.length > 0) {
+        throw new Error(errors.join('\n'));
+    }
+    return { mounts, notices };
+}
+function parseLine(line, lookup) {
+    const expand = (value) => expandWord(value, (name, hasAlternative) => {
+        const variable = lookup(name, hasAlternative);
+        if (variable !== undefined || hasAlternative)
+            return variable;
+        throw new Error(`the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`);
+    });
+    const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
+    if (flag.startsWith('--mount=')) {
+        return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag)), expand));
+    }
+    const fields = parseCsvRecord(line);
+    const [first = '', second, ...more] = fields;
+    if (isOption(first)) {
+        return toCacheMount(parseOptions(fields, expand));
+    }
+    if (first === '') {
+        throw new Error('the id is empty');
+    }
+    if (more.length > 0 || (second !== undefined && isOption(second))) {
+        throw new Error(`options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`);
+    }
+    return { id: first };
+}
+/** Reads the value of a flag pasted from a Dockerfile. */
+function readFlagValue(line) {
+    const { flags, rest } = splitFlags(line);
+    const [flag = '', ...others] = flags;
+    // A pasted line may still have its continuation character.
+    if (others.length > 0 || (rest !== '' && rest !== '\\')) {
+        const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
+        throw new Error(`one mount a line: put "${more}" on a line of its own, or quotes around white space`);
+    }
+    return cut(flag)[1] ?? '';
+}
+
+;// CONCATENATED MODULE: ./build/discovery/mount-list.js
+
+
+
+
+
+
+
+/** Whether any of the inputs says something. */
+function areGiven(inputs) {
+    const { context, files, target, buildArgs, platforms } = inputs;
+    const isAnyGiven = [context, target, platforms].some((each) => each !== undefined);
+    return isAnyGiven || namesMounts(inputs) || files.length > 0 || buildArgs.size > 0;
+}
+function namesMounts({ cacheMounts }) {
+    return cacheMounts.split('\n').some((line) => /^\s*[^#\s]/.test(line));
+}
+/**
+ * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
+ * Dockerfiles declare.
+ *
+ * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
+ */
+async function listMounts(inputs) {
+    const isNamed = namesMounts(inputs);
+    const discovery = await readDockerfiles(inputs, isNamed);
+    return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
+}
+/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
+function locateFiles({ context, files }) {
+    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+    // What docker/build-push-action calls its Git context is what was checked out.
+    const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
+    if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
+        throw new lib_errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
+    }
+    const root = (0,external_node_path_.resolve)(workspace, local);
+    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
+    return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
+}
+/** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
+async function readDockerfiles(inputs, optional) {
+    const { target, buildArgs } = inputs;
+    const platforms = inputs.platforms ?? [runnerPlatform()];
+    const { workspace, context, files } = locateFiles(inputs);
+    const found = [];
+    let seedStages;
+    for (const path of files) {
+        const file = (0,external_node_path_.relative)(workspace, path);
+        const text = await (0,promises_.readFile)(path, 'utf8').catch((error) => {
+            if (optional)
+                return undefined;
+            throw new lib_errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,lib_errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
+        });
+        if (text === undefined)
+            continue;
+        const discovery = discoverMounts(text, { file, target, buildArgs, platforms });
+        if (discovery.stages && files.length > 1) {
+            found.push(withoutStages(discovery, file));
+            continue;
+        }
+        found.push(discovery);
+        if (discovery.stages) {
+            const ignore = await (0,promises_.readFile)(`${path}.dockerignore`, 'utf8').catch(() => '');
+            seedStages = {
+                ...discovery.stages,
+                context,
+                buildArgs: Object.fromEntries(buildArgs),
+                ignore,
+            };
+        }
+    }
+    return {
+        mounts: distinct(found.flatMap(({ mounts }) => mounts)),
+        problems: found.flatMap(({ problems }) => problems),
+        args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
+        seedStages,
+    };
+}
+/** Stages of several Dockerfiles cannot stand in one. */
+function withoutStages(discovery, file) {
+    const problems = discovery.mounts.flatMap(({ id, stage }) => stage
+        ? `${file}: the mount ${id} is left out: it starts from the stage ${stage.name}, which is supported for a single Dockerfile only`
+        : []);
+    return {
+        ...discovery,
+        mounts: discovery.mounts.filter(({ stage }) => stage === undefined),
+        problems: [...discovery.problems, ...problems],
+    };
+}
+function takeDiscovered({ files }, { mounts, problems, seedStages }) {
+    const where = files.length > 0 ? files.join(', ') : 'the Dockerfile';
+    const warnings = mounts.length === 0 ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
+    return { mounts, seedStages, notices: [], warnings: [...problems, ...warnings] };
+}
+function nameMounts({ cacheMounts, buildArgs }, discovery) {
+    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+    const parsed = discovery.args.map((args) => {
+        try {
+            return parseCacheMounts(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
+        }
+        catch (error) {
+            throw new lib_errors/* InputError */.d(`Input cache-mounts: ${(0,lib_errors/* messageOf */.b)(error)}`);
+        }
+    });
+    const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
+    const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
+        const mount = namespace ? { ...named, namespace } : named;
+        const fromStage = findFromStage(mount, discovery.mounts);
+        if (fromStage)
+            return fromStage;
+        const declared = findDeclared(mount, discovery.mounts);
+        if (declared.length === 0)
+            return mount;
+        notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(describeMount).join(' and ')}.`);
+        return declared;
+    });
+    const { seedStages } = discovery;
+    return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
+}
+/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
+function findFromStage({ from, ...others }, declared) {
+    return declared.find(({ stage, ...each }) => {
+        const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
+        return isNamed && cache_mount_identityOf(each) === cache_mount_identityOf(others);
+    });
+}
+/**
+ * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
+ * make it another mount, and the bare one would be empty.
+ */
+function findDeclared(mount, declared) {
+    const isBare = !mount.from && !mount.source && !mount.ownership;
+    const sameId = isBare ? declared.filter(({ id }) => id === mount.id) : [];
+    const isJustBare = sameId.every((each) => cache_mount_identityOf(each) === cache_mount_identityOf(mount));
+    return isJustBare ? [] : sameId;
+}
+function distinct(mounts) {
+    return [...new Map(mounts.map((mount) => [cache_mount_identityOf(mount), mount])).values()];
+}
+
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
 ;// CONCATENATED MODULE: external "node:stream/promises"
 const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-;// CONCATENATED MODULE: ./build/json.js
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+;// CONCATENATED MODULE: ./build/lib/json.js
 /** @throws Error where the value is no object */
 function object(value, name) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -40312,7 +41513,7 @@ function describeValue(value) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/manifest.js
+;// CONCATENATED MODULE: ./build/entry/manifest.js
 
 
 /** The format that this code writes, and the only one that it reads. */
@@ -40349,7 +41550,7 @@ function parseManifest(text) {
     const archives = mounts.flatMap(archivesOf);
     if (new Set(archives.map(({ file }) => file)).size < archives.length)
         throw new Error('two of its mounts have one archive');
-    if (new Set(mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))).size < mounts.length)
+    if (new Set(mounts.map(({ mount }) => cache_mount_identityOf(mount))).size < mounts.length)
         throw new Error('two of its mounts are the same');
     return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
 }
@@ -40371,14 +41572,14 @@ function parseMount(value) {
         ...(from === undefined ? {} : { from: string(from, 'from') }),
         ...(stage === undefined ? {} : { stage: parseStage(stage) }),
         ...(source === undefined ? {} : { source: string(source, 'source') }),
-        ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
+        ...(ownership === undefined ? {} : { ownership: manifest_parseOwnership(ownership) }),
     };
 }
 function parseStage(value) {
     const { name, digest } = object(value, 'stage');
     return { name: string(name, 'name'), digest: string(digest, 'digest') };
 }
-function parseOwnership(value) {
+function manifest_parseOwnership(value) {
     const { uid, gid, mode } = object(value, 'ownership');
     return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
 }
@@ -40414,9 +41615,7 @@ function parseArchive(value) {
     };
 }
 
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/archive.js
+;// CONCATENATED MODULE: ./build/entry/archive.js
 
 
 
@@ -40497,1701 +41696,91 @@ async function digest(file) {
     return hash.digest('hex');
 }
 
-;// CONCATENATED MODULE: ./build/carry-over.js
+;// CONCATENATED MODULE: ./build/entry/stores/directory.js
+
+
 
 
 
 
 /**
- * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
- * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
- * when it is restored.
+ * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
+ * one run to the next.
  */
-const carriedShare = 0.1;
-/**
- * Brings what was restored of a mount into a new entry: it is named where it is saved already, or moved.
- *
- * @param naming whether all is named that can be, or only what is large, or nothing as it would not
- *   stay where it is
- * @returns what the new manifest says of it; undefined where it cannot be named and is not at hand
- */
-async function carryOver(kept, restored, entry, naming) {
-    const { deltas = [] } = restored;
-    const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
-    const isSmall = totalOf(own).compressedBytes <= restored.archive.compressedBytes * carriedShare;
-    const small = naming === 'large' && isSmall ? own : [];
-    const carried = [];
-    for (const archive of archivesOf(restored)) {
-        const isMoved = naming === 'nothing' || small.includes(archive);
-        const isWhole = isMoved && (await findDamage(kept.directory, archive)) === undefined;
-        if (!isWhole) {
-            if (naming === 'nothing')
-                return undefined;
-            carried.push(archive);
-            continue;
-        }
-        const { entry: _, ...facts } = archive;
-        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(kept.directory, archive.file), (0,external_node_path_.join)(entry, archive.file));
-        carried.push(facts);
-    }
-    const [archive = restored.archive, ...others] = carried;
-    return { mount: restored.mount, archive, ...(others.length > 0 ? { deltas: others } : {}) };
-}
-
-;// CONCATENATED MODULE: ./build/container-scripts.js
-
-/**
- * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
- * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
- * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
- * the others alone.
- *
- * Incoming files are unpacked into one reserved directory at the mount's root. When they are
- * complete, the directory is renamed, and from then on they count: their last step is to be renamed
- * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
- * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
- * what is.
- *
- * What is needed to tell later what has changed in a mount goes to a cache mount of our own: a snapshot
- * for GNU tar's incremental format, and a line that says what it belongs to.
- */
-const reservedName = '.buildkit-cache-mounts';
-/** Where the pack script puts what it makes. @param index the mount's place in the list */
-function packedFileName(index, compression) {
-    return `${index}.${manifest_archiveExtension[compression]}`;
-}
-/**
- * Where the unpack script looks for an archive.
- *
- * @param index the mount's place in the list
- * @param place the archive's place among those of the mount, from 0
- */
-function restoredFileName(index, place, compression) {
-    return `${index}.${String(place).padStart(2, '0')}.${archiveExtension[compression]}`;
-}
-/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
-const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-/** What it takes to pack just what has changed; sed must be GNU's. */
-const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'];
-/** Without df, the free space is not looked at before unpacking. */
-const optionalPrograms = ['df', ...incrementalPrograms];
-// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
-// holes are lost.
-const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
-// A device may have another number in each build.
-const incremental = '--no-check-device --warning=no-new-directory --warning=no-rename-directory';
-const preamble = `#!/bin/sh
-unset TAR_OPTIONS
-LC_ALL=C
-export LC_ALL
-
-# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
-report() {
-  read -r ended rest </proc/uptime
-  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
-    "$index" "$1" "$started" "$ended" "\${2-}" >>report
-  exit 0
-}
-
-# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
-entries() (
-  dir=$1
-  command=$2
-  shift $#
-  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
-    [ -e "$entry" ] || [ -L "$entry" ] || continue
-    set -- "$@" "$entry"
-    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
-  done
-  [ $# -eq 0 ] || "$command" "$@"
-)
-
-# untouched: the mount holds nothing, or just what it was created with
-untouched() {
-  entries "$mount" false ||
-    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
-}
-
-# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
-listing() {
-  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
-}
-
-# prepare INDEX: what comes first for each mount
-prepare() {
-  index=$1
-  mount=/mounts/$index
-  seed=/seeds/$index
-  reserved=$mount/${reservedName}
-  complete=$mount/${reservedName}.complete
-  snapshot=/snapshots/$index
-  read -r started rest </proc/uptime
-  for program in ${requiredPrograms.join(' ')}; do
-    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
-  done
-  case $(tar --version 2>&1) in
-    *'GNU tar'*) ;;
-    *) report unusable ',"missing":"GNU tar"' ;;
-  esac
-  rm -rf -- "$reserved"
-  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
-  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
-}
-
-# no_changes SNAPSHOT LISTING: a digest of what is packed of a mount in which nothing has changed since:
-# its directories, with their attributes and the names in them; and a listing of these
-no_changes() {
-  {
-    tar -c --posix --pax-option=delete=atime ${attributes} ${incremental} -vvv \\
-      -g "$1" -f - -C "$mount" . 2>"$2" || echo "$started" # no other digest is the same
-  } | sha256sum
-}
-
-# boot_time: it is another when the clock has been set, and tar goes by the times of changes
-boot_time() {
-  grep '^btime ' /proc/stat
-}
-
-into_mount() {
-  mv -- "$@" "$mount"/
-}
-
-# settle: puts complete files into place; it can go on where another one was killed
-settle() {
-  if [ ! -e "$complete/cleared" ]; then
-    # What the mount was created with: the files hold what its user has left of it.
-    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
-      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
-    done
-    : >"$complete/cleared"
-  fi
-  # The renames change the root's own times: its attributes come last, from an archive of their own.
-  entries "$complete/files" into_mount &&
-    mv -- "$complete/root.tar" "$index.root.tar" &&
-    rm -rf -- "$complete" &&
-    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
-    rm -f -- "$index.root.tar"
-}
-`;
-// Subshells: \`report\` ends only the work on one mount.
-const forEachMount = `
-for argument; do
-  (work "$argument")
-done
-`;
-/**
- * Called with a word for each mount: its index, the level to compress with and, where its changes are
- * to be packed, how many bytes they may have and what their snapshot is known by; with colons between.
- */
-const packScript = `${preamble}
-# pack OPTION...: sets files and bytes, and whether hard links of what is packed are not
-pack() {
-  # tar lists what it packs on standard output; a directory ends with a slash
-  files=$({
-    tar -c --posix ${attributes} --sparse -v --totals "$@" -C "$mount" . 2>"$index.log"
-    echo $? >"$index.status"
-  } | grep -c -v '/$')
-  # On a full disk both files may be empty, and the archive cut off.
-  status=
-  bytes=
-  missing_links=false
-  read -r status <"$index.status"
-  while read -r line; do
-    case $line in
-      'Total bytes written: '*)
-        line=\${line#Total bytes written: }
-        bytes=\${line%% *}
-        ;;
-      *': Missing links to '*) missing_links=true ;;
-      *) printf '%s\\n' "$line" ;;
-    esac
-  done <"$index.log"
-  rm -f -- "$index.status" "$index.log"
-  [ "$status" = 0 ] && [ -n "$bytes" ]
-}
-
-# has_snapshot TOKEN: one that inject has taken, and the clock has not been set since
-has_snapshot() {
-  [ -n "$1" ] && [ -f "$snapshot/state" ] || return
-  known=
-  boot=
-  unchanged=
-  { read -r known; read -r boot; read -r unchanged; } <"$snapshot/state"
-  # Tar is about to make it one of another time, and all of this may be killed and run again.
-  rm -f -- "$snapshot/state" || return
-  [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
-}
-
-# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result,
-# or obstacle
-pack_changes() {
-  obstacle=tar
-  # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
-  for use in count compare; do
-    cp -- "$snapshot/snapshot" "$snapshot/$use" || return
-  done
-  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null || return
-  if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
-    result=unchanged
-    return
-  fi
-  result=changed
-  [ "$bytes" -le "$1" ] || {
-    obstacle=size
-    return 1
-  }
-  ! $missing_links &&
-    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
-}
-
-work() {
-  IFS=:
-  set -- $1 # its fields
-  unset IFS
-  level=$2 allowed=\${3-} token=\${4-}
-  prepare "$1"
-  ! untouched || report empty
-  if command -v zstd >/dev/null; then
-    compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
-  elif command -v gzip >/dev/null; then
-    [ "$level" -le 9 ] || level=9
-    compression=gzip archive=$index.tar.gz compressor="gzip -$level"
-  else
-    report unusable ',"missing":"zstd or gzip"'
-  fi
-  obstacle=\${token:+snapshot}
-  if has_snapshot "$token" && pack_changes "$allowed"; then
-    obstacle=
-  elif pack -I "$compressor" -f "$archive"; then
-    result=packed
-  else
-    result=failed
-    rm -f -- "$archive"
-  fi
-  # It is of no use but once.
-  [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
-  case $result in
-    packed | changed)
-      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes\${obstacle:+,\\"obstacle\\":\\"$obstacle\\"}"
-      ;;
-    *) report "$result" ;;
-  esac
-}
-${forEachMount}`;
-/**
- * Called with a word for each mount: its index, the number of bytes that its archives unpack to and,
- * where a snapshot is to be taken, what that is known by; with colons between.
- */
-const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
-# free: the bytes that the mount's disk has free, or nothing
-free() {
-  command -v df >/dev/null || return
-  df -P -k "$mount" | {
-    read -r header
-    read -r device blocks used available rest
-    case $available in
-      '' | *[!0-9]*) ;;
-      *) echo "$((available * 1024))" ;;
-    esac
-  }
-}
-
-# take_snapshot TOKEN: what comes after it counts as a change
-take_snapshot() {
-  rm -f -- "$snapshot"/*
-  for program in ${incrementalPrograms.join(' ')}; do
-    command -v "$program" >/dev/null || return
-  done
-  tar -c -g "$snapshot/new" -f /dev/null -C "$mount" . || return
-  unchanged=$(no_changes "$snapshot/new" "$snapshot/listing")
-  # When it unpacks changes, tar takes no extended attribute from a directory that is there already.
-  ! grep '^  x: ' "$snapshot/listing" | grep -q -v -e ' security\\.selinux$' -e ' system\\.posix_acl_' ||
-    return
-  # Tar finds by device and inode that a directory has another name, and cannot always give it that when
-  # it unpacks (what had the name before is in the way). On a device that there is none of, it finds
-  # nothing, and packs the directory as a new one. The device is the sixth of the fields.
-  device=$(sed -z -n 6p "$snapshot/new" | tr -d '\\0')
-  [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
-    rm -f -- "$snapshot/new" "$snapshot/listing" &&
-    printf '%s\\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
-}
-
-# choose_compressor ARCHIVE: sets compressor
-choose_compressor() {
-  case $1 in
-    *.zst) compressor=zstd ;;
-    *) compressor=gzip ;;
-  esac
-}
-
-# unpack ARCHIVE DIRECTORY OPTION...
-unpack() {
-  archive=$1
-  directory=$2
-  shift 2
-  choose_compressor "$archive"
-  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$directory"
-}
-
-# bar_links DELTA: sees to it that what unpacks it goes through no link. Tar follows none that it has
-# made in the same run, but those of the archives before. Where the delta's own members lead, is seen
-# where there is nothing else: what are directories there are no links in the mount. (The names of what
-# is gone are not looked at there. Deltas of ours rename nothing.)
-bar_links() {
-  choose_compressor "$1"
-  ! tar -t -g /dev/null -vvv -I "$compressor" -f "$1" | grep -q '^[RTX] ' &&
-    mkdir "$reserved/delta" &&
-    unpack "$1" "$reserved/delta" &&
-    unlink_below '' &&
-    rm -rf -- "$reserved/delta"
-}
-
-# unlink_below PATH: goes through the delta's directories
-unlink_below() {
-  for entry in "$reserved/delta$1"/* "$reserved/delta$1"/.[!.]* "$reserved/delta$1"/..?*; do
-    [ -d "$entry" ] && [ ! -L "$entry" ] || continue
-    set -- "$1" "$1/\${entry##*/}"
-    [ ! -L "$reserved/files$2" ] || rm -f -- "$reserved/files$2" || return
-    unlink_below "$2" || return
-  done
-}
-
-# has_link DIRECTORY: whether there is a symbolic link anywhere in it
-has_link() {
-  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-    [ ! -L "$entry" ] || return 0
-    [ ! -d "$entry" ] || ! has_link "$entry" || return 0
-  done
-  return 1
-}
-
-# lists_link DELTA: whether there is one in it; a line begins with the kind of what it tells of
-lists_link() {
-  choose_compressor "$1"
-  tar -t -vv -I "$compressor" -f "$1" | grep -q '^l'
-}
-
-# unpack_all: all of the mount's content first, then what has changed since, which names what is gone
-unpack_all() {
-  set -- /archives/"$index".*
-  unpack "$1" "$reserved/files" || return
-  shift
-  links=false
-  [ $# -eq 0 ] || ! has_link "$reserved/files" || links=true
-  for delta; do
-    ! $links || bar_links "$delta" || return
-    unpack "$delta" "$reserved/files" -g /dev/null || return
-    $links || ! lists_link "$delta" || links=true
-  done
-}
-
-work() {
-  IFS=:
-  set -- $1 # its fields
-  unset IFS
-  needed=$2 token=\${3-}
-  prepare "$1"
-  for archive in /archives/"$index".*; do
-    choose_compressor "$archive"
-    command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
-  done
-  untouched || report warm
-  available=$(free)
-  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
-
-  # No archive of ours holds the reserved names, which would stand in the way of settling.
-  mkdir "$reserved" "$reserved/files" &&
-    unpack_all &&
-    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
-    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
-    mv -- "$reserved" "$complete" &&
-    settle && {
-      [ -z "$token" ] || take_snapshot "$token"
-      report unpacked
-    }
-  # Nothing of the mount has changed but what can be settled later.
-  rm -rf -- "$reserved"
-  report failed
-}
-${forEachMount}`));
-
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-;// CONCATENATED MODULE: ./build/incremental.js
-
-
-
-/** @param isSame whether it is known to be the mount that inject has filled */
-function findAllowance({ state, incremental }, mount, isSame) {
-    const { mounts = [], filled } = state?.restored ?? {};
-    const restored = mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
-    if (restored === undefined || incremental.count === 0)
-        return {};
-    const { archive, deltas = [] } = restored;
-    if (!filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount)))
-        return { whyInFull: 'inject has not filled it' };
-    const { token } = filled;
-    if (token === undefined)
-        return { whyInFull: 'inject has taken no snapshot of it' };
-    if (!isSame)
-        return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
-    if (deltas.length >= incremental.count) {
-        const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
-        return { changes: { bytes: 0, token }, whyInFull };
-    }
-    const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
-    return { changes: { bytes: Math.max(0, bytes), token } };
-}
-/** What was in the way of saving just what has changed, as the builder tells. */
-function explainObstacle(obstacle) {
-    switch (obstacle) {
-        case 'snapshot':
-            return 'there is no snapshot of it that is of use';
-        case 'size':
-            return 'too much of it has changed';
-        case 'tar':
-            return 'GNU tar cannot pack its changes alone';
-    }
-}
-/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
-function describeSize(saved, { count }) {
-    const archives = saved.flatMap(archivesOf);
-    const own = archives.filter(({ entry }) => entry === undefined);
-    const sizeOf = (some) => (0,format/* formatBytes */.z3)(totalOf(some).compressedBytes);
-    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
-    if (own.length === archives.length && deltas === 0)
-        return sizeOf(own);
-    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
-    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
-}
-
-;// CONCATENATED MODULE: ./build/collect.js
-
-
-
-
-
-
-
-
-const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
-/**
- * Decides what the new entry holds of a mount, and puts its archives there: a saved mount is only
- * ever followed by one at least as complete.
- *
- * @param index the mount's place in the list
- */
-async function collect(collection, index, mount) {
-    const { packed, kept, entry, mayRefer, maximum } = collection;
-    const name = (0,cache_mount/* describeMount */.hK)(mount);
-    const report = packed.reports.get(index);
-    const restored = kept?.mounts.find((each) => (0,cache_mount/* identityOf */.cu)(each.mount) === (0,cache_mount/* identityOf */.cu)(mount));
-    const carried = kept && restored && report?.result !== 'packed'
-        ? await carryOver(kept, restored, entry, !mayRefer ? 'nothing' : report?.result === 'changed' ? 'large' : 'all')
-        : undefined;
-    if (report?.result === 'packed') {
-        const file = packedFileName(index, report.compression);
-        const archive = await storeArchive((0,external_node_path_.join)(packed.directory, file), report, entry);
-        const { obstacle } = report;
-        const whyInFull = packed.whyInFull(mount) ?? (obstacle && explainObstacle(obstacle));
-        if (packed.isRemade(mount)) {
-            (0,host/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
-        }
-        else if (whyInFull !== undefined) {
-            (0,host/* print */.yy)(`The cache mount ${name} is saved in full: ${whyInFull}.`);
-        }
-        const row = { mount, state: 'packed', archive, seconds: report.seconds };
-        return { mount, row, saved: { mount, archive }, isFilled: true };
-    }
-    if (carried && report?.result === 'unchanged') {
-        const row = { mount, state: 'unchanged', seconds: report.seconds };
-        return { mount, row, saved: carried, isFilled: true };
-    }
-    if (carried && report?.result === 'changed') {
-        const { archive, deltas = [] } = carried;
-        const file = packedFileName(index, report.compression);
-        const delta = await storeArchive((0,external_node_path_.join)(packed.directory, file), report, entry);
-        const all = [...deltas, delta];
-        const state = `changes packed (${all.length} of at most ${maximum})`;
-        const row = { mount, state, archive: delta, seconds: report.seconds };
-        return { mount, row, saved: { mount, archive, deltas: all }, isFilled: true };
-    }
-    if (report?.result === 'unchanged' || report?.result === 'changed') {
-        const row = { mount, state: report.result };
-        const remark = `What inject has restored of the cache mount ${name} is not at hand any more, and what has changed since is of no use without it.`;
-        return { mount, row, saved: undefined, isFilled: true, remark };
-    }
-    const { what, hasFailed } = describe(report, packed.isKnown(mount));
-    if (carried) {
-        return {
-            mount,
-            row: { mount, state: `${what}, kept as restored`, archive: totalOf(archivesOf(carried)) },
-            saved: carried,
-            isFilled: false,
-            remark: tellKept(name, what, hasFailed, kept?.isLate ? kept.key : undefined),
-        };
-    }
-    const row = { mount, state: what };
-    if (restored) {
-        const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
-        return { mount, row, saved: undefined, isFilled: false, remark };
-    }
-    if (hasFailed) {
-        const remark = `The cache mount ${name} could not be packed${why(report)}.`;
-        return { mount, row, saved: undefined, isFilled: false, remark };
-    }
-    return { mount, row, saved: { mount }, isFilled: false };
-}
-function tellKept(name, what, hasFailed, lateKey) {
-    if (lateKey !== undefined) {
-        const state = hasFailed ? 'could not be packed' : `is ${what}`;
-        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
-    }
-    return hasFailed
-        ? `The cache mount ${name} could not be packed: what inject has restored is kept.`
-        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is kept. ${causes}`;
-}
-function describe(report, isKnown) {
-    if (!isKnown)
-        return { what: 'absent', hasFailed: false };
-    if (report?.result === 'empty')
-        return { what: 'empty', hasFailed: false };
-    return { what: 'failed', hasFailed: true };
-}
-function why(report) {
-    return report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
-}
-
-// EXTERNAL MODULE: ./build/csv.js
-var csv = __nccwpck_require__(2332);
-// EXTERNAL MODULE: ./build/flags.js
-var build_flags = __nccwpck_require__(5939);
-// EXTERNAL MODULE: ./build/shell-word.js
-var shell_word = __nccwpck_require__(4491);
-;// CONCATENATED MODULE: ./build/dockerfile.js
-
-
-/**
- * Splits a Dockerfile into its instructions as BuildKit's parser does (parser.Parse, heredocs
- * included). A line that is read in another way hides a mount or makes one up; the parsers that there
- * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
- */
-function parseDockerfile(text) {
-    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-    const escapeToken = readEscapeDirective(lines);
-    const instructions = [];
-    for (let at = 0; at < lines.length;) {
-        if (isBlankOrComment(lines[at])) {
-            at++;
-            continue;
-        }
-        const { logicalLine, end } = joinLines(lines, at, escapeToken);
-        const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
-        const next = skipHeredocs(lines, end, instruction);
-        instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
-        at = next;
-    }
-    return { escapeToken, instructions };
-}
-/** Reads one instruction, such as that of an ONBUILD, in a single line. */
-function parseInstruction(text, line, escapeToken = '\\') {
-    const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-    const { flags, rest: following } = (0,build_flags/* splitFlags */.g)(rest, escapeToken);
-    return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
-}
-/** Directives stand at the top, before any other comment, and end at the first that is not known. */
-function readEscapeDirective(lines) {
-    for (const line of lines) {
-        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
-        if (name.toLowerCase() === 'escape')
-            return value;
-        if (!['syntax', 'check'].includes(name.toLowerCase()))
-            break;
-    }
-    return '\\';
-}
-function isBlankOrComment(line = '') {
-    return /^\s*(#|$)/.test(line);
-}
-/**
- * Joins continued lines, without their escape token and the white space behind it, leaving out
- * comments and blank lines between them.
- *
- * @returns the joined line, and the place of the line behind it
- */
-function joinLines(lines, start, escapeToken) {
-    // Two escape tokens are an escaped one.
-    const continuation = escapeToken === '`' ? /(^|[^`])`[ \t]*$/ : /(^|[^\\])\\[ \t]*$/;
-    let logicalLine = '';
-    let end = start;
-    while (end < lines.length) {
-        const line = lines[end] ?? '';
-        end++;
-        if (end > start + 1 && isBlankOrComment(line))
-            continue;
-        logicalLine += line.replace(continuation, '$1');
-        if (!continuation.test(line))
-            break;
-    }
-    return { logicalLine, end };
-}
-/** Passes over the bodies of the heredocs that an instruction opens; returns the place behind. */
-function skipHeredocs(lines, start, instruction) {
-    let at = start;
-    for (const { name, chomps } of readHeredocs(instruction)) {
-        while (at < lines.length) {
-            const line = lines[at] ?? '';
-            at++;
-            if ((chomps ? line.replace(/^\t+/, '') : line) === name)
-                break;
-        }
-    }
-    return at;
-}
-function readHeredocs({ keyword, text, line }) {
-    if (keyword === 'ONBUILD')
-        return readHeredocs(parseInstruction(text, line));
-    if (!['RUN', 'COPY', 'ADD'].includes(keyword) || isJsonArray(text))
-        return [];
-    return splitWords(text, '\\').flatMap((word) => {
-        const [, dash, quoted = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
-        if (quoted === '')
-            return [];
-        try {
-            return { name: (0,shell_word/* expandWord */.V)(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
-        }
-        catch {
-            return []; // no word, and so no heredoc
-        }
-    });
-}
-function isJsonArray(text) {
-    try {
-        return Array.isArray(JSON.parse(text));
-    }
-    catch {
-        return false;
-    }
-}
-/**
- * Splits text into words at white space, as BuildKit does for ARG and ENV: quotes and escapes stay
- * in the words, for the expansion to take them away.
- */
-function splitWords(text, escapeToken) {
-    const words = [];
-    let word = '';
-    let quote = '';
-    const chars = [...text];
-    for (let at = 0; at < chars.length; at++) {
-        const char = chars[at] ?? '';
-        if (char === escapeToken && quote !== "'") {
-            at++;
-            if (at < chars.length)
-                word += char + chars[at];
-        }
-        else if (!quote && /\s/.test(char)) {
-            if (word !== '')
-                words.push(word);
-            word = '';
-        }
-        else {
-            if (char === quote)
-                quote = '';
-            else if (!quote && (char === '"' || char === "'"))
-                quote = char;
-            word += char;
-        }
-    }
-    return word === '' ? words : [...words, word];
-}
-
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-;// CONCATENATED MODULE: ./build/platform.js
-const architectureOf = {
-    x64: 'amd64',
-    x86_64: 'amd64',
-    'x86-64': 'amd64',
-    aarch64: 'arm64',
-    ia32: '386',
-    i386: '386',
-    armhf: 'arm',
-    armel: 'arm',
-};
-/** The runner's platform. */
-function runnerPlatform() {
-    const os = process.platform === 'win32' ? 'windows' : process.platform;
-    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
-}
-/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
-function parsePlatform(text) {
-    const [first = '', second, third = ''] = text.toLowerCase().split('/');
-    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
-    if (second === undefined && ['local', 'default'].includes(first)) {
-        return parsePlatform(runnerPlatform());
-    }
-    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
-        return parsePlatform(`${first}/${runnerArchitecture}`);
-    }
-    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
-    const architecture = architectureOf[name] ?? name;
+function directoryStore(directory) {
     return {
-        os: os === 'macos' ? 'darwin' : os,
-        architecture,
-        variant: normalizeVariant(name, architecture, third),
+        find: () => findInDirectory(directory),
+        restore: async (entry, keys) => {
+            await restoreFromDirectory(directory, entry);
+            return keys;
+        },
+        isSaved: async () => false,
+        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
+            saved: false,
+            why: `the directory ${directory} cannot be written: ${(0,lib_errors/* messageOf */.b)(error)}`,
+        })),
+        isLasting: false,
+        remedy: () => '',
     };
 }
-function normalizeVariant(name, architecture, given) {
-    const variant = given.replace(/^(?=\d)/, 'v');
-    switch (architecture) {
-        case 'arm64':
-            return variant === 'v8' ? '' : variant;
-        case 'amd64':
-            return variant === 'v1' ? '' : variant;
-        case '386':
-            return '';
-        case 'arm':
-            if (name === 'armhf')
-                return 'v7';
-            return name === 'armel' ? 'v6' : variant || 'v7';
-        default:
-            return variant;
-    }
-}
-function formatPlatform({ os, architecture, variant }) {
-    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
-}
-
-;// CONCATENATED MODULE: ./build/stages.js
-
-
-
-/** @param expand expands a FROM's words with the global arguments */
-function readStages(instructions, expand) {
-    const stages = [];
-    for (const instruction of instructions) {
-        if (instruction.keyword !== 'FROM') {
-            stages.at(-1)?.instructions.push(instruction);
-            continue;
-        }
-        const { base, name } = splitFrom(instruction.text);
-        const image = expand(base, instruction.line);
-        const parent = findStage(stages, image);
-        stages.push({ name, from: instruction, parent, image, instructions: [] });
-    }
-    return stages;
-}
-function splitFrom(text) {
-    const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
-    // BuildKit takes no other; and it stands as it is in our own Dockerfile.
-    const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
-    return { base, name: isValid ? name.toLowerCase() : undefined };
-}
-/** The name of the last stage, which is the default target. */
-function lastStageName(instructions) {
-    const last = instructions.filter(({ keyword }) => keyword === 'FROM').at(-1);
-    return last && splitFrom(last.text).name;
-}
-/** Of several stages of one name the last counts. */
-function findStage(stages, name) {
-    return stages.filter((stage) => stage.name === name.toLowerCase()).at(-1);
-}
-/** The stages that a stage needs, itself too, in the order of the file: parents come first. */
-function neededStages(stages, goal) {
-    const needed = new Set();
-    const queue = goal ? [goal] : [];
-    for (let stage = queue.pop(); stage; stage = queue.pop()) {
-        if (needed.has(stage))
-            continue;
-        needed.add(stage);
-        const sources = allInstructions(stage).flatMap((instruction) => {
-            const find = instruction.keyword === 'COPY' ? findSource : findStage;
-            return sourcesOf(instruction).map((name) => find(stages, name));
-        });
-        queue.push(...[stage.parent, ...sources].filter((each) => each !== undefined));
-    }
-    return stages.filter((stage) => needed.has(stage));
-}
-/** What a COPY's `from` means: as findStage, or by its place in the file. */
-function findSource(stages, name) {
-    return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
-}
-/** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
-function allInstructions({ parent, instructions }) {
-    const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
-        if (keyword !== 'ONBUILD' || flags.length > 0)
-            return [];
-        return parseInstruction(text, line);
-    });
-    return [...triggers, ...instructions];
-}
-/** The stages or images that an instruction reads from. */
-function sourcesOf({ keyword, flags }) {
-    if (keyword === 'COPY') {
-        return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
-    }
-    if (keyword !== 'RUN')
-        return [];
-    return mountFlags(flags).flatMap((value) => {
-        try {
-            return lastValue((0,csv/* parseCsvRecord */.b)(value), 'from') ?? [];
-        }
-        catch {
-            return []; // named when the stage is walked
-        }
-    });
-}
-/** The values of all --mount flags. */
-function mountFlags(flags) {
-    return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
-}
-/** The value of an option in the fields of a --mount flag: the last one counts. */
-function lastValue(fields, option) {
-    return fields
-        .map(cache_mount/* cut */.Jj)
-        .filter(([key]) => key.toLowerCase() === option)
-        .at(-1)?.[1];
+/** The key of what the directory holds; undefined where it holds nothing. */
+async function findInDirectory(directory) {
+    const names = await (0,promises_.readdir)(directory).catch(() => []);
+    if (!names.includes(manifestName))
+        return undefined;
+    const manifest = await readManifest(directory).catch(() => undefined);
+    return manifest?.key ?? 'unknown';
 }
 /**
- * The text of the stages of these names and of those that they need: built with the same context,
- * they are the same to BuildKit.
+ * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
+ * is so in the entry: it concerns one mount only.
  *
- * @throws Error where they do more than copy local files
+ * @throws Error where there is no manifest, or one that cannot be read
  */
-function renderStages({ instructions, escapeToken }, stages, names) {
-    const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
-    const needed = stages.filter((stage) => found.has(stage));
-    const parts = [];
-    for (const stage of needed) {
-        const costly = stage.instructions.find((instruction) => !isCheap(instruction));
-        if (costly) {
-            throw new Error(`it starts from the stage ${stage.name ?? ''}, which would have to be built again and does more than copy local files (${costly.keyword} in line ${costly.line}); that is not supported`);
-        }
-        parts.push(stage.from.source, ...stage.instructions.map(({ source }) => source));
-    }
-    const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
-    const head = instructions.slice(0, firstFrom).map(({ source }) => source);
-    return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
-}
-/** Needs only files of the build context, and little time. */
-function isCheap({ keyword, text }) {
-    // What a variable stands for may be an address.
-    if (keyword === 'ADD')
-        return !/:\/\/|git@|\$/.test(text);
-    return cheapInstructions.has(keyword);
-}
-const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
-
-;// CONCATENATED MODULE: ./build/discovery.js
-
-
-
-
-
-
-
-
-/**
- * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
- * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
- *
- * @throws InputError where the target does not exist
- */
-function discoverMounts(text, options) {
-    const dockerfile = parseDockerfile(text);
-    const mounts = new Map();
-    const problems = new Set();
-    const args = [];
-    let stages;
-    for (const platform of options.platforms) {
-        const evaluation = evaluate(dockerfile, { ...options, platform });
-        for (const mount of evaluation.mounts)
-            mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
-        for (const problem of evaluation.problems)
-            problems.add(problem);
-        args.push(evaluation.args);
-        stages = evaluation.seedStages;
-    }
-    return { mounts: [...mounts.values()], problems: [...problems], args, stages };
-}
-function evaluate(dockerfile, options) {
-    const { escapeToken, instructions } = dockerfile;
-    const problems = [];
-    const expandGlobally = (word, line) => {
-        try {
-            return (0,shell_word/* expandWord */.V)(word, (name) => globals.get(name), escapeToken);
-        }
-        catch (error) {
-            problems.push(`${options.file}:${line}: ${(0,errors/* messageOf */.b)(error)}`);
-            return word;
-        }
-    };
-    const globals = platformArgs(options, lastStageName(instructions));
-    const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
-    const stages = readStages(instructions, expandGlobally);
-    const common = { dockerfile, escapeToken, globals, stages, problems, args };
-    const context = { ...options, ...common, mounts: [] };
-    const environments = new Map();
-    for (const stage of neededStages(stages, resolveTarget(context))) {
-        environments.set(stage, walkStage(stage, environments, context));
-    }
-    const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
-    const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
-    return { ...context, seedStages };
-}
-/** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
-function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expand) {
-    const args = new Map();
-    for (const { keyword, text, line } of instructions) {
-        if (keyword === 'FROM')
-            break;
-        if (keyword !== 'ARG')
-            continue;
-        for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
-            const value = buildArgs.get(name) ?? (raw === undefined ? undefined : expand(raw, line));
-            if (value !== undefined) {
-                globals.set(name, value);
-                args.set(name, value);
-            }
-        }
-    }
-    return args;
-}
-/** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
-function platformArgs({ platform, target, buildArgs }, lastStage) {
-    const describe = (prefix, text) => {
-        const { os, architecture, variant } = parsePlatform(text);
-        return [
-            [`${prefix}PLATFORM`, formatPlatform({ os, architecture, variant })],
-            [`${prefix}OS`, os],
-            [`${prefix}OSVERSION`, ''],
-            [`${prefix}ARCH`, architecture],
-            [`${prefix}VARIANT`, variant],
-        ];
-    };
-    const [, architecture] = runnerPlatform().split('/');
-    const predefined = [
-        ...describe('BUILD', `linux/${architecture}`),
-        ...describe('TARGET', platform),
-        ['TARGETSTAGE', target ?? lastStage ?? 'default'],
-    ];
-    return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
-}
-/** @throws InputError where there is no such stage */
-function resolveTarget({ stages, target, file }) {
-    const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
-    if (goal === undefined && target !== undefined) {
-        const names = stages.flatMap(({ name }) => name ?? []);
-        throw new errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
-    }
-    return goal;
-}
-/** Goes through a stage with its variables, and collects the cache mounts of its RUNs. */
-function walkStage(stage, environments, context) {
-    const environment = startStage(stage, environments);
-    const { escapeToken, problems, file } = context;
-    for (const { keyword, text, flags, line } of allInstructions(stage)) {
-        if (keyword === 'ENV') {
-            // All of them see the variables as they were before.
-            const pairs = readPairs(text, escapeToken).map(([key, raw]) => [
-                expand(key, environment, escapeToken).value ?? key,
-                expand(raw, environment, escapeToken),
-            ]);
-            for (const [key, variable] of pairs) {
-                environment.variables.set(key, variable);
-                environment.env.set(key, variable);
-            }
-        }
-        else if (keyword === 'ARG') {
-            for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
-                declareArg(name, raw, environment, context);
-            }
-        }
-        else if (keyword === 'RUN') {
-            const at = (message) => problems.push(`${file}:${line}: ${message}`);
-            for (const flag of mountFlags(flags))
-                readMount(flag, environment, at, context);
-        }
-    }
-    return environment;
-}
-function startStage({ parent, image }, environments) {
-    const inherited = parent && environments.get(parent);
-    if (inherited) {
-        const { variables, env, unset, image } = inherited;
-        return {
-            variables: new Map([...variables, ...env]),
-            env: new Map(env),
-            unset: new Set(unset),
-            image,
-        };
-    }
-    const isScratch = image === 'scratch';
-    const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
-    return {
-        variables: new Map(env),
-        env,
-        unset: new Set(),
-        image: isScratch ? undefined : image,
-    };
-}
-function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken }) {
-    const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
-    if (given === undefined && raw === undefined) {
-        environment.unset.add(name);
-        return;
-    }
-    const variable = given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
-    environment.variables.set(name, variable);
-    if (variable.value !== undefined)
-        args.set(name, variable.value);
-}
-/** Expands a word with what is known of a stage's variables. */
-function expand(word, { variables, unset, image }, escapeToken) {
-    let doubt;
-    const lookup = (name, hasAlternative) => {
-        const variable = variables.get(name);
-        if (variable) {
-            doubt ??= variable.doubt;
-            if (variable.value === undefined)
-                throw new Error(variable.doubt);
-        }
-        else if (unset.has(name)) {
-            // Where the word says what to do then, it is meant to be left out.
-            if (!hasAlternative) {
-                doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
-            }
-        }
-        else if (image !== undefined) {
-            throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
-        }
-        return variable?.value;
-    };
-    try {
-        const value = (0,shell_word/* expandWord */.V)(word, lookup, escapeToken);
-        return { value, doubt };
-    }
-    catch (error) {
-        return { value: undefined, doubt: (0,errors/* messageOf */.b)(error) };
+async function restoreFromDirectory(directory, entry) {
+    await (0,promises_.mkdir)(entry, { recursive: true });
+    const { mounts } = await readManifest(directory);
+    const archives = mounts.flatMap(archivesOf);
+    const there = new Set(await (0,promises_.readdir)(directory));
+    const names = [manifestName, ...archives.map(({ file }) => file)];
+    for (const name of names.filter((each) => there.has(each))) {
+        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
     }
 }
-/** What PATH is where no image has set it. */
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-/** `KEY=VALUE …`, or the older `KEY VALUE`. */
-function readPairs(text, escapeToken) {
-    const words = splitWords(text, escapeToken);
-    if (words[0]?.includes('=')) {
-        return words.map(cache_mount/* cut */.Jj).map(([key, value]) => [key, value ?? '']);
-    }
-    const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
-    return key === '' ? [] : [[key, value]];
-}
-function readMount(flag, environment, at, { dockerfile, escapeToken, stages, buildArgs, mounts }) {
-    const doubts = new Set();
-    const expandOption = (word) => {
-        const { value, doubt } = expand(word, environment, escapeToken);
-        if (value === undefined)
-            throw new Error(doubt);
-        if (doubt !== undefined)
-            doubts.add(doubt);
-        return value;
-    };
-    try {
-        const fields = (0,csv/* parseCsvRecord */.b)(flag);
-        const type = lastValue(fields, 'type');
-        if (type === undefined || expandOption(type).toLowerCase() !== 'cache')
-            return;
-        const mount = (0,cache_mount/* toCacheMount */.NX)((0,cache_mount/* parseOptions */.Ac)(fields, expandOption, 'last wins'));
-        const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-        const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
-        mounts.push({
-            ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
-            ...(namespace ? { namespace } : {}),
-        });
-        for (const doubt of doubts)
-            at(doubt);
-    }
-    catch (error) {
-        at(`a mount is left out: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-function startFrom({ name = '' }, mount, dockerfile, stages) {
-    const { from: _, ...others } = mount;
-    const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
-    return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
-}
-
-;// CONCATENATED MODULE: ./build/mount-list.js
-
-
-
-
-
-
-/** Whether any of the inputs says something. */
-function areGiven(inputs) {
-    const { context, files, target, buildArgs, platforms } = inputs;
-    const isAnyGiven = [context, target, platforms].some((each) => each !== undefined);
-    return isAnyGiven || namesMounts(inputs) || files.length > 0 || buildArgs.size > 0;
-}
-function namesMounts({ cacheMounts }) {
-    return cacheMounts.split('\n').some((line) => /^\s*[^#\s]/.test(line));
+/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
+async function linkOrCopy(source, destination) {
+    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
 }
 /**
- * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
- * Dockerfiles declare.
- *
- * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
+ * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
+ * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
  */
-async function listMounts(inputs) {
-    const isNamed = namesMounts(inputs);
-    const discovery = await readDockerfiles(inputs, isNamed);
-    return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
-}
-/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
-function locateFiles({ context, files }) {
-    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
-    // What docker/build-push-action calls its Git context is what was checked out.
-    const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
-    if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
-        throw new errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
+async function saveToDirectory(directory, entry, key) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const { mounts } = await readManifest(entry);
+    const before = new Set(await (0,promises_.readdir)(directory));
+    for (const { file } of mounts.flatMap(archivesOf)) {
+        if (!before.has(file))
+            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
     }
-    const root = (0,external_node_path_.resolve)(workspace, local);
-    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
-    return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
+    const manifest = { key, mounts };
+    const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
+    await (0,promises_.writeFile)(draft, renderManifest(manifest));
+    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
+    await removeUnnamed(directory, manifest);
+    return { saved: true };
 }
-/** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
-async function readDockerfiles(inputs, optional) {
-    const { target, buildArgs } = inputs;
-    const platforms = inputs.platforms ?? [runnerPlatform()];
-    const { workspace, context, files } = locateFiles(inputs);
-    const found = [];
-    let seedStages;
-    for (const path of files) {
-        const file = (0,external_node_path_.relative)(workspace, path);
-        const text = await (0,promises_.readFile)(path, 'utf8').catch((error) => {
-            if (optional)
-                return undefined;
-            throw new errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
-        });
-        if (text === undefined)
-            continue;
-        const discovery = discoverMounts(text, { file, target, buildArgs, platforms });
-        if (discovery.stages && files.length > 1) {
-            found.push(withoutStages(discovery, file));
-            continue;
-        }
-        found.push(discovery);
-        if (discovery.stages) {
-            const ignore = await (0,promises_.readFile)(`${path}.dockerignore`, 'utf8').catch(() => '');
-            seedStages = {
-                ...discovery.stages,
-                context,
-                buildArgs: Object.fromEntries(buildArgs),
-                ignore,
-            };
-        }
-    }
-    return {
-        mounts: distinct(found.flatMap(({ mounts }) => mounts)),
-        problems: found.flatMap(({ problems }) => problems),
-        args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
-        seedStages,
-    };
-}
-/** Stages of several Dockerfiles cannot stand in one. */
-function withoutStages(discovery, file) {
-    const problems = discovery.mounts.flatMap(({ id, stage }) => stage
-        ? `${file}: the mount ${id} is left out: it starts from the stage ${stage.name}, which is supported for a single Dockerfile only`
-        : []);
-    return {
-        ...discovery,
-        mounts: discovery.mounts.filter(({ stage }) => stage === undefined),
-        problems: [...discovery.problems, ...problems],
-    };
-}
-function takeDiscovered({ files }, { mounts, problems, seedStages }) {
-    const where = files.length > 0 ? files.join(', ') : 'the Dockerfile';
-    const warnings = mounts.length === 0 ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
-    return { mounts, seedStages, notices: [], warnings: [...problems, ...warnings] };
-}
-function nameMounts({ cacheMounts, buildArgs }, discovery) {
-    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-    const parsed = discovery.args.map((args) => {
-        try {
-            return (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
-        }
-        catch (error) {
-            throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
-        }
-    });
-    const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
-    const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
-        const mount = namespace ? { ...named, namespace } : named;
-        const fromStage = findFromStage(mount, discovery.mounts);
-        if (fromStage)
-            return fromStage;
-        const declared = findDeclared(mount, discovery.mounts);
-        if (declared.length === 0)
-            return mount;
-        notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(cache_mount/* describeMount */.hK).join(' and ')}.`);
-        return declared;
-    });
-    const { seedStages } = discovery;
-    return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
-}
-/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
-function findFromStage({ from, ...others }, declared) {
-    return declared.find(({ stage, ...each }) => {
-        const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
-        return isNamed && (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(others);
-    });
-}
-/**
- * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
- * make it another mount, and the bare one would be empty.
- */
-function findDeclared(mount, declared) {
-    const isBare = !mount.from && !mount.source && !mount.ownership;
-    const sameId = isBare ? declared.filter(({ id }) => id === mount.id) : [];
-    const isJustBare = sameId.every((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
-    return isJustBare ? [] : sameId;
-}
-function distinct(mounts) {
-    return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
-}
-
-;// CONCATENATED MODULE: ./build/default-key.js
-
-
-
-
-const default_key_defaultKeyPrefix = 'buildkit-cache-mounts';
-/** The key that was given, or else one that is made; what was given to fall back to comes last. */
-async function resolveKeys(inputs) {
-    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
-    if (key !== undefined)
-        return { key, restoreKeys };
-    const { workspace, context, files } = locateFiles(mountInputs);
-    const facts = {
-        prefix: keyPrefix,
-        os: process.env.RUNNER_OS || process.platform,
-        architecture: process.env.RUNNER_ARCH || process.arch,
-        commit: process.env.GITHUB_SHA || 'none',
-        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
-    };
-    const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
-    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
-}
-/** What package managers write to say exactly what they install, in the words of their own docs. */
-const lockFileNames = new Set([
-    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
-    ...['bun.lock', 'bun.lockb', 'deno.lock'],
-    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
-    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
-    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
-    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
-    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
-]);
-/** Directories of what is installed, and not of what is to be installed. */
-const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
-/**
- * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
- * the same commit, the same files, anything of this kind of machine.
- */
-function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
-    const parts = [prefix, os, architecture, hash, commit, attempt];
-    const start = (count) => `${parts.slice(0, count).join('-')}-`;
-    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
-}
-/**
- * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
- * hexadecimal digits.
- *
- * @param workspace what the paths count from, as it differs between runners
- */
-async function hashFiles(dockerfiles, context, workspace) {
-    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    for (const file of files) {
-        const content = await (0,promises_.readFile)(file).catch(() => undefined);
-        if (content === undefined)
-            continue;
-        const digest = (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
-        hash.update(`${digest} ${(0,external_node_path_.relative)(workspace, file)}\n`);
-    }
-    return hash.digest('hex').slice(0, 16);
-}
-/** The lock files below a directory; symbolic links are not followed. */
-async function findLockFiles(directory) {
-    const entries = await (0,promises_.readdir)(directory, { withFileTypes: true }).catch(() => []);
-    const found = await Promise.all(entries.map(async (entry) => {
-        const path = (0,external_node_path_.join)(directory, entry.name);
-        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
-            return findLockFiles(path);
-        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
-    }));
-    return found.flat();
-}
-
-;// CONCATENATED MODULE: ./build/extract-request.js
-
-
-/**
- * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
- * one.
- *
- * @throws InputError where that leaves the key open, or which inject is meant
- */
-function resolveRequest(inputs, states) {
-    const isComplete = areGiven(inputs.mountInputs) && inputs.key !== undefined;
-    const only = states.length === 1 ? states[0] : undefined;
-    const state = states.find(({ key }) => key === inputs.key) ?? only;
-    if (state === undefined && !isComplete && states.length > 1) {
-        throw new errors/* InputError */.d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
-    }
-    const key = inputs.key ?? state?.key;
-    if (key === undefined) {
-        throw new errors/* InputError */.d('Input key is required, as no inject has run before in this job.');
-    }
-    return {
-        key,
-        mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
-        builder: inputs.builder ?? state?.builder,
-        utilityImage: inputs.utilityImage ?? state?.utilityImage,
-        directory: inputs.directory ?? state?.directory,
-        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
-        state,
-    };
+/** Only what has the form of our own files: the directory may hold others. */
+async function removeUnnamed(directory, { mounts }) {
+    const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
+    const names = await (0,promises_.readdir)(directory);
+    const ours = names.filter((name) => archiveFilePattern.test(name) && !named.has(name));
+    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
 }
 
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
 var lib_core = __nccwpck_require__(3838);
-;// CONCATENATED MODULE: ./build/inputs.js
-
-
-
-
-
-
-
-
-/** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
-/** Minutes. */
-const defaultTimeout = 30;
-/** A key that is made, and what to fall back to. */
-const madeKeys = 4;
-/** @throws InputError that names the input and the remedy */
-function readInjectInputs() {
-    const key = optional('key');
-    const keyPrefix = optional('key-prefix');
-    // An empty one would match every entry.
-    const restoreKeys = core.getMultilineInput('restore-keys').filter((each) => each !== '');
-    if (key !== undefined)
-        checkKey('key', key);
-    if (key !== undefined && keyPrefix !== undefined) {
-        throw new InputError('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
-    }
-    checkKey('key-prefix', keyPrefix ?? '');
-    for (const restoreKey of restoreKeys) {
-        checkKey('restore-keys', restoreKey);
-    }
-    const room = maximum.keys - (key === undefined ? madeKeys : 1);
-    if (restoreKeys.length > room) {
-        throw new InputError(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        keyPrefix: keyPrefix ?? defaultKeyPrefix,
-        restoreKeys,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
-        incremental: readBoolean('incremental', true),
-        ...readCommonInputs(),
-    };
-}
-/** @throws InputError that names the input and the remedy */
-function readExtractInputs() {
-    const key = optional('key');
-    if (key !== undefined) {
-        checkKey('key', key);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
-        incremental: readIncremental(),
-        ...readCommonInputs(),
-    };
-}
-function readIncremental() {
-    const isOn = readBoolean('incremental', true);
-    const count = readNumber('incremental-count', 1, maximumDeltas, 10);
-    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
-    return { count: isOn ? count : 0, share };
-}
-/** A whole number. */
-function readNumber(name, least, most, standard) {
-    const text = optional(name) ?? String(standard);
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most) {
-        throw new errors/* InputError */.d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
-    }
-    return value;
-}
-function readCommonInputs() {
-    const directory = optional('directory');
-    return {
-        directory: directory && (0,external_node_path_.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
-        timeout: readTimeout(),
-        summary: readBoolean('summary', true),
-    };
-}
-/** An input of the single step alone. @throws InputError that names the input and the remedy */
-function readSaveAlways() {
-    return readBoolean('save-always', false);
-}
-function readMountInputs() {
-    const platforms = lib_core/* getMultilineInput */.q3('platforms')
-        .flatMap((line) => line.split(','))
-        .map((platform) => platform.trim())
-        .filter((platform) => platform !== '')
-        .map((platform) => formatPlatform(parsePlatform(platform)));
-    return {
-        // Not trimmed: the line numbers of messages are those of the workflow.
-        cacheMounts: lib_core/* getInput */.V4('cache-mounts', { trimWhitespace: false }),
-        context: optional('context'),
-        files: lib_core/* getMultilineInput */.q3('file').filter((file) => file !== ''),
-        target: optional('target'),
-        buildArgs: readBuildArgs(),
-        platforms: platforms.length > 0 ? platforms : undefined,
-    };
-}
-/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
-function readBuildArgs() {
-    const buildArgs = new Map();
-    for (const line of lib_core/* getMultilineInput */.q3('build-args').filter((each) => each !== '')) {
-        const [name, given] = (0,cache_mount/* cut */.Jj)(line.startsWith('"') ? parseQuoted(line) : line);
-        const value = given ?? process.env[name];
-        if (value !== undefined)
-            buildArgs.set(name, value);
-    }
-    return buildArgs;
-}
-function parseQuoted(line) {
-    try {
-        return (0,csv/* parseCsvRecord */.b)(line).join(',');
-    }
-    catch {
-        return line;
-    }
-}
-function checkKey(input, key) {
-    if (key.length > maximum.keyLength) {
-        throw new errors/* InputError */.d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
-    }
-    if (/[,\n]/.test(key)) {
-        throw new errors/* InputError */.d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
-    }
-}
-function readTimeout() {
-    const text = optional('timeout') ?? String(defaultTimeout);
-    const minutes = Number(text);
-    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new errors/* InputError */.d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
-    }
-    return minutes;
-}
-function readBoolean(name, standard) {
-    if (optional(name) === undefined)
-        return standard;
-    try {
-        return lib_core/* getBooleanInput */.Vt(name);
-    }
-    catch {
-        throw new errors/* InputError */.d(`Input ${name}: "${lib_core/* getInput */.V4(name)}" is neither true nor false.`);
-    }
-}
-function optional(name) {
-    return lib_core/* getInput */.V4(name) || undefined;
-}
-
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-;// CONCATENATED MODULE: ./build/entry.js
-
-
-
-
-/**
- * Reads an entry that was restored into `directory`, and restores those that it builds on.
- *
- * @param wanted the mounts whose archives are
- * @throws Error that says why it cannot be read
- */
-async function openEntry(store, key, directory, wanted) {
-    const { mounts, ...others } = await readManifest(directory);
-    const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
-    const identities = new Set(wanted.map(cache_mount/* identityOf */.cu));
-    const archives = manifest.mounts
-        .filter(({ mount }) => identities.has((0,cache_mount/* identityOf */.cu)(mount)))
-        .flatMap(archivesOf);
-    const holders = new Set(archives.map(({ entry = key }) => entry));
-    const bases = [...holders].filter((holder) => holder !== key);
-    if (bases.length === 0)
-        return { key, manifest, directory, missing: [] };
-    const found = await (0,log/* logStage */.jl)(`Restore what it builds on: ${bases.join(', ')}`, () => store.restore(directory, bases));
-    return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
-}
-function withHolder({ mount, archive, deltas = [] }, key) {
-    const name = (each) => ({ ...each, entry: each.entry ?? key });
-    if (archive === undefined)
-        return { mount };
-    return { mount, archive: name(archive), deltas: deltas.map(name) };
-}
-
-;// CONCATENATED MODULE: ./build/state.js
-
-
-
-
-
-
-
-
-/** A directory a key, so that a job can have several injects. */
-async function writeState(state) {
-    await mkdir(directoryOf(state.key), { recursive: true });
-    await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
-}
-/** Where the inject with this key keeps the archives that it has restored. */
-function keptArchives(key) {
-    return (0,external_node_path_.join)(directoryOf(key), 'archives');
-}
-/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
-async function keepTools(key, directory) {
-    const kept = join(directoryOf(key), 'tools');
-    await rm(kept, { recursive: true, force: true });
-    // Extract copies them anew where they are not there.
-    await rename(directory, kept).catch(() => undefined);
-}
-/** @returns whether they were there, and are now in a directory that was not there */
-async function takeTools(key, directory) {
-    try {
-        await (0,promises_.mkdir)((0,external_node_path_.dirname)(directory), { recursive: true });
-        await (0,promises_.rename)((0,external_node_path_.join)(directoryOf(key), 'tools'), directory);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}
-/** All that the injects of this job have left; what cannot be read is named and left out. */
-async function readStates() {
-    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
-    const states = [];
-    for (const name of names) {
-        try {
-            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
-        }
-        catch (error) {
-            (0,host/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,errors/* messageOf */.b)(error)}`);
-        }
-    }
-    return states;
-}
-/** Removes what one inject has left, and the directory with the last of them. */
-async function removeState(state) {
-    await (0,promises_.rm)(directoryOf(state.key), { recursive: true, force: true });
-    // Fails while others are left.
-    await (0,promises_.rmdir)(stateDirectory()).catch(() => undefined);
-}
-function stateDirectory() {
-    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
-}
-function directoryOf(key) {
-    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
-}
-const stateName = 'state.json';
-function parseState(text) {
-    const state = object(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform } = state;
-    const { seedStages, directory, restoreKeys, restored } = state;
-    return {
-        key: string(key, 'key'),
-        mounts: array(mounts, 'mounts').map(parseMount),
-        builder: builder === undefined ? undefined : string(builder, 'builder'),
-        utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
-        platform: platform === undefined ? undefined : string(platform, 'platform'),
-        directory: directory === undefined ? undefined : string(directory, 'directory'),
-        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
-        restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
-        restored: restored === undefined ? undefined : parseRestored(restored),
-    };
-}
-function parseRestored(value) {
-    const { key, mounts, filled } = object(value, 'restored');
-    return {
-        key: string(key, 'key'),
-        mounts: array(mounts, 'mounts').map(parseRestoredMount),
-        filled: filled === undefined ? undefined : parseFilled(filled),
-    };
-}
-function parseFilled(value) {
-    const { mounts, builder, time, token, tools } = object(value, 'filled');
-    return {
-        mounts: array(mounts, 'mounts').map(parseMount),
-        builder: parseBuilder(builder),
-        time: number(time, 'time'),
-        token: token === undefined ? undefined : string(token, 'token'),
-        tools: parseTools(tools),
-    };
-}
-function parseTools(value) {
-    const { names, tarVersion, directories, obstacle } = object(value, 'tools');
-    return {
-        names: array(names, 'names').map((each) => string(each, 'names[]')),
-        tarVersion: String(tarVersion),
-        directories: array(directories, 'directories').map((each) => string(each, 'directories[]')),
-        obstacle: obstacle === undefined ? undefined : string(obstacle, 'obstacle'),
-    };
-}
-function parseBuilder(value) {
-    const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
-    // Some of it buildx may leave empty; it is for the log.
-    return {
-        name: String(name),
-        driver: String(driver),
-        nodes: number(nodes, 'nodes'),
-        platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
-        buildkit: String(buildkit),
-    };
-}
-function parseRestoredMount(value) {
-    const { archive, ...saved } = parseSavedMount(value);
-    if (archive === undefined)
-        throw invalid('archive', archive);
-    return { ...saved, archive };
-}
-function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
-    const args = Object.entries(object(buildArgs, 'buildArgs'));
-    return {
-        head: string(head, 'head'),
-        stages: string(stages, 'stages'),
-        context: string(context, 'context'),
-        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
-        ignore: String(ignore),
-    };
-}
-
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
 // EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
@@ -43383,7 +42972,7 @@ const regExpEscape = (s) => s.replace(/[-[\]{}()*+?.,\\^$|#\s]/g, '\\$&');
 // any single thing other than /
 const qmark = '[^/]';
 // * => any number of characters
-const star = qmark + '*?';
+const ast_star = qmark + '*?';
 // use + when we need to ensure that *something* matches, because the * is
 // the only thing in the path portion.
 const starNoEmpty = qmark + '+?';
@@ -43976,7 +43565,7 @@ class AST {
                 // !() must match something,but !(x) can match ''
                 '))' +
                     (this.isStart() && !dot && !allowDot ? startNoDot : '') +
-                    star +
+                    ast_star +
                     ')'
                 : this.type === '@' ? ')'
                     : this.type === '?' ? ')?'
@@ -44062,7 +43651,7 @@ class AST {
                 if (inStar)
                     continue;
                 inStar = true;
-                re += noEmpty && /^[*]+$/.test(glob) ? starNoEmpty : star;
+                re += noEmpty && /^[*]+$/.test(glob) ? starNoEmpty : ast_star;
                 hasMagic = true;
                 continue;
             }
@@ -45816,7 +45405,7 @@ var internal_hash_files_asyncValues = (undefined && undefined.__asyncValues) || 
 
 
 
-function internal_hash_files_hashFiles(globber_1, currentWorkspace_1) {
+function hashFiles(globber_1, currentWorkspace_1) {
     return internal_hash_files_awaiter(this, arguments, void 0, function* (globber, currentWorkspace, verbose = false) {
         var _a, e_1, _b, _c;
         var _d;
@@ -98362,7 +97951,7 @@ function checkPaths(paths) {
         throw new ValidationError(`Path Validation Error: At least one directory or file path is required`);
     }
 }
-function cache_checkKey(key) {
+function checkKey(key) {
     if (key.length > 512) {
         throw new ValidationError(`Key Validation Error: ${key} cannot be larger than 512 characters.`);
     }
@@ -98440,7 +98029,7 @@ function restoreCacheV1(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            cache_checkKey(key);
+            checkKey(key);
         }
         const compressionMethod = yield getCompressionMethod();
         let archivePath = '';
@@ -98542,7 +98131,7 @@ function restoreCacheV2(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            cache_checkKey(key);
+            checkKey(key);
         }
         let archivePath = '';
         try {
@@ -98642,7 +98231,7 @@ function cache_saveCache(paths_1, key_1, options_1) {
         const cacheServiceVersion = config_getCacheServiceVersion();
         lib_core/* debug */.Yz(`Cache service version: ${cacheServiceVersion}`);
         checkPaths(paths);
-        cache_checkKey(key);
+        checkKey(key);
         const cacheMode = getCacheMode();
         if (!isCacheWritable(cacheMode)) {
             lib_core/* info */.pq(`Cache save skipped: the effective cache-mode '${cacheMode}' does not permit writes.`);
@@ -98878,79 +98467,7 @@ function saveCacheV2(paths_1, key_1, options_1) {
     });
 }
 //# sourceMappingURL=cache.js.map
-;// CONCATENATED MODULE: ./build/directory-store.js
-
-
-
-
-
-/**
- * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
- * one run to the next.
- */
-/** The key of what the directory holds; undefined where it holds nothing. */
-async function findInDirectory(directory) {
-    const names = await (0,promises_.readdir)(directory).catch(() => []);
-    if (!names.includes(manifestName))
-        return undefined;
-    const manifest = await readManifest(directory).catch(() => undefined);
-    return manifest?.key ?? 'unknown';
-}
-/**
- * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
- * is so in the entry: it concerns one mount only.
- *
- * @throws Error where there is no manifest, or one that cannot be read
- */
-async function restoreFromDirectory(directory, entry) {
-    await (0,promises_.mkdir)(entry, { recursive: true });
-    const { mounts } = await readManifest(directory);
-    const archives = mounts.flatMap(archivesOf);
-    const there = new Set(await (0,promises_.readdir)(directory));
-    const names = [manifestName, ...archives.map(({ file }) => file)];
-    for (const name of names.filter((each) => there.has(each))) {
-        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
-    }
-}
-/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
-async function linkOrCopy(source, destination) {
-    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
-}
-/**
- * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
- * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
- * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
- */
-async function saveToDirectory(directory, entry, key) {
-    await (0,promises_.mkdir)(directory, { recursive: true });
-    const { mounts } = await readManifest(entry);
-    const before = new Set(await (0,promises_.readdir)(directory));
-    for (const { file } of mounts.flatMap(archivesOf)) {
-        if (!before.has(file))
-            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
-    }
-    const manifest = { key, mounts };
-    const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
-    await (0,promises_.writeFile)(draft, renderManifest(manifest));
-    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
-    await removeUnnamed(directory, manifest);
-    return { saved: true };
-}
-/** Only what has the form of our own files: the directory may hold others. */
-async function removeUnnamed(directory, { mounts }) {
-    const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
-    const names = await (0,promises_.readdir)(directory);
-    const ours = names.filter((name) => archiveFilePattern.test(name) && !named.has(name));
-    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
-}
-
-;// CONCATENATED MODULE: ./build/store.js
-
-
-
-
-
-
+;// CONCATENATED MODULE: ./build/entry/stores/store.js
 /**
  * The directory that is saved, by the name that it has in its parent. The cache service knows an
  * entry by key and by a hash of this very string, so every runner must use the same one; the
@@ -98958,6 +98475,14 @@ async function removeUnnamed(directory, { mounts }) {
  * read.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
+
+;// CONCATENATED MODULE: ./build/entry/stores/github-cache.js
+
+
+
+
+
+
 /**
  * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
  * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
@@ -98971,11 +98496,8 @@ const flatten = [
     `;s,^[^/]*$,${storedDirectoryName}/&,`,
     ' --skip-old-files',
 ].join('');
-/** @param directory undefined for the cache of GitHub Actions */
-function storeFor(directory) {
-    return directory === undefined ? cacheStore : directoryStore(directory);
-}
-const cacheStore = {
+/** The cache of GitHub Actions. */
+const githubCache = {
     find,
     restore,
     isSaved,
@@ -98983,22 +98505,6 @@ const cacheStore = {
     isLasting: true,
     remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
 };
-function directoryStore(directory) {
-    return {
-        find: () => findInDirectory(directory),
-        restore: async (entry, keys) => {
-            await restoreFromDirectory(directory, entry);
-            return keys;
-        },
-        isSaved: async () => false,
-        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
-            saved: false,
-            why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
-        })),
-        isLasting: false,
-        remedy: () => '',
-    };
-}
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
@@ -99010,7 +98516,7 @@ async function restore(directory, keys) {
         }
         catch (error) {
             // Such as a key that cannot be one. The others' tars still run, and need the environment.
-            (0,host/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
+            (0,console_console/* print */.yy)(`The entry ${key} cannot be restored: ${(0,lib_errors/* messageOf */.b)(error)}`);
             return undefined;
         }
     };
@@ -99028,7 +98534,7 @@ async function save(directory, key) {
         }
     }
     catch (error) {
-        return { saved: false, why: `the cache could not be saved: ${(0,errors/* messageOf */.b)(error)}` };
+        return { saved: false, why: `the cache could not be saved: ${(0,lib_errors/* messageOf */.b)(error)}` };
     }
     // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
     return (await isSaved(directory, key))
@@ -99053,7 +98559,7 @@ async function inParentOf(directory, call) {
     const started = performance.now();
     const patience = setInterval(() => {
         const seconds = Math.round((performance.now() - started) / 1000);
-        (0,host/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
+        (0,console_console/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
     try {
         return await call((0,external_node_path_.basename)(directory));
@@ -99074,57 +98580,1210 @@ function restoreVariable(name, environment) {
         process.env[name] = value;
 }
 
-;// CONCATENATED MODULE: ./build/kept.js
+;// CONCATENATED MODULE: ./build/entry/stores/open-store.js
+
+
+/** @param directory undefined for the cache of GitHub Actions */
+function storeFor(directory) {
+    return directory === undefined ? githubCache : directoryStore(directory);
+}
+
+;// CONCATENATED MODULE: ./build/inputs/generated-key.js
 
 
 
 
-
-
-
-
-
-
-/** What inject has restored. */
-function keptByInject(state) {
-    if (state?.restored === undefined)
-        return undefined;
-    const { key, mounts } = state.restored;
-    return { key, mounts, directory: keptArchives(state.key), isLate: false };
+const generated_key_defaultKeyPrefix = 'buildkit-cache-mounts';
+/** The key that was given, or else one that is made; what was given to fall back to comes last. */
+async function resolveKeys(inputs) {
+    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
+    if (key !== undefined)
+        return { key, restoreKeys };
+    const { workspace, context, files } = locateFiles(mountInputs);
+    const facts = {
+        prefix: keyPrefix,
+        os: process.env.RUNNER_OS || process.platform,
+        architecture: process.env.RUNNER_ARCH || process.arch,
+        commit: process.env.GITHUB_SHA || 'none',
+        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
+    };
+    const made = makeDefaultKey(facts, await generated_key_hashFiles(files, context, workspace));
+    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
+}
+/** What package managers write to say exactly what they install, in the words of their own docs. */
+const lockFileNames = new Set([
+    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
+    ...['bun.lock', 'bun.lockb', 'deno.lock'],
+    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
+    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
+    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
+    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
+    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
+]);
+/** Directories of what is installed, and not of what is to be installed. */
+const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
+/**
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
+ * the same commit, the same files, anything of this kind of machine.
+ */
+function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
+    const parts = [prefix, os, architecture, hash, commit, attempt];
+    const start = (count) => `${parts.slice(0, count).join('-')}-`;
+    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
 }
 /**
- * Restores what inject would have, had the cache service not failed it then: the client does not
- * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
+ * hexadecimal digits.
  *
- * @returns undefined where there is nothing, or nothing that can be used
+ * @param workspace what the paths count from, as it differs between runners
  */
-async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
-    const directory = (0,external_node_path_.join)(workDirectory, 'late', storedDirectoryName);
-    await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
-    const newest = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', () => store.find(directory, key, restoreKeys));
-    if (newest === undefined)
-        return undefined;
-    try {
-        const [found] = await (0,log/* logStage */.jl)('Restore it from the cache', () => store.restore(directory, [newest]));
-        if (found === undefined)
-            return undefined;
-        const { manifest } = await openEntry(store, found, directory, mounts);
-        const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
-        const whole = [];
-        for (const saved of archived) {
-            const damage = await findDamageOfAny(directory, archivesOf(saved));
-            if (damage === undefined)
-                whole.push(saved);
-        }
-        return { key: found, mounts: whole, directory, isLate: true };
+async function generated_key_hashFiles(dockerfiles, context, workspace) {
+    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    for (const file of files) {
+        const content = await (0,promises_.readFile)(file).catch(() => undefined);
+        if (content === undefined)
+            continue;
+        const digest = (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
+        hash.update(`${digest} ${(0,external_node_path_.relative)(workspace, file)}\n`);
     }
-    catch (error) {
-        (0,host/* print */.yy)(`The saved entry ${newest} cannot be used: ${(0,errors/* messageOf */.b)(error)}.`);
-        return undefined;
-    }
+    return hash.digest('hex').slice(0, 16);
+}
+/** The lock files below a directory; symbolic links are not followed. */
+async function findLockFiles(directory) {
+    const entries = await (0,promises_.readdir)(directory, { withFileTypes: true }).catch(() => []);
+    const found = await Promise.all(entries.map(async (entry) => {
+        const path = (0,external_node_path_.join)(directory, entry.name);
+        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
+            return findLockFiles(path);
+        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
+    }));
+    return found.flat();
 }
 
-;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
+;// CONCATENATED MODULE: ./build/inputs/read-inputs.js
+
+
+
+
+
+
+
+
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
+/** Minutes. */
+const defaultTimeout = 30;
+/** A key that is made, and what to fall back to. */
+const madeKeys = 4;
+/** @throws InputError that names the input and the remedy */
+function readInjectInputs() {
+    const key = optional('key');
+    const keyPrefix = optional('key-prefix');
+    // An empty one would match every entry.
+    const restoreKeys = core.getMultilineInput('restore-keys').filter((each) => each !== '');
+    if (key !== undefined)
+        read_inputs_checkKey('key', key);
+    if (key !== undefined && keyPrefix !== undefined) {
+        throw new InputError('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
+    }
+    read_inputs_checkKey('key-prefix', keyPrefix ?? '');
+    for (const restoreKey of restoreKeys) {
+        read_inputs_checkKey('restore-keys', restoreKey);
+    }
+    const room = maximum.keys - (key === undefined ? madeKeys : 1);
+    if (restoreKeys.length > room) {
+        throw new InputError(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        keyPrefix: keyPrefix ?? defaultKeyPrefix,
+        restoreKeys,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        incremental: readBoolean('incremental', true),
+        ...readCommonInputs(),
+    };
+}
+/** @throws InputError that names the input and the remedy */
+function readExtractInputs() {
+    const key = optional('key');
+    if (key !== undefined) {
+        read_inputs_checkKey('key', key);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
+        incremental: readIncremental(),
+        ...readCommonInputs(),
+    };
+}
+function readIncremental() {
+    const isOn = readBoolean('incremental', true);
+    const count = readNumber('incremental-count', 1, maximumDeltas, 10);
+    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+    return { count: isOn ? count : 0, share };
+}
+/** A whole number. */
+function readNumber(name, least, most, standard) {
+    const text = optional(name) ?? String(standard);
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+        throw new lib_errors/* InputError */.d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
+    }
+    return value;
+}
+function readCommonInputs() {
+    const directory = optional('directory');
+    return {
+        directory: directory && (0,external_node_path_.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
+        timeout: readTimeout(),
+        summary: readBoolean('summary', true),
+    };
+}
+/** An input of the single step alone. @throws InputError that names the input and the remedy */
+function readSaveAlways() {
+    return readBoolean('save-always', false);
+}
+function readMountInputs() {
+    const platforms = lib_core/* getMultilineInput */.q3('platforms')
+        .flatMap((line) => line.split(','))
+        .map((platform) => platform.trim())
+        .filter((platform) => platform !== '')
+        .map((platform) => formatPlatform(parsePlatform(platform)));
+    return {
+        // Not trimmed: the line numbers of messages are those of the workflow.
+        cacheMounts: lib_core/* getInput */.V4('cache-mounts', { trimWhitespace: false }),
+        context: optional('context'),
+        files: lib_core/* getMultilineInput */.q3('file').filter((file) => file !== ''),
+        target: optional('target'),
+        buildArgs: readBuildArgs(),
+        platforms: platforms.length > 0 ? platforms : undefined,
+    };
+}
+/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+function readBuildArgs() {
+    const buildArgs = new Map();
+    for (const line of lib_core/* getMultilineInput */.q3('build-args').filter((each) => each !== '')) {
+        const [name, given] = cut(line.startsWith('"') ? parseQuoted(line) : line);
+        const value = given ?? process.env[name];
+        if (value !== undefined)
+            buildArgs.set(name, value);
+    }
+    return buildArgs;
+}
+function parseQuoted(line) {
+    try {
+        return parseCsvRecord(line).join(',');
+    }
+    catch {
+        return line;
+    }
+}
+function read_inputs_checkKey(input, key) {
+    if (key.length > maximum.keyLength) {
+        throw new lib_errors/* InputError */.d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+    }
+    if (/[,\n]/.test(key)) {
+        throw new lib_errors/* InputError */.d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+    }
+}
+function readTimeout() {
+    const text = optional('timeout') ?? String(defaultTimeout);
+    const minutes = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+        throw new lib_errors/* InputError */.d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+    }
+    return minutes;
+}
+function readBoolean(name, standard) {
+    if (optional(name) === undefined)
+        return standard;
+    try {
+        return lib_core/* getBooleanInput */.Vt(name);
+    }
+    catch {
+        throw new lib_errors/* InputError */.d(`Input ${name}: "${lib_core/* getInput */.V4(name)}" is neither true nor false.`);
+    }
+}
+function optional(name) {
+    return lib_core/* getInput */.V4(name) || undefined;
+}
+
+;// CONCATENATED MODULE: ./build/steps/changes.js
+
+
+
+/** @param isSame whether it is known to be the mount that inject has filled */
+function findAllowance({ state, incremental }, mount, isSame) {
+    const { mounts = [], filled } = state?.restored ?? {};
+    const restored = mounts.find((each) => cache_mount_identityOf(each.mount) === cache_mount_identityOf(mount));
+    if (restored === undefined || incremental.count === 0)
+        return {};
+    const { archive, deltas = [] } = restored;
+    if (!filled?.mounts.some((each) => cache_mount_identityOf(each) === cache_mount_identityOf(mount)))
+        return { whyInFull: 'inject has not filled it' };
+    const { token } = filled;
+    if (token === undefined)
+        return { whyInFull: 'inject has taken no snapshot of it' };
+    if (!isSame)
+        return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
+    if (deltas.length >= incremental.count) {
+        const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
+        return { changes: { bytes: 0, token }, whyInFull };
+    }
+    const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
+    return { changes: { bytes: Math.max(0, bytes), token } };
+}
+/** What was in the way of saving just what has changed, as the builder tells. */
+function explainObstacle(obstacle) {
+    switch (obstacle) {
+        case 'snapshot':
+            return 'there is no snapshot of it that is of use';
+        case 'size':
+            return 'too much of it has changed';
+        case 'tar':
+            return 'GNU tar cannot pack its changes alone';
+    }
+}
+/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+function describeSize(saved, { count }) {
+    const archives = saved.flatMap(archivesOf);
+    const own = archives.filter(({ entry }) => entry === undefined);
+    const sizeOf = (some) => (0,format/* formatBytes */.z3)(totalOf(some).compressedBytes);
+    const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
+    if (own.length === archives.length && deltas === 0)
+        return sizeOf(own);
+    const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
+    return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
+}
+
+;// CONCATENATED MODULE: ./build/steps/extract-request.js
+
+
+/**
+ * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
+ * one.
+ *
+ * @throws InputError where that leaves the key open, or which inject is meant
+ */
+function resolveRequest(inputs, states) {
+    const isComplete = areGiven(inputs.mountInputs) && inputs.key !== undefined;
+    const only = states.length === 1 ? states[0] : undefined;
+    const state = states.find(({ key }) => key === inputs.key) ?? only;
+    if (state === undefined && !isComplete && states.length > 1) {
+        throw new lib_errors/* InputError */.d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
+    }
+    const key = inputs.key ?? state?.key;
+    if (key === undefined) {
+        throw new lib_errors/* InputError */.d('Input key is required, as no inject has run before in this job.');
+    }
+    return {
+        key,
+        mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
+        builder: inputs.builder ?? state?.builder,
+        utilityImage: inputs.utilityImage ?? state?.utilityImage,
+        directory: inputs.directory ?? state?.directory,
+        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
+        state,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/steps/handover.js
+
+
+
+
+
+
+
+
+/** A directory a key, so that a job can have several injects. */
+async function writeState(state) {
+    await mkdir(directoryOf(state.key), { recursive: true });
+    await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
+}
+/** Where the inject with this key keeps the archives that it has restored. */
+function keptArchives(key) {
+    return (0,external_node_path_.join)(directoryOf(key), 'archives');
+}
+/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+async function keepTools(key, directory) {
+    const kept = join(directoryOf(key), 'tools');
+    await rm(kept, { recursive: true, force: true });
+    // Extract copies them anew where they are not there.
+    await rename(directory, kept).catch(() => undefined);
+}
+/** @returns whether they were there, and are now in a directory that was not there */
+async function takeTools(key, directory) {
+    try {
+        await (0,promises_.mkdir)((0,external_node_path_.dirname)(directory), { recursive: true });
+        await (0,promises_.rename)((0,external_node_path_.join)(directoryOf(key), 'tools'), directory);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** All that the injects of this job have left; what cannot be read is named and left out. */
+async function readStates() {
+    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
+    const states = [];
+    for (const name of names) {
+        try {
+            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
+        }
+        catch (error) {
+            (0,console_console/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,lib_errors/* messageOf */.b)(error)}`);
+        }
+    }
+    return states;
+}
+/** Removes what one inject has left, and the directory with the last of them. */
+async function removeState(state) {
+    await (0,promises_.rm)(directoryOf(state.key), { recursive: true, force: true });
+    // Fails while others are left.
+    await (0,promises_.rmdir)(stateDirectory()).catch(() => undefined);
+}
+function stateDirectory() {
+    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
+}
+function directoryOf(key) {
+    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
+}
+const stateName = 'state.json';
+function parseState(text) {
+    const state = object(JSON.parse(text), 'state');
+    const { key, mounts, builder, utilityImage, platform } = state;
+    const { seedStages, directory, restoreKeys, restored } = state;
+    return {
+        key: string(key, 'key'),
+        mounts: array(mounts, 'mounts').map(parseMount),
+        builder: builder === undefined ? undefined : string(builder, 'builder'),
+        utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : string(platform, 'platform'),
+        directory: directory === undefined ? undefined : string(directory, 'directory'),
+        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
+        restored: restored === undefined ? undefined : parseRestored(restored),
+    };
+}
+function parseRestored(value) {
+    const { key, mounts, filled } = object(value, 'restored');
+    return {
+        key: string(key, 'key'),
+        mounts: array(mounts, 'mounts').map(parseRestoredMount),
+        filled: filled === undefined ? undefined : parseFilled(filled),
+    };
+}
+function parseFilled(value) {
+    const { mounts, builder, time, token, tools } = object(value, 'filled');
+    return {
+        mounts: array(mounts, 'mounts').map(parseMount),
+        builder: parseBuilder(builder),
+        time: number(time, 'time'),
+        token: token === undefined ? undefined : string(token, 'token'),
+        tools: parseTools(tools),
+    };
+}
+function parseTools(value) {
+    const { names, tarVersion, directories, obstacle } = object(value, 'tools');
+    return {
+        names: array(names, 'names').map((each) => string(each, 'names[]')),
+        tarVersion: String(tarVersion),
+        directories: array(directories, 'directories').map((each) => string(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : string(obstacle, 'obstacle'),
+    };
+}
+function parseBuilder(value) {
+    const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+    // Some of it buildx may leave empty; it is for the log.
+    return {
+        name: String(name),
+        driver: String(driver),
+        nodes: number(nodes, 'nodes'),
+        platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
+        buildkit: String(buildkit),
+    };
+}
+function parseRestoredMount(value) {
+    const { archive, ...saved } = parseSavedMount(value);
+    if (archive === undefined)
+        throw invalid('archive', archive);
+    return { ...saved, archive };
+}
+function parseSeedStages(value) {
+    const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
+    const args = Object.entries(object(buildArgs, 'buildArgs'));
+    return {
+        head: string(head, 'head'),
+        stages: string(stages, 'stages'),
+        context: string(context, 'context'),
+        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+        ignore: String(ignore),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/builder/in-builder/scripts.js
+
+/**
+ * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
+ * argument for each mount that the RUN has. It appends one line of JSON a mount to `report` in its
+ * working directory (read by report.ts) and always succeeds, so that trouble with one mount leaves
+ * the others alone.
+ *
+ * Incoming files are unpacked into one reserved directory at the mount's root. When they are
+ * complete, the directory is renamed, and from then on they count: their last step is to be renamed
+ * into place. So a mount is filled whole or not at all, even where the build is killed (a cancelled
+ * RUN gets SIGKILL, no trap would run): the next script removes what is not complete and finishes
+ * what is.
+ *
+ * What is needed to tell later what has changed in a mount goes to a cache mount of our own: a snapshot
+ * for GNU tar's incremental format, and a line that says what it belongs to.
+ */
+const reservedName = '.buildkit-cache-mounts';
+/** Where the pack script puts what it makes. @param index the mount's place in the list */
+function packedFileName(index, compression) {
+    return `${index}.${manifest_archiveExtension[compression]}`;
+}
+/**
+ * Where the unpack script looks for an archive.
+ *
+ * @param index the mount's place in the list
+ * @param place the archive's place among those of the mount, from 0
+ */
+function restoredFileName(index, place, compression) {
+    return `${index}.${String(place).padStart(2, '0')}.${archiveExtension[compression]}`;
+}
+/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
+/** What it takes to pack just what has changed; sed must be GNU's. */
+const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'];
+/** Without df, the free space is not looked at before unpacking. */
+const optionalPrograms = ['df', ...incrementalPrograms];
+// --posix, xattrs, ACLs and --sparse on both sides: without them nanosecond times, capabilities and
+// holes are lost.
+const attributes = "--xattrs --xattrs-include='*' --acls --numeric-owner";
+// A device may have another number in each build.
+const incremental = '--no-check-device --warning=no-new-directory --warning=no-rename-directory';
+const preamble = `#!/bin/sh
+unset TAR_OPTIONS
+LC_ALL=C
+export LC_ALL
+
+# report RESULT [MORE_JSON]: writes the line and ends the work on this mount
+report() {
+  read -r ended rest </proc/uptime
+  printf '{"mount":%s,"result":"%s","started":%s,"ended":%s%s}\\n' \\
+    "$index" "$1" "$started" "$ended" "\${2-}" >>report
+  exit 0
+}
+
+# entries DIR COMMAND...: runs COMMAND... ENTRIES... for all that is in DIR, some at a time
+entries() (
+  dir=$1
+  command=$2
+  shift $#
+  for entry in "$dir"/* "$dir"/.[!.]* "$dir"/..?*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    set -- "$@" "$entry"
+    [ $# -lt 256 ] || { "$command" "$@" || exit 1; set --; }
+  done
+  [ $# -eq 0 ] || "$command" "$@"
+)
+
+# untouched: the mount holds nothing, or just what it was created with
+untouched() {
+  entries "$mount" false ||
+    { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
+}
+
+# listing DIR: all below DIR with its attributes; tar does not read what goes to /dev/null
+listing() {
+  tar -c -f /dev/null -vv --full-time --numeric-owner --sort=name -C "$1" . | grep -v ' \\./$'
+}
+
+# prepare INDEX: what comes first for each mount
+prepare() {
+  index=$1
+  mount=/mounts/$index
+  seed=/seeds/$index
+  reserved=$mount/${reservedName}
+  complete=$mount/${reservedName}.complete
+  snapshot=/snapshots/$index
+  read -r started rest </proc/uptime
+  for program in ${requiredPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || report unusable ",\\"missing\\":\\"$program\\""
+  done
+  case $(tar --version 2>&1) in
+    *'GNU tar'*) ;;
+    *) report unusable ',"missing":"GNU tar"' ;;
+  esac
+  rm -rf -- "$reserved"
+  # Where a build has filled the mount anew in between, that stands in the way, and is the newer.
+  [ ! -d "$complete" ] || settle || rm -rf -- "$complete"
+}
+
+# no_changes SNAPSHOT LISTING: a digest of what is packed of a mount in which nothing has changed since:
+# its directories, with their attributes and the names in them; and a listing of these
+no_changes() {
+  {
+    tar -c --posix --pax-option=delete=atime ${attributes} ${incremental} -vvv \\
+      -g "$1" -f - -C "$mount" . 2>"$2" || echo "$started" # no other digest is the same
+  } | sha256sum
+}
+
+# boot_time: it is another when the clock has been set, and tar goes by the times of changes
+boot_time() {
+  grep '^btime ' /proc/stat
+}
+
+into_mount() {
+  mv -- "$@" "$mount"/
+}
+
+# settle: puts complete files into place; it can go on where another one was killed
+settle() {
+  if [ ! -e "$complete/cleared" ]; then
+    # What the mount was created with: the files hold what its user has left of it.
+    for entry in "$mount"/* "$mount"/.[!.]* "$mount"/..?*; do
+      [ "$entry" = "$complete" ] || rm -rf -- "$entry" || return 1
+    done
+    : >"$complete/cleared"
+  fi
+  # The renames change the root's own times: its attributes come last, from an archive of their own.
+  entries "$complete/files" into_mount &&
+    mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    tar -x -p ${attributes} -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
+}
+`;
+// Subshells: \`report\` ends only the work on one mount.
+const forEachMount = `
+for argument; do
+  (work "$argument")
+done
+`;
+/**
+ * Called with a word for each mount: its index, the level to compress with and, where its changes are
+ * to be packed, how many bytes they may have and what their snapshot is known by; with colons between.
+ */
+const packScript = `${preamble}
+# pack OPTION...: sets files and bytes, and whether hard links of what is packed are not
+pack() {
+  # tar lists what it packs on standard output; a directory ends with a slash
+  files=$({
+    tar -c --posix ${attributes} --sparse -v --totals "$@" -C "$mount" . 2>"$index.log"
+    echo $? >"$index.status"
+  } | grep -c -v '/$')
+  # On a full disk both files may be empty, and the archive cut off.
+  status=
+  bytes=
+  missing_links=false
+  read -r status <"$index.status"
+  while read -r line; do
+    case $line in
+      'Total bytes written: '*)
+        line=\${line#Total bytes written: }
+        bytes=\${line%% *}
+        ;;
+      *': Missing links to '*) missing_links=true ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done <"$index.log"
+  rm -f -- "$index.status" "$index.log"
+  [ "$status" = 0 ] && [ -n "$bytes" ]
+}
+
+# has_snapshot TOKEN: one that inject has taken, and the clock has not been set since
+has_snapshot() {
+  [ -n "$1" ] && [ -f "$snapshot/state" ] || return
+  known=
+  boot=
+  unchanged=
+  { read -r known; read -r boot; read -r unchanged; } <"$snapshot/state"
+  # Tar is about to make it one of another time, and all of this may be killed and run again.
+  rm -f -- "$snapshot/state" || return
+  [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
+}
+
+# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result,
+# or obstacle
+pack_changes() {
+  obstacle=tar
+  # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
+  for use in count compare; do
+    cp -- "$snapshot/snapshot" "$snapshot/$use" || return
+  done
+  pack ${incremental} --check-links -g "$snapshot/count" -f /dev/null || return
+  if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
+    result=unchanged
+    return
+  fi
+  result=changed
+  [ "$bytes" -le "$1" ] || {
+    obstacle=size
+    return 1
+  }
+  ! $missing_links &&
+    pack ${incremental} -g "$snapshot/snapshot" -I "$compressor" -f "$archive"
+}
+
+work() {
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  level=$2 allowed=\${3-} token=\${4-}
+  prepare "$1"
+  ! untouched || report empty
+  if command -v zstd >/dev/null; then
+    compression=zstd archive=$index.tar.zst compressor="zstd -q -T0 -$level"
+  elif command -v gzip >/dev/null; then
+    [ "$level" -le 9 ] || level=9
+    compression=gzip archive=$index.tar.gz compressor="gzip -$level"
+  else
+    report unusable ',"missing":"zstd or gzip"'
+  fi
+  obstacle=\${token:+snapshot}
+  if has_snapshot "$token" && pack_changes "$allowed"; then
+    obstacle=
+  elif pack -I "$compressor" -f "$archive"; then
+    result=packed
+  else
+    result=failed
+    rm -f -- "$archive"
+  fi
+  # It is of no use but once.
+  [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
+  case $result in
+    packed | changed)
+      report "$result" ",\\"compression\\":\\"$compression\\",\\"files\\":$files,\\"bytes\\":$bytes\${obstacle:+,\\"obstacle\\":\\"$obstacle\\"}"
+      ;;
+    *) report "$result" ;;
+  esac
+}
+${forEachMount}`;
+/**
+ * Called with a word for each mount: its index, the number of bytes that its archives unpack to and,
+ * where a snapshot is to be taken, what that is known by; with colons between.
+ */
+const unpackScript = (/* unused pure expression or super */ null && (`${preamble}
+# free: the bytes that the mount's disk has free, or nothing
+free() {
+  command -v df >/dev/null || return
+  df -P -k "$mount" | {
+    read -r header
+    read -r device blocks used available rest
+    case $available in
+      '' | *[!0-9]*) ;;
+      *) echo "$((available * 1024))" ;;
+    esac
+  }
+}
+
+# take_snapshot TOKEN: what comes after it counts as a change
+take_snapshot() {
+  rm -f -- "$snapshot"/*
+  for program in ${incrementalPrograms.join(' ')}; do
+    command -v "$program" >/dev/null || return
+  done
+  tar -c -g "$snapshot/new" -f /dev/null -C "$mount" . || return
+  unchanged=$(no_changes "$snapshot/new" "$snapshot/listing")
+  # When it unpacks changes, tar takes no extended attribute from a directory that is there already.
+  ! grep '^  x: ' "$snapshot/listing" | grep -q -v -e ' security\\.selinux$' -e ' system\\.posix_acl_' ||
+    return
+  # Tar finds by device and inode that a directory has another name, and cannot always give it that when
+  # it unpacks (what had the name before is in the way). On a device that there is none of, it finds
+  # nothing, and packs the directory as a new one. The device is the sixth of the fields.
+  device=$(sed -z -n 6p "$snapshot/new" | tr -d '\\0')
+  [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
+    rm -f -- "$snapshot/new" "$snapshot/listing" &&
+    printf '%s\\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
+}
+
+# choose_compressor ARCHIVE: sets compressor
+choose_compressor() {
+  case $1 in
+    *.zst) compressor=zstd ;;
+    *) compressor=gzip ;;
+  esac
+}
+
+# unpack ARCHIVE DIRECTORY OPTION...
+unpack() {
+  archive=$1
+  directory=$2
+  shift 2
+  choose_compressor "$archive"
+  tar -x -p ${attributes} "$@" -I "$compressor" -f "$archive" -C "$directory"
+}
+
+# bar_links DELTA: sees to it that what unpacks it goes through no link. Tar follows none that it has
+# made in the same run, but those of the archives before. Where the delta's own members lead, is seen
+# where there is nothing else: what are directories there are no links in the mount. (The names of what
+# is gone are not looked at there. Deltas of ours rename nothing.)
+bar_links() {
+  choose_compressor "$1"
+  ! tar -t -g /dev/null -vvv -I "$compressor" -f "$1" | grep -q '^[RTX] ' &&
+    mkdir "$reserved/delta" &&
+    unpack "$1" "$reserved/delta" &&
+    unlink_below '' &&
+    rm -rf -- "$reserved/delta"
+}
+
+# unlink_below PATH: goes through the delta's directories
+unlink_below() {
+  for entry in "$reserved/delta$1"/* "$reserved/delta$1"/.[!.]* "$reserved/delta$1"/..?*; do
+    [ -d "$entry" ] && [ ! -L "$entry" ] || continue
+    set -- "$1" "$1/\${entry##*/}"
+    [ ! -L "$reserved/files$2" ] || rm -f -- "$reserved/files$2" || return
+    unlink_below "$2" || return
+  done
+}
+
+# has_link DIRECTORY: whether there is a symbolic link anywhere in it
+has_link() {
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    [ ! -L "$entry" ] || return 0
+    [ ! -d "$entry" ] || ! has_link "$entry" || return 0
+  done
+  return 1
+}
+
+# lists_link DELTA: whether there is one in it; a line begins with the kind of what it tells of
+lists_link() {
+  choose_compressor "$1"
+  tar -t -vv -I "$compressor" -f "$1" | grep -q '^l'
+}
+
+# unpack_all: all of the mount's content first, then what has changed since, which names what is gone
+unpack_all() {
+  set -- /archives/"$index".*
+  unpack "$1" "$reserved/files" || return
+  shift
+  links=false
+  [ $# -eq 0 ] || ! has_link "$reserved/files" || links=true
+  for delta; do
+    ! $links || bar_links "$delta" || return
+    unpack "$delta" "$reserved/files" -g /dev/null || return
+    $links || ! lists_link "$delta" || links=true
+  done
+}
+
+work() {
+  IFS=:
+  set -- $1 # its fields
+  unset IFS
+  needed=$2 token=\${3-}
+  prepare "$1"
+  for archive in /archives/"$index".*; do
+    choose_compressor "$archive"
+    command -v "$compressor" >/dev/null || report unusable ",\\"missing\\":\\"$compressor\\""
+  done
+  untouched || report warm
+  available=$(free)
+  [ "\${available:-$needed}" -ge "$needed" ] || report full ",\\"available\\":$available"
+
+  # No archive of ours holds the reserved names, which would stand in the way of settling.
+  mkdir "$reserved" "$reserved/files" &&
+    unpack_all &&
+    rm -rf -- "$reserved/files/${reservedName}" "$reserved/files/${reservedName}.complete" &&
+    tar -c --posix ${attributes} --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    mv -- "$reserved" "$complete" &&
+    settle && {
+      [ -z "$token" ] || take_snapshot "$token"
+      report unpacked
+    }
+  # Nothing of the mount has changed but what can be settled later.
+  rm -rf -- "$reserved"
+  report failed
+}
+${forEachMount}`));
+
+;// CONCATENATED MODULE: ./build/steps/reuse-archives.js
+
+
+
+
+/**
+ * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
+ * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
+ * when it is restored.
+ */
+const carriedShare = 0.1;
+/**
+ * Brings what was restored of a mount into a new entry: it is named where it is saved already, or moved.
+ *
+ * @param naming whether all is named that can be, or only what is large, or nothing as it would not
+ *   stay where it is
+ * @returns what the new manifest says of it; undefined where it cannot be named and is not at hand
+ */
+async function carryOver(kept, restored, entry, naming) {
+    const { deltas = [] } = restored;
+    const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
+    const isSmall = totalOf(own).compressedBytes <= restored.archive.compressedBytes * carriedShare;
+    const small = naming === 'large' && isSmall ? own : [];
+    const carried = [];
+    for (const archive of archivesOf(restored)) {
+        const isMoved = naming === 'nothing' || small.includes(archive);
+        const isWhole = isMoved && (await findDamage(kept.directory, archive)) === undefined;
+        if (!isWhole) {
+            if (naming === 'nothing')
+                return undefined;
+            carried.push(archive);
+            continue;
+        }
+        const { entry: _, ...facts } = archive;
+        await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(kept.directory, archive.file), (0,external_node_path_.join)(entry, archive.file));
+        carried.push(facts);
+    }
+    const [archive = restored.archive, ...others] = carried;
+    return { mount: restored.mount, archive, ...(others.length > 0 ? { deltas: others } : {}) };
+}
+
+;// CONCATENATED MODULE: ./build/steps/new-entry.js
+
+
+
+
+
+
+
+
+const causes = 'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
+/**
+ * Decides what the new entry holds of a mount, and puts its archives there: a saved mount is only
+ * ever followed by one at least as complete.
+ *
+ * @param index the mount's place in the list
+ */
+async function collect(collection, index, mount) {
+    const { packed, kept, entry, mayRefer, maximum } = collection;
+    const name = describeMount(mount);
+    const report = packed.reports.get(index);
+    const restored = kept?.mounts.find((each) => cache_mount_identityOf(each.mount) === cache_mount_identityOf(mount));
+    const carried = kept && restored && report?.result !== 'packed'
+        ? await carryOver(kept, restored, entry, !mayRefer ? 'nothing' : report?.result === 'changed' ? 'large' : 'all')
+        : undefined;
+    if (report?.result === 'packed') {
+        const file = packedFileName(index, report.compression);
+        const archive = await storeArchive((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const { obstacle } = report;
+        const whyInFull = packed.whyInFull(mount) ?? (obstacle && explainObstacle(obstacle));
+        if (packed.isRemade(mount)) {
+            (0,console_console/* notify */.me)(`The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`);
+        }
+        else if (whyInFull !== undefined) {
+            (0,console_console/* print */.yy)(`The cache mount ${name} is saved in full: ${whyInFull}.`);
+        }
+        const row = { mount, state: 'packed', archive, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive }, isFilled: true };
+    }
+    if (carried && report?.result === 'unchanged') {
+        const row = { mount, state: 'unchanged', seconds: report.seconds };
+        return { mount, row, saved: carried, isFilled: true };
+    }
+    if (carried && report?.result === 'changed') {
+        const { archive, deltas = [] } = carried;
+        const file = packedFileName(index, report.compression);
+        const delta = await storeArchive((0,external_node_path_.join)(packed.directory, file), report, entry);
+        const all = [...deltas, delta];
+        const state = `changes packed (${all.length} of at most ${maximum})`;
+        const row = { mount, state, archive: delta, seconds: report.seconds };
+        return { mount, row, saved: { mount, archive, deltas: all }, isFilled: true };
+    }
+    if (report?.result === 'unchanged' || report?.result === 'changed') {
+        const row = { mount, state: report.result };
+        const remark = `What inject has restored of the cache mount ${name} is not at hand any more, and what has changed since is of no use without it.`;
+        return { mount, row, saved: undefined, isFilled: true, remark };
+    }
+    const { what, hasFailed } = describe(report, packed.isKnown(mount));
+    if (carried) {
+        return {
+            mount,
+            row: { mount, state: `${what}, kept as restored`, archive: totalOf(archivesOf(carried)) },
+            saved: carried,
+            isFilled: false,
+            remark: tellKept(name, what, hasFailed, kept?.isLate ? kept.key : undefined),
+        };
+    }
+    const row = { mount, state: what };
+    if (restored) {
+        const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
+        return { mount, row, saved: undefined, isFilled: false, remark };
+    }
+    if (hasFailed) {
+        const remark = `The cache mount ${name} could not be packed${why(report)}.`;
+        return { mount, row, saved: undefined, isFilled: false, remark };
+    }
+    return { mount, row, saved: { mount }, isFilled: false };
+}
+function tellKept(name, what, hasFailed, lateKey) {
+    if (lateKey !== undefined) {
+        const state = hasFailed ? 'could not be packed' : `is ${what}`;
+        return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
+    }
+    return hasFailed
+        ? `The cache mount ${name} could not be packed: what inject has restored is kept.`
+        : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is kept. ${causes}`;
+}
+function describe(report, isKnown) {
+    if (!isKnown)
+        return { what: 'absent', hasFailed: false };
+    if (report?.result === 'empty')
+        return { what: 'empty', hasFailed: false };
+    return { what: 'failed', hasFailed: true };
+}
+function why(report) {
+    return report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
+;// CONCATENATED MODULE: ./build/builder/buildx.js
+
+
+
+
+
+
+/** A builder that was named does not exist. */
+class NoSuchBuilderError extends Error {
+    name = 'NoSuchBuilderError';
+}
+// Starting a docker-container builder pulls its image first.
+const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
+/** Those of the step: while the cache client works, the process has others (store.ts). */
+const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
+/** How long a build may be silent before the log says what it may be waiting for. */
+const patience = 10_000;
+/** How long a build's output may stay open after its end. */
+const drain = 5_000;
+/**
+ * Looks up a builder and boots it.
+ *
+ * @param name undefined for the builder that buildx itself would use
+ * @param platform what is built for, which decides between several nodes
+ * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
+ *   there is no docker, no buildx, or no answer
+ */
+async function inspectBuilder(name, platform) {
+    if ((await io/* which */.K7('docker')) === '') {
+        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
+    }
+    const inspected = await probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap);
+    const found = parseInspect(inspected.stdout);
+    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+    const error = found.error ?? node?.error;
+    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
+        return {
+            name: found.name,
+            driver: found.driver,
+            nodes: found.nodes.length,
+            platforms: node.platforms,
+            buildkit: node.buildkit,
+        };
+    }
+    const buildx = await probe(['buildx', 'version']);
+    if (buildx.exitCode !== 0) {
+        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
+    }
+    if (name !== undefined && (await isUnknown(name))) {
+        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
+    }
+    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
+    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
+}
+/** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
+async function describeClient() {
+    const [docker, buildx] = await Promise.all([probe(['--version']), probe(['buildx', 'version'])]);
+    const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
+    const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
+    return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
+}
+/**
+ * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
+ * it has been loaded and has connected to the builder, which takes longer than many a build does.
+ */
+function startBuild(options) {
+    const { builder, platform, buildArgs } = options;
+    const args = [
+        'buildx',
+        'build',
+        ...namedBuilder(builder),
+        ...(platform === undefined ? [] : [`--platform=${platform}`]),
+        '--progress=plain',
+        '--provenance=false',
+        '--sbom=false',
+        // No part of the build needs a network, and an engine may have none to give.
+        '--network=none',
+        `--file=${options.dockerfile}`,
+        // A bare path needs no CSV quoting; it stands for type=local.
+        `--output=${options.output}`,
+        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
+        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
+        options.context,
+    ];
+    (0,console_console/* debug */.Yz)(`docker ${args.join(' ')}`);
+    const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
+        cwd: options.directory,
+        env: {
+            ...atStart.env,
+            // It would give another time to all files that the build puts out.
+            SOURCE_DATE_EPOCH: undefined,
+            // buildx writes down there what it has read from standard input; the runner's may be missing.
+            TMPDIR: options.directory,
+        },
+    });
+    const exit = new Promise((resolve, reject) => {
+        command.once('error', reject);
+        command.once('close', (code) => resolve(code ?? -1));
+        // What it has started and left behind may hold its output open.
+        command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
+    });
+    // Where it is never run, nobody asks how it ended.
+    exit.catch(() => undefined);
+    // A command that has ended does not read what it is given; its exit code says so.
+    command.stdin.on('error', () => undefined);
+    const said = [];
+    let hear = (line) => {
+        said.push(line);
+    };
+    for (const input of [command.stdout, command.stderr]) {
+        (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', (line) => hear(line));
+    }
+    return {
+        run: async (dockerfile) => {
+            let spoke = performance.now();
+            let last = '';
+            const silence = setInterval(() => {
+                const seconds = Math.round((performance.now() - spoke) / 1000);
+                (0,console_console/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+            }, patience);
+            hear = (line) => {
+                spoke = performance.now();
+                silence.refresh();
+                if (line.trim() !== '')
+                    last = line;
+                (0,console_console/* print */.yy)(line);
+            };
+            said.forEach(hear);
+            command.stdin.end(dockerfile);
+            const exitCode = await exit.finally(() => clearInterval(silence));
+            if (exitCode !== 0) {
+                throw new Error(`docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`);
+            }
+        },
+        cancel: () => {
+            command.kill();
+            // What docker has started may not hear of that, and waits for this.
+            command.stdin.destroy();
+        },
+    };
+}
+function variablesOf(environment) {
+    const variables = Object.entries(environment);
+    return Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
+/**
+ * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
+ * after `Nodes:`, of each node. The machine-readable form is too young to count on.
+ */
+function parseInspect(text) {
+    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
+    return {
+        name: field(head, 'Name') ?? '',
+        driver: field(head, 'Driver') ?? '',
+        error: field(head, 'Error'),
+        nodes: rest
+            .filter((part) => part.startsWith('Name:'))
+            .map((node) => ({
+            // A platform that the user has set is marked with an asterisk.
+            platforms: (field(node, 'Platforms') ?? '')
+                .split(',')
+                .map((platform) => platform.trim().replace(/\*$/, ''))
+                .filter((platform) => platform !== ''),
+            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
+            error: field(node, 'Error'),
+        })),
+    };
+}
+function field(text, label) {
+    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
+}
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * @param name undefined for the builder that buildx itself would use
+ * @returns what buildx prints, for builder-records.ts
+ * @throws Error where buildx cannot tell
+ */
+async function listCacheMounts(name, filter) {
+    const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
+    // Older versions of buildx know only the second form.
+    for (const format of ['--format=json', '--verbose']) {
+        const { exitCode, stdout } = await probe([...args, format]);
+        if (exitCode === 0)
+            return stdout;
+    }
+    throw new Error('docker buildx du fails');
+}
+/**
+ * Removes what builds have left in the build cache, where its description matches a pattern and it is
+ * not in use.
+ *
+ * @param name undefined for the builder that buildx itself would use
+ * @param pattern in the syntax of containerd's filters
+ * @returns what went wrong
+ */
+async function removeBuildCache(name, pattern) {
+    const filter = `--filter=description~=${pattern}`;
+    const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
+    const result = await probe(args);
+    return result.exitCode === 0 ? undefined : lastLine(result);
+}
+function namedBuilder(name) {
+    return name === undefined ? [] : [`--builder=${name}`];
+}
+async function isUnknown(name) {
+    const listed = await probe(['buildx', 'ls']);
+    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
+    return listed.exitCode === 0 && !names.includes(name);
+}
+/**
+ * Runs a docker command that only asks for something, and gives up on it after a while. It is ended with
+ * the step: other work may be under way.
+ */
+async function probe(args, timeout = probeTimeout.quick) {
+    (0,console_console/* debug */.Yz)(`docker ${args.join(' ')}`);
+    let timer;
+    const silence = new Promise((resolve) => {
+        const stderr = `no answer within ${timeout / 1000} seconds`;
+        timer = setTimeout(() => resolve({ exitCode: -1, stdout: '', stderr }), timeout);
+    });
+    const options = { ...atStart, ignoreReturnCode: true, silent: true };
+    const answer = (0,exec/* getExecOutput */.H)('docker', args, options).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,lib_errors/* messageOf */.b)(error) }));
+    try {
+        return await Promise.race([answer, silence]);
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function lastLine({ exitCode, stdout, stderr }) {
+    const lines = `${stdout}\n${stderr}`.trim().split('\n');
+    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
+}
+
+;// CONCATENATED MODULE: ./build/builder/scratch-dockerfile.js
 
 
 /**
@@ -99221,7 +99880,7 @@ function renderScratchDockerfile(base, mounts, options) {
                 `type=cache,target=/mounts/${index},sharing=locked`,
                 `id=$${declare(`ID_${index}`, id)}`,
                 ...start,
-                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
+                ...(ownership === undefined ? [] : renderOwnership(ownership)),
             ];
             // Given an owner, BuildKit starts the mount from a new directory in the image.
             const isSeeded = origin !== undefined && ownership === undefined;
@@ -99247,10 +99906,10 @@ function renderScratchDockerfile(base, mounts, options) {
     return { text: `${lines.join('\n')}\n`, buildArgs };
 }
 function scratch_dockerfile_digest(mount) {
-    return (0,external_node_crypto_.createHash)('sha256').update((0,cache_mount/* identityOf */.cu)(mount)).digest('hex').slice(0, 32);
+    return (0,external_node_crypto_.createHash)('sha256').update(cache_mount_identityOf(mount)).digest('hex').slice(0, 32);
 }
 
-;// CONCATENATED MODULE: ./build/builder-records.js
+;// CONCATENATED MODULE: ./build/builder/records.js
 
 
 
@@ -99366,7 +100025,7 @@ function compareRecords(mounts, records, builder) {
     const warnings = [];
     for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
         const nearest = findNearest(recordId(mount), others);
-        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+        warnings.push(`There is no cache mount "${describeMount(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
     }
     for (const [id, count] of asked) {
         const records = held.get(id) ?? 0;
@@ -99424,246 +100083,7 @@ function editDistance(a, b) {
     return row[target.length] ?? 0;
 }
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
-;// CONCATENATED MODULE: external "node:readline"
-const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
-;// CONCATENATED MODULE: ./build/buildx.js
-
-
-
-
-
-
-/** A builder that was named does not exist. */
-class NoSuchBuilderError extends Error {
-    name = 'NoSuchBuilderError';
-}
-// Starting a docker-container builder pulls its image first.
-const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
-/** Those of the step: while the cache client works, the process has others (store.ts). */
-const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
-/** How long a build may be silent before the log says what it may be waiting for. */
-const patience = 10_000;
-/** How long a build's output may stay open after its end. */
-const drain = 5_000;
-/**
- * Looks up a builder and boots it.
- *
- * @param name undefined for the builder that buildx itself would use
- * @param platform what is built for, which decides between several nodes
- * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
- *   there is no docker, no buildx, or no answer
- */
-async function inspectBuilder(name, platform) {
-    if ((await io/* which */.K7('docker')) === '') {
-        throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
-    }
-    const inspected = await probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap);
-    const found = parseInspect(inspected.stdout);
-    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
-    const error = found.error ?? node?.error;
-    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
-        return {
-            name: found.name,
-            driver: found.driver,
-            nodes: found.nodes.length,
-            platforms: node.platforms,
-            buildkit: node.buildkit,
-        };
-    }
-    const buildx = await probe(['buildx', 'version']);
-    if (buildx.exitCode !== 0) {
-        throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
-    }
-    if (name !== undefined && (await isUnknown(name))) {
-        throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
-    }
-    const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
-    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
-}
-/** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
-async function describeClient() {
-    const [docker, buildx] = await Promise.all([probe(['--version']), probe(['buildx', 'version'])]);
-    const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
-    const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
-    return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
-}
-/**
- * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
- * it has been loaded and has connected to the builder, which takes longer than many a build does.
- */
-function startBuild(options) {
-    const { builder, platform, buildArgs } = options;
-    const args = [
-        'buildx',
-        'build',
-        ...namedBuilder(builder),
-        ...(platform === undefined ? [] : [`--platform=${platform}`]),
-        '--progress=plain',
-        '--provenance=false',
-        '--sbom=false',
-        // No part of the build needs a network, and an engine may have none to give.
-        '--network=none',
-        `--file=${options.dockerfile}`,
-        // A bare path needs no CSV quoting; it stands for type=local.
-        `--output=${options.output}`,
-        ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
-        ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
-        options.context,
-    ];
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
-    const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
-        cwd: options.directory,
-        env: {
-            ...atStart.env,
-            // It would give another time to all files that the build puts out.
-            SOURCE_DATE_EPOCH: undefined,
-            // buildx writes down there what it has read from standard input; the runner's may be missing.
-            TMPDIR: options.directory,
-        },
-    });
-    const exit = new Promise((resolve, reject) => {
-        command.once('error', reject);
-        command.once('close', (code) => resolve(code ?? -1));
-        // What it has started and left behind may hold its output open.
-        command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
-    });
-    // Where it is never run, nobody asks how it ended.
-    exit.catch(() => undefined);
-    // A command that has ended does not read what it is given; its exit code says so.
-    command.stdin.on('error', () => undefined);
-    const said = [];
-    let hear = (line) => {
-        said.push(line);
-    };
-    for (const input of [command.stdout, command.stderr]) {
-        (0,external_node_readline_namespaceObject.createInterface)({ input }).on('line', (line) => hear(line));
-    }
-    return {
-        run: async (dockerfile) => {
-            let spoke = performance.now();
-            let last = '';
-            const silence = setInterval(() => {
-                const seconds = Math.round((performance.now() - spoke) / 1000);
-                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
-            }, patience);
-            hear = (line) => {
-                spoke = performance.now();
-                silence.refresh();
-                if (line.trim() !== '')
-                    last = line;
-                (0,host/* print */.yy)(line);
-            };
-            said.forEach(hear);
-            command.stdin.end(dockerfile);
-            const exitCode = await exit.finally(() => clearInterval(silence));
-            if (exitCode !== 0) {
-                throw new Error(`docker buildx build failed: ${lastLine({ exitCode, stdout: '', stderr: last })}`);
-            }
-        },
-        cancel: () => {
-            command.kill();
-            // What docker has started may not hear of that, and waits for this.
-            command.stdin.destroy();
-        },
-    };
-}
-function variablesOf(environment) {
-    const variables = Object.entries(environment);
-    return Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-}
-/**
- * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
- * after `Nodes:`, of each node. The machine-readable form is too young to count on.
- */
-function parseInspect(text) {
-    const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
-    return {
-        name: field(head, 'Name') ?? '',
-        driver: field(head, 'Driver') ?? '',
-        error: field(head, 'Error'),
-        nodes: rest
-            .filter((part) => part.startsWith('Name:'))
-            .map((node) => ({
-            // A platform that the user has set is marked with an asterisk.
-            platforms: (field(node, 'Platforms') ?? '')
-                .split(',')
-                .map((platform) => platform.trim().replace(/\*$/, ''))
-                .filter((platform) => platform !== ''),
-            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
-            error: field(node, 'Error'),
-        })),
-    };
-}
-function field(text, label) {
-    return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
-}
-/**
- * Lists the cache mounts that a builder has.
- *
- * @param name undefined for the builder that buildx itself would use
- * @returns what buildx prints, for builder-records.ts
- * @throws Error where buildx cannot tell
- */
-async function listCacheMounts(name, filter) {
-    const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
-    // Older versions of buildx know only the second form.
-    for (const format of ['--format=json', '--verbose']) {
-        const { exitCode, stdout } = await probe([...args, format]);
-        if (exitCode === 0)
-            return stdout;
-    }
-    throw new Error('docker buildx du fails');
-}
-/**
- * Removes what builds have left in the build cache, where its description matches a pattern and it is
- * not in use.
- *
- * @param name undefined for the builder that buildx itself would use
- * @param pattern in the syntax of containerd's filters
- * @returns what went wrong
- */
-async function removeBuildCache(name, pattern) {
-    const filter = `--filter=description~=${pattern}`;
-    const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
-    const result = await probe(args);
-    return result.exitCode === 0 ? undefined : lastLine(result);
-}
-function namedBuilder(name) {
-    return name === undefined ? [] : [`--builder=${name}`];
-}
-async function isUnknown(name) {
-    const listed = await probe(['buildx', 'ls']);
-    const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
-    return listed.exitCode === 0 && !names.includes(name);
-}
-/**
- * Runs a docker command that only asks for something, and gives up on it after a while. It is ended with
- * the step: other work may be under way.
- */
-async function probe(args, timeout = probeTimeout.quick) {
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
-    let timer;
-    const silence = new Promise((resolve) => {
-        const stderr = `no answer within ${timeout / 1000} seconds`;
-        timer = setTimeout(() => resolve({ exitCode: -1, stdout: '', stderr }), timeout);
-    });
-    const options = { ...atStart, ignoreReturnCode: true, silent: true };
-    const answer = (0,exec/* getExecOutput */.H)('docker', args, options).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
-    try {
-        return await Promise.race([answer, silence]);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-function lastLine({ exitCode, stdout, stderr }) {
-    const lines = `${stdout}\n${stderr}`.trim().split('\n');
-    return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
-}
-
-;// CONCATENATED MODULE: ./build/list-records.js
+;// CONCATENATED MODULE: ./build/builder/list-records.js
 
 
 /**
@@ -99685,166 +100105,7 @@ async function listRecords(builder, mounts) {
     return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
-;// CONCATENATED MODULE: ./build/report.js
-
-const obstacles = ['snapshot', 'size', 'tar'];
-/**
- * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
- *
- * @returns the reports by the mount's index
- * @throws Error on anything else
- */
-function parseReports(text) {
-    const lines = text.split('\n').filter((line) => line !== '');
-    return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
-}
-function parseLine(value) {
-    const line = object(value, 'report');
-    const index = count(line.mount, 'mount');
-    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
-    const result = line.result;
-    switch (result) {
-        case 'packed':
-        case 'changed': {
-            const compression = line.compression;
-            if (compression !== 'zstd' && compression !== 'gzip')
-                throw invalid('compression', compression);
-            const files = count(line.files, 'files');
-            const bytes = count(line.bytes, 'bytes');
-            const report = { seconds, compression, files, bytes };
-            if (result === 'changed')
-                return [index, { result, ...report }];
-            const obstacle = obstacles.find((each) => each === line.obstacle);
-            if (line.obstacle !== obstacle)
-                throw invalid('obstacle', line.obstacle);
-            return [index, { result, ...report, obstacle }];
-        }
-        case 'unusable':
-            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
-        case 'full':
-            return [index, { result, seconds, available: count(line.available, 'available') }];
-        case 'unpacked':
-        case 'unchanged':
-        case 'empty':
-        case 'warm':
-        case 'failed':
-            return [index, { result, seconds }];
-        default:
-            throw invalid('result', result);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return join(workDirectory, 'context', 'archives');
-}
-/** Directory with the programs to run. */
-function toolsDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
-}
-/** Removes what the builds have left on the builder: copies of the archives. */
-async function removeTraces(builder) {
-    const trouble = await removeBuildCache(builder, buildCachePattern);
-    if (trouble !== undefined)
-        (0,host/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
-}
-/**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    return (await startScratchBuild(options)).run();
-}
-/** The same, begun before it is known whether it is wanted: nothing is built until then. */
-async function startScratchBuild(options) {
-    const first = await startScript(options);
-    return {
-        run: async () => {
-            try {
-                return await first.run();
-            }
-            catch (error) {
-                const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-                if (mounts.length === 0 || mounts.length === options.mounts.length)
-                    throw error;
-                (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-                return (await startScript({ ...options, mounts, seedStages: undefined })).run();
-            }
-        },
-        cancel: first.cancel,
-    };
-}
-async function startScript(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    const ignore = seedStages?.ignore ?? '';
-    if (ignore !== '') {
-        // BuildKit looks for it beside the Dockerfile's file.
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
-    }
-    const start = () => startBuild({
-        builder,
-        platform: toolkit.platform,
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: ignore === '' ? '-' : 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    });
-    // With a file, it would not wait.
-    const waiting = ignore === '' ? start() : undefined;
-    return {
-        cancel: () => waiting?.cancel(),
-        run: async () => {
-            await (waiting ?? start()).run(text).catch(async (error) => {
-                (0,host/* print */.yy)(`That was ${await describeClient()}.`);
-                throw (await isFull(workDirectory))
-                    ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
-                    : error;
-            });
-            return readResult(workDirectory);
-        },
-    };
-}
-async function readResult(workDirectory) {
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    const report = (0,external_node_path_.join)(directory, 'report');
-    try {
-        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-/** BuildKit says no more than "EOF" where what it puts out finds no room. */
-async function isFull(directory) {
-    const { bavail, bsize } = await (0,promises_.statfs)(directory);
-    return bavail * bsize < 1 << 20;
-}
-
-;// CONCATENATED MODULE: ./build/toolkit.js
+;// CONCATENATED MODULE: ./build/builder/runner-programs.js
 
 
 
@@ -99866,7 +100127,7 @@ async function gatherRunnerTools(directory) {
         return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
     }
     catch (error) {
-        return { names, tarVersion: '', directories: [], obstacle: (0,errors/* messageOf */.b)(error) };
+        return { names, tarVersion: '', directories: [], obstacle: (0,lib_errors/* messageOf */.b)(error) };
     }
 }
 /**
@@ -99969,7 +100230,211 @@ async function output(command, args) {
     return stdout;
 }
 
-;// CONCATENATED MODULE: ./build/pack.js
+;// CONCATENATED MODULE: ./build/builder/mount-report.js
+
+const obstacles = ['snapshot', 'size', 'tar'];
+/**
+ * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
+ *
+ * @returns the reports by the mount's index
+ * @throws Error on anything else
+ */
+function parseReports(text) {
+    const lines = text.split('\n').filter((line) => line !== '');
+    return new Map(array(lines, 'report').map((line) => mount_report_parseLine(JSON.parse(String(line)))));
+}
+function mount_report_parseLine(value) {
+    const line = object(value, 'report');
+    const index = count(line.mount, 'mount');
+    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+    const result = line.result;
+    switch (result) {
+        case 'packed':
+        case 'changed': {
+            const compression = line.compression;
+            if (compression !== 'zstd' && compression !== 'gzip')
+                throw invalid('compression', compression);
+            const files = count(line.files, 'files');
+            const bytes = count(line.bytes, 'bytes');
+            const report = { seconds, compression, files, bytes };
+            if (result === 'changed')
+                return [index, { result, ...report }];
+            const obstacle = obstacles.find((each) => each === line.obstacle);
+            if (line.obstacle !== obstacle)
+                throw invalid('obstacle', line.obstacle);
+            return [index, { result, ...report, obstacle }];
+        }
+        case 'unusable':
+            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
+        case 'full':
+            return [index, { result, seconds, available: count(line.available, 'available') }];
+        case 'unpacked':
+        case 'unchanged':
+        case 'empty':
+        case 'warm':
+        case 'failed':
+            return [index, { result, seconds }];
+        default:
+            throw invalid('result', result);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/builder/scratch-build.js
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return join(workDirectory, 'context', 'archives');
+}
+/** Directory with the programs to run. */
+function toolsDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/** Removes what the builds have left on the builder: copies of the archives. */
+async function removeTraces(builder) {
+    const trouble = await removeBuildCache(builder, buildCachePattern);
+    if (trouble !== undefined)
+        (0,console_console/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    return (await startScratchBuild(options)).run();
+}
+/** The same, begun before it is known whether it is wanted: nothing is built until then. */
+async function startScratchBuild(options) {
+    const first = await startScript(options);
+    return {
+        run: async () => {
+            try {
+                return await first.run();
+            }
+            catch (error) {
+                const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+                if (mounts.length === 0 || mounts.length === options.mounts.length)
+                    throw error;
+                (0,console_console/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,lib_errors/* messageOf */.b)(error)}`);
+                return (await startScript({ ...options, mounts, seedStages: undefined })).run();
+            }
+        },
+        cancel: first.cancel,
+    };
+}
+async function startScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    const ignore = seedStages?.ignore ?? '';
+    if (ignore !== '') {
+        // BuildKit looks for it beside the Dockerfile's file.
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
+    }
+    const start = () => startBuild({
+        builder,
+        platform: toolkit.platform,
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: ignore === '' ? '-' : 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+    // With a file, it would not wait.
+    const waiting = ignore === '' ? start() : undefined;
+    return {
+        cancel: () => waiting?.cancel(),
+        run: async () => {
+            await (waiting ?? start()).run(text).catch(async (error) => {
+                (0,console_console/* print */.yy)(`That was ${await describeClient()}.`);
+                throw (await isFull(workDirectory))
+                    ? new Error(`${(0,lib_errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+                    : error;
+            });
+            return readResult(workDirectory);
+        },
+    };
+}
+async function readResult(workDirectory) {
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    const report = (0,external_node_path_.join)(directory, 'report');
+    try {
+        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,lib_errors/* messageOf */.b)(error)}`);
+    }
+}
+/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+async function isFull(directory) {
+    const { bavail, bsize } = await (0,promises_.statfs)(directory);
+    return bavail * bsize < 1 << 20;
+}
+
+;// CONCATENATED MODULE: ./build/steps/result-table.js
+
+
+
+
+/** The mounts as they were understood, and all that the user should know of them. */
+function logMounts({ mounts, notices, warnings }) {
+    for (const notice of notices)
+        (0,console_console/* notify */.me)(notice);
+    for (const warning of warnings)
+        (0,console_console/* warn */.R8)(warning);
+    (0,log/* logGroup */.QT)(`Cache mounts (${mounts.length})`, mounts.map(describeMount));
+}
+function logBuilder(builder, toolkit) {
+    if (builder.nodes > 1) {
+        (0,console_console/* warn */.R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+    }
+    (0,log/* logGroup */.QT)('Builder', (0,format/* formatTable */.ku)([
+        ['builder', builder.name],
+        ['driver', builder.driver],
+        ['platforms', builder.platforms.join(', ')],
+        ['BuildKit', builder.buildkit],
+        ['programs', toolkit.description],
+    ]));
+}
+/** The closing table, which stands outside of all groups: what a person looks for first. */
+function logRows(rows) {
+    const cells = rows.map(({ mount, state, archive, seconds }) => [
+        state,
+        describeMount(mount),
+        ...(archive
+            ? [
+                (0,format/* plural */.LS)(archive.files, 'file'),
+                (0,format/* formatBytes */.z3)(archive.bytes),
+                `${(0,format/* formatBytes */.z3)(archive.compressedBytes)} compressed`,
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,format/* formatSeconds */.Xo)(seconds),
+    ]);
+    for (const line of (0,format/* formatTable */.ku)(cells)) {
+        (0,console_console/* print */.yy)(line);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/steps/pack-mounts.js
+
 
 
 
@@ -99989,11 +100454,11 @@ async function output(command, args) {
  */
 async function pack(request, workDirectory) {
     const { mounts, builder: name, state } = request;
-    const all = new Set(mounts.map(cache_mount/* identityOf */.cu));
+    const all = new Set(mounts.map(cache_mount_identityOf));
     const filledOn = findFilledBuilder(request);
     const inspect = () => inspectBuilder(name, request.platform);
     // None of these looks at what another finds.
-    const listing = listRecords(name, mounts).catch(errors/* messageOf */.b);
+    const listing = listRecords(name, mounts).catch(lib_errors/* messageOf */.b);
     const [tools, inspected] = await Promise.all([
         gatherTools(state, toolsDirectory(workDirectory)),
         filledOn ? undefined : inspect(),
@@ -100022,15 +100487,15 @@ async function pack(request, workDirectory) {
     const remade = listFilled(request, records, isNewer);
     const about = {
         whyInFull: (mount) => allow(request, mount, same).whyInFull,
-        isKnown: (mount) => known.has((0,cache_mount/* identityOf */.cu)(mount)),
-        isRemade: (mount) => remade.has((0,cache_mount/* identityOf */.cu)(mount)),
+        isKnown: (mount) => known.has(cache_mount_identityOf(mount)),
+        isRemade: (mount) => remade.has(cache_mount_identityOf(mount)),
     };
     if (known.size === 0) {
         const nothing = { reports: new Map(), directory: workDirectory };
         return { ...about, ...nothing, tidied: Promise.resolve() };
     }
     const options = plan(builder, known, same);
-    (0,log/* logBuilder */.wz)(builder, options.toolkit);
+    logBuilder(builder, options.toolkit);
     // To remove what inject has left takes the builder as long as its archives are large: beside the build.
     const tidiedBefore = state?.restored ? removeTraces(name) : undefined;
     const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => waiting && isSame ? waiting.run() : runScratchBuild(options));
@@ -100048,10 +100513,10 @@ function listToPack(request, known, same) {
         const argument = [index, request.compressionLevel, ...limits].join(':');
         return { index, mount, argument, withSnapshot: changes !== undefined };
     })
-        .filter(({ mount }) => known.has((0,cache_mount/* identityOf */.cu)(mount)));
+        .filter(({ mount }) => known.has(cache_mount_identityOf(mount)));
 }
 function allow(request, mount, same) {
-    return findAllowance(request, mount, same.has((0,cache_mount/* identityOf */.cu)(mount)));
+    return findAllowance(request, mount, same.has(cache_mount_identityOf(mount)));
 }
 function hasArchive({ result }) {
     return result === 'packed' || result === 'changed';
@@ -100065,8 +100530,8 @@ async function gatherTools(state, directory) {
 /** The builder on which inject has filled all of the mounts, where that is the one asked for. */
 function findFilledBuilder({ mounts, builder, platform, state }) {
     const filled = state?.restored?.filled;
-    const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
-    const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
+    const identities = new Set(filled?.mounts.map(cache_mount_identityOf));
+    const isAll = mounts.every((mount) => identities.has(cache_mount_identityOf(mount)));
     const isAskedFor = builder === state?.builder && platform === state?.platform;
     return isAll && isAskedFor ? filled?.builder : undefined;
 }
@@ -100077,15 +100542,15 @@ function findFilledBuilder({ mounts, builder, platform, state }) {
  */
 function listKnown({ mounts }, records, builder) {
     if (typeof records === 'string') {
-        (0,host/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
-        return new Set(mounts.map(cache_mount/* identityOf */.cu));
+        (0,console_console/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+        return new Set(mounts.map(cache_mount_identityOf));
     }
     const { known, warnings, information } = compareRecords(mounts, records, builder.name);
     for (const warning of warnings)
-        (0,host/* warn */.R8)(warning);
+        (0,console_console/* warn */.R8)(warning);
     for (const line of information)
-        (0,host/* print */.yy)(line);
-    return new Set(known.map(cache_mount/* identityOf */.cu));
+        (0,console_console/* print */.yy)(line);
+    return new Set(known.map(cache_mount_identityOf));
 }
 /** @returns identities of the mounts that inject has filled, and that were made before or after that */
 function listFilled({ state }, records, isMeant) {
@@ -100093,12 +100558,94 @@ function listFilled({ state }, records, isMeant) {
     if (filled === undefined || typeof records === 'string')
         return new Set();
     const mounts = filled.mounts.filter((mount) => isMeant(mount, records, filled.time));
-    return new Set(mounts.map(cache_mount/* identityOf */.cu));
+    return new Set(mounts.map(cache_mount_identityOf));
 }
 
-// EXTERNAL MODULE: ./build/step.js + 1 modules
-var step = __nccwpck_require__(8979);
-;// CONCATENATED MODULE: ./build/summary.js
+;// CONCATENATED MODULE: ./build/entry/open-entry.js
+
+
+
+
+/**
+ * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ *
+ * @param wanted the mounts whose archives are
+ * @throws Error that says why it cannot be read
+ */
+async function openEntry(store, key, directory, wanted) {
+    const { mounts, ...others } = await readManifest(directory);
+    const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
+    const identities = new Set(wanted.map(cache_mount_identityOf));
+    const archives = manifest.mounts
+        .filter(({ mount }) => identities.has(cache_mount_identityOf(mount)))
+        .flatMap(archivesOf);
+    const holders = new Set(archives.map(({ entry = key }) => entry));
+    const bases = [...holders].filter((holder) => holder !== key);
+    if (bases.length === 0)
+        return { key, manifest, directory, missing: [] };
+    const found = await (0,log/* logStage */.jl)(`Restore what it builds on: ${bases.join(', ')}`, () => store.restore(directory, bases));
+    return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
+}
+function withHolder({ mount, archive, deltas = [] }, key) {
+    const name = (each) => ({ ...each, entry: each.entry ?? key });
+    if (archive === undefined)
+        return { mount };
+    return { mount, archive: name(archive), deltas: deltas.map(name) };
+}
+
+;// CONCATENATED MODULE: ./build/steps/previous-entry.js
+
+
+
+
+
+
+
+
+
+
+/** What inject has restored. */
+function keptByInject(state) {
+    if (state?.restored === undefined)
+        return undefined;
+    const { key, mounts } = state.restored;
+    return { key, mounts, directory: keptArchives(state.key), isLate: false };
+}
+/**
+ * Restores what inject would have, had the cache service not failed it then: the client does not
+ * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ *
+ * @returns undefined where there is nothing, or nothing that can be used
+ */
+async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
+    const directory = (0,external_node_path_.join)(workDirectory, 'late', storedDirectoryName);
+    await (0,promises_.mkdir)((0,external_node_path_.join)(workDirectory, 'late'));
+    const newest = await (0,log/* logStage */.jl)('Look for an entry that inject could not restore', () => store.find(directory, key, restoreKeys));
+    if (newest === undefined)
+        return undefined;
+    try {
+        const [found] = await (0,log/* logStage */.jl)('Restore it from the cache', () => store.restore(directory, [newest]));
+        if (found === undefined)
+            return undefined;
+        const { manifest } = await openEntry(store, found, directory, mounts);
+        const archived = manifest.mounts.flatMap(({ archive, ...saved }) => archive ? { ...saved, archive } : []);
+        const whole = [];
+        for (const saved of archived) {
+            const damage = await findDamageOfAny(directory, archivesOf(saved));
+            if (damage === undefined)
+                whole.push(saved);
+        }
+        return { key: found, mounts: whole, directory, isLate: true };
+    }
+    catch (error) {
+        (0,console_console/* print */.yy)(`The saved entry ${newest} cannot be used: ${(0,lib_errors/* messageOf */.b)(error)}.`);
+        return undefined;
+    }
+}
+
+// EXTERNAL MODULE: ./build/steps/run-step.js + 1 modules
+var run_step = __nccwpck_require__(4868);
+;// CONCATENATED MODULE: ./build/steps/summary.js
 
 
 /**
@@ -100128,7 +100675,7 @@ function renderTable(rows) {
 }
 function renderRow({ mount, state, archive, seconds }) {
     return tableRow('td', [
-        `<code>${asText((0,cache_mount/* describeMount */.hK)(mount))}</code>`,
+        `<code>${asText(describeMount(mount))}</code>`,
         asText(state),
         ...(archive
             ? [
@@ -100173,7 +100720,9 @@ function asText(text) {
         .replaceAll('"', '&quot;');
 }
 
-;// CONCATENATED MODULE: ./build/extract-mounts.js
+;// CONCATENATED MODULE: ./build/steps/extract.js
+
+
 
 
 
@@ -100201,7 +100750,7 @@ const notSaved = 'The cache mounts were not saved';
  * @throws InputError on wrong input
  */
 async function extractMounts(makeWorkDirectory) {
-    (0,host/* setOutput */.uH)('saved', 'false');
+    (0,console_console/* setOutput */.uH)('saved', 'false');
     const inputs = readExtractInputs();
     const { compressionLevel, incremental } = inputs;
     const states = await readStates();
@@ -100209,15 +100758,15 @@ async function extractMounts(makeWorkDirectory) {
     let tidied;
     try {
         const list = await listRequested(request, inputs);
-        (0,log/* logMounts */.Zx)(list);
-        const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch(giveUp);
+        logMounts(list);
+        const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch(giveUp);
         tidied = result.tidied;
-        (0,host/* setOutput */.uH)('saved', String(result.saved));
+        (0,console_console/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
-            (0,host/* setOutput */.uH)('reason', result.reasons.join('\n'));
+            (0,console_console/* setOutput */.uH)('reason', result.reasons.join('\n'));
         if (inputs.summary) {
             const { title, rows, reasons } = result;
-            (0,host/* addSummary */.S0)(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
+            (0,console_console/* addSummary */.S0)(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
         }
     }
     finally {
@@ -100226,7 +100775,7 @@ async function extractMounts(makeWorkDirectory) {
 }
 /** What ends the step before it has begun. */
 function reportFailure(message) {
-    (0,host/* setOutput */.uH)('reason', message);
+    (0,console_console/* setOutput */.uH)('reason', message);
 }
 /** A directory needs no key, and so no inject that has made one. */
 async function withKey(inputs, states) {
@@ -100235,7 +100784,7 @@ async function withKey(inputs, states) {
         return inputs;
     const made = await resolveKeys({
         key,
-        keyPrefix: default_key_defaultKeyPrefix,
+        keyPrefix: generated_key_defaultKeyPrefix,
         restoreKeys: [],
         mountInputs,
     });
@@ -100255,11 +100804,11 @@ async function extract(request, workDirectory) {
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(entry, key)))
         return skip(request);
     const packed = await pack(request, workDirectory);
-    const result = await extract_mounts_save(request, packed, store, entry, workDirectory).catch(giveUp);
+    const result = await extract_save(request, packed, store, entry, workDirectory).catch(giveUp);
     return { ...result, tidied: packed.tidied };
 }
 /** Puts what was packed, and what is kept, into an entry, and saves that. */
-async function extract_mounts_save(request, packed, store, entry, workDirectory) {
+async function extract_save(request, packed, store, entry, workDirectory) {
     const { key, mounts } = request;
     const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
     const maximum = request.incremental.count;
@@ -100268,10 +100817,10 @@ async function extract_mounts_save(request, packed, store, entry, workDirectory)
     for (const [index, mount] of mounts.entries()) {
         outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
     }
-    (0,log/* logRows */.Wk)(outcomes.map(({ row }) => row));
+    logRows(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
         if (remark !== undefined)
-            (0,host/* warn */.R8)(remark);
+            (0,console_console/* warn */.R8)(remark);
     const [result] = await Promise.all([
         saveEntry(request, outcomes, store, entry),
         // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
@@ -100282,7 +100831,7 @@ async function extract_mounts_save(request, packed, store, entry, workDirectory)
 async function saveEntry({ key, incremental }, outcomes, store, entry) {
     const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
     if (missing.length > 0) {
-        const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
+        const names = missing.map(describeMount).join(', ');
         const why = `an entry without ${names} would hide what is saved, or could be, for good`;
         return refuse(why, outcomes);
     }
@@ -100296,7 +100845,7 @@ async function saveEntry({ key, incremental }, outcomes, store, entry) {
     if (!result.saved)
         return refuse(result.why, outcomes);
     const size = describeSize(saved, incremental);
-    (0,host/* print */.yy)(`Saved ${size} under the key ${key}.`);
+    (0,console_console/* print */.yy)(`Saved ${size} under the key ${key}.`);
     const count = saved.filter(({ archive }) => archive).length;
     return {
         saved: true,
@@ -100320,27 +100869,27 @@ async function keepLate({ state, mounts, directory }, { reports }, workDirectory
         : undefined;
 }
 function skip({ key, mounts, state }) {
-    (0,host/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
+    (0,console_console/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
     const reasons = ['the key is saved already'];
     if (state?.restored?.key === key) {
-        const held = new Set(state.restored.mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount)));
-        const lacking = mounts.filter((mount) => !held.has((0,cache_mount/* identityOf */.cu)(mount)));
+        const held = new Set(state.restored.mounts.map(({ mount }) => cache_mount_identityOf(mount)));
+        const lacking = mounts.filter((mount) => !held.has(cache_mount_identityOf(mount)));
         if (lacking.length > 0) {
-            const remark = `The saved entry ${key} lacks ${lacking.map(cache_mount/* describeMount */.hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
-            (0,host/* warn */.R8)(remark);
+            const remark = `The saved entry ${key} lacks ${lacking.map(describeMount).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
+            (0,console_console/* warn */.R8)(remark);
             reasons.push(remark);
         }
     }
     return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
 }
 function giveUp(error) {
-    if (error instanceof errors/* InputError */.d)
+    if (error instanceof lib_errors/* InputError */.d)
         throw error;
-    (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
-    return { saved: false, title: notSaved, rows: [], reasons: [(0,errors/* messageOf */.b)(error)] };
+    (0,console_console/* warn */.R8)((0,lib_errors/* messageOf */.b)(error));
+    return { saved: false, title: notSaved, rows: [], reasons: [(0,lib_errors/* messageOf */.b)(error)] };
 }
 function refuse(why, outcomes = []) {
-    (0,host/* warn */.R8)(`Nothing was saved: ${why}.`);
+    (0,console_console/* warn */.R8)(`Nothing was saved: ${why}.`);
     const { rows, reasons } = tell(outcomes);
     return {
         saved: false,
@@ -100359,538 +100908,7 @@ function tell(outcomes) {
 
 /***/ }),
 
-/***/ 9097:
-/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
-
-__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5072);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8979);
-
-
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(_extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .extractMounts */ .w, _extract_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .reportFailure */ .x);
-
-__webpack_async_result__();
-} catch(e) { __webpack_async_result__(e); } }, 1);
-
-/***/ }),
-
-/***/ 5939:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   g: () => (/* binding */ splitFlags)
-/* harmony export */ });
-/**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
- * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
- */
-function splitFlags(text, escapeToken = '\\') {
-    const bytes = Buffer.from(text, 'utf8').toString('latin1');
-    const flags = [];
-    let at = skipSpace(bytes, 0);
-    while (bytes.startsWith('--', at)) {
-        const word = readWord(bytes, at, escapeToken);
-        at = skipSpace(bytes, word.end);
-        if (word.text === '--')
-            break;
-        flags.push(word.text.slice(2));
-    }
-    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
-}
-/** White space below U+0100, as Go has it. */
-const space = /[\s\u0085]/;
-function skipSpace(bytes, start) {
-    let at = start;
-    while (at < bytes.length && space.test(bytes.charAt(at)))
-        at++;
-    return at;
-}
-function readWord(bytes, start, escapeToken) {
-    let text = '';
-    let quote = '';
-    let at = start;
-    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
-        const char = bytes.charAt(at);
-        if (char === escapeToken) {
-            at++;
-            text += bytes.charAt(at);
-        }
-        else if (char === quote) {
-            quote = '';
-        }
-        else if (!quote && (char === '"' || char === "'")) {
-            quote = char;
-        }
-        else {
-            text += char;
-        }
-    }
-    return { text, end: Math.min(at, bytes.length) };
-}
-
-
-/***/ }),
-
-/***/ 7413:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B4: () => (/* binding */ formatCount),
-/* harmony export */   LS: () => (/* binding */ plural),
-/* harmony export */   Xo: () => (/* binding */ formatSeconds),
-/* harmony export */   ku: () => (/* binding */ formatTable),
-/* harmony export */   z3: () => (/* binding */ formatBytes)
-/* harmony export */ });
-const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-/** `1.2 MB`: decimal units, three significant digits at most. */
-function formatBytes(bytes) {
-    let value = bytes;
-    let unit = 0;
-    // 999.5 would be rounded to 1000, which belongs to the next unit
-    while (value >= 999.5 && unit < byteUnits.length - 1) {
-        value /= 1000;
-        unit++;
-    }
-    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
-}
-/** `1,234`, whatever the machine's locale. */
-function formatCount(count) {
-    return count.toLocaleString('en-US');
-}
-/** `1 file`, `2 files`. */
-function plural(count, noun) {
-    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-function formatSeconds(seconds) {
-    return `${seconds.toFixed(1)} s`;
-}
-/** Rows of text, each column as wide as its widest cell. */
-function formatTable(rows) {
-    const widths = [];
-    for (const row of rows) {
-        for (const [column, cell] of row.entries()) {
-            widths[column] = Math.max(widths[column] ?? 0, cell.length);
-        }
-    }
-    return rows.map((row) => row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd());
-}
-
-
-/***/ }),
-
-/***/ 9788:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   N4: () => (/* binding */ endGroup),
-/* harmony export */   Oh: () => (/* binding */ startGroup),
-/* harmony export */   R8: () => (/* binding */ warn),
-/* harmony export */   S0: () => (/* binding */ addSummary),
-/* harmony export */   Yz: () => (/* binding */ debug),
-/* harmony export */   fJ: () => (/* binding */ fail),
-/* harmony export */   me: () => (/* binding */ notify),
-/* harmony export */   uH: () => (/* binding */ setOutput),
-/* harmony export */   yy: () => (/* binding */ print)
-/* harmony export */ });
-/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3024);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
-
-
-/**
- * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
- * other kind, which gets plain text on its standard error, and what comes of the step on its standard
- * output.
- */
-const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
-function warn(message) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
-    else
-        print(`warning: ${message}`);
-}
-function notify(message) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
-    else
-        print(`note: ${message}`);
-}
-/** Makes the process end with a failure. */
-function fail(message) {
-    if (isOnGitHub()) {
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
-    }
-    else {
-        print(`error: ${message}`);
-        process.exitCode = 1;
-    }
-}
-function debug(message) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .debug */ .Yz(message);
-}
-/**
- * Prints text that may hold anything, such as the names of files in a cache that others can write
- * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
- */
-function print(text) {
-    if (!isOnGitHub()) {
-        process.stderr.write(`${text}\n`);
-        return;
-    }
-    const harmless = text.replace(/^([^\S\r\n]|\x85)*::/gm, (start) => `${start.slice(0, -1)} :`);
-    _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(harmless.replaceAll('##[', '## ['));
-}
-function startGroup(title) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(title);
-    else
-        print(title);
-}
-function endGroup() {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
-}
-/** Hands over what came of the step. */
-function setOutput(name, value) {
-    if (isOnGitHub())
-        _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
-    else
-        process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
-}
-/** Shows HTML on the page of the job, where there is one. */
-function addSummary(html) {
-    const file = process.env.GITHUB_STEP_SUMMARY;
-    if (!file)
-        return;
-    try {
-        (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.appendFileSync)(file, html);
-    }
-    catch (error) {
-        debug(`The summary cannot be written: ${error}`);
-    }
-}
-
-
-/***/ }),
-
-/***/ 6650:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Wk: () => (/* binding */ logRows),
-/* harmony export */   Zx: () => (/* binding */ logMounts),
-/* harmony export */   aY: () => (/* binding */ currentStage),
-/* harmony export */   jl: () => (/* binding */ logStage),
-/* harmony export */   wz: () => (/* binding */ logBuilder)
-/* harmony export */ });
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
-/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9788);
-
-
-
-let stage = 'reading the inputs';
-/** Runs one stage of the step, in a group of the log. */
-async function logStage(title, work) {
-    stage = title;
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
-    try {
-        return await work();
-    }
-    finally {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
-    }
-}
-/** Where the step stands. */
-function currentStage() {
-    return stage;
-}
-/** The mounts as they were understood, and all that the user should know of them. */
-function logMounts({ mounts, notices, warnings }) {
-    for (const notice of notices)
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .notify */ .me)(notice);
-    for (const warning of warnings)
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(warning);
-    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK));
-}
-function logBuilder(builder, toolkit) {
-    if (builder.nodes > 1) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
-    }
-    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
-        ['builder', builder.name],
-        ['driver', builder.driver],
-        ['platforms', builder.platforms.join(', ')],
-        ['BuildKit', builder.buildkit],
-        ['programs', toolkit.description],
-    ]));
-}
-/** The closing table, which stands outside of all groups: what a person looks for first. */
-function logRows(rows) {
-    const cells = rows.map(({ mount, state, archive, seconds }) => [
-        state,
-        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount),
-        ...(archive
-            ? [
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
-                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
-            ]
-            : ['', '', '']),
-        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
-    ]);
-    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
-    }
-}
-function logGroup(title, lines) {
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
-    for (const line of lines) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
-    }
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
-}
-
-
-/***/ }),
-
-/***/ 4491:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ expandWord)
-/* harmony export */ });
-/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
-const maximumDepth = 200;
-/**
- * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
- * are taken away, the escape character makes the next one literal, and variables are expanded:
- * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
- * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
- *
- * @param escape the escape character of the Dockerfile
- * @throws Error on what BuildKit refuses, and whatever `lookup` throws
- */
-function expandWord(word, lookup, escapeToken = '\\') {
-    const chars = [...word];
-    let at = 0;
-    let depth = 0;
-    const next = () => chars[at++] ?? '';
-    // A variable that cannot be known is no matter in an alternative that does not count.
-    let unknown = [];
-    const look = (name, hasAlternative) => {
-        try {
-            return lookup(name, hasAlternative);
-        }
-        catch (error) {
-            unknown.push(error);
-            return hasAlternative ? undefined : '';
-        }
-    };
-    /** Up to `stop`, or to the end where there is none. */
-    function readTo(stop, keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === stop)
-                return result;
-            if (char === "'")
-                result += readSingleQuoted();
-            else if (char === '"')
-                result += readDoubleQuoted(keepEscapes);
-            else if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken)
-                result += (keepEscapes ? char : '') + next();
-            else
-                result += char;
-        }
-        if (stop !== undefined)
-            throw new Error(`"${stop}" is missing`);
-        return result;
-    }
-    function readSingleQuoted() {
-        const end = chars.indexOf("'", at);
-        if (end < 0)
-            throw unclosed("'");
-        const text = chars.slice(at, end).join('');
-        at = end + 1;
-        return text;
-    }
-    function readDoubleQuoted(keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === '"')
-                return result;
-            if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken) {
-                if (keepEscapes)
-                    result += char;
-                if (at === chars.length)
-                    break;
-                // Only what would be special inside the quotes can be escaped there.
-                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
-            }
-            else
-                result += char;
-        }
-        throw unclosed('"');
-    }
-    function readVariable() {
-        if (chars[at] !== '{') {
-            const name = readName();
-            return name === '' ? '$' : (look(name, false) ?? '');
-        }
-        at++;
-        if (at === chars.length)
-            throw new Error('"}" is missing');
-        if ('{}:'.includes(chars[at] ?? ''))
-            throw badSubstitution();
-        depth++;
-        if (depth > maximumDepth)
-            throw new Error('substitutions are nested too deeply');
-        const value = readSubstitution(readName());
-        depth--;
-        return value;
-    }
-    function readName() {
-        const start = at;
-        const first = chars[at] ?? '';
-        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
-        if (/[@*#?$!-]/.test(first))
-            at++;
-        else
-            while (part.test(chars[at] ?? ''))
-                at++;
-        return chars.slice(start, at).join('');
-    }
-    /** What follows the name in `${name…}`. */
-    function readSubstitution(name) {
-        const first = next();
-        if (first === '}')
-            return look(name, false) ?? '';
-        if (first === '/')
-            return replacePattern(look(name, false) ?? '');
-        const emptyIsUnset = first === ':';
-        const operator = emptyIsUnset ? next() : first;
-        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
-            throw badSubstitution();
-        const before = unknown;
-        unknown = [];
-        const argument = readTo('}', operator === '#' || operator === '%');
-        const inArgument = unknown;
-        unknown = before;
-        const value = look(name, '-+?'.includes(operator));
-        const isSet = value !== undefined && !(emptyIsUnset && value === '');
-        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
-        if (counts)
-            unknown = [...unknown, ...inArgument];
-        switch (operator) {
-            case '-':
-                return isSet ? value : argument;
-            case '+':
-                return isSet ? argument : '';
-            case '?':
-                if (isSet)
-                    return value;
-                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
-            case '#':
-                return trimPrefix(argument, value ?? '');
-            case '%':
-                return trimSuffix(argument, value ?? '');
-            default:
-                throw badSubstitution();
-        }
-    }
-    function replacePattern(value) {
-        const all = chars[at] === '/';
-        if (all)
-            at++;
-        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
-        const replacement = readTo('}', true);
-        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
-    }
-    function badSubstitution() {
-        return new Error(`a substitution \${…} in "${word}" is not valid`);
-    }
-    function unclosed(quote) {
-        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
-    }
-    const result = readTo(undefined, false);
-    if (unknown.length > 0)
-        throw unknown[0];
-    return result;
-}
-/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
-function expandTemplate(template, match) {
-    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
-        const name = braced ?? bare;
-        if (name === undefined)
-            return all.slice(1);
-        return /^0+$/.test(name) ? match : '';
-    });
-}
-function trimPrefix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '#');
-    return value.slice(matchedLength(readPattern(pattern), greedy, value));
-}
-/** Backwards, as the shortest match at the end is not found by a regular expression. */
-function trimSuffix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '%');
-    const backwards = [...value].reverse().join('');
-    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
-    return value.slice(0, value.length - length);
-}
-/** The length of the match at the beginning of a value. */
-function matchedLength(elements, greedy, value) {
-    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
-}
-function parsePattern(argument, operator) {
-    const greedy = argument.startsWith(operator);
-    return { greedy, pattern: greedy ? argument.slice(1) : argument };
-}
-// In Go's regular expressions, a dot is all but this one line break.
-const anyChar = '[^\\n]';
-const star = `${anyChar}*`;
-/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
-function readPattern(pattern) {
-    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
-    return elements.map((element) => {
-        if (element === '*')
-            return star;
-        if (element === '?')
-            return anyChar;
-        if (/^\\(?![*?\\}/]$)/.test(element)) {
-            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
-        }
-        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
-    });
-}
-/**
- * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
- * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
- * to try all the other places as well can take forever.
- */
-function toRegExp(elements, greedy, flags) {
-    const [head = '', ...others] = elements.join('').split(star);
-    const last = others.pop();
-    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
-    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
-    return new RegExp(`${head}${middle}${tail}`, flags);
-}
-
-
-/***/ }),
-
-/***/ 8979:
+/***/ 4868:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -100904,15 +100922,15 @@ __nccwpck_require__.d(__webpack_exports__, {
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-;// CONCATENATED MODULE: ./build/processes.js
+// EXTERNAL MODULE: ./build/console/console.js
+var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/console/format.js
+var format = __nccwpck_require__(1335);
+// EXTERNAL MODULE: ./build/console/log.js
+var log = __nccwpck_require__(1532);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+;// CONCATENATED MODULE: ./build/lib/processes.js
 
 /**
  * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
@@ -100961,9 +100979,9 @@ function readParents() {
     return parentOf;
 }
 
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/step.js
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+;// CONCATENATED MODULE: ./build/steps/run-step.js
 
 
 
@@ -101010,13 +101028,13 @@ async function runStep(story, onFailure = () => undefined) {
             (0,external_node_fs_.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
         }
         catch (error) {
-            (0,host/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
+            (0,console/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
         }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
         process.on(signal, () => {
-            (0,host/* print */.yy)(`Received ${signal}: stopping.`);
+            (0,console/* print */.yy)(`Received ${signal}: stopping.`);
             killDescendants();
             clear();
             process.exit(128 + external_node_os_.constants.signals[signal]);
@@ -101031,9 +101049,9 @@ async function runStep(story, onFailure = () => undefined) {
     catch (error) {
         onFailure((0,errors/* messageOf */.b)(error));
         if (error instanceof errors/* InputError */.d)
-            (0,host/* fail */.fJ)(error.message);
+            (0,console/* fail */.fJ)(error.message);
         else
-            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
+            (0,console/* warn */.R8)((0,errors/* messageOf */.b)(error));
     }
     finally {
         // What was begun ahead of its time may still be under way.
@@ -101042,55 +101060,6 @@ async function runStep(story, onFailure = () => undefined) {
     }
     // Idle connections of the cache client would keep the process for seconds.
     process.exit();
-}
-
-
-/***/ }),
-
-/***/ 4353:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   h$: () => (/* binding */ createWorkDirectory),
-/* harmony export */   is: () => (/* binding */ temporaryRoot),
-/* harmony export */   mV: () => (/* binding */ moveFile)
-/* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-
-
-
-/** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
-function temporaryRoot() {
-    return process.env.RUNNER_TEMP || (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)();
-}
-/**
- * Makes the directory that holds all that one step writes; the step removes it at its end.
- *
- * It is never inside the workspace: there it would be sent along with `context: .` and change what
- * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
- * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
- *
- * @throws Error where nothing can be written there
- */
-async function createWorkDirectory() {
-    const root = [temporaryRoot(), (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
-    return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
-}
-/** Moves a file, between file systems too, and makes the directory that it goes into. */
-async function moveFile(source, destination) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
-    try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rename)(source, destination);
-    }
-    catch (error) {
-        if (error.code !== 'EXDEV')
-            throw error;
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination);
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(source);
-    }
 }
 
 

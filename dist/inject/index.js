@@ -39754,420 +39754,7 @@ module.exports = { version: packageJson.version }
 
 /***/ }),
 
-/***/ 7382:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Ac: () => (/* binding */ parseOptions),
-/* harmony export */   Jj: () => (/* binding */ cut),
-/* harmony export */   NX: () => (/* binding */ toCacheMount),
-/* harmony export */   cu: () => (/* binding */ identityOf),
-/* harmony export */   hK: () => (/* binding */ describeMount),
-/* harmony export */   wk: () => (/* binding */ renderOwnership),
-/* harmony export */   yY: () => (/* binding */ parseCacheMounts)
-/* harmony export */ });
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _csv_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(2332);
-/* harmony import */ var _errors_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9473);
-/* harmony import */ var _flags_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5939);
-/* harmony import */ var _shell_word_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4491);
-
-
-
-
-
-const optionOfKey = new Map([
-    ['type', 'type'],
-    ['id', 'id'],
-    ['target', 'target'],
-    ['dst', 'target'],
-    ['destination', 'target'],
-    ['sharing', 'sharing'],
-    ['from', 'from'],
-    ['source', 'source'],
-    ['src', 'source'],
-    ['uid', 'uid'],
-    ['gid', 'gid'],
-    ['mode', 'mode'],
-    ['readonly', 'readonly'],
-    ['ro', 'readonly'],
-    ['readwrite', 'readonly'],
-    ['rw', 'readonly'],
-]);
-/**
- * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
- * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
- *
- * @param lookup the variables that options may hold
- * @throws Error that lists every line that is wrong, with its number
- */
-function parseCacheMounts(text, lookup = () => undefined) {
-    const lineOfIdentity = new Map();
-    const mounts = [];
-    const notices = [];
-    const errors = [];
-    for (const [index, raw] of text.split(/\r?\n/).entries()) {
-        const line = raw.trim();
-        const number = index + 1;
-        if (line === '' || line.startsWith('#')) {
-            continue;
-        }
-        try {
-            const mount = parseLine(line, lookup);
-            const identity = identityOf(mount);
-            const earlier = lineOfIdentity.get(identity);
-            if (earlier === undefined) {
-                lineOfIdentity.set(identity, number);
-                mounts.push(mount);
-            }
-            else {
-                notices.push(`line ${number} names the same cache mount as line ${earlier}: ${describeMount(mount)}`);
-            }
-        }
-        catch (error) {
-            errors.push(`line ${number} (${line}): ${(0,_errors_js__WEBPACK_IMPORTED_MODULE_1__/* .messageOf */ .b)(error)}`);
-        }
-    }
-    if (errors.length > 0) {
-        throw new Error(errors.join('\n'));
-    }
-    return { mounts, notices };
-}
-/** A string that is equal for two mounts just when BuildKit holds them for one. */
-function identityOf(mount) {
-    const { id, namespace, from, stage, source, ownership } = mount;
-    return JSON.stringify([
-        id,
-        namespace ?? null,
-        from ?? null,
-        stage ? [stage.name, stage.digest] : null,
-        source ?? null,
-        ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
-    ]);
-}
-/** A mount as a person would name it: the id, and the options that make it another mount. */
-function describeMount(mount) {
-    const { namespace, source, ownership } = mount;
-    const from = mount.from ?? mount.stage?.name;
-    const options = [
-        ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
-        ...(from === undefined ? [] : [`from=${from}`]),
-        ...(source === undefined ? [] : [`source=${source}`]),
-        ...(ownership ? renderOwnership(ownership) : []),
-    ];
-    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
-}
-/** The options of a `--mount` flag that stand for the ownership. */
-function renderOwnership({ uid, gid, mode }) {
-    return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
-}
-function parseLine(line, lookup) {
-    const expand = (value) => (0,_shell_word_js__WEBPACK_IMPORTED_MODULE_2__/* .expandWord */ .V)(value, (name, hasAlternative) => {
-        const variable = lookup(name, hasAlternative);
-        if (variable !== undefined || hasAlternative)
-            return variable;
-        throw new Error(`the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`);
-    });
-    const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
-    if (flag.startsWith('--mount=')) {
-        return toCacheMount(parseOptions((0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(readFlagValue(flag)), expand));
-    }
-    const fields = (0,_csv_js__WEBPACK_IMPORTED_MODULE_3__/* .parseCsvRecord */ .b)(line);
-    const [first = '', second, ...more] = fields;
-    if (isOption(first)) {
-        return toCacheMount(parseOptions(fields, expand));
-    }
-    if (first === '') {
-        throw new Error('the id is empty');
-    }
-    if (more.length > 0 || (second !== undefined && isOption(second))) {
-        throw new Error(`options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`);
-    }
-    return { id: first };
-}
-function isOption(field) {
-    const [key, value] = cut(field);
-    const option = optionOfKey.get(key.toLowerCase());
-    return option !== undefined && (value !== undefined || option === 'readonly');
-}
-/**
- * Reads the options of a cache mount.
- *
- * @param expand expands a value and takes its quotes away
- * @param duplicates BuildKit takes the last of several values; who writes for us is told
- * @throws Error on an option that is unknown, or has no value or a bad one
- */
-function parseOptions(fields, expand, duplicates = 'refused') {
-    const options = {};
-    for (const field of fields) {
-        const [key, raw] = cut(field);
-        const option = optionOfKey.get(key.toLowerCase());
-        if (option === undefined) {
-            throw new Error(`unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`);
-        }
-        if (raw === undefined) {
-            if (option === 'readonly')
-                continue;
-            throw new Error(`the option ${key} has no value: write ${key}=…`);
-        }
-        const value = expand(raw);
-        if (option === 'readonly') {
-            // No part of the identity; these are the booleans of Go.
-            if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value))
-                continue;
-            throw new Error(`${field} is neither true nor false`);
-        }
-        const earlier = options[option];
-        if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
-            throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
-        }
-        options[option] = value;
-    }
-    return options;
-}
-/** @throws Error where the options make no cache mount */
-function toCacheMount(options) {
-    const { type = 'cache', sharing = 'shared', target } = options;
-    if (type.toLowerCase() !== 'cache') {
-        throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
-    }
-    if (!['shared', 'private', 'locked'].includes(sharing.toLowerCase())) {
-        throw new Error(`sharing=${sharing} is unknown: it is shared, private or locked`);
-    }
-    const id = options.id || (target && cleanPath(target));
-    if (!id) {
-        throw new Error('neither id nor target is given: one of them must name the mount');
-    }
-    if (!options.id && id === '/') {
-        throw new Error(`target=${target} cannot be a mount`);
-    }
-    const ownership = parseOwnership(options);
-    const from = options.from === 'scratch' ? undefined : options.from;
-    const source = cleanPath(`/${options.source ?? ''}`);
-    if (source !== '/' && !from) {
-        throw new Error(`source=${options.source} needs from=…, the image that holds it`);
-    }
-    return {
-        id,
-        ...(from ? { from } : {}),
-        ...(source === '/' ? {} : { source }),
-        ...(ownership && source === '/' ? { ownership } : {}),
-    };
-}
-function parseOwnership({ uid, gid, mode }) {
-    if (uid === undefined && gid === undefined && mode === undefined) {
-        return undefined;
-    }
-    return {
-        uid: parseNumber('uid', uid ?? '0', 10),
-        gid: parseNumber('gid', gid ?? '0', 10),
-        // BuildKit drops setuid, setgid and sticky here.
-        mode: parseNumber('mode', mode ?? '0755', 8) & 0o777,
-    };
-}
-function parseNumber(option, text, radix) {
-    const value = (radix === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)
-        ? Number.parseInt(text, radix)
-        : Number.NaN;
-    if (!(value < 2 ** 32)) {
-        throw new Error(`${option}=${text} is no ${radix === 8 ? 'octal' : 'decimal'} number of 32 bits`);
-    }
-    return value;
-}
-/** Reads the value of a flag pasted from a Dockerfile. */
-function readFlagValue(line) {
-    const { flags, rest } = (0,_flags_js__WEBPACK_IMPORTED_MODULE_4__/* .splitFlags */ .g)(line);
-    const [flag = '', ...others] = flags;
-    // A pasted line may still have its continuation character.
-    if (others.length > 0 || (rest !== '' && rest !== '\\')) {
-        const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
-        throw new Error(`one mount a line: put "${more}" on a line of its own, or quotes around white space`);
-    }
-    return cut(flag)[1] ?? '';
-}
-/** Cuts `key=value` at its first equals sign. */
-function cut(field) {
-    const at = field.indexOf('=');
-    return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
-}
-/** Go's `path.Clean`, but for the empty path. */
-function cleanPath(path) {
-    const cleaned = node_path__WEBPACK_IMPORTED_MODULE_0__.posix.normalize(path);
-    return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
-}
-
-
-/***/ }),
-
-/***/ 2332:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   b: () => (/* binding */ parseCsvRecord)
-/* harmony export */ });
-/**
- * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
- * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
- * for one quote; a quote anywhere else is an error. Spaces belong to the field.
- *
- * @throws Error on a stray or missing quote
- */
-function parseCsvRecord(record) {
-    const fields = [];
-    let rest = record;
-    for (;;) {
-        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
-        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
-        if (!field) {
-            throw new Error(rest.startsWith('"')
-                ? 'a quoted field must end with a quote before the next comma'
-                : 'a quote inside a field: put quotes around the whole field and double those inside');
-        }
-        const [matched, text = '', separator] = field;
-        fields.push(quoted ? text.replaceAll('""', '"') : text);
-        if (!separator) {
-            return fields;
-        }
-        rest = rest.slice(matched.length);
-    }
-}
-
-
-/***/ }),
-
-/***/ 9473:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   b: () => (/* binding */ messageOf),
-/* harmony export */   d: () => (/* binding */ InputError)
-/* harmony export */ });
-/**
- * What the user wrote is wrong: the step fails at once with this message, which names the input and
- * the remedy. Every other error is trouble with the cache: a warning, and the build goes on cold.
- */
-class InputError extends Error {
-    name = 'InputError';
-}
-/** The text of anything that was thrown. */
-function messageOf(error) {
-    return error instanceof Error ? error.message : String(error);
-}
-
-
-/***/ }),
-
-/***/ 5939:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   g: () => (/* binding */ splitFlags)
-/* harmony export */ });
-/**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
- * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
- */
-function splitFlags(text, escapeToken = '\\') {
-    const bytes = Buffer.from(text, 'utf8').toString('latin1');
-    const flags = [];
-    let at = skipSpace(bytes, 0);
-    while (bytes.startsWith('--', at)) {
-        const word = readWord(bytes, at, escapeToken);
-        at = skipSpace(bytes, word.end);
-        if (word.text === '--')
-            break;
-        flags.push(word.text.slice(2));
-    }
-    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
-}
-/** White space below U+0100, as Go has it. */
-const space = /[\s\u0085]/;
-function skipSpace(bytes, start) {
-    let at = start;
-    while (at < bytes.length && space.test(bytes.charAt(at)))
-        at++;
-    return at;
-}
-function readWord(bytes, start, escapeToken) {
-    let text = '';
-    let quote = '';
-    let at = start;
-    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
-        const char = bytes.charAt(at);
-        if (char === escapeToken) {
-            at++;
-            text += bytes.charAt(at);
-        }
-        else if (char === quote) {
-            quote = '';
-        }
-        else if (!quote && (char === '"' || char === "'")) {
-            quote = char;
-        }
-        else {
-            text += char;
-        }
-    }
-    return { text, end: Math.min(at, bytes.length) };
-}
-
-
-/***/ }),
-
-/***/ 7413:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   B4: () => (/* binding */ formatCount),
-/* harmony export */   LS: () => (/* binding */ plural),
-/* harmony export */   Xo: () => (/* binding */ formatSeconds),
-/* harmony export */   ku: () => (/* binding */ formatTable),
-/* harmony export */   z3: () => (/* binding */ formatBytes)
-/* harmony export */ });
-const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-/** `1.2 MB`: decimal units, three significant digits at most. */
-function formatBytes(bytes) {
-    let value = bytes;
-    let unit = 0;
-    // 999.5 would be rounded to 1000, which belongs to the next unit
-    while (value >= 999.5 && unit < byteUnits.length - 1) {
-        value /= 1000;
-        unit++;
-    }
-    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
-}
-/** `1,234`, whatever the machine's locale. */
-function formatCount(count) {
-    return count.toLocaleString('en-US');
-}
-/** `1 file`, `2 files`. */
-function plural(count, noun) {
-    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
-}
-function formatSeconds(seconds) {
-    return `${seconds.toFixed(1)} s`;
-}
-/** Rows of text, each column as wide as its widest cell. */
-function formatTable(rows) {
-    const widths = [];
-    for (const row of rows) {
-        for (const [column, cell] of row.entries()) {
-            widths[column] = Math.max(widths[column] ?? 0, cell.length);
-        }
-    }
-    return rows.map((row) => row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd());
-}
-
-
-/***/ }),
-
-/***/ 9788:
+/***/ 6523:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
@@ -40262,7 +39849,184 @@ function addSummary(html) {
 
 /***/ }),
 
-/***/ 6024:
+/***/ 1335:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   B4: () => (/* binding */ formatCount),
+/* harmony export */   LS: () => (/* binding */ plural),
+/* harmony export */   Xo: () => (/* binding */ formatSeconds),
+/* harmony export */   ku: () => (/* binding */ formatTable),
+/* harmony export */   z3: () => (/* binding */ formatBytes)
+/* harmony export */ });
+const byteUnits = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+/** `1.2 MB`: decimal units, three significant digits at most. */
+function formatBytes(bytes) {
+    let value = bytes;
+    let unit = 0;
+    // 999.5 would be rounded to 1000, which belongs to the next unit
+    while (value >= 999.5 && unit < byteUnits.length - 1) {
+        value /= 1000;
+        unit++;
+    }
+    const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+    return `${value.toFixed(digits)} ${byteUnits[unit]}`;
+}
+/** `1,234`, whatever the machine's locale. */
+function formatCount(count) {
+    return count.toLocaleString('en-US');
+}
+/** `1 file`, `2 files`. */
+function plural(count, noun) {
+    return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+function formatSeconds(seconds) {
+    return `${seconds.toFixed(1)} s`;
+}
+/** Rows of text, each column as wide as its widest cell. */
+function formatTable(rows) {
+    const widths = [];
+    for (const row of rows) {
+        for (const [column, cell] of row.entries()) {
+            widths[column] = Math.max(widths[column] ?? 0, cell.length);
+        }
+    }
+    return rows.map((row) => row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd());
+}
+
+
+/***/ }),
+
+/***/ 1532:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   QT: () => (/* binding */ logGroup),
+/* harmony export */   aY: () => (/* binding */ currentStage),
+/* harmony export */   jl: () => (/* binding */ logStage)
+/* harmony export */ });
+/* harmony import */ var _console_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6523);
+
+let stage = 'reading the inputs';
+/** Runs one stage of the step, in a group of the log. */
+async function logStage(title, work) {
+    stage = title;
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh)(title);
+    try {
+        return await work();
+    }
+    finally {
+        (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4)();
+    }
+}
+/** Where the step stands. */
+function currentStage() {
+    return stage;
+}
+/** A group of the log that stands by itself. */
+function logGroup(title, lines) {
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh)(title);
+    for (const line of lines) {
+        (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .print */ .yy)(line);
+    }
+    (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4)();
+}
+
+
+/***/ }),
+
+/***/ 1699:
+/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
+
+__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
+/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1962);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4868);
+
+
+await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(async (makeWorkDirectory) => {
+    await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_0__/* .injectMounts */ .C)(makeWorkDirectory);
+});
+
+__webpack_async_result__();
+} catch(e) { __webpack_async_result__(e); } }, 1);
+
+/***/ }),
+
+/***/ 1469:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   b: () => (/* binding */ messageOf),
+/* harmony export */   d: () => (/* binding */ InputError)
+/* harmony export */ });
+/**
+ * What the user wrote is wrong: the step fails at once with this message, which names the input and
+ * the remedy. Every other error is trouble with the cache: a warning, and the build goes on cold.
+ */
+class InputError extends Error {
+    name = 'InputError';
+}
+/** The text of anything that was thrown. */
+function messageOf(error) {
+    return error instanceof Error ? error.message : String(error);
+}
+
+
+/***/ }),
+
+/***/ 2757:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   h$: () => (/* binding */ createWorkDirectory),
+/* harmony export */   is: () => (/* binding */ temporaryRoot),
+/* harmony export */   mV: () => (/* binding */ moveFile)
+/* harmony export */ });
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
+
+
+
+/** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
+function temporaryRoot() {
+    return process.env.RUNNER_TEMP || (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)();
+}
+/**
+ * Makes the directory that holds all that one step writes; the step removes it at its end.
+ *
+ * It is never inside the workspace: there it would be sent along with `context: .` and change what
+ * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
+ * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
+ *
+ * @throws Error where nothing can be written there
+ */
+async function createWorkDirectory() {
+    const root = [temporaryRoot(), (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
+    return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
+}
+/** Moves a file, between file systems too, and makes the directory that it goes into. */
+async function moveFile(source, destination) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
+    try {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rename)(source, destination);
+    }
+    catch (error) {
+        if (error.code !== 'EXDEV')
+            throw error;
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination);
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(source);
+    }
+}
+
+
+/***/ }),
+
+/***/ 1962:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40458,256 +40222,525 @@ __nccwpck_require__.d(mappers_namespaceObject, {
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: external "node:fs"
-var external_node_fs_ = __nccwpck_require__(3024);
+// EXTERNAL MODULE: ./build/console/console.js
+var console_console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/console/format.js
+var format = __nccwpck_require__(1335);
+// EXTERNAL MODULE: ./build/console/log.js
+var log = __nccwpck_require__(1532);
 // EXTERNAL MODULE: external "node:fs/promises"
 var promises_ = __nccwpck_require__(1455);
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
-// EXTERNAL MODULE: ./build/cache-mount.js
-var cache_mount = __nccwpck_require__(7382);
-;// CONCATENATED MODULE: ./build/json.js
-/** @throws Error where the value is no object */
-function object(value, name) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw invalid(name, value);
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var lib_errors = __nccwpck_require__(1469);
+;// CONCATENATED MODULE: ./build/mounts/cache-mount.js
+/** A string that is equal for two mounts just when BuildKit holds them for one. */
+function identityOf(mount) {
+    const { id, namespace, from, stage, source, ownership } = mount;
+    return JSON.stringify([
+        id,
+        namespace ?? null,
+        from ?? null,
+        stage ? [stage.name, stage.digest] : null,
+        source ?? null,
+        ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
+    ]);
+}
+/** A mount as a person would name it: the id, and the options that make it another mount. */
+function describeMount(mount) {
+    const { namespace, source, ownership } = mount;
+    const from = mount.from ?? mount.stage?.name;
+    const options = [
+        ...(namespace === undefined ? [] : [`namespace=${namespace}`]),
+        ...(from === undefined ? [] : [`from=${from}`]),
+        ...(source === undefined ? [] : [`source=${source}`]),
+        ...(ownership ? renderOwnership(ownership) : []),
+    ];
+    return options.length > 0 ? `${mount.id} (${options.join(',')})` : mount.id;
+}
+/** The options of a `--mount` flag that stand for the ownership. */
+function renderOwnership({ uid, gid, mode }) {
+    return [`uid=${uid}`, `gid=${gid}`, `mode=0${mode.toString(8)}`];
+}
+
+;// CONCATENATED MODULE: ./build/mounts/platform.js
+const architectureOf = {
+    x64: 'amd64',
+    x86_64: 'amd64',
+    'x86-64': 'amd64',
+    aarch64: 'arm64',
+    ia32: '386',
+    i386: '386',
+    armhf: 'arm',
+    armel: 'arm',
+};
+/** The runner's platform. */
+function runnerPlatform() {
+    const os = process.platform === 'win32' ? 'windows' : process.platform;
+    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
+}
+/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+function parsePlatform(text) {
+    const [first = '', second, third = ''] = text.toLowerCase().split('/');
+    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
+    if (second === undefined && ['local', 'default'].includes(first)) {
+        return parsePlatform(runnerPlatform());
     }
-    return { ...value };
-}
-/** @throws Error where the value is no array */
-function array(value, name) {
-    if (!Array.isArray(value))
-        throw invalid(name, value);
-    return value;
-}
-/** @throws Error where the value is no string, or an empty one */
-function string(value, name) {
-    if (typeof value !== 'string' || value === '')
-        throw invalid(name, value);
-    return value;
-}
-/** @throws Error where the value is no whole number from 0 */
-function count(value, name) {
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-        throw invalid(name, value);
+    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
+        return parsePlatform(`${first}/${runnerArchitecture}`);
     }
-    return value;
+    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
+    const architecture = architectureOf[name] ?? name;
+    return {
+        os: os === 'macos' ? 'darwin' : os,
+        architecture,
+        variant: normalizeVariant(name, architecture, third),
+    };
 }
-/** @throws Error where the value is no finite number */
-function number(value, name) {
-    if (typeof value !== 'number' || !Number.isFinite(value))
-        throw invalid(name, value);
-    return value;
-}
-/** The error of a field that is not of the expected form. */
-function invalid(name, value) {
-    return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
-}
-/** As JSON, cut to what can be read. */
-function describeValue(value) {
-    try {
-        const text = String(JSON.stringify(value));
-        return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+function normalizeVariant(name, architecture, given) {
+    const variant = given.replace(/^(?=\d)/, 'v');
+    switch (architecture) {
+        case 'arm64':
+            return variant === 'v8' ? '' : variant;
+        case 'amd64':
+            return variant === 'v1' ? '' : variant;
+        case '386':
+            return '';
+        case 'arm':
+            if (name === 'armhf')
+                return 'v7';
+            return name === 'armel' ? 'v6' : variant || 'v7';
+        default:
+            return variant;
     }
-    catch {
-        return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
+}
+function formatPlatform({ os, architecture, variant }) {
+    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/csv.js
+/**
+ * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
+ * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
+ * for one quote; a quote anywhere else is an error. Spaces belong to the field.
+ *
+ * @throws Error on a stray or missing quote
+ */
+function parseCsvRecord(record) {
+    const fields = [];
+    let rest = record;
+    for (;;) {
+        const quoted = /^"((?:[^"]|"")*)"(,|$)/.exec(rest);
+        const field = quoted ?? /^([^",]*)(,|$)/.exec(rest);
+        if (!field) {
+            throw new Error(rest.startsWith('"')
+                ? 'a quoted field must end with a quote before the next comma'
+                : 'a quote inside a field: put quotes around the whole field and double those inside');
+        }
+        const [matched, text = '', separator] = field;
+        fields.push(quoted ? text.replaceAll('""', '"') : text);
+        if (!separator) {
+            return fields;
+        }
+        rest = rest.slice(matched.length);
     }
 }
 
-;// CONCATENATED MODULE: ./build/manifest.js
+;// CONCATENATED MODULE: ./build/dockerfile/mount-options.js
 
-
-/** The format that this code writes, and the only one that it reads. */
-const manifestFormat = 1;
-/** The archives to unpack one after another. */
-function archivesOf({ archive, deltas = [] }) {
-    return archive === undefined ? [] : [archive, ...deltas];
-}
-/** What some archives hold together. */
-function totalOf(archives) {
-    const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
-    return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
-}
-const manifest_archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-/** The names of archives, and no others: an entry's files, and those of others, share directories. */
-const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
-/** In the builder, their numbers have two digits, which sort as they count. */
-const manifest_maximumDeltas = 99;
-function manifest_renderManifest(manifest) {
-    return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
+const optionOfKey = new Map([
+    ['type', 'type'],
+    ['id', 'id'],
+    ['target', 'target'],
+    ['dst', 'target'],
+    ['destination', 'target'],
+    ['sharing', 'sharing'],
+    ['from', 'from'],
+    ['source', 'source'],
+    ['src', 'source'],
+    ['uid', 'uid'],
+    ['gid', 'gid'],
+    ['mode', 'mode'],
+    ['readonly', 'readonly'],
+    ['ro', 'readonly'],
+    ['readwrite', 'readonly'],
+    ['rw', 'readonly'],
+]);
+function isOption(field) {
+    const [key, value] = cut(field);
+    const option = optionOfKey.get(key.toLowerCase());
+    return option !== undefined && (value !== undefined || option === 'readonly');
 }
 /**
- * Reads a manifest that came out of the cache, which others can write to: nothing in it is used
- * that is not of the expected form. File names in particular can only be those that we give.
+ * Reads the options of a cache mount.
  *
- * @throws Error that says what is wrong with it
+ * @param expand expands a value and takes its quotes away
+ * @param duplicates BuildKit takes the last of several values; who writes for us is told
+ * @throws Error on an option that is unknown, or has no value or a bad one
  */
-function parseManifest(text) {
-    const value = object(JSON.parse(text), 'manifest');
-    if (value.format !== manifestFormat) {
-        throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
+function parseOptions(fields, expand, duplicates = 'refused') {
+    const options = {};
+    for (const field of fields) {
+        const [key, raw] = cut(field);
+        const option = optionOfKey.get(key.toLowerCase());
+        if (option === undefined) {
+            throw new Error(`unknown option "${key}": the options of a cache mount are id, target, uid, gid, mode, from, source, sharing and ro`);
+        }
+        if (raw === undefined) {
+            if (option === 'readonly')
+                continue;
+            throw new Error(`the option ${key} has no value: write ${key}=…`);
+        }
+        const value = expand(raw);
+        if (option === 'readonly') {
+            // No part of the identity; these are the booleans of Go.
+            if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value))
+                continue;
+            throw new Error(`${field} is neither true nor false`);
+        }
+        const earlier = options[option];
+        if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
+            throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
+        }
+        options[option] = value;
     }
-    const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
-    const archives = mounts.flatMap(archivesOf);
-    if (new Set(archives.map(({ file }) => file)).size < archives.length)
-        throw new Error('two of its mounts have one archive');
-    if (new Set(mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount))).size < mounts.length)
-        throw new Error('two of its mounts are the same');
-    return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
+    return options;
 }
-/** Reads what a manifest, or the state that inject leaves, says of one mount. */
-function parseSavedMount(value) {
-    const { mount, archive, deltas } = object(value, 'mounts[]');
-    return {
-        mount: parseMount(mount),
-        ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
-        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
-    };
-}
-/** Reads a mount as it stands in a manifest or in the state that inject leaves. */
-function parseMount(value) {
-    const { id, namespace, from, stage, source, ownership } = object(value, 'mount');
-    return {
-        id: string(id, 'id'),
-        ...(namespace === undefined ? {} : { namespace: string(namespace, 'namespace') }),
-        ...(from === undefined ? {} : { from: string(from, 'from') }),
-        ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-        ...(source === undefined ? {} : { source: string(source, 'source') }),
-        ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
-    };
-}
-function parseStage(value) {
-    const { name, digest } = object(value, 'stage');
-    return { name: string(name, 'name'), digest: string(digest, 'digest') };
-}
-function parseOwnership(value) {
-    const { uid, gid, mode } = object(value, 'ownership');
-    return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
-}
-function parseDeltas(value, archive) {
-    const deltas = array(value, 'deltas').map(parseArchive);
-    if (archive === undefined || deltas.length > manifest_maximumDeltas)
-        throw invalid('deltas', value);
-    return deltas;
-}
-function parseArchive(value) {
-    const archive = object(value, 'archive');
-    const { entry } = archive;
-    const file = string(archive.file, 'file');
-    const compression = archive.compression;
-    if (compression !== 'zstd' && compression !== 'gzip') {
-        throw invalid('compression', compression);
+/** @throws Error where the options make no cache mount */
+function toCacheMount(options) {
+    const { type = 'cache', sharing = 'shared', target } = options;
+    if (type.toLowerCase() !== 'cache') {
+        throw new Error(`type=${type} is no cache mount: only type=cache can be saved`);
     }
-    if (!archiveFilePattern.test(file)) {
-        throw invalid('file', file);
+    if (!['shared', 'private', 'locked'].includes(sharing.toLowerCase())) {
+        throw new Error(`sharing=${sharing} is unknown: it is shared, private or locked`);
     }
-    const sha256 = string(archive.sha256, 'sha256');
-    if (!/^[0-9a-f]{64}$/.test(sha256)) {
-        throw invalid('sha256', sha256);
+    const id = options.id || (target && cleanPath(target));
+    if (!id) {
+        throw new Error('neither id nor target is given: one of them must name the mount');
+    }
+    if (!options.id && id === '/') {
+        throw new Error(`target=${target} cannot be a mount`);
+    }
+    const ownership = parseOwnership(options);
+    const from = options.from === 'scratch' ? undefined : options.from;
+    const source = cleanPath(`/${options.source ?? ''}`);
+    if (source !== '/' && !from) {
+        throw new Error(`source=${options.source} needs from=…, the image that holds it`);
     }
     return {
-        file,
-        ...(entry === undefined ? {} : { entry: string(entry, 'entry') }),
-        compression,
-        files: count(archive.files, 'files'),
-        bytes: count(archive.bytes, 'bytes'),
-        compressedBytes: count(archive.compressedBytes, 'compressedBytes'),
-        sha256,
+        id,
+        ...(from ? { from } : {}),
+        ...(source === '/' ? {} : { source }),
+        ...(ownership && source === '/' ? { ownership } : {}),
     };
 }
+function parseOwnership({ uid, gid, mode }) {
+    if (uid === undefined && gid === undefined && mode === undefined) {
+        return undefined;
+    }
+    return {
+        uid: parseNumber('uid', uid ?? '0', 10),
+        gid: parseNumber('gid', gid ?? '0', 10),
+        // BuildKit drops setuid, setgid and sticky here.
+        mode: parseNumber('mode', mode ?? '0755', 8) & 0o777,
+    };
+}
+function parseNumber(option, text, radix) {
+    const value = (radix === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)
+        ? Number.parseInt(text, radix)
+        : Number.NaN;
+    if (!(value < 2 ** 32)) {
+        throw new Error(`${option}=${text} is no ${radix === 8 ? 'octal' : 'decimal'} number of 32 bits`);
+    }
+    return value;
+}
+/** Cuts `key=value` at its first equals sign. */
+function cut(field) {
+    const at = field.indexOf('=');
+    return at < 0 ? [field, undefined] : [field.slice(0, at), field.slice(at + 1)];
+}
+/** Go's `path.Clean`, but for the empty path. */
+function cleanPath(path) {
+    const cleaned = external_node_path_.posix.normalize(path);
+    return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
+}
 
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/archive.js
+;// CONCATENATED MODULE: ./build/dockerfile/flags.js
+/**
+ * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
+ * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
+ * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
+ * the builder has that id, so must ours.
+ */
+function splitFlags(text, escapeToken = '\\') {
+    const bytes = Buffer.from(text, 'utf8').toString('latin1');
+    const flags = [];
+    let at = skipSpace(bytes, 0);
+    while (bytes.startsWith('--', at)) {
+        const word = readWord(bytes, at, escapeToken);
+        at = skipSpace(bytes, word.end);
+        if (word.text === '--')
+            break;
+        flags.push(word.text.slice(2));
+    }
+    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+}
+/** White space below U+0100, as Go has it. */
+const space = /[\s\u0085]/;
+function skipSpace(bytes, start) {
+    let at = start;
+    while (at < bytes.length && space.test(bytes.charAt(at)))
+        at++;
+    return at;
+}
+function readWord(bytes, start, escapeToken) {
+    let text = '';
+    let quote = '';
+    let at = start;
+    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+        const char = bytes.charAt(at);
+        if (char === escapeToken) {
+            at++;
+            text += bytes.charAt(at);
+        }
+        else if (char === quote) {
+            quote = '';
+        }
+        else if (!quote && (char === '"' || char === "'")) {
+            quote = char;
+        }
+        else {
+            text += char;
+        }
+    }
+    return { text, end: Math.min(at, bytes.length) };
+}
 
-
-
-
-
-
-
-
-const manifestName = 'manifest.json';
-/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
-function selectArchives(named, manifest) {
-    const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
-    const fillings = named.flatMap((mount, index) => {
-        const { archive, deltas = [] } = saved.get((0,cache_mount/* identityOf */.cu)(mount)) ?? {};
-        return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
+;// CONCATENATED MODULE: ./build/dockerfile/shell-word.js
+/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
+const maximumDepth = 200;
+/**
+ * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
+ * are taken away, the escape character makes the next one literal, and variables are expanded:
+ * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
+ * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
+ *
+ * @param escape the escape character of the Dockerfile
+ * @throws Error on what BuildKit refuses, and whatever `lookup` throws
+ */
+function expandWord(word, lookup, escapeToken = '\\') {
+    const chars = [...word];
+    let at = 0;
+    let depth = 0;
+    const next = () => chars[at++] ?? '';
+    // A variable that cannot be known is no matter in an alternative that does not count.
+    let unknown = [];
+    const look = (name, hasAlternative) => {
+        try {
+            return lookup(name, hasAlternative);
+        }
+        catch (error) {
+            unknown.push(error);
+            return hasAlternative ? undefined : '';
+        }
+    };
+    /** Up to `stop`, or to the end where there is none. */
+    function readTo(stop, keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === stop)
+                return result;
+            if (char === "'")
+                result += readSingleQuoted();
+            else if (char === '"')
+                result += readDoubleQuoted(keepEscapes);
+            else if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken)
+                result += (keepEscapes ? char : '') + next();
+            else
+                result += char;
+        }
+        if (stop !== undefined)
+            throw new Error(`"${stop}" is missing`);
+        return result;
+    }
+    function readSingleQuoted() {
+        const end = chars.indexOf("'", at);
+        if (end < 0)
+            throw unclosed("'");
+        const text = chars.slice(at, end).join('');
+        at = end + 1;
+        return text;
+    }
+    function readDoubleQuoted(keepEscapes) {
+        let result = '';
+        while (at < chars.length) {
+            const char = next();
+            if (char === '"')
+                return result;
+            if (char === '$')
+                result += readVariable();
+            else if (char === escapeToken) {
+                if (keepEscapes)
+                    result += char;
+                if (at === chars.length)
+                    break;
+                // Only what would be special inside the quotes can be escaped there.
+                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
+            }
+            else
+                result += char;
+        }
+        throw unclosed('"');
+    }
+    function readVariable() {
+        if (chars[at] !== '{') {
+            const name = readName();
+            return name === '' ? '$' : (look(name, false) ?? '');
+        }
+        at++;
+        if (at === chars.length)
+            throw new Error('"}" is missing');
+        if ('{}:'.includes(chars[at] ?? ''))
+            throw badSubstitution();
+        depth++;
+        if (depth > maximumDepth)
+            throw new Error('substitutions are nested too deeply');
+        const value = readSubstitution(readName());
+        depth--;
+        return value;
+    }
+    function readName() {
+        const start = at;
+        const first = chars[at] ?? '';
+        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
+        if (/[@*#?$!-]/.test(first))
+            at++;
+        else
+            while (part.test(chars[at] ?? ''))
+                at++;
+        return chars.slice(start, at).join('');
+    }
+    /** What follows the name in `${name…}`. */
+    function readSubstitution(name) {
+        const first = next();
+        if (first === '}')
+            return look(name, false) ?? '';
+        if (first === '/')
+            return replacePattern(look(name, false) ?? '');
+        const emptyIsUnset = first === ':';
+        const operator = emptyIsUnset ? next() : first;
+        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
+            throw badSubstitution();
+        const before = unknown;
+        unknown = [];
+        const argument = readTo('}', operator === '#' || operator === '%');
+        const inArgument = unknown;
+        unknown = before;
+        const value = look(name, '-+?'.includes(operator));
+        const isSet = value !== undefined && !(emptyIsUnset && value === '');
+        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
+        if (counts)
+            unknown = [...unknown, ...inArgument];
+        switch (operator) {
+            case '-':
+                return isSet ? value : argument;
+            case '+':
+                return isSet ? argument : '';
+            case '?':
+                if (isSet)
+                    return value;
+                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
+            case '#':
+                return trimPrefix(argument, value ?? '');
+            case '%':
+                return trimSuffix(argument, value ?? '');
+            default:
+                throw badSubstitution();
+        }
+    }
+    function replacePattern(value) {
+        const all = chars[at] === '/';
+        if (all)
+            at++;
+        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
+        const replacement = readTo('}', true);
+        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
+    }
+    function badSubstitution() {
+        return new Error(`a substitution \${…} in "${word}" is not valid`);
+    }
+    function unclosed(quote) {
+        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
+    }
+    const result = readTo(undefined, false);
+    if (unknown.length > 0)
+        throw unknown[0];
+    return result;
+}
+/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
+function expandTemplate(template, match) {
+    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
+        const name = braced ?? bare;
+        if (name === undefined)
+            return all.slice(1);
+        return /^0+$/.test(name) ? match : '';
     });
-    const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
-    return {
-        fillings,
-        unsaved: named.filter((mount) => saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive === undefined),
-        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
-    };
 }
-/** @throws Error where there is no manifest, or one that cannot be read */
-async function readManifest(directory) {
-    const file = (0,external_node_path_.join)(directory, manifestName);
-    if ((await sizeOf(file)) === 'no file')
-        throw new Error(`${manifestName} is no file`);
-    return parseManifest(await (0,promises_.readFile)(file, 'utf8'));
+function trimPrefix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '#');
+    return value.slice(matchedLength(readPattern(pattern), greedy, value));
 }
-/**
- * Compares an archive's file with what the manifest says of it.
- *
- * @returns what is wrong with it
- */
-async function findDamage(directory, archive) {
-    const file = (0,external_node_path_.join)(directory, archive.file);
-    const size = await sizeOf(file).catch(() => undefined);
-    if (size === undefined)
-        return 'its archive is missing';
-    if (size === 'no file')
-        return 'its archive is no file';
-    if (size !== archive.compressedBytes) {
-        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
-    }
-    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+/** Backwards, as the shortest match at the end is not found by a regular expression. */
+function trimSuffix(argument, value) {
+    const { pattern, greedy } = parsePattern(argument, '%');
+    const backwards = [...value].reverse().join('');
+    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
+    return value.slice(0, value.length - length);
 }
-/** What is wrong with one of a mount's archives: without it, the others are of no use. */
-async function findDamageOfAny(directory, archives) {
-    const damage = archives.map((archive) => findDamage(directory, archive));
-    return (await Promise.all(damage)).find((each) => each !== undefined);
+/** The length of the match at the beginning of a value. */
+function matchedLength(elements, greedy, value) {
+    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
 }
-/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
-async function sizeOf(path) {
-    const found = await (0,promises_.lstat)(path);
-    return found.isFile() ? found.size : 'no file';
+function parsePattern(argument, operator) {
+    const greedy = argument.startsWith(operator);
+    return { greedy, pattern: greedy ? argument.slice(1) : argument };
+}
+// In Go's regular expressions, a dot is all but this one line break.
+const anyChar = '[^\\n]';
+const star = `${anyChar}*`;
+/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
+function readPattern(pattern) {
+    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
+    return elements.map((element) => {
+        if (element === '*')
+            return star;
+        if (element === '?')
+            return anyChar;
+        if (/^\\(?![*?\\}/]$)/.test(element)) {
+            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+        }
+        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
+    });
 }
 /**
- * Moves an archive that the build has made into an entry.
- *
- * @returns what the manifest says of it
+ * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
+ * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
+ * to try all the other places as well can take forever.
  */
-async function storeArchive(source, facts, directory) {
-    const file = `${randomBytes(16).toString('hex')}.${archiveExtension[facts.compression]}`;
-    const path = join(directory, file);
-    await moveFile(source, path);
-    const { size } = await stat(path);
-    const { compression, files, bytes } = facts;
-    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
-}
-async function writeManifest(directory, mounts) {
-    await mkdir(directory, { recursive: true });
-    await writeFile(join(directory, manifestName), renderManifest({ mounts }));
-}
-async function digest(file) {
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
-    return hash.digest('hex');
+function toRegExp(elements, greedy, flags) {
+    const [head = '', ...others] = elements.join('').split(star);
+    const last = others.pop();
+    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
+    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
+    return new RegExp(`${head}${middle}${tail}`, flags);
 }
 
-// EXTERNAL MODULE: ./build/csv.js
-var csv = __nccwpck_require__(2332);
-// EXTERNAL MODULE: ./build/flags.js
-var build_flags = __nccwpck_require__(5939);
-// EXTERNAL MODULE: ./build/shell-word.js
-var shell_word = __nccwpck_require__(4491);
-;// CONCATENATED MODULE: ./build/dockerfile.js
+;// CONCATENATED MODULE: ./build/dockerfile/parser.js
 
 
 /**
@@ -40735,7 +40768,7 @@ function parseDockerfile(text) {
 /** Reads one instruction, such as that of an ONBUILD, in a single line. */
 function parseInstruction(text, line, escapeToken = '\\') {
     const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-    const { flags, rest: following } = (0,build_flags/* splitFlags */.g)(rest, escapeToken);
+    const { flags, rest: following } = splitFlags(rest, escapeToken);
     return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
 }
 /** Directives stand at the top, before any other comment, and end at the first that is not known. */
@@ -40797,7 +40830,7 @@ function readHeredocs({ keyword, text, line }) {
         if (quoted === '')
             return [];
         try {
-            return { name: (0,shell_word/* expandWord */.V)(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
+            return { name: expandWord(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
         }
         catch {
             return []; // no word, and so no heredoc
@@ -40844,64 +40877,7 @@ function splitWords(text, escapeToken) {
     return word === '' ? words : [...words, word];
 }
 
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-;// CONCATENATED MODULE: ./build/platform.js
-const architectureOf = {
-    x64: 'amd64',
-    x86_64: 'amd64',
-    'x86-64': 'amd64',
-    aarch64: 'arm64',
-    ia32: '386',
-    i386: '386',
-    armhf: 'arm',
-    armel: 'arm',
-};
-/** The runner's platform. */
-function runnerPlatform() {
-    const os = process.platform === 'win32' ? 'windows' : process.platform;
-    return `${os}/${architectureOf[process.arch] ?? process.arch}`;
-}
-/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
-function parsePlatform(text) {
-    const [first = '', second, third = ''] = text.toLowerCase().split('/');
-    const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
-    if (second === undefined && ['local', 'default'].includes(first)) {
-        return parsePlatform(runnerPlatform());
-    }
-    if (second === undefined && ['linux', 'windows', 'darwin', 'macos'].includes(first)) {
-        return parsePlatform(`${first}/${runnerArchitecture}`);
-    }
-    const [os, name] = second === undefined ? [runnerOs, first] : [first, second];
-    const architecture = architectureOf[name] ?? name;
-    return {
-        os: os === 'macos' ? 'darwin' : os,
-        architecture,
-        variant: normalizeVariant(name, architecture, third),
-    };
-}
-function normalizeVariant(name, architecture, given) {
-    const variant = given.replace(/^(?=\d)/, 'v');
-    switch (architecture) {
-        case 'arm64':
-            return variant === 'v8' ? '' : variant;
-        case 'amd64':
-            return variant === 'v1' ? '' : variant;
-        case '386':
-            return '';
-        case 'arm':
-            if (name === 'armhf')
-                return 'v7';
-            return name === 'armel' ? 'v6' : variant || 'v7';
-        default:
-            return variant;
-    }
-}
-function formatPlatform({ os, architecture, variant }) {
-    return [os, architecture, ...(variant === '' ? [] : [variant])].join('/');
-}
-
-;// CONCATENATED MODULE: ./build/stages.js
+;// CONCATENATED MODULE: ./build/dockerfile/stages.js
 
 
 
@@ -40973,7 +40949,7 @@ function sourcesOf({ keyword, flags }) {
         return [];
     return mountFlags(flags).flatMap((value) => {
         try {
-            return lastValue((0,csv/* parseCsvRecord */.b)(value), 'from') ?? [];
+            return lastValue(parseCsvRecord(value), 'from') ?? [];
         }
         catch {
             return []; // named when the stage is walked
@@ -40987,7 +40963,7 @@ function mountFlags(flags) {
 /** The value of an option in the fields of a --mount flag: the last one counts. */
 function lastValue(fields, option) {
     return fields
-        .map(cache_mount/* cut */.Jj)
+        .map(cut)
         .filter(([key]) => key.toLowerCase() === option)
         .at(-1)?.[1];
 }
@@ -41021,7 +40997,8 @@ function isCheap({ keyword, text }) {
 }
 const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
 
-;// CONCATENATED MODULE: ./build/discovery.js
+;// CONCATENATED MODULE: ./build/dockerfile/declared-mounts.js
+
 
 
 
@@ -41045,7 +41022,7 @@ function discoverMounts(text, options) {
     for (const platform of options.platforms) {
         const evaluation = evaluate(dockerfile, { ...options, platform });
         for (const mount of evaluation.mounts)
-            mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
+            mounts.set(identityOf(mount), mount);
         for (const problem of evaluation.problems)
             problems.add(problem);
         args.push(evaluation.args);
@@ -41058,10 +41035,10 @@ function evaluate(dockerfile, options) {
     const problems = [];
     const expandGlobally = (word, line) => {
         try {
-            return (0,shell_word/* expandWord */.V)(word, (name) => globals.get(name), escapeToken);
+            return expandWord(word, (name) => globals.get(name), escapeToken);
         }
         catch (error) {
-            problems.push(`${options.file}:${line}: ${(0,errors/* messageOf */.b)(error)}`);
+            problems.push(`${options.file}:${line}: ${(0,lib_errors/* messageOf */.b)(error)}`);
             return word;
         }
     };
@@ -41086,7 +41063,7 @@ function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expan
             break;
         if (keyword !== 'ARG')
             continue;
-        for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
+        for (const [name, raw] of splitWords(text, escapeToken).map(cut)) {
             const value = buildArgs.get(name) ?? (raw === undefined ? undefined : expand(raw, line));
             if (value !== undefined) {
                 globals.set(name, value);
@@ -41121,7 +41098,7 @@ function resolveTarget({ stages, target, file }) {
     const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
     if (goal === undefined && target !== undefined) {
         const names = stages.flatMap(({ name }) => name ?? []);
-        throw new errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
+        throw new lib_errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
     }
     return goal;
 }
@@ -41142,7 +41119,7 @@ function walkStage(stage, environments, context) {
             }
         }
         else if (keyword === 'ARG') {
-            for (const [name, raw] of splitWords(text, escapeToken).map(cache_mount/* cut */.Jj)) {
+            for (const [name, raw] of splitWords(text, escapeToken).map(cut)) {
                 declareArg(name, raw, environment, context);
             }
         }
@@ -41207,11 +41184,11 @@ function expand(word, { variables, unset, image }, escapeToken) {
         return variable?.value;
     };
     try {
-        const value = (0,shell_word/* expandWord */.V)(word, lookup, escapeToken);
+        const value = expandWord(word, lookup, escapeToken);
         return { value, doubt };
     }
     catch (error) {
-        return { value: undefined, doubt: (0,errors/* messageOf */.b)(error) };
+        return { value: undefined, doubt: (0,lib_errors/* messageOf */.b)(error) };
     }
 }
 /** What PATH is where no image has set it. */
@@ -41220,7 +41197,7 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 function readPairs(text, escapeToken) {
     const words = splitWords(text, escapeToken);
     if (words[0]?.includes('=')) {
-        return words.map(cache_mount/* cut */.Jj).map(([key, value]) => [key, value ?? '']);
+        return words.map(cut).map(([key, value]) => [key, value ?? '']);
     }
     const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
     return key === '' ? [] : [[key, value]];
@@ -41236,11 +41213,11 @@ function readMount(flag, environment, at, { dockerfile, escapeToken, stages, bui
         return value;
     };
     try {
-        const fields = (0,csv/* parseCsvRecord */.b)(flag);
+        const fields = parseCsvRecord(flag);
         const type = lastValue(fields, 'type');
         if (type === undefined || expandOption(type).toLowerCase() !== 'cache')
             return;
-        const mount = (0,cache_mount/* toCacheMount */.NX)((0,cache_mount/* parseOptions */.Ac)(fields, expandOption, 'last wins'));
+        const mount = toCacheMount(parseOptions(fields, expandOption, 'last wins'));
         const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
         const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
         mounts.push({
@@ -41251,7 +41228,7 @@ function readMount(flag, environment, at, { dockerfile, escapeToken, stages, bui
             at(doubt);
     }
     catch (error) {
-        at(`a mount is left out: ${(0,errors/* messageOf */.b)(error)}`);
+        at(`a mount is left out: ${(0,lib_errors/* messageOf */.b)(error)}`);
     }
 }
 function startFrom({ name = '' }, mount, dockerfile, stages) {
@@ -41260,7 +41237,90 @@ function startFrom({ name = '' }, mount, dockerfile, stages) {
     return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
 }
 
-;// CONCATENATED MODULE: ./build/mount-list.js
+;// CONCATENATED MODULE: ./build/discovery/named-mounts.js
+
+
+
+
+
+
+/**
+ * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
+ * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
+ *
+ * @param lookup the variables that options may hold
+ * @throws Error that lists every line that is wrong, with its number
+ */
+function parseCacheMounts(text, lookup = () => undefined) {
+    const lineOfIdentity = new Map();
+    const mounts = [];
+    const notices = [];
+    const errors = [];
+    for (const [index, raw] of text.split(/\r?\n/).entries()) {
+        const line = raw.trim();
+        const number = index + 1;
+        if (line === '' || line.startsWith('#')) {
+            continue;
+        }
+        try {
+            const mount = parseLine(line, lookup);
+            const identity = identityOf(mount);
+            const earlier = lineOfIdentity.get(identity);
+            if (earlier === undefined) {
+                lineOfIdentity.set(identity, number);
+                mounts.push(mount);
+            }
+            else {
+                notices.push(`line ${number} names the same cache mount as line ${earlier}: ${describeMount(mount)}`);
+            }
+        }
+        catch (error) {
+            errors.push(`line ${number} (${line}): ${(0,lib_errors/* messageOf */.b)(error)}`);
+        }
+    }
+    if (errors.length > 0) {
+        throw new Error(errors.join('\n'));
+    }
+    return { mounts, notices };
+}
+function parseLine(line, lookup) {
+    const expand = (value) => expandWord(value, (name, hasAlternative) => {
+        const variable = lookup(name, hasAlternative);
+        if (variable !== undefined || hasAlternative)
+            return variable;
+        throw new Error(`the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`);
+    });
+    const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
+    if (flag.startsWith('--mount=')) {
+        return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag)), expand));
+    }
+    const fields = parseCsvRecord(line);
+    const [first = '', second, ...more] = fields;
+    if (isOption(first)) {
+        return toCacheMount(parseOptions(fields, expand));
+    }
+    if (first === '') {
+        throw new Error('the id is empty');
+    }
+    if (more.length > 0 || (second !== undefined && isOption(second))) {
+        throw new Error(`options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`);
+    }
+    return { id: first };
+}
+/** Reads the value of a flag pasted from a Dockerfile. */
+function readFlagValue(line) {
+    const { flags, rest } = splitFlags(line);
+    const [flag = '', ...others] = flags;
+    // A pasted line may still have its continuation character.
+    if (others.length > 0 || (rest !== '' && rest !== '\\')) {
+        const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
+        throw new Error(`one mount a line: put "${more}" on a line of its own, or quotes around white space`);
+    }
+    return cut(flag)[1] ?? '';
+}
+
+;// CONCATENATED MODULE: ./build/discovery/mount-list.js
+
 
 
 
@@ -41293,7 +41353,7 @@ function locateFiles({ context, files }) {
     // What docker/build-push-action calls its Git context is what was checked out.
     const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
     if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
-        throw new errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
+        throw new lib_errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
     }
     const root = (0,external_node_path_.resolve)(workspace, local);
     const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
@@ -41311,7 +41371,7 @@ async function readDockerfiles(inputs, optional) {
         const text = await (0,promises_.readFile)(path, 'utf8').catch((error) => {
             if (optional)
                 return undefined;
-            throw new errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
+            throw new lib_errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,lib_errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
         });
         if (text === undefined)
             continue;
@@ -41358,10 +41418,10 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
     const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
     const parsed = discovery.args.map((args) => {
         try {
-            return (0,cache_mount/* parseCacheMounts */.yY)(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
+            return parseCacheMounts(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
         }
         catch (error) {
-            throw new errors/* InputError */.d(`Input cache-mounts: ${(0,errors/* messageOf */.b)(error)}`);
+            throw new lib_errors/* InputError */.d(`Input cache-mounts: ${(0,lib_errors/* messageOf */.b)(error)}`);
         }
     });
     const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
@@ -41373,7 +41433,7 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
         const declared = findDeclared(mount, discovery.mounts);
         if (declared.length === 0)
             return mount;
-        notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(cache_mount/* describeMount */.hK).join(' and ')}.`);
+        notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(describeMount).join(' and ')}.`);
         return declared;
     });
     const { seedStages } = discovery;
@@ -41383,7 +41443,7 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
 function findFromStage({ from, ...others }, declared) {
     return declared.find(({ stage, ...each }) => {
         const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
-        return isNamed && (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(others);
+        return isNamed && identityOf(each) === identityOf(others);
     });
 }
 /**
@@ -41393,89 +41453,251 @@ function findFromStage({ from, ...others }, declared) {
 function findDeclared(mount, declared) {
     const isBare = !mount.from && !mount.source && !mount.ownership;
     const sameId = isBare ? declared.filter(({ id }) => id === mount.id) : [];
-    const isJustBare = sameId.every((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
+    const isJustBare = sameId.every((each) => identityOf(each) === identityOf(mount));
     return isJustBare ? [] : sameId;
 }
 function distinct(mounts) {
-    return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
+    return [...new Map(mounts.map((mount) => [identityOf(mount), mount])).values()];
 }
 
-;// CONCATENATED MODULE: ./build/default-key.js
-
-
-
-
-const defaultKeyPrefix = 'buildkit-cache-mounts';
-/** The key that was given, or else one that is made; what was given to fall back to comes last. */
-async function resolveKeys(inputs) {
-    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
-    if (key !== undefined)
-        return { key, restoreKeys };
-    const { workspace, context, files } = locateFiles(mountInputs);
-    const facts = {
-        prefix: keyPrefix,
-        os: process.env.RUNNER_OS || process.platform,
-        architecture: process.env.RUNNER_ARCH || process.arch,
-        commit: process.env.GITHUB_SHA || 'none',
-        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
-    };
-    const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
-    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
-}
-/** What package managers write to say exactly what they install, in the words of their own docs. */
-const lockFileNames = new Set([
-    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
-    ...['bun.lock', 'bun.lockb', 'deno.lock'],
-    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
-    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
-    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
-    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
-    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
-]);
-/** Directories of what is installed, and not of what is to be installed. */
-const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
-/**
- * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
- * the same commit, the same files, anything of this kind of machine.
- */
-function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
-    const parts = [prefix, os, architecture, hash, commit, attempt];
-    const start = (count) => `${parts.slice(0, count).join('-')}-`;
-    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
-}
-/**
- * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
- * hexadecimal digits.
- *
- * @param workspace what the paths count from, as it differs between runners
- */
-async function hashFiles(dockerfiles, context, workspace) {
-    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    for (const file of files) {
-        const content = await (0,promises_.readFile)(file).catch(() => undefined);
-        if (content === undefined)
-            continue;
-        const digest = (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
-        hash.update(`${digest} ${(0,external_node_path_.relative)(workspace, file)}\n`);
+// EXTERNAL MODULE: external "node:fs"
+var external_node_fs_ = __nccwpck_require__(3024);
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream/promises");
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+;// CONCATENATED MODULE: ./build/lib/json.js
+/** @throws Error where the value is no object */
+function object(value, name) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        throw invalid(name, value);
     }
-    return hash.digest('hex').slice(0, 16);
+    return { ...value };
 }
-/** The lock files below a directory; symbolic links are not followed. */
-async function findLockFiles(directory) {
-    const entries = await (0,promises_.readdir)(directory, { withFileTypes: true }).catch(() => []);
-    const found = await Promise.all(entries.map(async (entry) => {
-        const path = (0,external_node_path_.join)(directory, entry.name);
-        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
-            return findLockFiles(path);
-        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
-    }));
-    return found.flat();
+/** @throws Error where the value is no array */
+function array(value, name) {
+    if (!Array.isArray(value))
+        throw invalid(name, value);
+    return value;
+}
+/** @throws Error where the value is no string, or an empty one */
+function string(value, name) {
+    if (typeof value !== 'string' || value === '')
+        throw invalid(name, value);
+    return value;
+}
+/** @throws Error where the value is no whole number from 0 */
+function count(value, name) {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+        throw invalid(name, value);
+    }
+    return value;
+}
+/** @throws Error where the value is no finite number */
+function number(value, name) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+        throw invalid(name, value);
+    return value;
+}
+/** The error of a field that is not of the expected form. */
+function invalid(name, value) {
+    return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
+}
+/** As JSON, cut to what can be read. */
+function describeValue(value) {
+    try {
+        const text = String(JSON.stringify(value));
+        return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+    }
+    catch {
+        return 'it is nested too deeply'; // JSON.parse takes more levels than JSON.stringify
+    }
 }
 
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-;// CONCATENATED MODULE: ./build/entry.js
+;// CONCATENATED MODULE: ./build/entry/manifest.js
+
+
+/** The format that this code writes, and the only one that it reads. */
+const manifestFormat = 1;
+/** The archives to unpack one after another. */
+function archivesOf({ archive, deltas = [] }) {
+    return archive === undefined ? [] : [archive, ...deltas];
+}
+/** What some archives hold together. */
+function totalOf(archives) {
+    const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
+    return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
+}
+const manifest_archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
+/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
+/** In the builder, their numbers have two digits, which sort as they count. */
+const manifest_maximumDeltas = 99;
+function manifest_renderManifest(manifest) {
+    return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
+}
+/**
+ * Reads a manifest that came out of the cache, which others can write to: nothing in it is used
+ * that is not of the expected form. File names in particular can only be those that we give.
+ *
+ * @throws Error that says what is wrong with it
+ */
+function parseManifest(text) {
+    const value = object(JSON.parse(text), 'manifest');
+    if (value.format !== manifestFormat) {
+        throw new Error(`its format is ${describeValue(value.format)}, and this version reads format ${manifestFormat}`);
+    }
+    const mounts = array(value.mounts, 'mounts').map(parseSavedMount);
+    const archives = mounts.flatMap(archivesOf);
+    if (new Set(archives.map(({ file }) => file)).size < archives.length)
+        throw new Error('two of its mounts have one archive');
+    if (new Set(mounts.map(({ mount }) => identityOf(mount))).size < mounts.length)
+        throw new Error('two of its mounts are the same');
+    return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
+}
+/** Reads what a manifest, or the state that inject leaves, says of one mount. */
+function parseSavedMount(value) {
+    const { mount, archive, deltas } = object(value, 'mounts[]');
+    return {
+        mount: parseMount(mount),
+        ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
+        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
+    };
+}
+/** Reads a mount as it stands in a manifest or in the state that inject leaves. */
+function parseMount(value) {
+    const { id, namespace, from, stage, source, ownership } = object(value, 'mount');
+    return {
+        id: string(id, 'id'),
+        ...(namespace === undefined ? {} : { namespace: string(namespace, 'namespace') }),
+        ...(from === undefined ? {} : { from: string(from, 'from') }),
+        ...(stage === undefined ? {} : { stage: parseStage(stage) }),
+        ...(source === undefined ? {} : { source: string(source, 'source') }),
+        ...(ownership === undefined ? {} : { ownership: manifest_parseOwnership(ownership) }),
+    };
+}
+function parseStage(value) {
+    const { name, digest } = object(value, 'stage');
+    return { name: string(name, 'name'), digest: string(digest, 'digest') };
+}
+function manifest_parseOwnership(value) {
+    const { uid, gid, mode } = object(value, 'ownership');
+    return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
+}
+function parseDeltas(value, archive) {
+    const deltas = array(value, 'deltas').map(parseArchive);
+    if (archive === undefined || deltas.length > manifest_maximumDeltas)
+        throw invalid('deltas', value);
+    return deltas;
+}
+function parseArchive(value) {
+    const archive = object(value, 'archive');
+    const { entry } = archive;
+    const file = string(archive.file, 'file');
+    const compression = archive.compression;
+    if (compression !== 'zstd' && compression !== 'gzip') {
+        throw invalid('compression', compression);
+    }
+    if (!archiveFilePattern.test(file)) {
+        throw invalid('file', file);
+    }
+    const sha256 = string(archive.sha256, 'sha256');
+    if (!/^[0-9a-f]{64}$/.test(sha256)) {
+        throw invalid('sha256', sha256);
+    }
+    return {
+        file,
+        ...(entry === undefined ? {} : { entry: string(entry, 'entry') }),
+        compression,
+        files: count(archive.files, 'files'),
+        bytes: count(archive.bytes, 'bytes'),
+        compressedBytes: count(archive.compressedBytes, 'compressedBytes'),
+        sha256,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/entry/archive.js
+
+
+
+
+
+
+
+
+const manifestName = 'manifest.json';
+/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
+function selectArchives(named, manifest) {
+    const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
+    const fillings = named.flatMap((mount, index) => {
+        const { archive, deltas = [] } = saved.get(identityOf(mount)) ?? {};
+        return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
+    });
+    const wanted = new Set(named.map(identityOf));
+    return {
+        fillings,
+        unsaved: named.filter((mount) => saved.get(identityOf(mount))?.archive === undefined),
+        unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
+    };
+}
+/** @throws Error where there is no manifest, or one that cannot be read */
+async function readManifest(directory) {
+    const file = (0,external_node_path_.join)(directory, manifestName);
+    if ((await sizeOf(file)) === 'no file')
+        throw new Error(`${manifestName} is no file`);
+    return parseManifest(await (0,promises_.readFile)(file, 'utf8'));
+}
+/**
+ * Compares an archive's file with what the manifest says of it.
+ *
+ * @returns what is wrong with it
+ */
+async function findDamage(directory, archive) {
+    const file = (0,external_node_path_.join)(directory, archive.file);
+    const size = await sizeOf(file).catch(() => undefined);
+    if (size === undefined)
+        return 'its archive is missing';
+    if (size === 'no file')
+        return 'its archive is no file';
+    if (size !== archive.compressedBytes) {
+        return `its archive has ${size} bytes instead of ${archive.compressedBytes}`;
+    }
+    return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
+}
+/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+async function findDamageOfAny(directory, archives) {
+    const damage = archives.map((archive) => findDamage(directory, archive));
+    return (await Promise.all(damage)).find((each) => each !== undefined);
+}
+/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+async function sizeOf(path) {
+    const found = await (0,promises_.lstat)(path);
+    return found.isFile() ? found.size : 'no file';
+}
+/**
+ * Moves an archive that the build has made into an entry.
+ *
+ * @returns what the manifest says of it
+ */
+async function storeArchive(source, facts, directory) {
+    const file = `${randomBytes(16).toString('hex')}.${archiveExtension[facts.compression]}`;
+    const path = join(directory, file);
+    await moveFile(source, path);
+    const { size } = await stat(path);
+    const { compression, files, bytes } = facts;
+    return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
+}
+async function writeManifest(directory, mounts) {
+    await mkdir(directory, { recursive: true });
+    await writeFile(join(directory, manifestName), renderManifest({ mounts }));
+}
+async function digest(file) {
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_.createReadStream)(file, { highWaterMark: 1 << 20 }), hash);
+    return hash.digest('hex');
+}
+
+;// CONCATENATED MODULE: ./build/entry/open-entry.js
 
 
 
@@ -41489,9 +41711,9 @@ var log = __nccwpck_require__(6650);
 async function openEntry(store, key, directory, wanted) {
     const { mounts, ...others } = await readManifest(directory);
     const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
-    const identities = new Set(wanted.map(cache_mount/* identityOf */.cu));
+    const identities = new Set(wanted.map(identityOf));
     const archives = manifest.mounts
-        .filter(({ mount }) => identities.has((0,cache_mount/* identityOf */.cu)(mount)))
+        .filter(({ mount }) => identities.has(identityOf(mount)))
         .flatMap(archivesOf);
     const holders = new Set(archives.map(({ entry = key }) => entry));
     const bases = [...holders].filter((holder) => holder !== key);
@@ -41507,303 +41729,91 @@ function withHolder({ mount, archive, deltas = [] }, key) {
     return { mount, archive: name(archive), deltas: deltas.map(name) };
 }
 
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
+;// CONCATENATED MODULE: ./build/entry/stores/directory.js
+
+
+
+
+
+
+/**
+ * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
+ * one run to the next.
+ */
+function directoryStore(directory) {
+    return {
+        find: () => findInDirectory(directory),
+        restore: async (entry, keys) => {
+            await restoreFromDirectory(directory, entry);
+            return keys;
+        },
+        isSaved: async () => false,
+        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
+            saved: false,
+            why: `the directory ${directory} cannot be written: ${(0,lib_errors/* messageOf */.b)(error)}`,
+        })),
+        isLasting: false,
+        remedy: () => '',
+    };
+}
+/** The key of what the directory holds; undefined where it holds nothing. */
+async function findInDirectory(directory) {
+    const names = await (0,promises_.readdir)(directory).catch(() => []);
+    if (!names.includes(manifestName))
+        return undefined;
+    const manifest = await readManifest(directory).catch(() => undefined);
+    return manifest?.key ?? 'unknown';
+}
+/**
+ * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
+ * is so in the entry: it concerns one mount only.
+ *
+ * @throws Error where there is no manifest, or one that cannot be read
+ */
+async function restoreFromDirectory(directory, entry) {
+    await (0,promises_.mkdir)(entry, { recursive: true });
+    const { mounts } = await readManifest(directory);
+    const archives = mounts.flatMap(archivesOf);
+    const there = new Set(await (0,promises_.readdir)(directory));
+    const names = [manifestName, ...archives.map(({ file }) => file)];
+    for (const name of names.filter((each) => there.has(each))) {
+        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
+    }
+}
+/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
+async function linkOrCopy(source, destination) {
+    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
+}
+/**
+ * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
+ * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ */
+async function saveToDirectory(directory, entry, key) {
+    await (0,promises_.mkdir)(directory, { recursive: true });
+    const { mounts } = await readManifest(entry);
+    const before = new Set(await (0,promises_.readdir)(directory));
+    for (const { file } of mounts.flatMap(archivesOf)) {
+        if (!before.has(file))
+            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
+    }
+    const manifest = { key, mounts };
+    const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
+    await (0,promises_.writeFile)(draft, manifest_renderManifest(manifest));
+    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
+    await removeUnnamed(directory, manifest);
+    return { saved: true };
+}
+/** Only what has the form of our own files: the directory may hold others. */
+async function removeUnnamed(directory, { mounts }) {
+    const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
+    const names = await (0,promises_.readdir)(directory);
+    const ours = names.filter((name) => archiveFilePattern.test(name) && !named.has(name));
+    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
+}
+
 // EXTERNAL MODULE: ./node_modules/@actions/core/lib/core.js + 7 modules
 var lib_core = __nccwpck_require__(3838);
-;// CONCATENATED MODULE: ./build/inputs.js
-
-
-
-
-
-
-
-
-/** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
-/** Minutes. */
-const defaultTimeout = 30;
-/** A key that is made, and what to fall back to. */
-const madeKeys = 4;
-/** @throws InputError that names the input and the remedy */
-function readInjectInputs() {
-    const key = optional('key');
-    const keyPrefix = optional('key-prefix');
-    // An empty one would match every entry.
-    const restoreKeys = lib_core/* getMultilineInput */.q3('restore-keys').filter((each) => each !== '');
-    if (key !== undefined)
-        checkKey('key', key);
-    if (key !== undefined && keyPrefix !== undefined) {
-        throw new errors/* InputError */.d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
-    }
-    checkKey('key-prefix', keyPrefix ?? '');
-    for (const restoreKey of restoreKeys) {
-        checkKey('restore-keys', restoreKey);
-    }
-    const room = maximum.keys - (key === undefined ? madeKeys : 1);
-    if (restoreKeys.length > room) {
-        throw new errors/* InputError */.d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        keyPrefix: keyPrefix ?? defaultKeyPrefix,
-        restoreKeys,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
-        incremental: readBoolean('incremental', true),
-        ...readCommonInputs(),
-    };
-}
-/** @throws InputError that names the input and the remedy */
-function readExtractInputs() {
-    const key = optional('key');
-    if (key !== undefined) {
-        checkKey('key', key);
-    }
-    return {
-        mountInputs: readMountInputs(),
-        key,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
-        incremental: readIncremental(),
-        ...readCommonInputs(),
-    };
-}
-function readIncremental() {
-    const isOn = readBoolean('incremental', true);
-    const count = readNumber('incremental-count', 1, maximumDeltas, 10);
-    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
-    return { count: isOn ? count : 0, share };
-}
-/** A whole number. */
-function readNumber(name, least, most, standard) {
-    const text = optional(name) ?? String(standard);
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most) {
-        throw new InputError(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
-    }
-    return value;
-}
-function readCommonInputs() {
-    const directory = optional('directory');
-    return {
-        directory: directory && (0,external_node_path_.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
-        timeout: readTimeout(),
-        summary: readBoolean('summary', true),
-    };
-}
-/** An input of the single step alone. @throws InputError that names the input and the remedy */
-function readSaveAlways() {
-    return readBoolean('save-always', false);
-}
-function readMountInputs() {
-    const platforms = lib_core/* getMultilineInput */.q3('platforms')
-        .flatMap((line) => line.split(','))
-        .map((platform) => platform.trim())
-        .filter((platform) => platform !== '')
-        .map((platform) => formatPlatform(parsePlatform(platform)));
-    return {
-        // Not trimmed: the line numbers of messages are those of the workflow.
-        cacheMounts: lib_core/* getInput */.V4('cache-mounts', { trimWhitespace: false }),
-        context: optional('context'),
-        files: lib_core/* getMultilineInput */.q3('file').filter((file) => file !== ''),
-        target: optional('target'),
-        buildArgs: readBuildArgs(),
-        platforms: platforms.length > 0 ? platforms : undefined,
-    };
-}
-/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
-function readBuildArgs() {
-    const buildArgs = new Map();
-    for (const line of lib_core/* getMultilineInput */.q3('build-args').filter((each) => each !== '')) {
-        const [name, given] = (0,cache_mount/* cut */.Jj)(line.startsWith('"') ? parseQuoted(line) : line);
-        const value = given ?? process.env[name];
-        if (value !== undefined)
-            buildArgs.set(name, value);
-    }
-    return buildArgs;
-}
-function parseQuoted(line) {
-    try {
-        return (0,csv/* parseCsvRecord */.b)(line).join(',');
-    }
-    catch {
-        return line;
-    }
-}
-function checkKey(input, key) {
-    if (key.length > maximum.keyLength) {
-        throw new errors/* InputError */.d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
-    }
-    if (/[,\n]/.test(key)) {
-        throw new errors/* InputError */.d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
-    }
-}
-function readTimeout() {
-    const text = optional('timeout') ?? String(defaultTimeout);
-    const minutes = Number(text);
-    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new errors/* InputError */.d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
-    }
-    return minutes;
-}
-function readBoolean(name, standard) {
-    if (optional(name) === undefined)
-        return standard;
-    try {
-        return lib_core/* getBooleanInput */.Vt(name);
-    }
-    catch {
-        throw new errors/* InputError */.d(`Input ${name}: "${lib_core/* getInput */.V4(name)}" is neither true nor false.`);
-    }
-}
-function optional(name) {
-    return lib_core/* getInput */.V4(name) || undefined;
-}
-
-;// CONCATENATED MODULE: ./build/state.js
-
-
-
-
-
-
-
-
-/** A directory a key, so that a job can have several injects. */
-async function writeState(state) {
-    await (0,promises_.mkdir)(directoryOf(state.key), { recursive: true });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(directoryOf(state.key), stateName), JSON.stringify(state));
-}
-/** Where the inject with this key keeps the archives that it has restored. */
-function keptArchives(key) {
-    return (0,external_node_path_.join)(directoryOf(key), 'archives');
-}
-/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
-async function keepTools(key, directory) {
-    const kept = (0,external_node_path_.join)(directoryOf(key), 'tools');
-    await (0,promises_.rm)(kept, { recursive: true, force: true });
-    // Extract copies them anew where they are not there.
-    await (0,promises_.rename)(directory, kept).catch(() => undefined);
-}
-/** @returns whether they were there, and are now in a directory that was not there */
-async function takeTools(key, directory) {
-    try {
-        await mkdir(dirname(directory), { recursive: true });
-        await rename(join(directoryOf(key), 'tools'), directory);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}
-/** All that the injects of this job have left; what cannot be read is named and left out. */
-async function readStates() {
-    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
-    const states = [];
-    for (const name of names) {
-        try {
-            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
-        }
-        catch (error) {
-            (0,host/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,errors/* messageOf */.b)(error)}`);
-        }
-    }
-    return states;
-}
-/** Removes what one inject has left, and the directory with the last of them. */
-async function removeState(state) {
-    await rm(directoryOf(state.key), { recursive: true, force: true });
-    // Fails while others are left.
-    await rmdir(stateDirectory()).catch(() => undefined);
-}
-function stateDirectory() {
-    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
-}
-function directoryOf(key) {
-    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
-}
-const stateName = 'state.json';
-function parseState(text) {
-    const state = object(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform } = state;
-    const { seedStages, directory, restoreKeys, restored } = state;
-    return {
-        key: string(key, 'key'),
-        mounts: array(mounts, 'mounts').map(parseMount),
-        builder: builder === undefined ? undefined : string(builder, 'builder'),
-        utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
-        platform: platform === undefined ? undefined : string(platform, 'platform'),
-        directory: directory === undefined ? undefined : string(directory, 'directory'),
-        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
-        restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
-        restored: restored === undefined ? undefined : parseRestored(restored),
-    };
-}
-function parseRestored(value) {
-    const { key, mounts, filled } = object(value, 'restored');
-    return {
-        key: string(key, 'key'),
-        mounts: array(mounts, 'mounts').map(parseRestoredMount),
-        filled: filled === undefined ? undefined : parseFilled(filled),
-    };
-}
-function parseFilled(value) {
-    const { mounts, builder, time, token, tools } = object(value, 'filled');
-    return {
-        mounts: array(mounts, 'mounts').map(parseMount),
-        builder: parseBuilder(builder),
-        time: number(time, 'time'),
-        token: token === undefined ? undefined : string(token, 'token'),
-        tools: parseTools(tools),
-    };
-}
-function parseTools(value) {
-    const { names, tarVersion, directories, obstacle } = object(value, 'tools');
-    return {
-        names: array(names, 'names').map((each) => string(each, 'names[]')),
-        tarVersion: String(tarVersion),
-        directories: array(directories, 'directories').map((each) => string(each, 'directories[]')),
-        obstacle: obstacle === undefined ? undefined : string(obstacle, 'obstacle'),
-    };
-}
-function parseBuilder(value) {
-    const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
-    // Some of it buildx may leave empty; it is for the log.
-    return {
-        name: String(name),
-        driver: String(driver),
-        nodes: number(nodes, 'nodes'),
-        platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
-        buildkit: String(buildkit),
-    };
-}
-function parseRestoredMount(value) {
-    const { archive, ...saved } = parseSavedMount(value);
-    if (archive === undefined)
-        throw invalid('archive', archive);
-    return { ...saved, archive };
-}
-function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
-    const args = Object.entries(object(buildArgs, 'buildArgs'));
-    return {
-        head: string(head, 'head'),
-        stages: string(stages, 'stages'),
-        context: string(context, 'context'),
-        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
-        ignore: String(ignore),
-    };
-}
-
-// EXTERNAL MODULE: ./build/step.js + 1 modules
-var step = __nccwpck_require__(8979);
 // EXTERNAL MODULE: external "path"
 var external_path_ = __nccwpck_require__(6928);
 // EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
@@ -42995,7 +43005,7 @@ const regExpEscape = (s) => s.replace(/[-[\]{}()*+?.,\\^$|#\s]/g, '\\$&');
 // any single thing other than /
 const qmark = '[^/]';
 // * => any number of characters
-const star = qmark + '*?';
+const ast_star = qmark + '*?';
 // use + when we need to ensure that *something* matches, because the * is
 // the only thing in the path portion.
 const starNoEmpty = qmark + '+?';
@@ -43588,7 +43598,7 @@ class AST {
                 // !() must match something,but !(x) can match ''
                 '))' +
                     (this.isStart() && !dot && !allowDot ? startNoDot : '') +
-                    star +
+                    ast_star +
                     ')'
                 : this.type === '@' ? ')'
                     : this.type === '?' ? ')?'
@@ -43674,7 +43684,7 @@ class AST {
                 if (inStar)
                     continue;
                 inStar = true;
-                re += noEmpty && /^[*]+$/.test(glob) ? starNoEmpty : star;
+                re += noEmpty && /^[*]+$/.test(glob) ? starNoEmpty : ast_star;
                 hasMagic = true;
                 continue;
             }
@@ -45428,7 +45438,7 @@ var internal_hash_files_asyncValues = (undefined && undefined.__asyncValues) || 
 
 
 
-function internal_hash_files_hashFiles(globber_1, currentWorkspace_1) {
+function hashFiles(globber_1, currentWorkspace_1) {
     return internal_hash_files_awaiter(this, arguments, void 0, function* (globber, currentWorkspace, verbose = false) {
         var _a, e_1, _b, _c;
         var _d;
@@ -97974,7 +97984,7 @@ function checkPaths(paths) {
         throw new ValidationError(`Path Validation Error: At least one directory or file path is required`);
     }
 }
-function cache_checkKey(key) {
+function checkKey(key) {
     if (key.length > 512) {
         throw new ValidationError(`Key Validation Error: ${key} cannot be larger than 512 characters.`);
     }
@@ -98052,7 +98062,7 @@ function restoreCacheV1(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            cache_checkKey(key);
+            checkKey(key);
         }
         const compressionMethod = yield getCompressionMethod();
         let archivePath = '';
@@ -98154,7 +98164,7 @@ function restoreCacheV2(paths_1, primaryKey_1, restoreKeys_1, options_1) {
             throw new ValidationError(`Key Validation Error: Keys are limited to a maximum of 10.`);
         }
         for (const key of keys) {
-            cache_checkKey(key);
+            checkKey(key);
         }
         let archivePath = '';
         try {
@@ -98254,7 +98264,7 @@ function cache_saveCache(paths_1, key_1, options_1) {
         const cacheServiceVersion = config_getCacheServiceVersion();
         lib_core/* debug */.Yz(`Cache service version: ${cacheServiceVersion}`);
         checkPaths(paths);
-        cache_checkKey(key);
+        checkKey(key);
         const cacheMode = getCacheMode();
         if (!isCacheWritable(cacheMode)) {
             lib_core/* info */.pq(`Cache save skipped: the effective cache-mode '${cacheMode}' does not permit writes.`);
@@ -98490,79 +98500,7 @@ function saveCacheV2(paths_1, key_1, options_1) {
     });
 }
 //# sourceMappingURL=cache.js.map
-;// CONCATENATED MODULE: ./build/directory-store.js
-
-
-
-
-
-/**
- * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
- * one run to the next.
- */
-/** The key of what the directory holds; undefined where it holds nothing. */
-async function findInDirectory(directory) {
-    const names = await (0,promises_.readdir)(directory).catch(() => []);
-    if (!names.includes(manifestName))
-        return undefined;
-    const manifest = await readManifest(directory).catch(() => undefined);
-    return manifest?.key ?? 'unknown';
-}
-/**
- * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
- * is so in the entry: it concerns one mount only.
- *
- * @throws Error where there is no manifest, or one that cannot be read
- */
-async function restoreFromDirectory(directory, entry) {
-    await (0,promises_.mkdir)(entry, { recursive: true });
-    const { mounts } = await readManifest(directory);
-    const archives = mounts.flatMap(archivesOf);
-    const there = new Set(await (0,promises_.readdir)(directory));
-    const names = [manifestName, ...archives.map(({ file }) => file)];
-    for (const name of names.filter((each) => there.has(each))) {
-        await linkOrCopy((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
-    }
-}
-/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
-async function linkOrCopy(source, destination) {
-    await (0,promises_.link)(source, destination).catch(() => (0,promises_.copyFile)(source, destination));
-}
-/**
- * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
- * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
- * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
- */
-async function saveToDirectory(directory, entry, key) {
-    await (0,promises_.mkdir)(directory, { recursive: true });
-    const { mounts } = await readManifest(entry);
-    const before = new Set(await (0,promises_.readdir)(directory));
-    for (const { file } of mounts.flatMap(archivesOf)) {
-        if (!before.has(file))
-            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
-    }
-    const manifest = { key, mounts };
-    const draft = (0,external_node_path_.join)(directory, `${manifestName}.new`);
-    await (0,promises_.writeFile)(draft, manifest_renderManifest(manifest));
-    await (0,promises_.rename)(draft, (0,external_node_path_.join)(directory, manifestName));
-    await removeUnnamed(directory, manifest);
-    return { saved: true };
-}
-/** Only what has the form of our own files: the directory may hold others. */
-async function removeUnnamed(directory, { mounts }) {
-    const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
-    const names = await (0,promises_.readdir)(directory);
-    const ours = names.filter((name) => archiveFilePattern.test(name) && !named.has(name));
-    await Promise.all(ours.map((name) => (0,promises_.rm)((0,external_node_path_.join)(directory, name))));
-}
-
-;// CONCATENATED MODULE: ./build/store.js
-
-
-
-
-
-
+;// CONCATENATED MODULE: ./build/entry/stores/store.js
 /**
  * The directory that is saved, by the name that it has in its parent. The cache service knows an
  * entry by key and by a hash of this very string, so every runner must use the same one; the
@@ -98570,6 +98508,14 @@ async function removeUnnamed(directory, { mounts }) {
  * read.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
+
+;// CONCATENATED MODULE: ./build/entry/stores/github-cache.js
+
+
+
+
+
+
 /**
  * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
  * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
@@ -98583,11 +98529,8 @@ const flatten = [
     `;s,^[^/]*$,${storedDirectoryName}/&,`,
     ' --skip-old-files',
 ].join('');
-/** @param directory undefined for the cache of GitHub Actions */
-function storeFor(directory) {
-    return directory === undefined ? cacheStore : directoryStore(directory);
-}
-const cacheStore = {
+/** The cache of GitHub Actions. */
+const githubCache = {
     find,
     restore,
     isSaved,
@@ -98595,22 +98538,6 @@ const cacheStore = {
     isLasting: true,
     remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
 };
-function directoryStore(directory) {
-    return {
-        find: () => findInDirectory(directory),
-        restore: async (entry, keys) => {
-            await restoreFromDirectory(directory, entry);
-            return keys;
-        },
-        isSaved: async () => false,
-        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
-            saved: false,
-            why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
-        })),
-        isLasting: false,
-        remedy: () => '',
-    };
-}
 async function find(directory, key, restoreKeys) {
     return inParentOf(directory, (path) => restoreCache([path], key, [...restoreKeys], { lookupOnly: true }));
 }
@@ -98622,7 +98549,7 @@ async function restore(directory, keys) {
         }
         catch (error) {
             // Such as a key that cannot be one. The others' tars still run, and need the environment.
-            (0,host/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
+            (0,console_console/* print */.yy)(`The entry ${key} cannot be restored: ${(0,lib_errors/* messageOf */.b)(error)}`);
             return undefined;
         }
     };
@@ -98640,7 +98567,7 @@ async function save(directory, key) {
         }
     }
     catch (error) {
-        return { saved: false, why: `the cache could not be saved: ${(0,errors/* messageOf */.b)(error)}` };
+        return { saved: false, why: `the cache could not be saved: ${(0,lib_errors/* messageOf */.b)(error)}` };
     }
     // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
     return (await isSaved(directory, key))
@@ -98665,7 +98592,7 @@ async function inParentOf(directory, call) {
     const started = performance.now();
     const patience = setInterval(() => {
         const seconds = Math.round((performance.now() - started) / 1000);
-        (0,host/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
+        (0,console_console/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
     try {
         return await call((0,external_node_path_.basename)(directory));
@@ -98686,86 +98613,246 @@ function restoreVariable(name, environment) {
         process.env[name] = value;
 }
 
-;// CONCATENATED MODULE: ./build/summary.js
+;// CONCATENATED MODULE: ./build/entry/stores/open-store.js
 
 
+/** @param directory undefined for the cache of GitHub Actions */
+function storeFor(directory) {
+    return directory === undefined ? githubCache : directoryStore(directory);
+}
+
+;// CONCATENATED MODULE: ./build/inputs/generated-key.js
+
+
+
+
+const defaultKeyPrefix = 'buildkit-cache-mounts';
+/** The key that was given, or else one that is made; what was given to fall back to comes last. */
+async function resolveKeys(inputs) {
+    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
+    if (key !== undefined)
+        return { key, restoreKeys };
+    const { workspace, context, files } = locateFiles(mountInputs);
+    const facts = {
+        prefix: keyPrefix,
+        os: process.env.RUNNER_OS || process.platform,
+        architecture: process.env.RUNNER_ARCH || process.arch,
+        commit: process.env.GITHUB_SHA || 'none',
+        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
+    };
+    const made = makeDefaultKey(facts, await generated_key_hashFiles(files, context, workspace));
+    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
+}
+/** What package managers write to say exactly what they install, in the words of their own docs. */
+const lockFileNames = new Set([
+    ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
+    ...['bun.lock', 'bun.lockb', 'deno.lock'],
+    ...['go.sum', 'go.work.sum', 'Cargo.lock'],
+    ...['requirements.txt', 'poetry.lock', 'uv.lock', 'pdm.lock', 'pylock.toml', 'Pipfile.lock'],
+    ...['Gemfile.lock', 'composer.lock', 'mix.lock', 'pubspec.lock', 'conan.lock', 'flake.lock'],
+    ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
+    ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
+]);
+/** Directories of what is installed, and not of what is to be installed. */
+const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
 /**
- * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
- * name that a mount can have.
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
+ * the same commit, the same files, anything of this kind of machine.
  */
-function renderSummary({ title, facts, rows, remarks }) {
-    const lines = [`<h3>${asText(title)}</h3>`];
-    if (facts.length > 0) {
-        const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
-        lines.push(`<p>${items.join('<br>')}</p>`);
-    }
-    if (rows.length > 0)
-        lines.push(...renderTable(rows));
-    if (remarks.length > 0) {
-        lines.push('<ul>', ...remarks.map((remark) => `<li>${asProse(remark)}</li>`), '</ul>');
-    }
-    return `${lines.join('\n')}\n`;
-}
-function renderTable(rows) {
-    const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
-    const lines = [tableRow('th', header), ...rows.map(renderRow)];
-    const counted = rows.filter(({ archive }) => archive);
-    if (counted.length > 1)
-        lines.push(renderTotal(counted));
-    return ['<table>', ...lines, '</table>'];
-}
-function renderRow({ mount, state, archive, seconds }) {
-    return tableRow('td', [
-        `<code>${asText((0,cache_mount/* describeMount */.hK)(mount))}</code>`,
-        asText(state),
-        ...(archive
-            ? [
-                (0,format/* formatCount */.B4)(archive.files),
-                (0,format/* formatBytes */.z3)(archive.bytes),
-                (0,format/* formatBytes */.z3)(archive.compressedBytes),
-            ]
-            : ['', '', '']),
-        seconds === undefined ? '' : (0,format/* formatSeconds */.Xo)(seconds),
-    ]);
-}
-function renderTotal(rows) {
-    const sum = (value) => rows.reduce((total, row) => total + (value(row) ?? 0), 0);
-    return tableRow('td', [
-        '<strong>Total</strong>',
-        (0,format/* plural */.LS)(rows.length, 'mount'),
-        (0,format/* formatCount */.B4)(sum(({ archive }) => archive?.files)),
-        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.bytes)),
-        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.compressedBytes)),
-        (0,format/* formatSeconds */.Xo)(sum(({ seconds }) => seconds)),
-    ]);
-}
-/** Numbers stand on the right, each with its unit. */
-function tableRow(element, cells) {
-    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`);
-    return `<tr>${rendered.join('')}</tr>`;
+function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
+    const parts = [prefix, os, architecture, hash, commit, attempt];
+    const start = (count) => `${parts.slice(0, count).join('-')}-`;
+    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
 }
 /**
- * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
- * #1, :name: and $x$, but not across elements.
+ * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
+ * hexadecimal digits.
+ *
+ * @param workspace what the paths count from, as it differs between runners
  */
-function asProse(text) {
-    return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
+async function generated_key_hashFiles(dockerfiles, context, workspace) {
+    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    for (const file of files) {
+        const content = await (0,promises_.readFile)(file).catch(() => undefined);
+        if (content === undefined)
+            continue;
+        const digest = (0,external_node_crypto_.createHash)('sha256').update(content).digest('hex');
+        hash.update(`${digest} ${(0,external_node_path_.relative)(workspace, file)}\n`);
+    }
+    return hash.digest('hex').slice(0, 16);
 }
-/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
-function asText(text) {
-    return text
-        .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
-        .replaceAll('&', '&amp;')
-        .replaceAll('<', '&lt;')
-        .replaceAll('>', '&gt;')
-        .replaceAll('"', '&quot;');
+/** The lock files below a directory; symbolic links are not followed. */
+async function findLockFiles(directory) {
+    const entries = await (0,promises_.readdir)(directory, { withFileTypes: true }).catch(() => []);
+    const found = await Promise.all(entries.map(async (entry) => {
+        const path = (0,external_node_path_.join)(directory, entry.name);
+        if (entry.isDirectory() && !skippedDirectories.has(entry.name))
+            return findLockFiles(path);
+        return entry.isFile() && lockFileNames.has(entry.name) ? [path] : [];
+    }));
+    return found.flat();
+}
+
+;// CONCATENATED MODULE: ./build/inputs/read-inputs.js
+
+
+
+
+
+
+
+
+/** Limits of the cache service and of its client; minutes in a day. */
+const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
+/** Minutes. */
+const defaultTimeout = 30;
+/** A key that is made, and what to fall back to. */
+const madeKeys = 4;
+/** @throws InputError that names the input and the remedy */
+function readInjectInputs() {
+    const key = optional('key');
+    const keyPrefix = optional('key-prefix');
+    // An empty one would match every entry.
+    const restoreKeys = lib_core/* getMultilineInput */.q3('restore-keys').filter((each) => each !== '');
+    if (key !== undefined)
+        read_inputs_checkKey('key', key);
+    if (key !== undefined && keyPrefix !== undefined) {
+        throw new lib_errors/* InputError */.d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
+    }
+    read_inputs_checkKey('key-prefix', keyPrefix ?? '');
+    for (const restoreKey of restoreKeys) {
+        read_inputs_checkKey('restore-keys', restoreKey);
+    }
+    const room = maximum.keys - (key === undefined ? madeKeys : 1);
+    if (restoreKeys.length > room) {
+        throw new lib_errors/* InputError */.d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        keyPrefix: keyPrefix ?? defaultKeyPrefix,
+        restoreKeys,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
+        incremental: readBoolean('incremental', true),
+        ...readCommonInputs(),
+    };
+}
+/** @throws InputError that names the input and the remedy */
+function readExtractInputs() {
+    const key = optional('key');
+    if (key !== undefined) {
+        read_inputs_checkKey('key', key);
+    }
+    return {
+        mountInputs: readMountInputs(),
+        key,
+        builder: optional('builder'),
+        utilityImage: optional('utility-image'),
+        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
+        incremental: readIncremental(),
+        ...readCommonInputs(),
+    };
+}
+function readIncremental() {
+    const isOn = readBoolean('incremental', true);
+    const count = readNumber('incremental-count', 1, maximumDeltas, 10);
+    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+    return { count: isOn ? count : 0, share };
+}
+/** A whole number. */
+function readNumber(name, least, most, standard) {
+    const text = optional(name) ?? String(standard);
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+        throw new InputError(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
+    }
+    return value;
+}
+function readCommonInputs() {
+    const directory = optional('directory');
+    return {
+        directory: directory && (0,external_node_path_.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
+        timeout: readTimeout(),
+        summary: readBoolean('summary', true),
+    };
+}
+/** An input of the single step alone. @throws InputError that names the input and the remedy */
+function readSaveAlways() {
+    return readBoolean('save-always', false);
+}
+function readMountInputs() {
+    const platforms = lib_core/* getMultilineInput */.q3('platforms')
+        .flatMap((line) => line.split(','))
+        .map((platform) => platform.trim())
+        .filter((platform) => platform !== '')
+        .map((platform) => formatPlatform(parsePlatform(platform)));
+    return {
+        // Not trimmed: the line numbers of messages are those of the workflow.
+        cacheMounts: lib_core/* getInput */.V4('cache-mounts', { trimWhitespace: false }),
+        context: optional('context'),
+        files: lib_core/* getMultilineInput */.q3('file').filter((file) => file !== ''),
+        target: optional('target'),
+        buildArgs: readBuildArgs(),
+        platforms: platforms.length > 0 ? platforms : undefined,
+    };
+}
+/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+function readBuildArgs() {
+    const buildArgs = new Map();
+    for (const line of lib_core/* getMultilineInput */.q3('build-args').filter((each) => each !== '')) {
+        const [name, given] = cut(line.startsWith('"') ? parseQuoted(line) : line);
+        const value = given ?? process.env[name];
+        if (value !== undefined)
+            buildArgs.set(name, value);
+    }
+    return buildArgs;
+}
+function parseQuoted(line) {
+    try {
+        return parseCsvRecord(line).join(',');
+    }
+    catch {
+        return line;
+    }
+}
+function read_inputs_checkKey(input, key) {
+    if (key.length > maximum.keyLength) {
+        throw new lib_errors/* InputError */.d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+    }
+    if (/[,\n]/.test(key)) {
+        throw new lib_errors/* InputError */.d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+    }
+}
+function readTimeout() {
+    const text = optional('timeout') ?? String(defaultTimeout);
+    const minutes = Number(text);
+    if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
+        throw new lib_errors/* InputError */.d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+    }
+    return minutes;
+}
+function readBoolean(name, standard) {
+    if (optional(name) === undefined)
+        return standard;
+    try {
+        return lib_core/* getBooleanInput */.Vt(name);
+    }
+    catch {
+        throw new lib_errors/* InputError */.d(`Input ${name}: "${lib_core/* getInput */.V4(name)}" is neither true nor false.`);
+    }
+}
+function optional(name) {
+    return lib_core/* getInput */.V4(name) || undefined;
 }
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
 ;// CONCATENATED MODULE: external "node:readline"
 const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
-;// CONCATENATED MODULE: ./build/buildx.js
+;// CONCATENATED MODULE: ./build/builder/buildx.js
 
 
 
@@ -98849,7 +98936,7 @@ function startBuild(options) {
         ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
         options.context,
     ];
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
+    (0,console_console/* debug */.Yz)(`docker ${args.join(' ')}`);
     const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
         cwd: options.directory,
         env: {
@@ -98883,14 +98970,14 @@ function startBuild(options) {
             let last = '';
             const silence = setInterval(() => {
                 const seconds = Math.round((performance.now() - spoke) / 1000);
-                (0,host/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
+                (0,console_console/* print */.yy)(`The builder has said nothing for ${seconds} seconds: it is busy with a large mount, or waits until another build that uses one of these mounts has ended.`);
             }, patience);
             hear = (line) => {
                 spoke = performance.now();
                 silence.refresh();
                 if (line.trim() !== '')
                     last = line;
-                (0,host/* print */.yy)(line);
+                (0,console_console/* print */.yy)(line);
             };
             said.forEach(hear);
             command.stdin.end(dockerfile);
@@ -98980,14 +99067,14 @@ async function isUnknown(name) {
  * the step: other work may be under way.
  */
 async function probe(args, timeout = probeTimeout.quick) {
-    (0,host/* debug */.Yz)(`docker ${args.join(' ')}`);
+    (0,console_console/* debug */.Yz)(`docker ${args.join(' ')}`);
     let timer;
     const silence = new Promise((resolve) => {
         const stderr = `no answer within ${timeout / 1000} seconds`;
         timer = setTimeout(() => resolve({ exitCode: -1, stdout: '', stderr }), timeout);
     });
     const options = { ...atStart, ignoreReturnCode: true, silent: true };
-    const answer = (0,exec/* getExecOutput */.H)('docker', args, options).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
+    const answer = (0,exec/* getExecOutput */.H)('docker', args, options).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,lib_errors/* messageOf */.b)(error) }));
     try {
         return await Promise.race([answer, silence]);
     }
@@ -99000,7 +99087,7 @@ function lastLine({ exitCode, stdout, stderr }) {
     return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }
 
-;// CONCATENATED MODULE: ./build/container-scripts.js
+;// CONCATENATED MODULE: ./build/builder/in-builder/scripts.js
 
 /**
  * What runs inside the build: POSIX sh around GNU tar and a compressor. A script is called with an
@@ -99377,292 +99464,7 @@ work() {
 }
 ${forEachMount}`;
 
-;// CONCATENATED MODULE: ./build/report.js
-
-const obstacles = ['snapshot', 'size', 'tar'];
-/**
- * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
- *
- * @returns the reports by the mount's index
- * @throws Error on anything else
- */
-function parseReports(text) {
-    const lines = text.split('\n').filter((line) => line !== '');
-    return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
-}
-function parseLine(value) {
-    const line = object(value, 'report');
-    const index = count(line.mount, 'mount');
-    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
-    const result = line.result;
-    switch (result) {
-        case 'packed':
-        case 'changed': {
-            const compression = line.compression;
-            if (compression !== 'zstd' && compression !== 'gzip')
-                throw invalid('compression', compression);
-            const files = count(line.files, 'files');
-            const bytes = count(line.bytes, 'bytes');
-            const report = { seconds, compression, files, bytes };
-            if (result === 'changed')
-                return [index, { result, ...report }];
-            const obstacle = obstacles.find((each) => each === line.obstacle);
-            if (line.obstacle !== obstacle)
-                throw invalid('obstacle', line.obstacle);
-            return [index, { result, ...report, obstacle }];
-        }
-        case 'unusable':
-            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
-        case 'full':
-            return [index, { result, seconds, available: count(line.available, 'available') }];
-        case 'unpacked':
-        case 'unchanged':
-        case 'empty':
-        case 'warm':
-        case 'failed':
-            return [index, { result, seconds }];
-        default:
-            throw invalid('result', result);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/scratch-dockerfile.js
-
-
-/**
- * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
- * with more mounts than this a RUN has several of them.
- */
-const maximumRuns = 16;
-/** The name of the build context with the programs, the scripts and the archives. */
-const filesContext = 'buildkit-cache-mounts';
-/**
- * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
- * this, and a digest of the mount's identity.
- */
-const snapshotIdPrefix = `${filesContext}-snapshot-`;
-// The stages of the user's Dockerfile may have any name but such.
-const workStage = `${filesContext}-work`;
-// A name that nobody else has: by it our own build cache is known.
-const scriptsDirectory = `/${filesContext}`;
-/**
- * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
- * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
- * containerd's filters, which has no room for white space.
- */
-const scratch_dockerfile_buildCachePattern = (/* unused pure expression or super */ null && (`^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`));
-/** Directory, in what the build puts out, with all that the scripts have written. */
-const outputDirectory = 'out';
-/**
- * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
- * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
- *
- * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
- *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
- *   {@link maximumRuns}.)
- * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
- *   written.
- * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
- *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
- *
- * @param nonce a value never used before: BuildKit does not run again what it has already run, and
- *   `--no-cache` would wipe the mounts
- */
-function renderScratchDockerfile(base, mounts, options) {
-    const buildArgs = {};
-    const lines = options.seedStages ? [options.seedStages.head] : [];
-    const declare = (name, value) => {
-        const argument = `CACHE_MOUNT_${name}`;
-        buildArgs[argument] = value;
-        lines.push(`ARG ${argument}`);
-        return argument;
-    };
-    const namespace = mounts[0]?.mount.namespace;
-    if (namespace !== undefined) {
-        // A build has one for all its mounts; no ARG is needed for it.
-        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
-    }
-    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
-    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
-    for (const [index, image] of images.entries()) {
-        declare(`FROM_${index}`, image);
-    }
-    if (base.kind === 'image') {
-        declare('UTILITY_IMAGE', base.image);
-    }
-    for (const [index, image] of images.entries()) {
-        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
-    }
-    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
-    if (base.kind === 'image') {
-        lines.push('USER 0:0');
-    }
-    lines.push(`WORKDIR /${outputDirectory}`);
-    declare('NONCE', options.nonce);
-    const shared = [
-        ...(base.kind === 'runner'
-            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
-            : []),
-        `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
-        ...(options.withArchives
-            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
-            : []),
-    ];
-    const perRun = Math.ceil(mounts.length / maximumRuns);
-    for (let first = 0; first < mounts.length; first += perRun) {
-        const group = mounts.slice(first, first + perRun);
-        const flags = group.flatMap(({ index, mount, withSnapshot }) => {
-            const { id, from, stage, source, ownership } = mount;
-            const origin = from === undefined ? stage?.name : stageOf(from);
-            const start = [
-                ...(origin === undefined ? [] : [`from=${origin}`]),
-                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
-            ];
-            const options = [
-                `type=cache,target=/mounts/${index},sharing=locked`,
-                `id=$${declare(`ID_${index}`, id)}`,
-                ...start,
-                ...(ownership === undefined ? [] : (0,cache_mount/* renderOwnership */.wk)(ownership)),
-            ];
-            // Given an owner, BuildKit starts the mount from a new directory in the image.
-            const isSeeded = origin !== undefined && ownership === undefined;
-            const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${scratch_dockerfile_digest(mount)}`;
-            return [
-                ...(withSnapshot ? [snapshot] : []),
-                options.join(','),
-                ...(isSeeded ? [seed.join(',')] : []),
-            ];
-        });
-        const command = [
-            '/bin/sh',
-            `${scriptsDirectory}/run.sh`,
-            ...group.map(({ argument }) => argument),
-        ];
-        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
-    }
-    if (base.kind === 'image') {
-        // Without this the whole image would be put out; the runner's tools are only mounted.
-        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
-    }
-    return { text: `${lines.join('\n')}\n`, buildArgs };
-}
-function scratch_dockerfile_digest(mount) {
-    return (0,external_node_crypto_.createHash)('sha256').update((0,cache_mount/* identityOf */.cu)(mount)).digest('hex').slice(0, 32);
-}
-
-;// CONCATENATED MODULE: ./build/scratch-build.js
-
-
-
-
-
-
-
-
-/** Directory with the archives to unpack, below the work directory of the step. */
-function archivesDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
-}
-/** Directory with the programs to run. */
-function toolsDirectory(workDirectory) {
-    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
-}
-/** Removes what the builds have left on the builder: copies of the archives. */
-async function removeTraces(builder) {
-    const trouble = await removeBuildCache(builder, buildCachePattern);
-    if (trouble !== undefined)
-        print(`The builder keeps a copy of the archives (${trouble}).`);
-}
-/**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
- *
- * @throws Error where the build fails
- */
-async function runScratchBuild(options) {
-    return (await startScratchBuild(options)).run();
-}
-/** The same, begun before it is known whether it is wanted: nothing is built until then. */
-async function startScratchBuild(options) {
-    const first = await startScript(options);
-    return {
-        run: async () => {
-            try {
-                return await first.run();
-            }
-            catch (error) {
-                const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-                if (mounts.length === 0 || mounts.length === options.mounts.length)
-                    throw error;
-                (0,host/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,errors/* messageOf */.b)(error)}`);
-                return (await startScript({ ...options, mounts, seedStages: undefined })).run();
-            }
-        },
-        cancel: first.cancel,
-    };
-}
-async function startScript(options) {
-    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
-    const context = (0,external_node_path_.join)(workDirectory, 'context');
-    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
-    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
-        nonce: (0,external_node_crypto_.randomUUID)(),
-        withArchives,
-        seedStages,
-    });
-    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
-    const ignore = seedStages?.ignore ?? '';
-    if (ignore !== '') {
-        // BuildKit looks for it beside the Dockerfile's file.
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
-        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
-    }
-    const start = () => startBuild({
-        builder,
-        platform: toolkit.platform,
-        directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
-        context: seedStages?.context ?? 'context',
-        namedContexts: { [filesContext]: 'context' },
-        dockerfile: ignore === '' ? '-' : 'Dockerfile',
-        output: 'output',
-        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-    });
-    // With a file, it would not wait.
-    const waiting = ignore === '' ? start() : undefined;
-    return {
-        cancel: () => waiting?.cancel(),
-        run: async () => {
-            await (waiting ?? start()).run(text).catch(async (error) => {
-                (0,host/* print */.yy)(`That was ${await describeClient()}.`);
-                throw (await isFull(workDirectory))
-                    ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
-                    : error;
-            });
-            return readResult(workDirectory);
-        },
-    };
-}
-async function readResult(workDirectory) {
-    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
-    const report = (0,external_node_path_.join)(directory, 'report');
-    try {
-        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
-        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
-    }
-    catch (error) {
-        throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
-    }
-}
-/** BuildKit says no more than "EOF" where what it puts out finds no room. */
-async function isFull(directory) {
-    const { bavail, bsize } = await (0,promises_.statfs)(directory);
-    return bavail * bsize < 1 << 20;
-}
-
-;// CONCATENATED MODULE: ./build/toolkit.js
+;// CONCATENATED MODULE: ./build/builder/runner-programs.js
 
 
 
@@ -99684,7 +99486,7 @@ async function gatherRunnerTools(directory) {
         return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
     }
     catch (error) {
-        return { names, tarVersion: '', directories: [], obstacle: (0,errors/* messageOf */.b)(error) };
+        return { names, tarVersion: '', directories: [], obstacle: (0,lib_errors/* messageOf */.b)(error) };
     }
 }
 /**
@@ -99787,7 +99589,472 @@ async function output(command, args) {
     return stdout;
 }
 
-;// CONCATENATED MODULE: ./build/unpack.js
+;// CONCATENATED MODULE: ./build/builder/mount-report.js
+
+const obstacles = ['snapshot', 'size', 'tar'];
+/**
+ * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
+ *
+ * @returns the reports by the mount's index
+ * @throws Error on anything else
+ */
+function parseReports(text) {
+    const lines = text.split('\n').filter((line) => line !== '');
+    return new Map(array(lines, 'report').map((line) => mount_report_parseLine(JSON.parse(String(line)))));
+}
+function mount_report_parseLine(value) {
+    const line = object(value, 'report');
+    const index = count(line.mount, 'mount');
+    const seconds = number(line.ended, 'ended') - number(line.started, 'started');
+    const result = line.result;
+    switch (result) {
+        case 'packed':
+        case 'changed': {
+            const compression = line.compression;
+            if (compression !== 'zstd' && compression !== 'gzip')
+                throw invalid('compression', compression);
+            const files = count(line.files, 'files');
+            const bytes = count(line.bytes, 'bytes');
+            const report = { seconds, compression, files, bytes };
+            if (result === 'changed')
+                return [index, { result, ...report }];
+            const obstacle = obstacles.find((each) => each === line.obstacle);
+            if (line.obstacle !== obstacle)
+                throw invalid('obstacle', line.obstacle);
+            return [index, { result, ...report, obstacle }];
+        }
+        case 'unusable':
+            return [index, { result, seconds, missing: string(line.missing, 'missing') }];
+        case 'full':
+            return [index, { result, seconds, available: count(line.available, 'available') }];
+        case 'unpacked':
+        case 'unchanged':
+        case 'empty':
+        case 'warm':
+        case 'failed':
+            return [index, { result, seconds }];
+        default:
+            throw invalid('result', result);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/builder/scratch-dockerfile.js
+
+
+/**
+ * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
+ * with more mounts than this a RUN has several of them.
+ */
+const maximumRuns = 16;
+/** The name of the build context with the programs, the scripts and the archives. */
+const filesContext = 'buildkit-cache-mounts';
+/**
+ * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
+ * this, and a digest of the mount's identity.
+ */
+const snapshotIdPrefix = `${filesContext}-snapshot-`;
+// The stages of the user's Dockerfile may have any name but such.
+const workStage = `${filesContext}-work`;
+// A name that nobody else has: by it our own build cache is known.
+const scriptsDirectory = `/${filesContext}`;
+/**
+ * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
+ * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
+ * containerd's filters, which has no room for white space.
+ */
+const scratch_dockerfile_buildCachePattern = (/* unused pure expression or super */ null && (`^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`));
+/** Directory, in what the build puts out, with all that the scripts have written. */
+const outputDirectory = 'out';
+/**
+ * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
+ * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
+ * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
+ *
+ * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
+ *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
+ *   {@link maximumRuns}.)
+ * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
+ *   written.
+ * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
+ *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
+ *
+ * @param nonce a value never used before: BuildKit does not run again what it has already run, and
+ *   `--no-cache` would wipe the mounts
+ */
+function renderScratchDockerfile(base, mounts, options) {
+    const buildArgs = {};
+    const lines = options.seedStages ? [options.seedStages.head] : [];
+    const declare = (name, value) => {
+        const argument = `CACHE_MOUNT_${name}`;
+        buildArgs[argument] = value;
+        lines.push(`ARG ${argument}`);
+        return argument;
+    };
+    const namespace = mounts[0]?.mount.namespace;
+    if (namespace !== undefined) {
+        // A build has one for all its mounts; no ARG is needed for it.
+        buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
+    }
+    const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
+    const stageOf = (image) => `${filesContext}-from-${images.indexOf(image)}`;
+    for (const [index, image] of images.entries()) {
+        declare(`FROM_${index}`, image);
+    }
+    if (base.kind === 'image') {
+        declare('UTILITY_IMAGE', base.image);
+    }
+    for (const [index, image] of images.entries()) {
+        lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
+    }
+    lines.push(...(options.seedStages ? [options.seedStages.stages] : []), `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`);
+    if (base.kind === 'image') {
+        lines.push('USER 0:0');
+    }
+    lines.push(`WORKDIR /${outputDirectory}`);
+    declare('NONCE', options.nonce);
+    const shared = [
+        ...(base.kind === 'runner'
+            ? base.directories.map((name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`)
+            : []),
+        `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
+        ...(options.withArchives
+            ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+            : []),
+    ];
+    const perRun = Math.ceil(mounts.length / maximumRuns);
+    for (let first = 0; first < mounts.length; first += perRun) {
+        const group = mounts.slice(first, first + perRun);
+        const flags = group.flatMap(({ index, mount, withSnapshot }) => {
+            const { id, from, stage, source, ownership } = mount;
+            const origin = from === undefined ? stage?.name : stageOf(from);
+            const start = [
+                ...(origin === undefined ? [] : [`from=${origin}`]),
+                ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
+            ];
+            const options = [
+                `type=cache,target=/mounts/${index},sharing=locked`,
+                `id=$${declare(`ID_${index}`, id)}`,
+                ...start,
+                ...(ownership === undefined ? [] : renderOwnership(ownership)),
+            ];
+            // Given an owner, BuildKit starts the mount from a new directory in the image.
+            const isSeeded = origin !== undefined && ownership === undefined;
+            const seed = [`type=bind,target=/seeds/${index}`, ...start];
+            const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${scratch_dockerfile_digest(mount)}`;
+            return [
+                ...(withSnapshot ? [snapshot] : []),
+                options.join(','),
+                ...(isSeeded ? [seed.join(',')] : []),
+            ];
+        });
+        const command = [
+            '/bin/sh',
+            `${scriptsDirectory}/run.sh`,
+            ...group.map(({ argument }) => argument),
+        ];
+        lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
+    }
+    if (base.kind === 'image') {
+        // Without this the whole image would be put out; the runner's tools are only mounted.
+        lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
+    }
+    return { text: `${lines.join('\n')}\n`, buildArgs };
+}
+function scratch_dockerfile_digest(mount) {
+    return (0,external_node_crypto_.createHash)('sha256').update(identityOf(mount)).digest('hex').slice(0, 32);
+}
+
+;// CONCATENATED MODULE: ./build/builder/scratch-build.js
+
+
+
+
+
+
+
+
+/** Directory with the archives to unpack, below the work directory of the step. */
+function archivesDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
+}
+/** Directory with the programs to run. */
+function toolsDirectory(workDirectory) {
+    return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
+}
+/** Removes what the builds have left on the builder: copies of the archives. */
+async function removeTraces(builder) {
+    const trouble = await removeBuildCache(builder, buildCachePattern);
+    if (trouble !== undefined)
+        print(`The builder keeps a copy of the archives (${trouble}).`);
+}
+/**
+ * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
+ * one of these cannot be had, the script is run for the others alone.
+ *
+ * @throws Error where the build fails
+ */
+async function runScratchBuild(options) {
+    return (await startScratchBuild(options)).run();
+}
+/** The same, begun before it is known whether it is wanted: nothing is built until then. */
+async function startScratchBuild(options) {
+    const first = await startScript(options);
+    return {
+        run: async () => {
+            try {
+                return await first.run();
+            }
+            catch (error) {
+                const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+                if (mounts.length === 0 || mounts.length === options.mounts.length)
+                    throw error;
+                (0,console_console/* warn */.R8)(`The mounts that start from an image or a stage are left out, as the build fails with them: ${(0,lib_errors/* messageOf */.b)(error)}`);
+                return (await startScript({ ...options, mounts, seedStages: undefined })).run();
+            }
+        },
+        cancel: first.cancel,
+    };
+}
+async function startScript(options) {
+    const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+    const context = (0,external_node_path_.join)(workDirectory, 'context');
+    await (0,promises_.mkdir)((0,external_node_path_.join)(context, 'scripts'), { recursive: true });
+    const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
+        nonce: (0,external_node_crypto_.randomUUID)(),
+        withArchives,
+        seedStages,
+    });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(context, 'scripts', 'run.sh'), options.script);
+    const ignore = seedStages?.ignore ?? '';
+    if (ignore !== '') {
+        // BuildKit looks for it beside the Dockerfile's file.
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
+        await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
+    }
+    const start = () => startBuild({
+        builder,
+        platform: toolkit.platform,
+        directory: workDirectory,
+        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        context: seedStages?.context ?? 'context',
+        namedContexts: { [filesContext]: 'context' },
+        dockerfile: ignore === '' ? '-' : 'Dockerfile',
+        output: 'output',
+        buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+    });
+    // With a file, it would not wait.
+    const waiting = ignore === '' ? start() : undefined;
+    return {
+        cancel: () => waiting?.cancel(),
+        run: async () => {
+            await (waiting ?? start()).run(text).catch(async (error) => {
+                (0,console_console/* print */.yy)(`That was ${await describeClient()}.`);
+                throw (await isFull(workDirectory))
+                    ? new Error(`${(0,lib_errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
+                    : error;
+            });
+            return readResult(workDirectory);
+        },
+    };
+}
+async function readResult(workDirectory) {
+    const directory = (0,external_node_path_.join)(workDirectory, 'output', outputDirectory);
+    const report = (0,external_node_path_.join)(directory, 'report');
+    try {
+        const reports = parseReports(await (0,promises_.readFile)(report, 'utf8'));
+        return { directory, reports, endedAt: (await (0,promises_.stat)(report)).mtimeMs };
+    }
+    catch (error) {
+        throw new Error(`The build in the builder gave no readable report: ${(0,lib_errors/* messageOf */.b)(error)}`);
+    }
+}
+/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+async function isFull(directory) {
+    const { bavail, bsize } = await (0,promises_.statfs)(directory);
+    return bavail * bsize < 1 << 20;
+}
+
+;// CONCATENATED MODULE: ./build/steps/handover.js
+
+
+
+
+
+
+
+
+/** A directory a key, so that a job can have several injects. */
+async function writeState(state) {
+    await (0,promises_.mkdir)(directoryOf(state.key), { recursive: true });
+    await (0,promises_.writeFile)((0,external_node_path_.join)(directoryOf(state.key), stateName), JSON.stringify(state));
+}
+/** Where the inject with this key keeps the archives that it has restored. */
+function keptArchives(key) {
+    return (0,external_node_path_.join)(directoryOf(key), 'archives');
+}
+/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+async function keepTools(key, directory) {
+    const kept = (0,external_node_path_.join)(directoryOf(key), 'tools');
+    await (0,promises_.rm)(kept, { recursive: true, force: true });
+    // Extract copies them anew where they are not there.
+    await (0,promises_.rename)(directory, kept).catch(() => undefined);
+}
+/** @returns whether they were there, and are now in a directory that was not there */
+async function takeTools(key, directory) {
+    try {
+        await mkdir(dirname(directory), { recursive: true });
+        await rename(join(directoryOf(key), 'tools'), directory);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** All that the injects of this job have left; what cannot be read is named and left out. */
+async function readStates() {
+    const names = await (0,promises_.readdir)(stateDirectory()).catch(() => []);
+    const states = [];
+    for (const name of names) {
+        try {
+            states.push(parseState(await (0,promises_.readFile)((0,external_node_path_.join)(stateDirectory(), name, stateName), 'utf8')));
+        }
+        catch (error) {
+            (0,console_console/* warn */.R8)(`What inject has left in this job cannot be read: ${(0,lib_errors/* messageOf */.b)(error)}`);
+        }
+    }
+    return states;
+}
+/** Removes what one inject has left, and the directory with the last of them. */
+async function removeState(state) {
+    await rm(directoryOf(state.key), { recursive: true, force: true });
+    // Fails while others are left.
+    await rmdir(stateDirectory()).catch(() => undefined);
+}
+function stateDirectory() {
+    return (0,external_node_path_.join)((0,work_directory/* temporaryRoot */.is)(), 'buildkit-cache-mounts-state');
+}
+function directoryOf(key) {
+    return (0,external_node_path_.join)(stateDirectory(), (0,external_node_crypto_.createHash)('sha256').update(key).digest('hex'));
+}
+const stateName = 'state.json';
+function parseState(text) {
+    const state = object(JSON.parse(text), 'state');
+    const { key, mounts, builder, utilityImage, platform } = state;
+    const { seedStages, directory, restoreKeys, restored } = state;
+    return {
+        key: string(key, 'key'),
+        mounts: array(mounts, 'mounts').map(parseMount),
+        builder: builder === undefined ? undefined : string(builder, 'builder'),
+        utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : string(platform, 'platform'),
+        directory: directory === undefined ? undefined : string(directory, 'directory'),
+        seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
+        restored: restored === undefined ? undefined : parseRestored(restored),
+    };
+}
+function parseRestored(value) {
+    const { key, mounts, filled } = object(value, 'restored');
+    return {
+        key: string(key, 'key'),
+        mounts: array(mounts, 'mounts').map(parseRestoredMount),
+        filled: filled === undefined ? undefined : parseFilled(filled),
+    };
+}
+function parseFilled(value) {
+    const { mounts, builder, time, token, tools } = object(value, 'filled');
+    return {
+        mounts: array(mounts, 'mounts').map(parseMount),
+        builder: parseBuilder(builder),
+        time: number(time, 'time'),
+        token: token === undefined ? undefined : string(token, 'token'),
+        tools: parseTools(tools),
+    };
+}
+function parseTools(value) {
+    const { names, tarVersion, directories, obstacle } = object(value, 'tools');
+    return {
+        names: array(names, 'names').map((each) => string(each, 'names[]')),
+        tarVersion: String(tarVersion),
+        directories: array(directories, 'directories').map((each) => string(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : string(obstacle, 'obstacle'),
+    };
+}
+function parseBuilder(value) {
+    const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+    // Some of it buildx may leave empty; it is for the log.
+    return {
+        name: String(name),
+        driver: String(driver),
+        nodes: number(nodes, 'nodes'),
+        platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
+        buildkit: String(buildkit),
+    };
+}
+function parseRestoredMount(value) {
+    const { archive, ...saved } = parseSavedMount(value);
+    if (archive === undefined)
+        throw invalid('archive', archive);
+    return { ...saved, archive };
+}
+function parseSeedStages(value) {
+    const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
+    const args = Object.entries(object(buildArgs, 'buildArgs'));
+    return {
+        head: string(head, 'head'),
+        stages: string(stages, 'stages'),
+        context: string(context, 'context'),
+        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+        ignore: String(ignore),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/steps/result-table.js
+
+
+
+
+/** The mounts as they were understood, and all that the user should know of them. */
+function logMounts({ mounts, notices, warnings }) {
+    for (const notice of notices)
+        (0,console_console/* notify */.me)(notice);
+    for (const warning of warnings)
+        (0,console_console/* warn */.R8)(warning);
+    (0,log/* logGroup */.QT)(`Cache mounts (${mounts.length})`, mounts.map(describeMount));
+}
+function logBuilder(builder, toolkit) {
+    if (builder.nodes > 1) {
+        (0,console_console/* warn */.R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+    }
+    (0,log/* logGroup */.QT)('Builder', (0,format/* formatTable */.ku)([
+        ['builder', builder.name],
+        ['driver', builder.driver],
+        ['platforms', builder.platforms.join(', ')],
+        ['BuildKit', builder.buildkit],
+        ['programs', toolkit.description],
+    ]));
+}
+/** The closing table, which stands outside of all groups: what a person looks for first. */
+function logRows(rows) {
+    const cells = rows.map(({ mount, state, archive, seconds }) => [
+        state,
+        describeMount(mount),
+        ...(archive
+            ? [
+                (0,format/* plural */.LS)(archive.files, 'file'),
+                (0,format/* formatBytes */.z3)(archive.bytes),
+                `${(0,format/* formatBytes */.z3)(archive.compressedBytes)} compressed`,
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,format/* formatSeconds */.Xo)(seconds),
+    ]);
+    for (const line of (0,format/* formatTable */.ku)(cells)) {
+        (0,console_console/* print */.yy)(line);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/steps/fill-mounts.js
+
 
 
 
@@ -99835,7 +100102,7 @@ async function unpack(request, fillings, preparation, entry, workDirectory) {
                 ...new Set(fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression))),
             ],
         });
-        (0,log/* logBuilder */.wz)(builder, toolkit);
+        logBuilder(builder, toolkit);
         const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => runScratchBuild({
             workDirectory,
             builder: request.builder,
@@ -99870,11 +100137,90 @@ async function inspectNamedBuilder({ builder, mountInputs }) {
     catch (error) {
         if (!(error instanceof NoSuchBuilderError))
             throw error;
-        throw new errors/* InputError */.d(`Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`);
+        throw new lib_errors/* InputError */.d(`Input builder: ${error.message} Put docker/setup-buildx-action before this step and pass its output "name".`);
     }
 }
 
-;// CONCATENATED MODULE: ./build/inject-mounts.js
+// EXTERNAL MODULE: ./build/steps/run-step.js + 1 modules
+var run_step = __nccwpck_require__(4868);
+;// CONCATENATED MODULE: ./build/steps/summary.js
+
+
+/**
+ * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
+ * name that a mount can have.
+ */
+function renderSummary({ title, facts, rows, remarks }) {
+    const lines = [`<h3>${asText(title)}</h3>`];
+    if (facts.length > 0) {
+        const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
+        lines.push(`<p>${items.join('<br>')}</p>`);
+    }
+    if (rows.length > 0)
+        lines.push(...renderTable(rows));
+    if (remarks.length > 0) {
+        lines.push('<ul>', ...remarks.map((remark) => `<li>${asProse(remark)}</li>`), '</ul>');
+    }
+    return `${lines.join('\n')}\n`;
+}
+function renderTable(rows) {
+    const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
+    const lines = [tableRow('th', header), ...rows.map(renderRow)];
+    const counted = rows.filter(({ archive }) => archive);
+    if (counted.length > 1)
+        lines.push(renderTotal(counted));
+    return ['<table>', ...lines, '</table>'];
+}
+function renderRow({ mount, state, archive, seconds }) {
+    return tableRow('td', [
+        `<code>${asText(describeMount(mount))}</code>`,
+        asText(state),
+        ...(archive
+            ? [
+                (0,format/* formatCount */.B4)(archive.files),
+                (0,format/* formatBytes */.z3)(archive.bytes),
+                (0,format/* formatBytes */.z3)(archive.compressedBytes),
+            ]
+            : ['', '', '']),
+        seconds === undefined ? '' : (0,format/* formatSeconds */.Xo)(seconds),
+    ]);
+}
+function renderTotal(rows) {
+    const sum = (value) => rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+    return tableRow('td', [
+        '<strong>Total</strong>',
+        (0,format/* plural */.LS)(rows.length, 'mount'),
+        (0,format/* formatCount */.B4)(sum(({ archive }) => archive?.files)),
+        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.bytes)),
+        (0,format/* formatBytes */.z3)(sum(({ archive }) => archive?.compressedBytes)),
+        (0,format/* formatSeconds */.Xo)(sum(({ seconds }) => seconds)),
+    ]);
+}
+/** Numbers stand on the right, each with its unit. */
+function tableRow(element, cells) {
+    const rendered = cells.map((cell, column) => `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`);
+    return `<tr>${rendered.join('')}</tr>`;
+}
+/**
+ * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
+ * #1, :name: and $x$, but not across elements.
+ */
+function asProse(text) {
+    return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
+}
+/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
+function asText(text) {
+    return text
+        .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;');
+}
+
+;// CONCATENATED MODULE: ./build/steps/inject.js
+
+
 
 
 
@@ -99902,24 +100248,24 @@ const notRestored = 'The cache mounts were not restored';
 async function injectMounts(makeWorkDirectory) {
     const inputs = readInjectInputs();
     const keys = await resolveKeys(inputs);
-    (0,host/* setOutput */.uH)('cache-hit', 'false');
-    (0,host/* setOutput */.uH)('cache-primary-key', keys.key);
+    (0,console_console/* setOutput */.uH)('cache-hit', 'false');
+    (0,console_console/* setOutput */.uH)('cache-primary-key', keys.key);
     const list = await listMounts(inputs.mountInputs);
-    (0,log/* logMounts */.Zx)(list);
+    logMounts(list);
     const request = { ...inputs, ...keys, ...list };
-    const result = await (0,step/* withinTime */.d)(inputs.timeout, async () => inject(request, await makeWorkDirectory())).catch((error) => {
-        if (error instanceof errors/* InputError */.d)
+    const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async () => inject(request, await makeWorkDirectory())).catch((error) => {
+        if (error instanceof lib_errors/* InputError */.d)
             throw error;
-        return cold(notRestored, [(0,errors/* messageOf */.b)(error)]);
+        return cold(notRestored, [(0,lib_errors/* messageOf */.b)(error)]);
     });
     for (const remark of result.remarks)
-        (0,host/* warn */.R8)(remark);
-    (0,log/* logRows */.Wk)(result.rows);
-    (0,host/* setOutput */.uH)('cache-hit', String(result.isHit));
+        (0,console_console/* warn */.R8)(remark);
+    logRows(result.rows);
+    (0,console_console/* setOutput */.uH)('cache-hit', String(result.isHit));
     if (inputs.summary)
-        (0,host/* addSummary */.S0)(renderSummary({ ...result, facts: factsOf(request, result) }));
+        (0,console_console/* addSummary */.S0)(renderSummary({ ...result, facts: factsOf(request, result) }));
     if (inputs.failOnCacheMiss && result.filled === 0) {
-        throw new errors/* InputError */.d('No cache mount was filled, and fail-on-cache-miss is set.');
+        throw new lib_errors/* InputError */.d('No cache mount was filled, and fail-on-cache-miss is set.');
     }
     return keys.key;
 }
@@ -99949,18 +100295,18 @@ async function inject(request, workDirectory) {
     const entry = (0,external_node_path_.join)(workDirectory, storedDirectoryName);
     const found = await (0,log/* logStage */.jl)('Look up the key', () => store.find(entry, request.key, request.restoreKeys));
     if (found === undefined) {
-        (0,host/* print */.yy)(`Nothing was found for the key ${request.key}: the build starts cold.`);
+        (0,console_console/* print */.yy)(`Nothing was found for the key ${request.key}: the build starts cold.`);
         return cold('No saved cache mounts were found');
     }
     const preparation = prepare(request, workDirectory);
     preparation.catch(() => undefined); // it is thrown where it is needed
-    (0,host/* setOutput */.uH)('cache-matched-key', found);
+    (0,console_console/* setOutput */.uH)('cache-matched-key', found);
     const [key] = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(entry, [found]));
     if (key === undefined) {
         const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
         return cold(notRestored, [remark], found);
     }
-    (0,host/* print */.yy)(key === request.key
+    (0,console_console/* print */.yy)(key === request.key
         ? `Found the entry ${key}.`
         : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`);
     const unusable = (why) => {
@@ -99972,7 +100318,7 @@ async function inject(request, workDirectory) {
         opened = await openEntry(store, key, entry, request.mounts);
     }
     catch (error) {
-        return unusable((0,errors/* messageOf */.b)(error));
+        return unusable((0,lib_errors/* messageOf */.b)(error));
     }
     if (opened.missing.length > 0) {
         const bases = opened.missing.join(', ');
@@ -99982,10 +100328,10 @@ async function inject(request, workDirectory) {
 }
 /** What an inject before this one has left under the same key is about to be overwritten. */
 async function warnOfSameKey({ key, mounts }) {
-    const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
+    const listOf = (some) => some.map(identityOf).sort().join();
     const states = await readStates();
     if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
-        (0,host/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
+        (0,console_console/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
     }
 }
 /** Unpacks what is whole of a restored entry into its mounts. */
@@ -99993,7 +100339,7 @@ async function fill(request, entry, preparation, workDirectory) {
     const { key, manifest } = entry;
     const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
     if (unnamed.length > 0) {
-        (0,host/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
+        (0,console_console/* print */.yy)(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
     }
     const checked = await Promise.all(fillings.map(async (filling) => ({
         filling,
@@ -100028,11 +100374,11 @@ function remedyFor({ key, directory }, found) {
     return remedy === '' ? '' : ` ${remedy}`;
 }
 function listRestored(manifest, damaged) {
-    const unusable = new Set(damaged.map(({ row }) => (0,cache_mount/* identityOf */.cu)(row.mount)));
-    return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has((0,cache_mount/* identityOf */.cu)(saved.mount)) ? [] : { ...saved, archive });
+    const unusable = new Set(damaged.map(({ row }) => identityOf(row.mount)));
+    return manifest.mounts.flatMap(({ archive, ...saved }) => archive === undefined || unusable.has(identityOf(saved.mount)) ? [] : { ...saved, archive });
 }
 function leftOut(mount, why) {
-    const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
+    const remark = `The cache mount ${describeMount(mount)} was left out: ${why}`;
     return { row: { mount, state: 'left out' }, remark };
 }
 /** @param whatToDo where the entry may be damaged */
@@ -100048,7 +100394,7 @@ function outcomeOf({ mount, archives }, report, whatToDo) {
         case 'full':
             return leftOut(mount, `it needs ${(0,format/* formatBytes */.z3)(archive.bytes)}, and the builder's disk has ${(0,format/* formatBytes */.z3)(report.available)} free.`);
         default: {
-            const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
+            const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
             return { row: { mount, state: 'left empty' }, remark };
         }
     }
@@ -100062,335 +100408,7 @@ function stateOf(request) {
 
 /***/ }),
 
-/***/ 1699:
-/***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
-
-__nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6024);
-/* harmony import */ var _step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8979);
-
-
-await (0,_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(async (makeWorkDirectory) => {
-    await (0,_inject_mounts_js__WEBPACK_IMPORTED_MODULE_0__/* .injectMounts */ .C)(makeWorkDirectory);
-});
-
-__webpack_async_result__();
-} catch(e) { __webpack_async_result__(e); } }, 1);
-
-/***/ }),
-
-/***/ 6650:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   Wk: () => (/* binding */ logRows),
-/* harmony export */   Zx: () => (/* binding */ logMounts),
-/* harmony export */   aY: () => (/* binding */ currentStage),
-/* harmony export */   jl: () => (/* binding */ logStage),
-/* harmony export */   wz: () => (/* binding */ logBuilder)
-/* harmony export */ });
-/* harmony import */ var _cache_mount_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7382);
-/* harmony import */ var _format_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7413);
-/* harmony import */ var _host_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9788);
-
-
-
-let stage = 'reading the inputs';
-/** Runs one stage of the step, in a group of the log. */
-async function logStage(title, work) {
-    stage = title;
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
-    try {
-        return await work();
-    }
-    finally {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
-    }
-}
-/** Where the step stands. */
-function currentStage() {
-    return stage;
-}
-/** The mounts as they were understood, and all that the user should know of them. */
-function logMounts({ mounts, notices, warnings }) {
-    for (const notice of notices)
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .notify */ .me)(notice);
-    for (const warning of warnings)
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(warning);
-    logGroup(`Cache mounts (${mounts.length})`, mounts.map(_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK));
-}
-function logBuilder(builder, toolkit) {
-    if (builder.nodes > 1) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
-    }
-    logGroup('Builder', (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)([
-        ['builder', builder.name],
-        ['driver', builder.driver],
-        ['platforms', builder.platforms.join(', ')],
-        ['BuildKit', builder.buildkit],
-        ['programs', toolkit.description],
-    ]));
-}
-/** The closing table, which stands outside of all groups: what a person looks for first. */
-function logRows(rows) {
-    const cells = rows.map(({ mount, state, archive, seconds }) => [
-        state,
-        (0,_cache_mount_js__WEBPACK_IMPORTED_MODULE_0__/* .describeMount */ .hK)(mount),
-        ...(archive
-            ? [
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .plural */ .LS)(archive.files, 'file'),
-                (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.bytes),
-                `${(0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatBytes */ .z3)(archive.compressedBytes)} compressed`,
-            ]
-            : ['', '', '']),
-        seconds === undefined ? '' : (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatSeconds */ .Xo)(seconds),
-    ]);
-    for (const line of (0,_format_js__WEBPACK_IMPORTED_MODULE_2__/* .formatTable */ .ku)(cells)) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
-    }
-}
-function logGroup(title, lines) {
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh)(title);
-    for (const line of lines) {
-        (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .print */ .yy)(line);
-    }
-    (0,_host_js__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4)();
-}
-
-
-/***/ }),
-
-/***/ 4491:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   V: () => (/* binding */ expandWord)
-/* harmony export */ });
-/** Of substitutions in one another: no word has so many, and each takes room on the stack. */
-const maximumDepth = 200;
-/**
- * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
- * are taken away, the escape character makes the next one literal, and variables are expanded:
- * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
- * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
- *
- * @param escape the escape character of the Dockerfile
- * @throws Error on what BuildKit refuses, and whatever `lookup` throws
- */
-function expandWord(word, lookup, escapeToken = '\\') {
-    const chars = [...word];
-    let at = 0;
-    let depth = 0;
-    const next = () => chars[at++] ?? '';
-    // A variable that cannot be known is no matter in an alternative that does not count.
-    let unknown = [];
-    const look = (name, hasAlternative) => {
-        try {
-            return lookup(name, hasAlternative);
-        }
-        catch (error) {
-            unknown.push(error);
-            return hasAlternative ? undefined : '';
-        }
-    };
-    /** Up to `stop`, or to the end where there is none. */
-    function readTo(stop, keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === stop)
-                return result;
-            if (char === "'")
-                result += readSingleQuoted();
-            else if (char === '"')
-                result += readDoubleQuoted(keepEscapes);
-            else if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken)
-                result += (keepEscapes ? char : '') + next();
-            else
-                result += char;
-        }
-        if (stop !== undefined)
-            throw new Error(`"${stop}" is missing`);
-        return result;
-    }
-    function readSingleQuoted() {
-        const end = chars.indexOf("'", at);
-        if (end < 0)
-            throw unclosed("'");
-        const text = chars.slice(at, end).join('');
-        at = end + 1;
-        return text;
-    }
-    function readDoubleQuoted(keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === '"')
-                return result;
-            if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken) {
-                if (keepEscapes)
-                    result += char;
-                if (at === chars.length)
-                    break;
-                // Only what would be special inside the quotes can be escaped there.
-                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
-            }
-            else
-                result += char;
-        }
-        throw unclosed('"');
-    }
-    function readVariable() {
-        if (chars[at] !== '{') {
-            const name = readName();
-            return name === '' ? '$' : (look(name, false) ?? '');
-        }
-        at++;
-        if (at === chars.length)
-            throw new Error('"}" is missing');
-        if ('{}:'.includes(chars[at] ?? ''))
-            throw badSubstitution();
-        depth++;
-        if (depth > maximumDepth)
-            throw new Error('substitutions are nested too deeply');
-        const value = readSubstitution(readName());
-        depth--;
-        return value;
-    }
-    function readName() {
-        const start = at;
-        const first = chars[at] ?? '';
-        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
-        if (/[@*#?$!-]/.test(first))
-            at++;
-        else
-            while (part.test(chars[at] ?? ''))
-                at++;
-        return chars.slice(start, at).join('');
-    }
-    /** What follows the name in `${name…}`. */
-    function readSubstitution(name) {
-        const first = next();
-        if (first === '}')
-            return look(name, false) ?? '';
-        if (first === '/')
-            return replacePattern(look(name, false) ?? '');
-        const emptyIsUnset = first === ':';
-        const operator = emptyIsUnset ? next() : first;
-        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
-            throw badSubstitution();
-        const before = unknown;
-        unknown = [];
-        const argument = readTo('}', operator === '#' || operator === '%');
-        const inArgument = unknown;
-        unknown = before;
-        const value = look(name, '-+?'.includes(operator));
-        const isSet = value !== undefined && !(emptyIsUnset && value === '');
-        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
-        if (counts)
-            unknown = [...unknown, ...inArgument];
-        switch (operator) {
-            case '-':
-                return isSet ? value : argument;
-            case '+':
-                return isSet ? argument : '';
-            case '?':
-                if (isSet)
-                    return value;
-                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
-            case '#':
-                return trimPrefix(argument, value ?? '');
-            case '%':
-                return trimSuffix(argument, value ?? '');
-            default:
-                throw badSubstitution();
-        }
-    }
-    function replacePattern(value) {
-        const all = chars[at] === '/';
-        if (all)
-            at++;
-        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
-        const replacement = readTo('}', true);
-        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
-    }
-    function badSubstitution() {
-        return new Error(`a substitution \${…} in "${word}" is not valid`);
-    }
-    function unclosed(quote) {
-        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
-    }
-    const result = readTo(undefined, false);
-    if (unknown.length > 0)
-        throw unknown[0];
-    return result;
-}
-/** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
-function expandTemplate(template, match) {
-    return template.replace(/\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu, (all, braced, bare) => {
-        const name = braced ?? bare;
-        if (name === undefined)
-            return all.slice(1);
-        return /^0+$/.test(name) ? match : '';
-    });
-}
-function trimPrefix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '#');
-    return value.slice(matchedLength(readPattern(pattern), greedy, value));
-}
-/** Backwards, as the shortest match at the end is not found by a regular expression. */
-function trimSuffix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '%');
-    const backwards = [...value].reverse().join('');
-    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
-    return value.slice(0, value.length - length);
-}
-/** The length of the match at the beginning of a value. */
-function matchedLength(elements, greedy, value) {
-    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
-}
-function parsePattern(argument, operator) {
-    const greedy = argument.startsWith(operator);
-    return { greedy, pattern: greedy ? argument.slice(1) : argument };
-}
-// In Go's regular expressions, a dot is all but this one line break.
-const anyChar = '[^\\n]';
-const star = `${anyChar}*`;
-/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
-function readPattern(pattern) {
-    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
-    return elements.map((element) => {
-        if (element === '*')
-            return star;
-        if (element === '?')
-            return anyChar;
-        if (/^\\(?![*?\\}/]$)/.test(element)) {
-            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
-        }
-        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
-    });
-}
-/**
- * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
- * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
- * to try all the other places as well can take forever.
- */
-function toRegExp(elements, greedy, flags) {
-    const [head = '', ...others] = elements.join('').split(star);
-    const last = others.pop();
-    const middle = others.map((part, index) => `(?=(${star}?${part}))\\${index + 1}`).join('');
-    const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
-    return new RegExp(`${head}${middle}${tail}`, flags);
-}
-
-
-/***/ }),
-
-/***/ 8979:
+/***/ 4868:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -100404,15 +100422,15 @@ __nccwpck_require__.d(__webpack_exports__, {
 var external_node_fs_ = __nccwpck_require__(3024);
 // EXTERNAL MODULE: external "node:os"
 var external_node_os_ = __nccwpck_require__(8161);
-// EXTERNAL MODULE: ./build/errors.js
-var errors = __nccwpck_require__(9473);
-// EXTERNAL MODULE: ./build/format.js
-var format = __nccwpck_require__(7413);
-// EXTERNAL MODULE: ./build/host.js
-var host = __nccwpck_require__(9788);
-// EXTERNAL MODULE: ./build/log.js
-var log = __nccwpck_require__(6650);
-;// CONCATENATED MODULE: ./build/processes.js
+// EXTERNAL MODULE: ./build/console/console.js
+var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/console/format.js
+var format = __nccwpck_require__(1335);
+// EXTERNAL MODULE: ./build/console/log.js
+var log = __nccwpck_require__(1532);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+;// CONCATENATED MODULE: ./build/lib/processes.js
 
 /**
  * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
@@ -100461,9 +100479,9 @@ function readParents() {
     return parentOf;
 }
 
-// EXTERNAL MODULE: ./build/work-directory.js
-var work_directory = __nccwpck_require__(4353);
-;// CONCATENATED MODULE: ./build/step.js
+// EXTERNAL MODULE: ./build/lib/work-directory.js
+var work_directory = __nccwpck_require__(2757);
+;// CONCATENATED MODULE: ./build/steps/run-step.js
 
 
 
@@ -100510,13 +100528,13 @@ async function runStep(story, onFailure = () => undefined) {
             (0,external_node_fs_.rmSync)(workDirectory, { recursive: true, force: true, maxRetries: 3 });
         }
         catch (error) {
-            (0,host/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
+            (0,console/* warn */.R8)(`The directory ${workDirectory} cannot be removed: ${(0,errors/* messageOf */.b)(error)}`);
         }
     };
     // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
     for (const signal of ['SIGINT', 'SIGTERM']) {
         process.on(signal, () => {
-            (0,host/* print */.yy)(`Received ${signal}: stopping.`);
+            (0,console/* print */.yy)(`Received ${signal}: stopping.`);
             killDescendants();
             clear();
             process.exit(128 + external_node_os_.constants.signals[signal]);
@@ -100531,9 +100549,9 @@ async function runStep(story, onFailure = () => undefined) {
     catch (error) {
         onFailure((0,errors/* messageOf */.b)(error));
         if (error instanceof errors/* InputError */.d)
-            (0,host/* fail */.fJ)(error.message);
+            (0,console/* fail */.fJ)(error.message);
         else
-            (0,host/* warn */.R8)((0,errors/* messageOf */.b)(error));
+            (0,console/* warn */.R8)((0,errors/* messageOf */.b)(error));
     }
     finally {
         // What was begun ahead of its time may still be under way.
@@ -100542,55 +100560,6 @@ async function runStep(story, onFailure = () => undefined) {
     }
     // Idle connections of the cache client would keep the process for seconds.
     process.exit();
-}
-
-
-/***/ }),
-
-/***/ 4353:
-/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
-
-/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   h$: () => (/* binding */ createWorkDirectory),
-/* harmony export */   is: () => (/* binding */ temporaryRoot),
-/* harmony export */   mV: () => (/* binding */ moveFile)
-/* harmony export */ });
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-
-
-
-/** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
-function temporaryRoot() {
-    return process.env.RUNNER_TEMP || (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)();
-}
-/**
- * Makes the directory that holds all that one step writes; the step removes it at its end.
- *
- * It is never inside the workspace: there it would be sent along with `context: .` and change what
- * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
- * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
- *
- * @throws Error where nothing can be written there
- */
-async function createWorkDirectory() {
-    const root = [temporaryRoot(), (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
-    return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
-}
-/** Moves a file, between file systems too, and makes the directory that it goes into. */
-async function moveFile(source, destination) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
-    try {
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rename)(source, destination);
-    }
-    catch (error) {
-        if (error.code !== 'EXDEV')
-            throw error;
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination);
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(source);
-    }
 }
 
 

@@ -2,8 +2,8 @@
  * What a Ctrl-C does to a script: what runs is ended and nothing begins any more, so that all that
  * was made can be removed.
  */
-import { messageOf } from '../../src/errors.js';
-import { killDescendants } from '../../src/processes.js';
+import { messageOf } from '../../src/lib/errors.js';
+import { killDescendants } from '../../src/lib/processes.js';
 
 const interruption = new AbortController();
 

@@ -1,5 +1,5 @@
 /** The results as tables of text cells, to be printed or written as Markdown. */
-import { formatBytes, formatCount } from '../../../src/format.js';
+import { formatBytes, formatCount } from '../../../src/console/format.js';
 import type { Machine } from './machine.js';
 import type { CommitRun, CommitsResult } from './measure-commits.js';
 import { type FixedMeasure, fixedMeasures } from './measure-fixed.js';

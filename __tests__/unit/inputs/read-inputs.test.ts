@@ -1,0 +1,272 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { readExtractInputs, readInjectInputs } from '../../../src/inputs/read-inputs.js';
+import { InputError } from '../../../src/lib/errors.js';
+import { noMountInputs } from '../../support/no-mount-inputs.js';
+
+type Inputs = Record<string, string>;
+
+const environment = process.env;
+
+beforeEach(() => {
+  process.env = {};
+});
+
+afterEach(() => {
+  process.env = environment;
+});
+
+/** Hands inputs over as the runner does. */
+function give(inputs: Inputs): void {
+  for (const [name, value] of Object.entries(inputs)) {
+    process.env[`INPUT_${name.toUpperCase()}`] = value;
+  }
+}
+
+const least: Inputs = { key: 'k', 'fail-on-cache-miss': 'false' };
+
+describe('inject', () => {
+  test('reads the least that it needs', () => {
+    give(least);
+    expect(readInjectInputs()).toEqual({
+      mountInputs: noMountInputs,
+      key: 'k',
+      keyPrefix: 'buildkit-cache-mounts',
+      restoreKeys: [],
+      builder: undefined,
+      utilityImage: undefined,
+      failOnCacheMiss: false,
+      incremental: true,
+      directory: undefined,
+      timeout: 30,
+      summary: true,
+    });
+  });
+
+  test('reads all', () => {
+    give({
+      'cache-mounts': '\ngo\n# comment\nid=npm,uid=1000\n',
+      context: ' app ',
+      file: ' app/Dockerfile \n\nother\n',
+      target: ' build ',
+      'build-args': 'A=1\n',
+      platforms: 'linux/amd64',
+      key: ' k-1 ',
+      'restore-keys': ' k- \n\nx-\n',
+      builder: ' b ',
+      'utility-image': ' debian:12 ',
+      'fail-on-cache-miss': 'true',
+      timeout: ' 0.5 ',
+      directory: '/d/../d/e',
+      summary: 'False',
+    });
+    expect(readInjectInputs()).toEqual({
+      mountInputs: {
+        cacheMounts: '\ngo\n# comment\nid=npm,uid=1000\n',
+        context: 'app',
+        files: ['app/Dockerfile', 'other'],
+        target: 'build',
+        buildArgs: new Map([['A', '1']]),
+        platforms: ['linux/amd64'],
+      },
+      key: 'k-1',
+      keyPrefix: 'buildkit-cache-mounts',
+      restoreKeys: ['k-', 'x-'],
+      builder: 'b',
+      utilityImage: 'debian:12',
+      failOnCacheMiss: true,
+      incremental: true,
+      directory: '/d/e',
+      timeout: 0.5,
+      summary: false,
+    });
+  });
+
+  test.each([
+    ['true', true],
+    ['True', true],
+    ['TRUE', true],
+    ['false', false],
+    ['FALSE', false],
+    ['', false],
+    [' ', false],
+  ])('reads %s as a boolean', (text, value) => {
+    give({ ...least, 'fail-on-cache-miss': text });
+    expect(readInjectInputs().failOnCacheMiss).toBe(value);
+  });
+
+  test('takes keys of the greatest length, and the greatest number of them', () => {
+    const restoreKeys = Array.from({ length: 9 }, (_, index) => `${index}`.padEnd(512, 'x'));
+    give({ ...least, key: 'k'.repeat(512), 'restore-keys': restoreKeys.join('\n') });
+    expect(readInjectInputs().restoreKeys).toEqual(restoreKeys);
+  });
+
+  test('skips a blank line between restore keys', () => {
+    give({ ...least, 'restore-keys': 'a-\n  \nb-' });
+    expect(readInjectInputs().restoreKeys).toEqual(['a-', 'b-']);
+  });
+
+  test.each<[name: string, wrong: Inputs, message: string]>([
+    [
+      'a prefix beside a key',
+      { 'key-prefix': 'p' },
+      'Input key-prefix: it is the prefix of the generated key',
+    ],
+    ['a comma in a prefix', { key: '', 'key-prefix': 'a,b' }, 'Input key-prefix: "a,b" holds'],
+    ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
+    ['a line break in the key', { key: 'a\nb' }, 'Input key: "a\nb" holds a comma or a line break'],
+    [
+      'a long key',
+      { key: 'k'.repeat(513) },
+      `Input key: "${'k'.repeat(40)}…" has 513 characters, the cache service takes 512.`,
+    ],
+    ['a comma in a restore key', { 'restore-keys': 'a\nb,c' }, 'Input restore-keys: "b,c" holds'],
+    ['a long restore key', { 'restore-keys': 'k'.repeat(513) }, 'Input restore-keys: "kkk'],
+    [
+      'many restore keys',
+      { 'restore-keys': 'k\n'.repeat(10) },
+      'Input restore-keys: 10 keys are too many, the cache service takes 9.',
+    ],
+    [
+      'no boolean',
+      { 'fail-on-cache-miss': 'yes' },
+      'Input fail-on-cache-miss: "yes" is neither true nor false.',
+    ],
+  ])('refuses %s', (_, wrong, message) => {
+    give({ ...least, ...wrong });
+    expect(readInjectInputs).toThrow(InputError);
+    expect(readInjectInputs).toThrow(message);
+  });
+});
+
+test('without a key there is room for fewer restore keys', () => {
+  give({ ...least, key: ' ', 'restore-keys': 'a\nb\nc\nd\ne\nf' });
+  expect(readInjectInputs().key).toBeUndefined();
+  give({ ...least, key: '', 'restore-keys': 'a\nb\nc\nd\ne\nf\ng' });
+  expect(readInjectInputs).toThrow('7 keys are too many, the cache service takes 6');
+});
+
+describe('extract', () => {
+  test('may be told to save all of each mount', () => {
+    give({ incremental: 'false' });
+    expect(readExtractInputs().incremental.count).toBe(0);
+  });
+
+  test('may leave everything out', () => {
+    expect(readExtractInputs()).toEqual({
+      mountInputs: noMountInputs,
+      key: undefined,
+      builder: undefined,
+      utilityImage: undefined,
+      compressionLevel: 3,
+      incremental: { count: 10, share: 0.5 },
+      directory: undefined,
+      timeout: 30,
+      summary: true,
+    });
+  });
+
+  test('reads all', () => {
+    give({
+      'cache-mounts': 'go',
+      context: 'app',
+      file: 'app/Dockerfile',
+      target: 'build',
+      'build-args': 'A=1',
+      platforms: 'linux/amd64',
+      key: ' k ',
+      builder: 'b',
+      'utility-image': 'debian:12',
+      timeout: '1440',
+      'compression-level': '19',
+      'incremental-count': '99',
+      'incremental-share': '1',
+    });
+    expect(readExtractInputs()).toEqual({
+      mountInputs: {
+        cacheMounts: 'go',
+        context: 'app',
+        files: ['app/Dockerfile'],
+        target: 'build',
+        buildArgs: new Map([['A', '1']]),
+        platforms: ['linux/amd64'],
+      },
+      key: 'k',
+      builder: 'b',
+      utilityImage: 'debian:12',
+      compressionLevel: 19,
+      incremental: { count: 99, share: 0.01 },
+      directory: undefined,
+      timeout: 1440,
+      summary: true,
+    });
+  });
+
+  test.each<[name: string, wrong: Inputs, message: string]>([
+    ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
+    ['a long key', { key: 'k'.repeat(513) }, 'has 513 characters'],
+    ...['0', '20', '-3', '1.5', 'fast'].map((level): [string, Inputs, string] => [
+      `the level ${level}`,
+      { key: 'k', 'compression-level': level },
+      `Input compression-level: "${level}" is no whole number from 1 to 19.`,
+    ]),
+    ...['0', '100', '1.5'].map((count): [string, Inputs, string] => [
+      `the count ${count}`,
+      { key: 'k', 'incremental-count': count },
+      `Input incremental-count: "${count}" is no whole number from 1 to 99.`,
+    ]),
+    ...['0', '1001', '50%'].map((share): [string, Inputs, string] => [
+      `the share ${share}`,
+      { key: 'k', 'incremental-share': share },
+      `Input incremental-share: "${share}" is no whole number from 1 to 1000.`,
+    ]),
+    ...['0', '-1', '1441', '1e3', 'ten', '1.'].map((timeout): [string, Inputs, string] => [
+      `the timeout ${timeout}`,
+      { key: 'k', timeout },
+      `Input timeout: "${timeout}" is no number of minutes between 0 and 1440.`,
+    ]),
+  ])('refuses %s', (_, wrong, message) => {
+    give(wrong);
+    expect(readExtractInputs).toThrow(InputError);
+    expect(readExtractInputs).toThrow(message);
+  });
+});
+
+describe.each([readInjectInputs, readExtractInputs])('%p', (read) => {
+  test.each<[name: string, text: string, buildArgs: Record<string, string>]>([
+    ['nothing', '', {}],
+    ['blank lines', '\n \n', {}],
+    ['one', 'A=1', { A: '1' }],
+    ['several', ' A=1 \n\n B=2\n', { A: '1', B: '2' }],
+    ['an equals sign in the value', 'A=b=c', { A: 'b=c' }],
+    ['spaces and commas in the value', 'A=b, c', { A: 'b, c' }],
+    ['quotes in the value', 'A="b" c', { A: '"b" c' }],
+    ['an empty value', 'A=', { A: '' }],
+    ['CSV quotes', '"A=say ""b"", c"', { A: 'say "b", c' }],
+    ['a quote that is none of CSV', '"A"=b', { '"A"': 'b' }],
+    ['a variable of the environment', 'FROM_OUTSIDE', { FROM_OUTSIDE: 'outer' }],
+    ['a variable that is not there', 'A=1\nNOT_THERE', { A: '1' }],
+    ['one twice: the last counts', 'A=1\nA=2', { A: '2' }],
+    ['comments, which are none', '#A=1', { '#A': '1' }],
+  ])('build-args: %s', (_, text, buildArgs) => {
+    process.env.FROM_OUTSIDE = 'outer';
+    give({ ...least, 'build-args': text });
+    expect(read().mountInputs.buildArgs).toEqual(new Map(Object.entries(buildArgs)));
+  });
+
+  test.each<[text: string, platforms: string[] | undefined]>([
+    ['', undefined],
+    [' , \n', undefined],
+    ['linux/amd64', ['linux/amd64']],
+    ['linux/amd64,linux/arm64', ['linux/amd64', 'linux/arm64']],
+    [' linux/amd64 ,\n linux/arm64\n\n', ['linux/amd64', 'linux/arm64']],
+    ['linux/arm64/v8,LINUX/x86_64,linux/arm', ['linux/arm64', 'linux/amd64', 'linux/arm/v7']],
+  ])('platforms: %j', (text, platforms) => {
+    give({ ...least, platforms: text });
+    expect(read().mountInputs.platforms).toEqual(platforms);
+  });
+
+  test('cache-mounts is not trimmed, as its lines are numbered in messages', () => {
+    give({ ...least, 'cache-mounts': '\n\n  go \n' });
+    expect(read().mountInputs.cacheMounts).toBe('\n\n  go \n');
+  });
+});

@@ -1,0 +1,107 @@
+import { expect, test } from '@jest/globals';
+import type { Archive, SavedMount } from '../../../src/entry/manifest.js';
+import { describeSize, findAllowance } from '../../../src/steps/changes.js';
+import type { FilledMounts, InjectState } from '../../../src/steps/handover.js';
+
+const mount = { id: 'go' };
+const full: Archive = {
+  file: '00000000000000000000000000000000.tar.zst',
+  compression: 'zstd',
+  files: 1,
+  bytes: 1000,
+  compressedBytes: 300,
+  sha256: '0'.repeat(64),
+};
+
+/** The state of a job whose inject has filled the mount, from deltas of these sizes. */
+function stateWith(sizes: readonly number[], others: Partial<FilledMounts> = {}): InjectState {
+  const deltas = sizes.map((bytes) => ({ ...full, bytes }));
+  const mounts = [
+    { mount: { id: 'other' }, archive: full },
+    { mount, archive: full, deltas },
+  ];
+  return {
+    key: 'k',
+    mounts: [mount],
+    restoreKeys: [],
+    restored: { key: 'k-1', mounts, filled: { ...filled, ...others } },
+  };
+}
+
+const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: [], buildkit: '' };
+const tools = { names: [], tarVersion: '', directories: [] };
+const filled = { mounts: [mount], builder, time: 1, token: 'token', tools };
+
+const limits = { count: 3, share: 0.5 };
+
+test.each<[name: string, state: InjectState | undefined, count: number, allowance: unknown]>([
+  ['after a full save', stateWith([]), 3, [500, undefined]],
+  ['after some changes', stateWith([100, 50]), 3, [350, undefined]],
+  [
+    'after as many saves as may be',
+    stateWith([1, 1, 1]),
+    3,
+    [0, 'its changes were saved 3 times in a row'],
+  ],
+  ['after changes as large as may be', stateWith([200, 300]), 3, [0, undefined]],
+  ['after larger ones', stateWith([200, 301]), 3, [0, undefined]],
+  ['where none may be saved', stateWith([]), 0, [undefined, undefined]],
+  [
+    'without a snapshot',
+    stateWith([], { token: undefined }),
+    3,
+    [undefined, 'inject has taken no snapshot of it'],
+  ],
+  [
+    'of a mount that was restored but not filled',
+    stateWith([], { mounts: [] }),
+    3,
+    [undefined, 'inject has not filled it'],
+  ],
+  [
+    'of a mount that was not restored',
+    { ...stateWith([]), restored: { key: 'k-1', mounts: [], filled } },
+    3,
+    [undefined, undefined],
+  ],
+  [
+    'where nothing was restored',
+    { ...stateWith([]), restored: undefined },
+    3,
+    [undefined, undefined],
+  ],
+  ['without an inject', undefined, 3, [undefined, undefined]],
+])('changes %s', (_, state, count, allowance) => {
+  const found = findAllowance({ state, incremental: { ...limits, count } }, mount, true);
+  if (found.changes) expect(found.changes.token).toBe('token');
+  const { changes, whyInFull } = found;
+  expect([changes?.bytes, whyInFull]).toEqual(allowance);
+});
+
+test('changes of what may be another mount are not saved', () => {
+  expect(findAllowance({ state: stateWith([]), incremental: limits }, mount, false)).toEqual({
+    whyInFull: 'the builder does not tell that it is the one that inject has filled',
+  });
+});
+
+const base = { ...full, entry: 'k-0', compressedBytes: 186e6 };
+const delta = { ...full, compressedBytes: 5.9e6 };
+test.each<[name: string, saved: SavedMount[], size: string]>([
+  ['in full', [{ mount, archive: delta }, { mount }], '5.9 MB'],
+  [
+    'changes',
+    [{ mount, archive: base, deltas: [{ ...base, compressedBytes: 1e6 }, delta] }, { mount }],
+    '5.9 MB of 193 MB (incremental, 2 of at most 3)',
+  ],
+  [
+    'changes of one and all of another',
+    [
+      { mount, archive: delta },
+      { mount, archive: base, deltas: [delta] },
+    ],
+    '11.8 MB of 198 MB (incremental, 1 of at most 3)',
+  ],
+  ['nothing new', [{ mount, archive: base }], '0 bytes of 186 MB (incremental)'],
+])('an entry of %s says so', (_, saved, size) => {
+  expect(describeSize(saved, limits)).toBe(size);
+});

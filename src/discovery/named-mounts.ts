@@ -1,0 +1,98 @@
+import { parseCsvRecord } from '../dockerfile/csv.js';
+import { splitFlags } from '../dockerfile/flags.js';
+import { cut, isOption, parseOptions, toCacheMount } from '../dockerfile/mount-options.js';
+import { expandWord, type Lookup } from '../dockerfile/shell-word.js';
+import { messageOf } from '../lib/errors.js';
+import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
+
+export interface ParsedCacheMounts {
+  readonly mounts: CacheMount[];
+  /** What the user should know, though it is no error. */
+  readonly notices: string[];
+}
+
+/**
+ * Reads the input `cache-mounts`: one mount a line; blank lines and lines that begin with `#` are
+ * skipped. A line is either options as in a Dockerfile's `--mount` flag, or an id, literally.
+ *
+ * @param lookup the variables that options may hold
+ * @throws Error that lists every line that is wrong, with its number
+ */
+export function parseCacheMounts(
+  text: string,
+  lookup: Lookup = () => undefined,
+): ParsedCacheMounts {
+  const lineOfIdentity = new Map<string, number>();
+  const mounts: CacheMount[] = [];
+  const notices: string[] = [];
+  const errors: string[] = [];
+  for (const [index, raw] of text.split(/\r?\n/).entries()) {
+    const line = raw.trim();
+    const number = index + 1;
+    if (line === '' || line.startsWith('#')) {
+      continue;
+    }
+    try {
+      const mount = parseLine(line, lookup);
+      const identity = identityOf(mount);
+      const earlier = lineOfIdentity.get(identity);
+      if (earlier === undefined) {
+        lineOfIdentity.set(identity, number);
+        mounts.push(mount);
+      } else {
+        notices.push(
+          `line ${number} names the same cache mount as line ${earlier}: ${describeMount(mount)}`,
+        );
+      }
+    } catch (error) {
+      errors.push(`line ${number} (${line}): ${messageOf(error)}`);
+    }
+  }
+  if (errors.length > 0) {
+    throw new Error(errors.join('\n'));
+  }
+  return { mounts, notices };
+}
+
+function parseLine(line: string, lookup: Lookup): CacheMount {
+  const expand = (value: string) =>
+    expandWord(value, (name, hasAlternative) => {
+      const variable = lookup(name, hasAlternative);
+      if (variable !== undefined || hasAlternative) return variable;
+      throw new Error(
+        `the variable $${name} has no value: give it in build-args, or write the value itself (a plain dollar sign is \\$)`,
+      );
+    });
+  const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
+  if (flag.startsWith('--mount=')) {
+    return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag)), expand));
+  }
+  const fields = parseCsvRecord(line);
+  const [first = '', second, ...more] = fields;
+  if (isOption(first)) {
+    return toCacheMount(parseOptions(fields, expand));
+  }
+  if (first === '') {
+    throw new Error('the id is empty');
+  }
+  if (more.length > 0 || (second !== undefined && isOption(second))) {
+    throw new Error(
+      `options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`,
+    );
+  }
+  return { id: first };
+}
+
+/** Reads the value of a flag pasted from a Dockerfile. */
+function readFlagValue(line: string): string {
+  const { flags, rest } = splitFlags(line);
+  const [flag = '', ...others] = flags;
+  // A pasted line may still have its continuation character.
+  if (others.length > 0 || (rest !== '' && rest !== '\\')) {
+    const more = [...others.map((other) => `--${other}`), rest].join(' ').trim();
+    throw new Error(
+      `one mount a line: put "${more}" on a line of its own, or quotes around white space`,
+    );
+  }
+  return cut(flag)[1] ?? '';
+}

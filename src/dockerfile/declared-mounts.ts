@@ -1,0 +1,335 @@
+import { createHash } from 'node:crypto';
+import { InputError, messageOf } from '../lib/errors.js';
+import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import { formatPlatform, parsePlatform, runnerPlatform } from '../mounts/platform.js';
+import { parseCsvRecord } from './csv.js';
+import { cut, parseOptions, toCacheMount } from './mount-options.js';
+import { type Dockerfile, parseDockerfile, splitWords } from './parser.js';
+import { expandWord } from './shell-word.js';
+import {
+  allInstructions,
+  findStage,
+  lastStageName,
+  lastValue,
+  mountFlags,
+  neededStages,
+  readStages,
+  renderStages,
+  type Stage,
+  type StageText,
+} from './stages.js';
+
+export interface DiscoveryOptions {
+  /** The Dockerfile's name, for messages. */
+  readonly file: string;
+  /** The stage to build; undefined: the last one. */
+  readonly target: string | undefined;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  /** At least one. */
+  readonly platforms: readonly string[];
+}
+
+export interface Discovery {
+  /** Each identity once, in the order of the Dockerfile. */
+  readonly mounts: readonly CacheMount[];
+  /** What could not be resolved, each with file and line. */
+  readonly problems: readonly string[];
+  /** For each platform, the values of all ARGs; where stages differ, the last. */
+  readonly args: readonly ReadonlyMap<string, string>[];
+  /** The stages that mounts start from. */
+  readonly stages: StageText | undefined;
+}
+
+/**
+ * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
+ * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
+ *
+ * @throws InputError where the target does not exist
+ */
+export function discoverMounts(text: string, options: DiscoveryOptions): Discovery {
+  const dockerfile = parseDockerfile(text);
+  const mounts = new Map<string, CacheMount>();
+  const problems = new Set<string>();
+  const args: Environment[] = [];
+  let stages: StageText | undefined;
+  for (const platform of options.platforms) {
+    const evaluation = evaluate(dockerfile, { ...options, platform });
+    for (const mount of evaluation.mounts) mounts.set(identityOf(mount), mount);
+    for (const problem of evaluation.problems) problems.add(problem);
+    args.push(evaluation.args);
+    stages = evaluation.seedStages;
+  }
+  return { mounts: [...mounts.values()], problems: [...problems], args, stages };
+}
+
+type Environment = Map<string, string>;
+
+interface Context extends Omit<DiscoveryOptions, 'platforms'> {
+  readonly dockerfile: Dockerfile;
+  readonly escapeToken: string;
+  readonly globals: Environment;
+  readonly stages: readonly Stage[];
+  readonly mounts: CacheMount[];
+  readonly problems: string[];
+  readonly args: Environment;
+}
+
+function evaluate(
+  dockerfile: Dockerfile,
+  options: Omit<DiscoveryOptions, 'platforms'> & { readonly platform: string },
+): Pick<Context, 'mounts' | 'problems' | 'args'> & { readonly seedStages: StageText | undefined } {
+  const { escapeToken, instructions } = dockerfile;
+  const problems: string[] = [];
+  const expandGlobally = (word: string, line: number) => {
+    try {
+      return expandWord(word, (name) => globals.get(name), escapeToken);
+    } catch (error) {
+      problems.push(`${options.file}:${line}: ${messageOf(error)}`);
+      return word;
+    }
+  };
+  const globals = platformArgs(options, lastStageName(instructions));
+  const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
+  const stages = readStages(instructions, expandGlobally);
+  const common = { dockerfile, escapeToken, globals, stages, problems, args };
+  const context: Context = { ...options, ...common, mounts: [] };
+  const environments = new Map<Stage, StageEnvironment>();
+  for (const stage of neededStages(stages, resolveTarget(context))) {
+    environments.set(stage, walkStage(stage, environments, context));
+  }
+  const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
+  const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
+  return { ...context, seedStages };
+}
+
+/** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
+function readGlobalArgs(
+  { instructions, escapeToken }: Dockerfile,
+  buildArgs: ReadonlyMap<string, string>,
+  globals: Environment,
+  expand: (word: string, line: number) => string,
+): Environment {
+  const args: Environment = new Map();
+  for (const { keyword, text, line } of instructions) {
+    if (keyword === 'FROM') break;
+    if (keyword !== 'ARG') continue;
+    for (const [name, raw] of splitWords(text, escapeToken).map(cut)) {
+      const value = buildArgs.get(name) ?? (raw === undefined ? undefined : expand(raw, line));
+      if (value !== undefined) {
+        globals.set(name, value);
+        args.set(name, value);
+      }
+    }
+  }
+  return args;
+}
+
+/** The arguments that BuildKit defines by itself, for all but the stages; build-args override. */
+function platformArgs(
+  { platform, target, buildArgs }: Omit<DiscoveryOptions, 'platforms'> & { platform: string },
+  lastStage: string | undefined,
+): Environment {
+  const describe = (prefix: string, text: string): [string, string][] => {
+    const { os, architecture, variant } = parsePlatform(text);
+    return [
+      [`${prefix}PLATFORM`, formatPlatform({ os, architecture, variant })],
+      [`${prefix}OS`, os],
+      [`${prefix}OSVERSION`, ''],
+      [`${prefix}ARCH`, architecture],
+      [`${prefix}VARIANT`, variant],
+    ];
+  };
+  const [, architecture] = runnerPlatform().split('/');
+  const predefined: [string, string][] = [
+    ...describe('BUILD', `linux/${architecture}`),
+    ...describe('TARGET', platform),
+    ['TARGETSTAGE', target ?? lastStage ?? 'default'],
+  ];
+  return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
+}
+
+/** @throws InputError where there is no such stage */
+function resolveTarget({ stages, target, file }: Context): Stage | undefined {
+  const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
+  if (goal === undefined && target !== undefined) {
+    const names = stages.flatMap(({ name }) => name ?? []);
+    throw new InputError(
+      `Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`,
+    );
+  }
+  return goal;
+}
+
+interface Variable {
+  /** Undefined where it cannot be known. */
+  readonly value: string | undefined;
+  /** Why it is not known, or may not be what the build has. */
+  readonly doubt?: string | undefined;
+}
+
+/** The variables at the end of a stage. */
+interface StageEnvironment {
+  readonly variables: Map<string, Variable>;
+  /** Those of them that ENV has set: in a stage that starts from this one, they hide its ARGs. */
+  readonly env: Map<string, Variable>;
+  /** ARGs that were declared and have no value. */
+  readonly unset: Set<string>;
+  /** The image whose own variables are not known here. */
+  readonly image: string | undefined;
+}
+
+/** Goes through a stage with its variables, and collects the cache mounts of its RUNs. */
+function walkStage(
+  stage: Stage,
+  environments: ReadonlyMap<Stage, StageEnvironment>,
+  context: Context,
+): StageEnvironment {
+  const environment = startStage(stage, environments);
+  const { escapeToken, problems, file } = context;
+  for (const { keyword, text, flags, line } of allInstructions(stage)) {
+    if (keyword === 'ENV') {
+      // All of them see the variables as they were before.
+      const pairs = readPairs(text, escapeToken).map(([key, raw]): [string, Variable] => [
+        expand(key, environment, escapeToken).value ?? key,
+        expand(raw, environment, escapeToken),
+      ]);
+      for (const [key, variable] of pairs) {
+        environment.variables.set(key, variable);
+        environment.env.set(key, variable);
+      }
+    } else if (keyword === 'ARG') {
+      for (const [name, raw] of splitWords(text, escapeToken).map(cut)) {
+        declareArg(name, raw, environment, context);
+      }
+    } else if (keyword === 'RUN') {
+      const at = (message: string) => problems.push(`${file}:${line}: ${message}`);
+      for (const flag of mountFlags(flags)) readMount(flag, environment, at, context);
+    }
+  }
+  return environment;
+}
+
+function startStage(
+  { parent, image }: Stage,
+  environments: ReadonlyMap<Stage, StageEnvironment>,
+): StageEnvironment {
+  const inherited = parent && environments.get(parent);
+  if (inherited) {
+    const { variables, env, unset, image } = inherited;
+    return {
+      variables: new Map([...variables, ...env]),
+      env: new Map(env),
+      unset: new Set(unset),
+      image,
+    };
+  }
+  const isScratch = image === 'scratch';
+  const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
+  return {
+    variables: new Map(env),
+    env,
+    unset: new Set(),
+    image: isScratch ? undefined : image,
+  };
+}
+
+function declareArg(
+  name: string,
+  raw: string | undefined,
+  environment: StageEnvironment,
+  { buildArgs, globals, args, escapeToken }: Context,
+): void {
+  const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
+  if (given === undefined && raw === undefined) {
+    environment.unset.add(name);
+    return;
+  }
+  const variable =
+    given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
+  environment.variables.set(name, variable);
+  if (variable.value !== undefined) args.set(name, variable.value);
+}
+
+/** Expands a word with what is known of a stage's variables. */
+function expand(
+  word: string,
+  { variables, unset, image }: StageEnvironment,
+  escapeToken: string,
+): Variable {
+  let doubt: string | undefined;
+  const lookup = (name: string, hasAlternative: boolean) => {
+    const variable = variables.get(name);
+    if (variable) {
+      doubt ??= variable.doubt;
+      if (variable.value === undefined) throw new Error(variable.doubt);
+    } else if (unset.has(name)) {
+      // Where the word says what to do then, it is meant to be left out.
+      if (!hasAlternative) {
+        doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
+      }
+    } else if (image !== undefined) {
+      throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
+    }
+    return variable?.value;
+  };
+  try {
+    const value = expandWord(word, lookup, escapeToken);
+    return { value, doubt };
+  } catch (error) {
+    return { value: undefined, doubt: messageOf(error) };
+  }
+}
+
+/** What PATH is where no image has set it. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** `KEY=VALUE …`, or the older `KEY VALUE`. */
+function readPairs(text: string, escapeToken: string): [string, string][] {
+  const words = splitWords(text, escapeToken);
+  if (words[0]?.includes('=')) {
+    return words.map(cut).map(([key, value]) => [key, value ?? '']);
+  }
+  const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
+  return key === '' ? [] : [[key, value]];
+}
+
+function readMount(
+  flag: string,
+  environment: StageEnvironment,
+  at: (message: string) => void,
+  { dockerfile, escapeToken, stages, buildArgs, mounts }: Context,
+): void {
+  const doubts = new Set<string>();
+  const expandOption = (word: string) => {
+    const { value, doubt } = expand(word, environment, escapeToken);
+    if (value === undefined) throw new Error(doubt);
+    if (doubt !== undefined) doubts.add(doubt);
+    return value;
+  };
+  try {
+    const fields = parseCsvRecord(flag);
+    const type = lastValue(fields, 'type');
+    if (type === undefined || expandOption(type).toLowerCase() !== 'cache') return;
+    const mount = toCacheMount(parseOptions(fields, expandOption, 'last wins'));
+    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+    const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
+    mounts.push({
+      ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
+      ...(namespace ? { namespace } : {}),
+    });
+    for (const doubt of doubts) at(doubt);
+  } catch (error) {
+    at(`a mount is left out: ${messageOf(error)}`);
+  }
+}
+
+function startFrom(
+  { name = '' }: Stage,
+  mount: CacheMount,
+  dockerfile: Dockerfile,
+  stages: readonly Stage[],
+): CacheMount {
+  const { from: _, ...others } = mount;
+  const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
+  return { ...others, stage: { name, digest: createHash('sha256').update(text).digest('hex') } };
+}

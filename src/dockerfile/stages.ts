@@ -1,0 +1,164 @@
+import { parseCsvRecord } from './csv.js';
+import { cut } from './mount-options.js';
+import { type Dockerfile, type Instruction, parseInstruction } from './parser.js';
+
+/** A stage of a Dockerfile. */
+export interface Stage {
+  /** In lower case, as BuildKit compares them. */
+  readonly name: string | undefined;
+  readonly from: Instruction;
+  /** The stage that this one starts from; undefined: an image. */
+  readonly parent: Stage | undefined;
+  /** What it starts from, where that is no stage. */
+  readonly image: string;
+  readonly instructions: readonly Instruction[];
+}
+
+/** Stages as text: what stands before the first of them in their Dockerfile, and they themselves. */
+export interface StageText {
+  readonly head: string;
+  readonly stages: string;
+}
+
+/** Stages of the user's Dockerfile that mounts start from, with all that a build of them needs. */
+export interface SeedStages extends StageText {
+  /** Path of the build context. */
+  readonly context: string;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** The content of the Dockerfile's own ignore file; empty where there is none. */
+  readonly ignore: string;
+}
+
+/** @param expand expands a FROM's words with the global arguments */
+export function readStages(
+  instructions: readonly Instruction[],
+  expand: (word: string, line: number) => string,
+): Stage[] {
+  const stages: (Stage & { instructions: Instruction[] })[] = [];
+  for (const instruction of instructions) {
+    if (instruction.keyword !== 'FROM') {
+      stages.at(-1)?.instructions.push(instruction);
+      continue;
+    }
+    const { base, name } = splitFrom(instruction.text);
+    const image = expand(base, instruction.line);
+    const parent = findStage(stages, image);
+    stages.push({ name, from: instruction, parent, image, instructions: [] });
+  }
+  return stages;
+}
+
+function splitFrom(text: string): { base: string; name: string | undefined } {
+  const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+  // BuildKit takes no other; and it stands as it is in our own Dockerfile.
+  const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
+  return { base, name: isValid ? name.toLowerCase() : undefined };
+}
+
+/** The name of the last stage, which is the default target. */
+export function lastStageName(instructions: readonly Instruction[]): string | undefined {
+  const last = instructions.filter(({ keyword }) => keyword === 'FROM').at(-1);
+  return last && splitFrom(last.text).name;
+}
+
+/** Of several stages of one name the last counts. */
+export function findStage(stages: readonly Stage[], name: string): Stage | undefined {
+  return stages.filter((stage) => stage.name === name.toLowerCase()).at(-1);
+}
+
+/** The stages that a stage needs, itself too, in the order of the file: parents come first. */
+export function neededStages(stages: readonly Stage[], goal: Stage | undefined): Stage[] {
+  const needed = new Set<Stage>();
+  const queue = goal ? [goal] : [];
+  for (let stage = queue.pop(); stage; stage = queue.pop()) {
+    if (needed.has(stage)) continue;
+    needed.add(stage);
+    const sources = allInstructions(stage).flatMap((instruction) => {
+      const find = instruction.keyword === 'COPY' ? findSource : findStage;
+      return sourcesOf(instruction).map((name) => find(stages, name));
+    });
+    queue.push(...[stage.parent, ...sources].filter((each) => each !== undefined));
+  }
+  return stages.filter((stage) => needed.has(stage));
+}
+
+/** What a COPY's `from` means: as findStage, or by its place in the file. */
+function findSource(stages: readonly Stage[], name: string): Stage | undefined {
+  return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
+}
+
+/** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
+export function allInstructions({ parent, instructions }: Stage): Instruction[] {
+  const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
+    if (keyword !== 'ONBUILD' || flags.length > 0) return [];
+    return parseInstruction(text, line);
+  });
+  return [...triggers, ...instructions];
+}
+
+/** The stages or images that an instruction reads from. */
+function sourcesOf({ keyword, flags }: Instruction): string[] {
+  if (keyword === 'COPY') {
+    return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
+  }
+  if (keyword !== 'RUN') return [];
+  return mountFlags(flags).flatMap((value) => {
+    try {
+      return lastValue(parseCsvRecord(value), 'from') ?? [];
+    } catch {
+      return []; // named when the stage is walked
+    }
+  });
+}
+
+/** The values of all --mount flags. */
+export function mountFlags(flags: readonly string[]): string[] {
+  return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
+}
+
+/** The value of an option in the fields of a --mount flag: the last one counts. */
+export function lastValue(fields: readonly string[], option: string): string | undefined {
+  return fields
+    .map(cut)
+    .filter(([key]) => key.toLowerCase() === option)
+    .at(-1)?.[1];
+}
+
+/**
+ * The text of the stages of these names and of those that they need: built with the same context,
+ * they are the same to BuildKit.
+ *
+ * @throws Error where they do more than copy local files
+ */
+export function renderStages(
+  { instructions, escapeToken }: Dockerfile,
+  stages: readonly Stage[],
+  names: readonly string[],
+): StageText {
+  const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
+  const needed = stages.filter((stage) => found.has(stage));
+  const parts: string[] = [];
+  for (const stage of needed) {
+    const costly = stage.instructions.find((instruction) => !isCheap(instruction));
+    if (costly) {
+      throw new Error(
+        `it starts from the stage ${stage.name ?? ''}, which would have to be built again and does more than copy local files (${costly.keyword} in line ${costly.line}); that is not supported`,
+      );
+    }
+    parts.push(stage.from.source, ...stage.instructions.map(({ source }) => source));
+  }
+  const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
+  const head = instructions.slice(0, firstFrom).map(({ source }) => source);
+  return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
+}
+
+/** Needs only files of the build context, and little time. */
+function isCheap({ keyword, text }: Instruction): boolean {
+  // What a variable stands for may be an address.
+  if (keyword === 'ADD') return !/:\/\/|git@|\$/.test(text);
+  return cheapInstructions.has(keyword);
+}
+
+const cheapInstructions = new Set(
+  'ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '),
+);

@@ -1,0 +1,49 @@
+import { logStage } from '../console/log.js';
+import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import { readManifest } from './archive.js';
+import { type Archive, archivesOf, type Manifest, type SavedMount } from './manifest.js';
+import type { Store } from './stores/store.js';
+
+/** An entry that was restored, with those that it builds on. */
+export interface Entry {
+  readonly key: string;
+  /** Each archive names the entry that holds it. */
+  readonly manifest: Manifest;
+  /** Where the archives that were wanted are. */
+  readonly directory: string;
+  /** The keys of those that it builds on and that could not be restored. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ *
+ * @param wanted the mounts whose archives are
+ * @throws Error that says why it cannot be read
+ */
+export async function openEntry(
+  store: Store,
+  key: string,
+  directory: string,
+  wanted: readonly CacheMount[],
+): Promise<Entry> {
+  const { mounts, ...others } = await readManifest(directory);
+  const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
+  const identities = new Set(wanted.map(identityOf));
+  const archives = manifest.mounts
+    .filter(({ mount }) => identities.has(identityOf(mount)))
+    .flatMap(archivesOf);
+  const holders = new Set(archives.map(({ entry = key }) => entry));
+  const bases = [...holders].filter((holder) => holder !== key);
+  if (bases.length === 0) return { key, manifest, directory, missing: [] };
+  const found = await logStage(`Restore what it builds on: ${bases.join(', ')}`, () =>
+    store.restore(directory, bases),
+  );
+  return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
+}
+
+function withHolder({ mount, archive, deltas = [] }: SavedMount, key: string): SavedMount {
+  const name = (each: Archive): Archive => ({ ...each, entry: each.entry ?? key });
+  if (archive === undefined) return { mount };
+  return { mount, archive: name(archive), deltas: deltas.map(name) };
+}

@@ -1,0 +1,35 @@
+/**
+ * The directory that is saved, by the name that it has in its parent. The cache service knows an
+ * entry by key and by a hash of this very string, so every runner must use the same one; the
+ * archives' format version is part of it, so that an action never meets a format older than it can
+ * read.
+ */
+export const storedDirectoryName = 'buildkit-cache-mounts.v1';
+
+export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
+
+/** Where entries are kept. `entry` is a directory whose last part is {@link storedDirectoryName}. */
+export interface Store {
+  /**
+   * Finds the newest entry that matches, without fetching it. Trouble with a service is in the log,
+   * never thrown.
+   *
+   * @returns its key; undefined where there is none, or no service to tell
+   */
+  find(entry: string, key: string, restoreKeys: readonly string[]): Promise<string | undefined>;
+  /**
+   * Restores the entries with these keys, all at once, beside what is there; a file that more than
+   * one of them has is that of any.
+   *
+   * @returns the keys of what was restored; undefined where that failed, and the log says why
+   */
+  restore(entry: string, keys: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /** Whether an entry with exactly this key can be saved no more. */
+  isSaved(entry: string, key: string): Promise<boolean>;
+  /** Saves the entry, whose files may be moved. Trouble is a result, never thrown. */
+  save(entry: string, key: string): Promise<SaveResult>;
+  /** Whether an entry stays when others are saved, so that these may build on it. */
+  readonly isLasting: boolean;
+  /** What to do about a damaged entry; empty where the next one takes its place. */
+  remedy(key: string): string;
+}

@@ -1,0 +1,63 @@
+import { parseArgs } from 'node:util';
+import { InputError, messageOf } from '../lib/errors.js';
+import { extractInputs, type InputDefinition, injectInputs } from './input-definitions.js';
+
+export interface CommandLine {
+  readonly command: 'inject' | 'extract';
+  /** Values by the names of the inputs; those of lists are one a line. */
+  readonly inputs: ReadonlyMap<string, string>;
+}
+
+const definitions = {
+  inject: injectInputs.filter(({ isForGitHub }) => !isForGitHub),
+  extract: extractInputs.filter(({ isForGitHub }) => !isForGitHub),
+};
+
+/** What `--help` prints. */
+export const usage = `Carries BuildKit cache mounts (RUN --mount=type=cache) from one CI run to the next.
+
+  node dist/cli/index.js inject  --directory DIR [OPTION]...   before the build
+  node dist/cli/index.js extract --directory DIR [OPTION]...   after it
+
+What is saved is kept in DIR; bring it from one run to the next. The log goes to standard error, what
+came of it (cache-hit, saved, reason, …) to standard output, one NAME=VALUE a line.
+Exit code: 0, even where the cache has trouble; 1 for wrong options' values, or with
+--fail-on-cache-miss=true where nothing was restored; 2 for wrong options.
+
+Options of inject:
+${definitions.inject.map(describe).join('\n')}
+
+Options of extract:
+${definitions.extract.map(describe).join('\n')}
+`;
+
+function describe({ name, description, standard, isList }: InputDefinition): string {
+  const notes = [isList ? 'may be given several times' : '', standard && `default: ${standard}`];
+  const note = notes.filter((each) => each !== '').join('; ');
+  return `  --${name}\n      ${description}${note ? ` (${note})` : ''}`;
+}
+
+/** @throws InputError that says what is wrong with the options */
+export function readCommandLine(args: readonly string[]): CommandLine | 'help' {
+  const [command, ...rest] = args;
+  if (args.includes('--help') || args.includes('-h') || command === 'help') return 'help';
+  if (command !== 'inject' && command !== 'extract') {
+    throw new InputError(`the command is inject or extract, not "${command ?? ''}"; see --help`);
+  }
+  const options = Object.fromEntries(
+    definitions[command].map(({ name }) => [name, { type: 'string', multiple: true } as const]),
+  );
+  const inputs = new Map<string, string>();
+  try {
+    const { values } = parseArgs({ args: rest, options, strict: true });
+    for (const { name, isList } of definitions[command]) {
+      const given = values[name] ?? [];
+      if (given.length > 1 && !isList) throw new Error(`--${name} is given several times`);
+      if (given.length > 0) inputs.set(name, given.join('\n'));
+    }
+  } catch (error) {
+    throw new InputError(messageOf(error));
+  }
+  if (!inputs.get('directory')) throw new InputError('--directory is required; see --help');
+  return { command, inputs };
+}

@@ -1,0 +1,66 @@
+import type { Obstacle } from '../builder/mount-report.js';
+import { formatBytes, plural } from '../console/format.js';
+import { archivesOf, type SavedMount, totalOf } from '../entry/manifest.js';
+import type { IncrementalLimits } from '../inputs/read-inputs.js';
+import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import type { InjectState } from './handover.js';
+
+/** What may be saved of a mount's changes since inject. */
+export interface Allowance {
+  /** How large they may be; absent: there is nothing to tell them by. */
+  readonly changes?: {
+    /** Uncompressed; with 0, only that there are none is of use. */
+    readonly bytes: number;
+    /** What the builder knows the snapshot by. */
+    readonly token: string;
+  };
+  /** Why all of the mount is saved, if it is; absent: nothing else is expected, or it will show. */
+  readonly whyInFull?: string;
+}
+
+/** @param isSame whether it is known to be the mount that inject has filled */
+export function findAllowance(
+  { state, incremental }: { state: InjectState | undefined; incremental: IncrementalLimits },
+  mount: CacheMount,
+  isSame: boolean,
+): Allowance {
+  const { mounts = [], filled } = state?.restored ?? {};
+  const restored = mounts.find((each) => identityOf(each.mount) === identityOf(mount));
+  if (restored === undefined || incremental.count === 0) return {};
+  const { archive, deltas = [] } = restored;
+  if (!filled?.mounts.some((each) => identityOf(each) === identityOf(mount)))
+    return { whyInFull: 'inject has not filled it' };
+  const { token } = filled;
+  if (token === undefined) return { whyInFull: 'inject has taken no snapshot of it' };
+  if (!isSame)
+    return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
+  if (deltas.length >= incremental.count) {
+    const whyInFull = `its changes were saved ${plural(deltas.length, 'time')} in a row`;
+    return { changes: { bytes: 0, token }, whyInFull };
+  }
+  const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
+  return { changes: { bytes: Math.max(0, bytes), token } };
+}
+
+/** What was in the way of saving just what has changed, as the builder tells. */
+export function explainObstacle(obstacle: Obstacle): string {
+  switch (obstacle) {
+    case 'snapshot':
+      return 'there is no snapshot of it that is of use';
+    case 'size':
+      return 'too much of it has changed';
+    case 'tar':
+      return 'GNU tar cannot pack its changes alone';
+  }
+}
+
+/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+export function describeSize(saved: readonly SavedMount[], { count }: IncrementalLimits): string {
+  const archives = saved.flatMap(archivesOf);
+  const own = archives.filter(({ entry }) => entry === undefined);
+  const sizeOf = (some: typeof archives) => formatBytes(totalOf(some).compressedBytes);
+  const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
+  if (own.length === archives.length && deltas === 0) return sizeOf(own);
+  const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
+  return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
+}

@@ -1,0 +1,250 @@
+import { join } from 'node:path';
+import type { MountReport } from '../builder/mount-report.js';
+import { addSummary, print, setOutput, warn } from '../console/console.js';
+import { formatBytes, plural } from '../console/format.js';
+import { logStage } from '../console/log.js';
+import { listMounts } from '../discovery/mount-list.js';
+import { type Filling, findDamageOfAny, selectArchives } from '../entry/archive.js';
+import { type Manifest, totalOf } from '../entry/manifest.js';
+import { type Entry, openEntry } from '../entry/open-entry.js';
+import { storeFor } from '../entry/stores/open-store.js';
+import { storedDirectoryName } from '../entry/stores/store.js';
+import { resolveKeys } from '../inputs/generated-key.js';
+import { readInjectInputs } from '../inputs/read-inputs.js';
+import { InputError, messageOf } from '../lib/errors.js';
+import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
+import { type InjectRequest, type Preparation, prepare, unpack } from './fill-mounts.js';
+import { type InjectState, type RestoredMount, readStates, writeState } from './handover.js';
+import { logMounts, logRows, type MountRow } from './result-table.js';
+import { withinTime } from './run-step.js';
+import { renderSummary } from './summary.js';
+
+const notRestored = 'The cache mounts were not restored';
+
+interface Injection {
+  readonly title: string;
+  /** The key of the entry that was found. */
+  readonly matchedKey?: string;
+  readonly rows: readonly MountRow[];
+  /** What is not as one would expect. */
+  readonly remarks: readonly string[];
+  /** How many mounts were filled. */
+  readonly filled: number;
+  /** The entry has exactly the key, and all of it that was named could be used. */
+  readonly isHit: boolean;
+}
+
+/**
+ * Inject: restores the saved mounts into the builder.
+ *
+ * @returns the key that extract saves them under
+ * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
+ */
+export async function injectMounts(makeWorkDirectory: () => Promise<string>): Promise<string> {
+  const inputs = readInjectInputs();
+  const keys = await resolveKeys(inputs);
+  setOutput('cache-hit', 'false');
+  setOutput('cache-primary-key', keys.key);
+  const list = await listMounts(inputs.mountInputs);
+  logMounts(list);
+  const request = { ...inputs, ...keys, ...list };
+  const result = await withinTime(inputs.timeout, async () =>
+    inject(request, await makeWorkDirectory()),
+  ).catch((error: unknown) => {
+    if (error instanceof InputError) throw error;
+    return cold(notRestored, [messageOf(error)]);
+  });
+  for (const remark of result.remarks) warn(remark);
+  logRows(result.rows);
+  setOutput('cache-hit', String(result.isHit));
+  if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(request, result) }));
+  if (inputs.failOnCacheMiss && result.filled === 0) {
+    throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
+  }
+  return keys.key;
+}
+
+function factsOf(
+  { key, directory }: InjectRequest,
+  { matchedKey }: Injection,
+): [name: string, value: string][] {
+  if (matchedKey === undefined) return [['Key', key]];
+  if (matchedKey === key) return [['Key (exact hit)', key]];
+  const name = directory === undefined ? 'Restore-key hit' : 'Found in the directory';
+  return [
+    ['Key', key],
+    [name, matchedKey],
+  ];
+}
+
+/** Nothing was restored. */
+function cold(title: string, remarks: readonly string[] = [], matchedKey?: string): Injection {
+  const found = matchedKey === undefined ? {} : { matchedKey };
+  return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
+}
+
+async function inject(request: InjectRequest, workDirectory: string): Promise<Injection> {
+  await warnOfSameKey(request);
+  // Also where there is nothing to do: extract without inputs asks for it.
+  await writeState(stateOf(request));
+  if (request.mounts.length === 0) return cold('There are no cache mounts');
+  const store = storeFor(request.directory);
+  const entry = join(workDirectory, storedDirectoryName);
+  const found = await logStage('Look up the key', () =>
+    store.find(entry, request.key, request.restoreKeys),
+  );
+  if (found === undefined) {
+    print(`Nothing was found for the key ${request.key}: the build starts cold.`);
+    return cold('No saved cache mounts were found');
+  }
+  const preparation = prepare(request, workDirectory);
+  preparation.catch(() => undefined); // it is thrown where it is needed
+  setOutput('cache-matched-key', found);
+  const [key] = await logStage('Restore from the cache', () => store.restore(entry, [found]));
+  if (key === undefined) {
+    const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
+    return cold(notRestored, [remark], found);
+  }
+  print(
+    key === request.key
+      ? `Found the entry ${key}.`
+      : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`,
+  );
+  const unusable = (why: string) => {
+    const remark = `The saved entry ${key} cannot be used: ${why}.${remedyFor(request, key)}`;
+    return cold(notRestored, [remark], key);
+  };
+  let opened: Entry;
+  try {
+    opened = await openEntry(store, key, entry, request.mounts);
+  } catch (error) {
+    return unusable(messageOf(error));
+  }
+  if (opened.missing.length > 0) {
+    const bases = opened.missing.join(', ');
+    return unusable(
+      `it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`,
+    );
+  }
+  return fill(request, opened, preparation, workDirectory);
+}
+
+/** What an inject before this one has left under the same key is about to be overwritten. */
+async function warnOfSameKey({ key, mounts }: InjectRequest): Promise<void> {
+  const listOf = (some: readonly CacheMount[]) => some.map(identityOf).sort().join();
+  const states = await readStates();
+  if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
+    warn(
+      `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`,
+    );
+  }
+}
+
+/** Unpacks what is whole of a restored entry into its mounts. */
+async function fill(
+  request: InjectRequest,
+  entry: Entry,
+  preparation: Promise<Preparation>,
+  workDirectory: string,
+): Promise<Injection> {
+  const { key, manifest } = entry;
+  const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
+  if (unnamed.length > 0) {
+    print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
+  }
+  const checked = await Promise.all(
+    fillings.map(async (filling) => ({
+      filling,
+      damage: await findDamageOfAny(entry.directory, filling.archives),
+    })),
+  );
+  const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
+  const damaged = checked.flatMap(({ filling: { mount }, damage }) =>
+    damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`),
+  );
+  const mounts = listRestored(manifest, damaged);
+  await writeState({ ...stateOf(request), restored: { key, mounts } });
+  const { reports, filled: filledMounts } = await unpack(
+    request,
+    whole,
+    preparation,
+    entry,
+    workDirectory,
+  );
+  await writeState({ ...stateOf(request), restored: { key, mounts, filled: filledMounts } });
+  const outcomes = [
+    ...damaged,
+    ...whole.map((filling) =>
+      outcomeOf(filling, reports.get(filling.index), remedyFor(request, key)),
+    ),
+    ...unsaved.map((mount): Outcome => ({ row: { mount, state: 'not saved yet' } })),
+  ];
+  const count = (result: MountReport['result']) =>
+    [...reports.values()].filter((report) => report.result === result).length;
+  const filled = count('unpacked');
+  const isComplete = fillings.length > 0 && filled + count('warm') === fillings.length;
+  return {
+    title: `${filled} of ${plural(request.mounts.length, 'cache mount')} restored`,
+    matchedKey: key,
+    rows: outcomes.map(({ row }) => row),
+    remarks: outcomes.flatMap(({ remark }) => remark ?? []),
+    filled,
+    isHit: isComplete && key === request.key,
+  };
+}
+
+/** What to do about a damaged entry, where no later extract can save its key again. */
+function remedyFor({ key, directory }: InjectRequest, found: string): string {
+  const remedy = found === key ? storeFor(directory).remedy(found) : '';
+  return remedy === '' ? '' : ` ${remedy}`;
+}
+
+function listRestored(manifest: Manifest, damaged: readonly Outcome[]): RestoredMount[] {
+  const unusable = new Set(damaged.map(({ row }) => identityOf(row.mount)));
+  return manifest.mounts.flatMap(({ archive, ...saved }) =>
+    archive === undefined || unusable.has(identityOf(saved.mount)) ? [] : { ...saved, archive },
+  );
+}
+
+/** What became of one mount. */
+interface Outcome {
+  readonly row: MountRow;
+  readonly remark?: string;
+}
+
+function leftOut(mount: CacheMount, why: string): Outcome {
+  const remark = `The cache mount ${describeMount(mount)} was left out: ${why}`;
+  return { row: { mount, state: 'left out' }, remark };
+}
+
+/** @param whatToDo where the entry may be damaged */
+function outcomeOf(
+  { mount, archives }: Filling,
+  report: MountReport | undefined,
+  whatToDo: string,
+): Outcome {
+  const archive = totalOf(archives);
+  switch (report?.result) {
+    case 'unpacked':
+      return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
+    case 'warm':
+      return { row: { mount, state: 'already warm, left as it is' } };
+    case 'unusable':
+      return leftOut(mount, `there is no ${report.missing}.`);
+    case 'full':
+      return leftOut(
+        mount,
+        `it needs ${formatBytes(archive.bytes)}, and the builder's disk has ${formatBytes(report.available)} free.`,
+      );
+    default: {
+      const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
+      return { row: { mount, state: 'left empty' }, remark };
+    }
+  }
+}
+
+function stateOf(request: InjectRequest): InjectState {
+  const { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory } = request;
+  const platform = request.mountInputs.platforms?.[0];
+  return { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory, platform };
+}

@@ -1,0 +1,61 @@
+import type { Builder } from '../builder/buildx.js';
+import type { Toolkit } from '../builder/runner-programs.js';
+import { notify, print, warn } from '../console/console.js';
+import { formatBytes, formatSeconds, formatTable, plural } from '../console/format.js';
+import { logGroup } from '../console/log.js';
+import type { MountList } from '../discovery/mount-list.js';
+import type { ArchiveSize } from '../entry/manifest.js';
+import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
+
+/** One mount's line in the closing table. */
+export interface MountRow {
+  readonly mount: CacheMount;
+  /** What was done with it, in a word or a few. */
+  readonly state: string;
+  readonly archive?: ArchiveSize;
+  readonly seconds?: number;
+}
+
+/** The mounts as they were understood, and all that the user should know of them. */
+export function logMounts({ mounts, notices, warnings }: MountList): void {
+  for (const notice of notices) notify(notice);
+  for (const warning of warnings) warn(warning);
+  logGroup(`Cache mounts (${mounts.length})`, mounts.map(describeMount));
+}
+
+export function logBuilder(builder: Builder, toolkit: Toolkit): void {
+  if (builder.nodes > 1) {
+    warn(
+      `The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`,
+    );
+  }
+  logGroup(
+    'Builder',
+    formatTable([
+      ['builder', builder.name],
+      ['driver', builder.driver],
+      ['platforms', builder.platforms.join(', ')],
+      ['BuildKit', builder.buildkit],
+      ['programs', toolkit.description],
+    ]),
+  );
+}
+
+/** The closing table, which stands outside of all groups: what a person looks for first. */
+export function logRows(rows: readonly MountRow[]): void {
+  const cells = rows.map(({ mount, state, archive, seconds }) => [
+    state,
+    describeMount(mount),
+    ...(archive
+      ? [
+          plural(archive.files, 'file'),
+          formatBytes(archive.bytes),
+          `${formatBytes(archive.compressedBytes)} compressed`,
+        ]
+      : ['', '', '']),
+    seconds === undefined ? '' : formatSeconds(seconds),
+  ]);
+  for (const line of formatTable(cells)) {
+    print(line);
+  }
+}

@@ -1,0 +1,81 @@
+import { rmSync } from 'node:fs';
+import { constants } from 'node:os';
+import { fail, print, warn } from '../console/console.js';
+import { plural } from '../console/format.js';
+import { currentStage } from '../console/log.js';
+import { InputError, messageOf } from '../lib/errors.js';
+import { killDescendants } from '../lib/processes.js';
+import { createWorkDirectory } from '../lib/work-directory.js';
+
+/**
+ * Gives up on work that takes longer than a number of minutes, with all processes that it has
+ * started; what it does itself goes on until the process ends.
+ *
+ * @throws Error that says where it stood
+ */
+export async function withinTime<T>(minutes: number, work: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const end = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new Error(
+          `Stopped after ${plural(minutes, 'minute')} (input timeout) in the stage "${currentStage()}".`,
+        ),
+      );
+      killDescendants();
+    }, minutes * 60_000);
+  });
+  try {
+    return await Promise.race([work(), end]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Runs one action from its first line to the end of the process, and turns what it throws into the
+ * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
+ * a build: also where no file can be written, so that the story itself asks for the work directory
+ * when it has read its inputs. That is gone afterwards, however the step ends.
+ *
+ * @param onFailure is told in either case
+ */
+export async function runStep(
+  story: (makeWorkDirectory: () => Promise<string>) => Promise<void>,
+  onFailure: (message: string) => void = () => undefined,
+): Promise<void> {
+  let workDirectory: string | undefined;
+  const clear = () => {
+    if (workDirectory === undefined) return;
+    try {
+      rmSync(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      warn(`The directory ${workDirectory} cannot be removed: ${messageOf(error)}`);
+    }
+  };
+  // A cancelled job sends SIGINT and, some seconds later, SIGTERM.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      print(`Received ${signal}: stopping.`);
+      killDescendants();
+      clear();
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
+  try {
+    await story(async () => {
+      workDirectory = await createWorkDirectory();
+      return workDirectory;
+    });
+  } catch (error) {
+    onFailure(messageOf(error));
+    if (error instanceof InputError) fail(error.message);
+    else warn(messageOf(error));
+  } finally {
+    // What was begun ahead of its time may still be under way.
+    killDescendants();
+    clear();
+  }
+  // Idle connections of the cache client would keep the process for seconds.
+  process.exit();
+}
