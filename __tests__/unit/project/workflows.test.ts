@@ -24,8 +24,8 @@ const workflows = filesOf('.github/workflows', /\.ya?ml$/);
 const forms = filesOf('.github/ISSUE_TEMPLATE', /\.ya?ml$/).filter((name) => !/config/.test(name));
 const documents = ['README.md', 'CONTRIBUTING.md', ...filesOf('docs', /\.md$/)];
 
-/** What the documents write for the name of this repository. */
-const placeholder = 'OWNER/REPO';
+/** As the documents name this repository: OWNER/REPO until `scripts/set-repository` has set it. */
+const repository = String(parseFields(read('package.json')).repository).replace(/^github:/, '');
 
 /** As GitHub's syntax has them, as far as we have needed them. */
 const known = {
@@ -428,8 +428,8 @@ describe.each(documents)('%s', (document) => {
     const wrong = snippets.flatMap(({ where, text }) =>
       usesIn(parse(text)).flatMap((use) => {
         const [name = '', version] = use.uses.split('@');
-        if (name !== placeholder && !name.startsWith(`${placeholder}/`)) return [];
-        const directory = name.slice(placeholder.length + 1);
+        if (name !== repository && !name.startsWith(`${repository}/`)) return [];
+        const directory = name.slice(repository.length + 1);
         // The action at the root may not be there yet.
         if (directory === '' && !existsSync(join(root, 'action.yml'))) return [];
         if (!existsSync(join(root, directory, 'action.yml'))) {
@@ -464,10 +464,16 @@ function majorTag(): string {
 }
 
 function localName(uses: string): string {
-  return uses.startsWith(`${placeholder}/`)
-    ? `./${uses.slice(placeholder.length + 1).replace(/@.*/, '')}`
+  return uses.startsWith(`${repository}/`)
+    ? `./${uses.slice(repository.length + 1).replace(/@.*/, '')}`
     : uses;
 }
+
+test('the README names the licence of package.json, and LICENSE is its text', () => {
+  expect(parseFields(read('package.json')).license).toBe('Apache-2.0');
+  expect(read('README.md')).toContain('[Apache License 2.0](LICENSE)');
+  expect(read('LICENSE')).toMatch(/^\s*Apache License\n\s*Version 2\.0,/);
+});
 
 describe('CONTRIBUTING.md', () => {
   const text = read('CONTRIBUTING.md');
