@@ -1,5 +1,14 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +17,7 @@ import {
   NoOperationTraceWriter,
   parseWorkflow,
 } from '@actions/workflow-parser';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { isScalar, parse, parseDocument, visit } from 'yaml';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -178,12 +187,11 @@ describe.each(workflows)('%s', (workflow) => {
     }
   });
 
-  test('keeps no credentials where a job can only read', () => {
+  test('keeps no credentials', () => {
     for (const [name, job] of jobs) {
       const checkouts = usesIn(job).filter(({ uses }) => uses.startsWith('actions/checkout@'));
       for (const checkout of checkouts) {
-        const kept = checkout.with['persist-credentials'] !== false;
-        expect([name, kept]).toEqual([name, job.permissions !== undefined]);
+        expect([name, checkout.with['persist-credentials']]).toEqual([name, false]);
       }
     }
   });
@@ -546,5 +554,190 @@ describe('release-notes', () => {
       '$12026-01-31',
     );
     expect(notes(dated, version)).toContain('### ');
+  });
+});
+
+describe('the workflow of a release', () => {
+  const jobs = Object.fromEntries(jobsOf('.github/workflows/release.yml'));
+  const steps = listOf(jobs.release?.steps);
+  const position = (name: string) => steps.findIndex((step) => step.name === name);
+
+  /** The clone of the job; `origin` beside it is what GitHub has. */
+  let clone: string;
+  let directory: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'release-'));
+    clone = join(directory, 'clone');
+    const origin = join(directory, 'origin');
+    execFileSync('git', ['init', '--quiet', '--bare', origin]);
+    execFileSync('git', ['clone', '--quiet', origin, clone], { stdio: 'ignore' });
+    mkdirSync(join(directory, 'bin'));
+    mkdirSync(join(directory, 'temp'));
+    // Does in origin what the REST API would do, unless it shall refuse.
+    writeFileSync(
+      join(directory, 'bin/gh'),
+      `#!/usr/bin/env bash
+set -eu
+printf '%s\\n' "$*" >>${directory}/calls
+[ "$1" = api ] || exit "\${GH_STATUS-0}"
+if [ -n "\${GH_REFUSES-}" ]; then echo "gh: $GH_REFUSES (HTTP 422)" >&2; exit 1; fi
+create='^api --silent --method POST repos/octo/cache/git/refs -f ref=(refs/tags/v[0-9]+) -f sha=([0-9a-f]{40})$'
+update='^api --silent --method PATCH repos/octo/cache/git/(refs/tags/v[0-9]+) -F force=true -f sha=([0-9a-f]{40})$'
+[[ $* =~ $create ]] || [[ $* =~ $update ]]
+git -C ${origin} show-ref --verify --quiet "\${BASH_REMATCH[1]}" && is=PATCH || is=POST
+[[ $4 = "$is" ]] || { echo "gh: wrong method" >&2; exit 1; }
+git -C ${origin} update-ref "\${BASH_REMATCH[1]}" "\${BASH_REMATCH[2]}"
+`,
+      { mode: 0o755 },
+    );
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  function git(...args: string[]): string {
+    const identity = ['-c', 'user.name=a', '-c', 'user.email=a@b.example'];
+    return execFileSync('git', [...identity, ...args], {
+      cwd: clone,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  }
+
+  /** A commit in origin with tags. @returns the commit */
+  function commitAs(...tags: string[]): string {
+    git('commit', '--quiet', '--allow-empty', '--message', tags.join());
+    // Annotated, as a maintainer's may be; the major tag then is not.
+    for (const tag of tags) git('tag', '--annotate', '--message', tag, tag);
+    git('push', '--quiet', '--force', '--tags', 'origin');
+    return git('rev-parse', 'HEAD');
+  }
+
+  /** Plays a step as GitHub does, whose shell is `bash -e`. */
+  function play(name: string, tag: string, environment: Readonly<Record<string, string>> = {}) {
+    const script = join(directory, 'step.sh');
+    writeFileSync(script, String(steps[position(name)]?.run));
+    const { status, stdout, stderr } = spawnSync('bash', ['-e', script], {
+      cwd: clone,
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        PATH: `${join(directory, 'bin')}:${process.env.PATH}`,
+        GITHUB_REF_NAME: tag,
+        GITHUB_REPOSITORY: 'octo/cache',
+        RUNNER_TEMP: join(directory, 'temp'),
+        ...environment,
+      },
+    });
+    return { status, stdout, stderr };
+  }
+
+  const calls = () => {
+    const file = join(directory, 'calls');
+    return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+  };
+  const moved = () => git('ls-remote', 'origin', 'refs/tags/v1').split('\t')[0];
+  const move = 'Move the major tag';
+  const create = 'Create the release';
+
+  test('begins when CI and the check of dist/ have passed for the commit', () => {
+    expect(jobs.release?.needs).toEqual(['dist', 'ci']);
+    expect(jobs.release?.if).toBeUndefined();
+    expect(jobs.ci).toEqual({ uses: './.github/workflows/ci.yml' });
+    expect(jobs.dist).toEqual({ uses: './.github/workflows/check-dist.yml' });
+    for (const [, job] of ['ci.yml', 'check-dist.yml'].flatMap((name) =>
+      jobsOf(`.github/workflows/${name}`),
+    )) {
+      expect(JSON.stringify(job)).not.toContain('continue-on-error');
+    }
+  });
+
+  test('makes the release first, and then moves the major tag, without a push', () => {
+    expect(position(create)).toBeGreaterThan(position('The documents name the repository'));
+    expect(position('The documents name the repository')).toBeGreaterThan(0);
+    expect(position(move)).toBe(position(create) + 1);
+    expect(steps.filter((step) => 'if' in step || 'continue-on-error' in step)).toEqual([]);
+    for (const { run } of steps) expect(String(run)).not.toMatch(/^\s*git push/m);
+  });
+
+  test('makes the major tag for its first release', () => {
+    const commit = commitAs('v1.0.0');
+    expect(play(move, 'v1.0.0')).toMatchObject({ status: 0, stderr: '' });
+    expect(moved()).toBe(commit);
+    expect(calls()).toEqual([expect.stringContaining('POST')]);
+  });
+
+  test('moves the major tag to a newer release, also where it is annotated', () => {
+    commitAs('v1', 'v1.9.0', 'v2.0.0', 'v1.9.1-rc');
+    const commit = commitAs('v1.10.0');
+    expect(play(move, 'v1.10.0')).toMatchObject({ status: 0, stderr: '' });
+    expect(moved()).toBe(commit);
+    expect(calls()).toEqual([expect.stringContaining('PATCH')]);
+  });
+
+  test('leaves the major tag where there is a newer release, or where it is there', () => {
+    commitAs('v1.9.0');
+    const commit = commitAs('v1', 'v1.10.0');
+    const before = moved();
+    expect(play(move, 'v1.9.0')).toMatchObject({
+      status: 0,
+      stdout: '::notice::v1 stays at v1.10.0, which is newer.\n',
+    });
+    expect(play(move, 'v1.10.0')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining(`v1 is at ${commit} already`),
+    });
+    expect(moved()).toBe(before);
+    expect(calls()).toEqual([]);
+  });
+
+  test('fails with the command to run by hand where GitHub refuses, and that command works', () => {
+    commitAs('v1', 'v1.0.0');
+    const commit = commitAs('v1.1.0');
+    const before = moved();
+    const refused = play(move, 'v1.1.0', { GH_REFUSES: 'Reference cannot be updated' });
+    expect(refused).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/^::error::v1\.1\.0 is released, .*\n$/),
+      stderr: expect.stringContaining('Reference cannot be updated'),
+    });
+    expect(moved()).toBe(before);
+    const [, command = ''] = /Run in a clone: (.*)\n$/.exec(refused.stdout) ?? [];
+    execFileSync('bash', ['-e', '-c', command], { cwd: clone, stdio: 'ignore' });
+    expect(moved()).toBe(commit);
+    // Then a repetition of the job, with a clone of its own, has nothing to do.
+    git('fetch', '--quiet', '--tags', '--force', 'origin');
+    expect(play(move, 'v1.1.0', { GH_REFUSES: 'no' }).status).toBe(0);
+  });
+
+  test('makes a release once', () => {
+    expect(play(create, 'v1.0.0', { GH_STATUS: '0' }).stdout).toContain('there already');
+    expect(calls()).toEqual(['release view v1.0.0']);
+    expect(play(create, 'v1.0.0', { GH_STATUS: '1' }).status).toBe(1);
+    expect(calls().slice(1)).toEqual([
+      'release view v1.0.0',
+      expect.stringMatching(/^release create v1\.0\.0 --verify-tag .*--notes-file .*\/notes\.md$/),
+    ]);
+  });
+
+  test('stops where the documents have a placeholder for the repository', () => {
+    mkdirSync(join(clone, 'scripts'));
+    cpSync(join(root, 'scripts/set-repository'), join(clone, 'scripts/set-repository'));
+    writeFileSync(join(clone, 'README.md'), '- uses: OWNER/REPO@v1\n');
+    writeFileSync(
+      join(clone, 'package.json'),
+      '{\n  "repository": "github:OWNER/REPO",\n  "a": 1\n}\n',
+    );
+    git('add', '.');
+    const check = 'The documents name the repository';
+    const stopped = play(check, 'v1.0.0');
+    expect(stopped).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/^::error::Run "scripts\/set-repository octo\/cache",/),
+      stderr: expect.stringContaining('README.md:1:'),
+    });
+    const [, command = ''] = /Run "(.*?)"/.exec(stopped.stdout) ?? [];
+    execFileSync('bash', ['-e', '-c', command], { cwd: clone, stdio: 'ignore' });
+    expect(play(check, 'v1.0.0')).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 });
