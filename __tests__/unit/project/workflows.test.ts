@@ -387,7 +387,7 @@ function completeWorkflow(text: string): string | undefined {
   const fields = fieldsOf(value);
   if (isFields(fields.jobs)) return 'on' in fields ? text : `on: push\n${text}`;
   if (Object.values(fields).some((field) => typeof field === 'object')) return undefined;
-  return `${job}      - uses: docker/build-push-action@v6\n        with:\n${indent(10)}`;
+  return `${job}      - uses: docker/build-push-action@v7\n        with:\n${indent(10)}`;
 }
 
 test('all snippets but the one for GitLab are for GitHub', () => {
