@@ -8,7 +8,8 @@ export type MountReport = {
   | ({ readonly result: 'changed' } & Contents)
   /** Undefined: nobody has asked for just what has changed. */
   | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & Contents)
-  | { readonly result: 'unpacked' | 'unchanged' | 'empty' | 'warm' | 'failed' }
+  | { readonly result: 'unchanged' }
+  | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
   | { readonly result: 'unusable'; readonly missing: string }
   /** Bytes that the builder has free. */
   | { readonly result: 'full'; readonly available: number }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import type { MountReport } from '../builder/mount-report.js';
 import { addSummary, print, setOutput, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { listMounts, type MountList } from '../discovery/mount-list.js';
 import { writeManifest } from '../entry/archive.js';
-import { archivesOf } from '../entry/manifest.js';
 import { storeFor } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { defaultKeyPrefix, resolveKeys } from '../inputs/generated-key.js';
@@ -14,9 +14,9 @@ import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import { describeSize } from './changes.js';
 import { type ExtractRequest, resolveRequest } from './extract-request.js';
 import { type InjectState, readStates, removeState } from './handover.js';
-import { collect, type Outcome } from './new-entry.js';
+import { fillEntry, type MountOutcome } from './new-entry.js';
 import { type Packed, type PackRequest, pack } from './pack-mounts.js';
-import { type Kept, keptByInject, restoreLate } from './previous-entry.js';
+import { areHidden, findPrevious } from './previous-entry.js';
 import { logMounts, logRows, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
@@ -112,13 +112,13 @@ async function save(
   workDirectory: string,
 ): Promise<Extraction> {
   const { key, mounts } = request;
-  const kept = keptByInject(request.state) ?? (await keepLate(request, packed, workDirectory));
+  const isPacked = ({ result }: MountReport) => result === 'packed';
+  const packedCount = [...packed.reports.values()].filter(isPacked).length;
+  const previous = await findPrevious(store, request, packedCount, workDirectory);
   const maximum = request.incremental.count;
-  const mayRefer = store.isLasting && maximum > 0 && !(kept && areHidden(kept, key));
-  const outcomes: Outcome[] = [];
-  for (const [index, mount] of mounts.entries()) {
-    outcomes.push(await collect({ packed, kept, entry, mayRefer, maximum }, index, mount));
-  }
+  const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
+  const parts = { packed, previous, directory: entry, mayRefer, maximum };
+  const outcomes = await fillEntry(mounts, parts);
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
   const [result] = await Promise.all([
@@ -131,7 +131,7 @@ async function save(
 
 async function saveEntry(
   { key, incremental }: PackRequest,
-  outcomes: readonly Outcome[],
+  outcomes: readonly MountOutcome[],
   store: Store,
   entry: string,
 ): Promise<Extraction> {
@@ -160,27 +160,6 @@ async function saveEntry(
   };
 }
 
-/**
- * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
- * answers with what begins with it on the job's own branch, before it looks on the default branch for just
- * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
- */
-function areHidden({ mounts }: Kept, newKey: string): boolean {
-  return mounts.flatMap(archivesOf).some(({ entry = newKey }) => newKey.startsWith(entry));
-}
-
-/** Where inject has restored nothing, and the build has filled only some of the mounts. */
-async function keepLate(
-  { state, mounts, directory }: PackRequest,
-  { reports }: Packed,
-  workDirectory: string,
-): Promise<Kept | undefined> {
-  const filled = [...reports.values()].filter(({ result }) => result === 'packed').length;
-  return state && filled > 0 && filled < mounts.length
-    ? restoreLate(storeFor(directory), state, mounts, workDirectory)
-    : undefined;
-}
-
 function skip({ key, mounts, state }: PackRequest): Extraction {
   print(`The key ${key} is saved already, nothing to do.`);
   const reasons = ['the key is saved already'];
@@ -202,7 +181,7 @@ function giveUp(error: unknown): Extraction {
   return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)] };
 }
 
-function refuse(why: string, outcomes: readonly Outcome[] = []): Extraction {
+function refuse(why: string, outcomes: readonly MountOutcome[] = []): Extraction {
   warn(`Nothing was saved: ${why}.`);
   const { rows, reasons } = tell(outcomes);
   return {
@@ -213,7 +192,7 @@ function refuse(why: string, outcomes: readonly Outcome[] = []): Extraction {
   };
 }
 
-function tell(outcomes: readonly Outcome[]): Pick<Extraction, 'rows' | 'reasons'> {
+function tell(outcomes: readonly MountOutcome[]): Pick<Extraction, 'rows' | 'reasons'> {
   return {
     rows: outcomes.map(({ row }) => row),
     reasons: outcomes.flatMap(({ remark }) => remark ?? []),

@@ -1,21 +1,19 @@
-import { join } from 'node:path';
-import { packedFileName } from '../builder/in-builder/scripts.js';
-import type { MountReport } from '../builder/mount-report.js';
 import { notify, print } from '../console/console.js';
-import { storeArchive } from '../entry/archive.js';
-import { archivesOf, type SavedMount, totalOf } from '../entry/manifest.js';
-import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
-import { explainObstacle } from './changes.js';
+import { findDamage } from '../entry/archive.js';
+import type { Archive, SavedMount } from '../entry/manifest.js';
+import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import { apply } from './apply.js';
+import { type Decision, decide, type MountFacts } from './decide.js';
 import type { Packed } from './pack-mounts.js';
-import type { Kept } from './previous-entry.js';
+import type { PreviousEntry } from './previous-entry.js';
 import type { MountRow } from './result-table.js';
-import { carryOver } from './reuse-archives.js';
+import { listToMove } from './reuse-archives.js';
 
-/** What becomes of one mount in the new entry. */
-export interface Outcome {
+/** What became of one mount in the new entry. */
+export interface MountOutcome {
   readonly mount: CacheMount;
   readonly row: MountRow;
-  /** Undefined where an entry would hide a better one: nothing can be saved then. */
+  /** Undefined if an entry would hide a better one: none can be saved then. */
   readonly saved: SavedMount | undefined;
   /** Whether the build has left something in it. */
   readonly isFilled: boolean;
@@ -23,125 +21,73 @@ export interface Outcome {
   readonly remark?: string;
 }
 
-/** Where the outcomes come from, and where they go. */
-export interface Collection {
+/** What a new entry is made of. */
+export interface NewEntryParts {
   readonly packed: Packed;
   /** What inject, or an earlier run, has restored or saved. */
-  readonly kept: Kept | undefined;
+  readonly previous: PreviousEntry | undefined;
   /** Directory of the new entry. */
-  readonly entry: string;
-  /** Whether the new entry may name what others hold. */
+  readonly directory: string;
+  /** Whether the new entry may name archives that stay in others. */
   readonly mayRefer: boolean;
   /** How many times in a row changes are saved. */
   readonly maximum: number;
 }
 
-const causes =
-  'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
+/** Decides what becomes of each mount, and puts the archives of all of them into the new entry. */
+export async function fillEntry(
+  mounts: readonly CacheMount[],
+  parts: NewEntryParts,
+): Promise<MountOutcome[]> {
+  const { packed, previous, directory } = parts;
+  const places = { packed: packed.directory, previous: previous?.directory, newEntry: directory };
+  const outcomes: MountOutcome[] = [];
+  for (const [index, mount] of mounts.entries()) {
+    const decision = decide(await gatherFacts(parts, index, mount));
+    const { message } = decision;
+    if (message?.level === 'notice') notify(message.text);
+    if (message?.level === 'log') print(message.text);
+    const applied = await apply(decision, index, mount, places);
+    // Warnings are for after the closing table.
+    const remark = message?.level === 'warning' ? { remark: message.text } : {};
+    outcomes.push({ mount, ...applied, isFilled: isFilled(decision), ...remark });
+  }
+  return outcomes;
+}
 
-/**
- * Decides what the new entry holds of a mount, and puts its archives there: a saved mount is only
- * ever followed by one at least as complete.
- *
- * @param index the mount's place in the list
- */
-export async function collect(
-  collection: Collection,
+function isFilled({ becomes }: Decision): boolean {
+  return becomes === 'packed' || becomes === 'delta on restored' || becomes === 'unchanged';
+}
+
+async function gatherFacts(
+  { packed, previous, mayRefer, maximum }: NewEntryParts,
   index: number,
   mount: CacheMount,
-): Promise<Outcome> {
-  const { packed, kept, entry, mayRefer, maximum } = collection;
-  const name = describeMount(mount);
+): Promise<MountFacts> {
   const report = packed.reports.get(index);
-  const restored = kept?.mounts.find((each) => identityOf(each.mount) === identityOf(mount));
-  const carried =
-    kept && restored && report?.result !== 'packed'
-      ? await carryOver(
-          kept,
-          restored,
-          entry,
-          !mayRefer ? 'nothing' : report?.result === 'changed' ? 'large' : 'all',
-        )
-      : undefined;
-  if (report?.result === 'packed') {
-    const file = packedFileName(index, report.compression);
-    const archive = await storeArchive(join(packed.directory, file), report, entry);
-    const { obstacle } = report;
-    const whyInFull = packed.whyInFull(mount) ?? (obstacle && explainObstacle(obstacle));
-    if (packed.isRemade(mount)) {
-      notify(
-        `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`,
-      );
-    } else if (whyInFull !== undefined) {
-      print(`The cache mount ${name} is saved in full: ${whyInFull}.`);
-    }
-    const row = { mount, state: 'packed', archive, seconds: report.seconds };
-    return { mount, row, saved: { mount, archive }, isFilled: true };
-  }
-  if (carried && report?.result === 'unchanged') {
-    const row = { mount, state: 'unchanged', seconds: report.seconds };
-    return { mount, row, saved: carried, isFilled: true };
-  }
-  if (carried && report?.result === 'changed') {
-    const { archive, deltas = [] } = carried;
-    const file = packedFileName(index, report.compression);
-    const delta = await storeArchive(join(packed.directory, file), report, entry);
-    const all = [...deltas, delta];
-    const state = `changes packed (${all.length} of at most ${maximum})`;
-    const row = { mount, state, archive: delta, seconds: report.seconds };
-    return { mount, row, saved: { mount, archive, deltas: all }, isFilled: true };
-  }
-  if (report?.result === 'unchanged' || report?.result === 'changed') {
-    const row = { mount, state: report.result };
-    const remark = `What inject has restored of the cache mount ${name} is not at hand any more, and what has changed since is of no use without it.`;
-    return { mount, row, saved: undefined, isFilled: true, remark };
-  }
-  const { what, hasFailed } = describe(report, packed.isKnown(mount));
-  if (carried) {
-    return {
-      mount,
-      row: { mount, state: `${what}, kept as restored`, archive: totalOf(archivesOf(carried)) },
-      saved: carried,
-      isFilled: false,
-      remark: tellKept(name, what, hasFailed, kept?.isLate ? kept.key : undefined),
-    };
-  }
-  const row = { mount, state: what };
-  if (restored) {
-    const remark = `The cache mount ${name} was filled by inject and is ${what} now, and what inject has restored is not at hand any more. ${causes}`;
-    return { mount, row, saved: undefined, isFilled: false, remark };
-  }
-  if (hasFailed) {
-    const remark = `The cache mount ${name} could not be packed${why(report)}.`;
-    return { mount, row, saved: undefined, isFilled: false, remark };
-  }
-  return { mount, row, saved: { mount }, isFilled: false };
+  const restored = previous?.mounts.find((each) => identityOf(each.mount) === identityOf(mount));
+  const toMove = restored ? listToMove(restored, { report, mayRefer }) : [];
+  return {
+    mount,
+    report,
+    exists: packed.isKnown(mount),
+    isRemade: packed.isRemade(mount),
+    whyInFull: packed.whyInFull(mount),
+    restored,
+    lateKey: previous?.isLate ? previous.key : undefined,
+    mayRefer,
+    atHand: previous ? await findWhole(previous.directory, toMove) : [],
+    maximum,
+  };
 }
 
-function tellKept(
-  name: string,
-  what: string,
-  hasFailed: boolean,
-  lateKey: string | undefined,
-): string {
-  if (lateKey !== undefined) {
-    const state = hasFailed ? 'could not be packed' : `is ${what}`;
-    return `The cache mount ${name} ${state}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
+/** Which archives are at hand and whole, up to the first that is not: without it, the next are of no use. */
+async function findWhole(
+  directory: string,
+  archives: readonly Archive[],
+): Promise<readonly Archive[]> {
+  for (const [index, archive] of archives.entries()) {
+    if ((await findDamage(directory, archive)) !== undefined) return archives.slice(0, index);
   }
-  return hasFailed
-    ? `The cache mount ${name} could not be packed: what inject has restored is kept.`
-    : `The cache mount ${name} was filled by inject and is ${what} now: what inject has restored is kept. ${causes}`;
-}
-
-function describe(
-  report: MountReport | undefined,
-  isKnown: boolean,
-): { readonly what: string; readonly hasFailed: boolean } {
-  if (!isKnown) return { what: 'absent', hasFailed: false };
-  if (report?.result === 'empty') return { what: 'empty', hasFailed: false };
-  return { what: 'failed', hasFailed: true };
-}
-
-function why(report: MountReport | undefined): string {
-  return report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
+  return archives;
 }

@@ -9,21 +9,49 @@ import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { messageOf } from '../lib/errors.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import { type InjectState, keptArchives, type RestoredMount } from './handover.js';
+import type { PackRequest } from './pack-mounts.js';
 
-/** What an earlier run has saved. */
-export interface Kept {
+/** An entry that an earlier run has saved, and that the new one is to follow. */
+export interface PreviousEntry {
   /** The key of the entry. */
   readonly key: string;
   /** Each archive names the entry that holds it. */
   readonly mounts: readonly RestoredMount[];
-  /** Where the archives are of those that were named. */
+  /** The archives of those that were named are there. */
   readonly directory: string;
-  /** Whether it was not inject that has restored it. */
+  /** Whether extract has restored it, because inject could not. */
   readonly isLate: boolean;
 }
 
-/** What inject has restored. */
-export function keptByInject(state: InjectState | undefined): Kept | undefined {
+/**
+ * Finds what inject has restored. If that is nothing, and the build has filled only some of the mounts, it
+ * looks for what inject should have restored.
+ *
+ * @param packed how many mounts the build has packed
+ */
+export async function findPrevious(
+  store: Store,
+  { state, mounts }: Pick<PackRequest, 'state' | 'mounts'>,
+  packed: number,
+  workDirectory: string,
+): Promise<PreviousEntry | undefined> {
+  const isPartial = packed > 0 && packed < mounts.length;
+  return (
+    keptByInject(state) ??
+    (state && isPartial ? restoreLate(store, state, mounts, workDirectory) : undefined)
+  );
+}
+
+/**
+ * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
+ * answers with what begins with it on the job's own branch, before it looks on the default branch for just
+ * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
+ */
+export function areHidden({ mounts }: PreviousEntry, newKey: string): boolean {
+  return mounts.flatMap(archivesOf).some(({ entry = newKey }) => newKey.startsWith(entry));
+}
+
+function keptByInject(state: InjectState | undefined): PreviousEntry | undefined {
   if (state?.restored === undefined) return undefined;
   const { key, mounts } = state.restored;
   return { key, mounts, directory: keptArchives(state.key), isLate: false };
@@ -35,12 +63,12 @@ export function keptByInject(state: InjectState | undefined): Kept | undefined {
  *
  * @returns undefined where there is nothing, or nothing that can be used
  */
-export async function restoreLate(
+async function restoreLate(
   store: Store,
   { key, restoreKeys }: InjectState,
   mounts: readonly CacheMount[],
   workDirectory: string,
-): Promise<Kept | undefined> {
+): Promise<PreviousEntry | undefined> {
   const directory = join(workDirectory, 'late', storedDirectoryName);
   await mkdir(join(workDirectory, 'late'));
   const newest = await logStage('Look for an entry that inject could not restore', () =>

@@ -1,47 +1,58 @@
-import { join } from 'node:path';
-import { findDamage } from '../entry/archive.js';
+import type { MountReport } from '../builder/mount-report.js';
 import { type Archive, archivesOf, totalOf } from '../entry/manifest.js';
-import { moveFile } from '../lib/work-directory.js';
 import type { RestoredMount } from './handover.js';
-import type { Kept } from './previous-entry.js';
 
 /**
  * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
  * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
  * when it is restored.
  */
-const carriedShare = 0.1;
+const smallShare = 0.1;
+
+/** An archive that was restored, and that the new entry builds on. */
+export interface ReusedArchive {
+  readonly archive: Archive;
+  /** Whether the new entry is to hold it; if not, the entry that does is named. */
+  readonly isMoved: boolean;
+}
+
+/** What the reuse depends on. */
+export interface ReuseFacts {
+  readonly report: MountReport | undefined;
+  readonly mayRefer: boolean;
+  /** Those of the restored archives that are at hand and whole. */
+  readonly atHand: readonly Archive[];
+}
 
 /**
- * Brings what was restored of a mount into a new entry: it is named where it is saved already, or moved.
- *
- * @param naming whether all is named that can be, or only what is large, or nothing as it would not
- *   stay where it is
- * @returns what the new manifest says of it; undefined where it cannot be named and is not at hand
+ * Those of a restored mount's archives that the new entry should hold: all if none may be named, and
+ * small deltas if it gets another one. Nothing else needs to be at hand.
  */
-export async function carryOver(
-  kept: Kept,
+export function listToMove(
   restored: RestoredMount,
-  entry: string,
-  naming: 'all' | 'large' | 'nothing',
-): Promise<RestoredMount | undefined> {
-  const { deltas = [] } = restored;
+  { report, mayRefer }: Omit<ReuseFacts, 'atHand'>,
+): readonly Archive[] {
+  if (report?.result === 'packed') return [];
+  if (!mayRefer) return archivesOf(restored);
+  return report?.result === 'changed' ? smallDeltas(restored) : [];
+}
+
+/** @returns undefined if an archive that may not be named is not at hand */
+export function reuseArchives(
+  restored: RestoredMount,
+  facts: ReuseFacts,
+): readonly ReusedArchive[] | undefined {
+  const toMove = listToMove(restored, facts);
+  const reused = archivesOf(restored).map((archive) => ({
+    archive,
+    isMoved: toMove.includes(archive) && facts.atHand.includes(archive),
+  }));
+  return facts.mayRefer || reused.every(({ isMoved }) => isMoved) ? reused : undefined;
+}
+
+/** The deltas that the last entry holds, if they are small. */
+function smallDeltas({ archive, deltas = [] }: RestoredMount): readonly Archive[] {
   const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
-  const isSmall = totalOf(own).compressedBytes <= restored.archive.compressedBytes * carriedShare;
-  const small = naming === 'large' && isSmall ? own : [];
-  const carried: Archive[] = [];
-  for (const archive of archivesOf(restored)) {
-    const isMoved = naming === 'nothing' || small.includes(archive);
-    const isWhole = isMoved && (await findDamage(kept.directory, archive)) === undefined;
-    if (!isWhole) {
-      if (naming === 'nothing') return undefined;
-      carried.push(archive);
-      continue;
-    }
-    const { entry: _, ...facts } = archive;
-    await moveFile(join(kept.directory, archive.file), join(entry, archive.file));
-    carried.push(facts);
-  }
-  const [archive = restored.archive, ...others] = carried;
-  return { mount: restored.mount, archive, ...(others.length > 0 ? { deltas: others } : {}) };
+  const isSmall = totalOf(own).compressedBytes <= archive.compressedBytes * smallShare;
+  return isSmall ? own : [];
 }

@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { packedFileName } from '../builder/in-builder/scripts.js';
+import { storeArchive } from '../entry/archive.js';
+import { type Archive, archivesOf, type SavedMount, totalOf } from '../entry/manifest.js';
+import { moveFile } from '../lib/work-directory.js';
+import type { CacheMount } from '../mounts/cache-mount.js';
+import type { Decision } from './decide.js';
+import type { MountRow } from './result-table.js';
+import type { ReusedArchive } from './reuse-archives.js';
+
+/** The directories between which archives are moved. */
+export interface ArchivePlaces {
+  /** What the build has put out. */
+  readonly packed: string;
+  /** The archives of the previous entry that are at hand; undefined if there is none. */
+  readonly previous: string | undefined;
+  readonly newEntry: string;
+}
+
+/** What was done with a mount. */
+export interface AppliedDecision {
+  readonly row: MountRow;
+  /** What the new entry holds of it; undefined if none can be saved. */
+  readonly saved: SavedMount | undefined;
+}
+
+/**
+ * Moves into the new entry what it is to hold of a mount.
+ *
+ * @param index the mount's place in the list
+ */
+export async function apply(
+  decision: Decision,
+  index: number,
+  mount: CacheMount,
+  places: ArchivePlaces,
+): Promise<AppliedDecision> {
+  const row = { mount, state: decision.state };
+  switch (decision.becomes) {
+    case 'packed': {
+      const archive = await storePacked(decision.report, index, places);
+      const { seconds } = decision.report;
+      return { row: { ...row, archive, seconds }, saved: { mount, archive } };
+    }
+    case 'delta on restored': {
+      const base = await moveReused(mount, decision.reused, places);
+      const delta = await storePacked(decision.report, index, places);
+      const { seconds } = decision.report;
+      const saved = { ...base, deltas: [...(base.deltas ?? []), delta] };
+      return { row: { ...row, archive: delta, seconds }, saved };
+    }
+    case 'unchanged': {
+      const saved = await moveReused(mount, decision.reused, places);
+      return { row: { ...row, seconds: decision.report.seconds }, saved };
+    }
+    case 'kept as restored': {
+      const saved = await moveReused(mount, decision.reused, places);
+      return { row: { ...row, archive: totalOf(archivesOf(saved)) }, saved };
+    }
+    case 'empty':
+      return { row, saved: { mount } };
+    case 'lost':
+      return { row, saved: undefined };
+  }
+}
+
+function storePacked(
+  report: Parameters<typeof storeArchive>[1],
+  index: number,
+  { packed, newEntry }: ArchivePlaces,
+): Promise<Archive> {
+  return storeArchive(join(packed, packedFileName(index, report.compression)), report, newEntry);
+}
+
+/** @returns what the manifest says of the mount */
+async function moveReused(
+  mount: CacheMount,
+  reused: readonly ReusedArchive[],
+  { previous, newEntry }: ArchivePlaces,
+): Promise<SavedMount> {
+  const archives: Archive[] = [];
+  for (const { archive, isMoved } of reused) {
+    if (isMoved && previous !== undefined) {
+      await moveFile(join(previous, archive.file), join(newEntry, archive.file));
+      const { entry: _, ...own } = archive;
+      archives.push(own);
+    } else {
+      archives.push(archive);
+    }
+  }
+  const [archive, ...deltas] = archives;
+  return { mount, ...(archive && { archive }), ...(deltas.length > 0 && { deltas }) };
+}

@@ -1,0 +1,141 @@
+import type { MountReport } from '../builder/mount-report.js';
+import type { Archive } from '../entry/manifest.js';
+import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
+import { explainObstacle } from './changes.js';
+import type { RestoredMount } from './handover.js';
+import { type ReusedArchive, reuseArchives } from './reuse-archives.js';
+
+/** All that it depends on what becomes of a mount. */
+export interface MountFacts {
+  readonly mount: CacheMount;
+  /** Whether the builder has it; true if the builder cannot tell. */
+  readonly exists: boolean;
+  /** Whether it is another one than inject has filled, because it was made since. */
+  readonly isRemade: boolean;
+  /** What the build did with it; undefined if the build has not come to it. */
+  readonly report: MountReport | undefined;
+  /** Why all of it was to be packed, if that was decided before the build. */
+  readonly whyInFull: string | undefined;
+  /** What the previous entry holds of it. */
+  readonly restored: RestoredMount | undefined;
+  /** The key of the previous entry, if inject could not restore that. */
+  readonly lateKey: string | undefined;
+  /** Whether the new entry may name archives that stay in others. */
+  readonly mayRefer: boolean;
+  /** Those of the restored archives that are at hand and whole; only some are looked at (listToMove). */
+  readonly atHand: readonly Archive[];
+  /** How many times in a row changes are saved. */
+  readonly maximum: number;
+}
+
+/** What becomes of a mount in the new entry. */
+export type Decision = {
+  /** In a few words, for the closing table. */
+  readonly state: string;
+  /** What the user should know of it. */
+  readonly message?: Message | undefined;
+} & (
+  | { readonly becomes: 'packed'; readonly report: ReportOf<'packed'> }
+  | {
+      readonly becomes: 'delta on restored';
+      readonly report: ReportOf<'changed'>;
+      readonly reused: readonly ReusedArchive[];
+    }
+  | {
+      readonly becomes: 'unchanged';
+      readonly report: ReportOf<'unchanged'>;
+      readonly reused: readonly ReusedArchive[];
+    }
+  | { readonly becomes: 'kept as restored'; readonly reused: readonly ReusedArchive[] }
+  | { readonly becomes: 'empty' }
+  /** An entry without it would hide what an older one holds, or the next could: none can be saved. */
+  | { readonly becomes: 'lost' }
+);
+
+type ReportOf<Result> = Extract<MountReport, { readonly result: Result }>;
+
+export interface Message {
+  readonly level: 'log' | 'notice' | 'warning';
+  readonly text: string;
+}
+
+/** Decides what becomes of a mount. A saved mount is only ever followed by one at least as complete. */
+export function decide(facts: MountFacts): Decision {
+  const { report, restored, maximum } = facts;
+  if (report?.result === 'packed') {
+    return { becomes: 'packed', state: 'packed', report, message: tellOfPacked(facts, report) };
+  }
+  // Undefined if nothing was restored, or if some of it would be lost.
+  const reused = restored && reuseArchives(restored, facts);
+  if (report?.result === 'changed' || report?.result === 'unchanged') {
+    if (!reused) return { becomes: 'lost', state: report.result, message: tellOfLostBase(facts) };
+    if (report.result === 'unchanged')
+      return { becomes: 'unchanged', state: 'unchanged', report, reused };
+    // The first of them is no delta, and there is one more to come.
+    const state = `changes packed (${reused.length} of at most ${maximum})`;
+    return { becomes: 'delta on restored', state, report, reused };
+  }
+  const state = stateOf(facts);
+  if (reused) {
+    const message = tellOfKept(facts, state);
+    return { becomes: 'kept as restored', state: `${state}, kept as restored`, reused, message };
+  }
+  if (restored) return { becomes: 'lost', state, message: tellOfLost(facts, state) };
+  if (state === 'failed') return { becomes: 'lost', state, message: tellOfFailed(facts) };
+  return { becomes: 'empty', state };
+}
+
+/** Of a mount of which nothing was packed. */
+function stateOf({ exists, report }: MountFacts): 'absent' | 'empty' | 'failed' {
+  if (!exists) return 'absent';
+  return report?.result === 'empty' ? 'empty' : 'failed';
+}
+
+function tellOfPacked(
+  { mount, isRemade, whyInFull }: MountFacts,
+  { obstacle }: ReportOf<'packed'>,
+): Message | undefined {
+  const name = describeMount(mount);
+  if (isRemade) {
+    const text = `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`;
+    return { level: 'notice', text };
+  }
+  const why = whyInFull ?? (obstacle && explainObstacle(obstacle));
+  return why === undefined
+    ? undefined
+    : { level: 'log', text: `The cache mount ${name} is saved in full: ${why}.` };
+}
+
+function tellOfLostBase({ mount }: MountFacts): Message {
+  const text = `What inject has restored of the cache mount ${describeMount(mount)} is not at hand any more, and what has changed since is of no use without it.`;
+  return { level: 'warning', text };
+}
+
+const causes =
+  'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
+
+function tellOfKept({ mount, lateKey }: MountFacts, state: string): Message {
+  const name = `The cache mount ${describeMount(mount)}`;
+  if (lateKey !== undefined) {
+    const what = state === 'failed' ? 'could not be packed' : `is ${state}`;
+    const text = `${name} ${what}, and inject could not restore ${lateKey}: what that holds of it is kept.`;
+    return { level: 'warning', text };
+  }
+  const text =
+    state === 'failed'
+      ? `${name} could not be packed: what inject has restored is kept.`
+      : `${name} was filled by inject and is ${state} now: what inject has restored is kept. ${causes}`;
+  return { level: 'warning', text };
+}
+
+function tellOfLost({ mount }: MountFacts, state: string): Message {
+  const text = `The cache mount ${describeMount(mount)} was filled by inject and is ${state} now, and what inject has restored is not at hand any more. ${causes}`;
+  return { level: 'warning', text };
+}
+
+function tellOfFailed({ mount, report }: MountFacts): Message {
+  const why =
+    report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
+  const text = `The cache mount ${describeMount(mount)} could not be packed${why}.`;
+  return { level: 'warning', text };
+}
