@@ -2,6 +2,7 @@ import type { MountReport } from '../builder/mount-report.js';
 import type { Archive } from '../entry/manifest.js';
 import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
 import { explainObstacle } from './changes.js';
+import type { MountAge } from './found-mounts.js';
 import type { RestoredMount } from './handover.js';
 import { type ReusedArchive, reuseArchives } from './reuse-archives.js';
 
@@ -10,8 +11,7 @@ export interface MountFacts {
   readonly mount: CacheMount;
   /** Whether the builder has it; true if the builder cannot tell. */
   readonly exists: boolean;
-  /** Whether it is another one than inject has filled, because it was made since. */
-  readonly isRemade: boolean;
+  readonly age: MountAge;
   /** What the build did with it; undefined if the build has not come to it. */
   readonly report: MountReport | undefined;
   /** Why all of it was to be packed, if that was decided before the build. */
@@ -92,11 +92,11 @@ function stateOf({ exists, report }: MountFacts): 'absent' | 'empty' | 'failed' 
 }
 
 function tellOfPacked(
-  { mount, isRemade, whyInFull }: MountFacts,
+  { mount, age, whyInFull }: MountFacts,
   { obstacle }: ReportOf<'packed'>,
 ): Message | undefined {
   const name = describeMount(mount);
-  if (isRemade) {
+  if (age === 'made since') {
     const text = `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`;
     return { level: 'notice', text };
   }

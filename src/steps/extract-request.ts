@@ -1,5 +1,6 @@
 import { areGiven } from '../discovery/mount-list.js';
-import type { ExtractInputs } from '../inputs/read-inputs.js';
+import type { SeedStages } from '../dockerfile/stages.js';
+import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
 import { InputError } from '../lib/errors.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { InjectState } from './handover.js';
@@ -16,6 +17,15 @@ export interface ExtractRequest {
   readonly platform: string | undefined;
   /** What the inject that this extract belongs to has left. */
   readonly state: InjectState | undefined;
+}
+
+/** What extract has to do, with the mounts as they are known then. */
+export interface PackRequest extends ExtractRequest {
+  readonly mounts: readonly CacheMount[];
+  /** The stages that some of them start from. */
+  readonly seedStages: SeedStages | undefined;
+  readonly compressionLevel: number;
+  readonly incremental: IncrementalLimits;
 }
 
 /**

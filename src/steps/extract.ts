@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { MountReport } from '../builder/mount-report.js';
 import { addSummary, print, setOutput, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
@@ -12,10 +11,10 @@ import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js'
 import { InputError, messageOf } from '../lib/errors.js';
 import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import { describeSize } from './changes.js';
-import { type ExtractRequest, resolveRequest } from './extract-request.js';
+import { type ExtractRequest, type PackRequest, resolveRequest } from './extract-request.js';
 import { type InjectState, readStates, removeState } from './handover.js';
 import { fillEntry, type MountOutcome } from './new-entry.js';
-import { type Packed, type PackRequest, pack } from './pack-mounts.js';
+import { type PackResult, pack } from './pack-mounts.js';
 import { areHidden, findPrevious } from './previous-entry.js';
 import { logMounts, logRows, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
@@ -106,19 +105,17 @@ async function extract(request: PackRequest, workDirectory: string): Promise<Ext
 /** Puts what was packed, and what is kept, into an entry, and saves that. */
 async function save(
   request: PackRequest,
-  packed: Packed,
+  packed: PackResult,
   store: Store,
   entry: string,
   workDirectory: string,
 ): Promise<Extraction> {
-  const { key, mounts } = request;
-  const isPacked = ({ result }: MountReport) => result === 'packed';
-  const packedCount = [...packed.reports.values()].filter(isPacked).length;
+  const { key } = request;
+  const packedCount = packed.mounts.filter(({ report }) => report?.result === 'packed').length;
   const previous = await findPrevious(store, request, packedCount, workDirectory);
   const maximum = request.incremental.count;
   const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
-  const parts = { packed, previous, directory: entry, mayRefer, maximum };
-  const outcomes = await fillEntry(mounts, parts);
+  const outcomes = await fillEntry({ packed, previous, directory: entry, mayRefer, maximum });
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
   const [result] = await Promise.all([

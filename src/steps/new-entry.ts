@@ -4,7 +4,7 @@ import type { Archive, SavedMount } from '../entry/manifest.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
 import { apply } from './apply.js';
 import { type Decision, decide, type MountFacts } from './decide.js';
-import type { Packed } from './pack-mounts.js';
+import type { PackedMount, PackResult } from './pack-mounts.js';
 import type { PreviousEntry } from './previous-entry.js';
 import type { MountRow } from './result-table.js';
 import { listToMove } from './reuse-archives.js';
@@ -23,7 +23,7 @@ export interface MountOutcome {
 
 /** What a new entry is made of. */
 export interface NewEntryParts {
-  readonly packed: Packed;
+  readonly packed: PackResult;
   /** What inject, or an earlier run, has restored or saved. */
   readonly previous: PreviousEntry | undefined;
   /** Directory of the new entry. */
@@ -35,15 +35,13 @@ export interface NewEntryParts {
 }
 
 /** Decides what becomes of each mount, and puts the archives of all of them into the new entry. */
-export async function fillEntry(
-  mounts: readonly CacheMount[],
-  parts: NewEntryParts,
-): Promise<MountOutcome[]> {
+export async function fillEntry(parts: NewEntryParts): Promise<MountOutcome[]> {
   const { packed, previous, directory } = parts;
   const places = { packed: packed.directory, previous: previous?.directory, newEntry: directory };
   const outcomes: MountOutcome[] = [];
-  for (const [index, mount] of mounts.entries()) {
-    const decision = decide(await gatherFacts(parts, index, mount));
+  for (const found of packed.mounts) {
+    const { index, mount } = found;
+    const decision = decide(await gatherFacts(parts, found));
     const { message } = decision;
     if (message?.level === 'notice') notify(message.text);
     if (message?.level === 'log') print(message.text);
@@ -60,25 +58,16 @@ function isFilled({ becomes }: Decision): boolean {
 }
 
 async function gatherFacts(
-  { packed, previous, mayRefer, maximum }: NewEntryParts,
-  index: number,
-  mount: CacheMount,
+  { previous, mayRefer, maximum }: NewEntryParts,
+  { mount, exists, age, allowance, report }: PackedMount,
 ): Promise<MountFacts> {
-  const report = packed.reports.get(index);
   const restored = previous?.mounts.find((each) => identityOf(each.mount) === identityOf(mount));
   const toMove = restored ? listToMove(restored, { report, mayRefer }) : [];
-  return {
-    mount,
-    report,
-    exists: packed.isKnown(mount),
-    isRemade: packed.isRemade(mount),
-    whyInFull: packed.whyInFull(mount),
-    restored,
-    lateKey: previous?.isLate ? previous.key : undefined,
-    mayRefer,
-    atHand: previous ? await findWhole(previous.directory, toMove) : [],
-    maximum,
-  };
+  const atHand = previous ? await findWhole(previous.directory, toMove) : [];
+  const lateKey = previous?.isLate ? previous.key : undefined;
+  const { whyInFull } = allowance;
+  const reported = { mount, exists, age, report, whyInFull };
+  return { ...reported, restored, lateKey, mayRefer, atHand, maximum };
 }
 
 /** Which archives are at hand and whole, up to the first that is not: without it, the next are of no use. */

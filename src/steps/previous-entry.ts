@@ -8,8 +8,8 @@ import { openEntry } from '../entry/open-entry.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { messageOf } from '../lib/errors.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
+import type { PackRequest } from './extract-request.js';
 import { type InjectState, keptArchives, type RestoredMount } from './handover.js';
-import type { PackRequest } from './pack-mounts.js';
 
 /** An entry that an earlier run has saved, and that the new one is to follow. */
 export interface PreviousEntry {
@@ -31,7 +31,7 @@ export interface PreviousEntry {
  */
 export async function findPrevious(
   store: Store,
-  { state, mounts }: Pick<PackRequest, 'state' | 'mounts'>,
+  { state, mounts }: PackRequest,
   packed: number,
   workDirectory: string,
 ): Promise<PreviousEntry | undefined> {

@@ -34,13 +34,17 @@ const columns = {
   },
   refer: { may: { mayRefer: true }, 'may not': { mayRefer: false } },
   hand: { whole: { atHand: [full] }, gone: { atHand: [] } },
-  remade: { remade: { isRemade: true }, no: { isRemade: false } },
+  age: {
+    same: { age: 'as inject left it' },
+    remade: { age: 'made since' },
+    unknown: { age: 'unknown' },
+  },
   why: { why: { whyInFull: 'it is so' }, no: { whyInFull: undefined } },
 } as const;
 
 /** `*` stands for whatever there is; each combination has just one line. */
 const table = `
-report        | restored  | refer   | hand  | remade | why | becomes           | state                        | reused | message
+report        | restored  | refer   | hand  | age    | why | becomes           | state                        | reused | message
 
 absent        | nothing   | *       | *     | *      | *   | empty             | absent                       | -      | -
 absent        | by inject | may     | *     | *      | *   | kept as restored  | absent, kept as restored     | named  | kept, absent
@@ -67,9 +71,9 @@ silent/failed/unusable | late      | may     | *     | * | * | kept as restored 
 silent/failed/unusable | late      | may not | whole | * | * | kept as restored | failed, kept as restored    | moved  | late, failed
 silent/failed/unusable | late      | may not | gone  | * | * | lost             | failed                      | -      | lost, failed
 
-packed        | *         | *       | *     | no     | no  | packed            | packed                       | -      | -
-packed/obstacle | *       | *       | *     | no     | why | packed            | packed                       | -      | in full
-obstacle      | *         | *       | *     | no     | no  | packed            | packed                       | -      | too much
+packed        | *         | *       | *     | same/unknown | no | packed            | packed                       | -      | -
+packed/obstacle | *       | *       | *     | same/unknown | why | packed            | packed                       | -      | in full
+obstacle      | *         | *       | *     | same/unknown | no | packed            | packed                       | -      | too much
 packed/obstacle | *       | *       | *     | remade | *   | packed            | packed                       | -      | remade
 
 unchanged     | nothing   | *       | *     | *      | *   | lost              | unchanged                    | -      | base lost
@@ -173,7 +177,7 @@ function summarize(decision: Decision): unknown {
 }
 
 test('the table has each combination once, and no line that none of them has', () => {
-  expect(combinations).toHaveLength(9 * 3 * 2 * 2 * 2 * 2);
+  expect(combinations).toHaveLength(9 * 3 * 2 * 2 * 3 * 2);
   const counts = combinations.map((words) => [words.join(), linesFor(words).length]);
   expect(counts.filter(([, count]) => count !== 1)).toEqual([]);
   const used = new Set(combinations.flatMap(linesFor));
@@ -283,7 +287,12 @@ describe('of what was restored with changes', () => {
   test('the next is counted with them', () => {
     const restored = { mount, archive: full, deltas: [older, newer] };
     const facts = { report: changed, restored, mayRefer: true, atHand: [], maximum: 5 };
-    const others = { exists: true, isRemade: false, whyInFull: undefined, lateKey: undefined };
+    const others = {
+      exists: true,
+      age: 'unknown' as const,
+      whyInFull: undefined,
+      lateKey: undefined,
+    };
     expect(decide({ mount, ...facts, ...others }).state).toBe('changes packed (3 of at most 5)');
   });
 });

@@ -1,0 +1,54 @@
+import type { Builder } from '../builder/buildx.js';
+import {
+  type ScratchBuildOptions,
+  startScratchBuild,
+  type WaitingScratchBuild,
+} from '../builder/scratch-build.js';
+import { identityOf } from '../mounts/cache-mount.js';
+import type { PackRequest } from './extract-request.js';
+import { expectMounts, type FoundMount } from './found-mounts.js';
+
+/**
+ * A build that was started before the builder has told what it has, because most often that is just what
+ * inject has left: it waits for that.
+ */
+export interface EarlyBuild {
+  /** @returns the build, to be run; undefined if it was not started for these mounts, and is cancelled */
+  confirm(mounts: readonly FoundMount[]): ConfirmedBuild | undefined;
+}
+
+export interface ConfirmedBuild extends Pick<WaitingScratchBuild, 'run'> {
+  /** If all mounts are as inject has left them, it is the same builder. To ask again would take time. */
+  readonly builder: Builder;
+}
+
+/** The builder on which inject has filled all of the mounts, if that is the one asked for. */
+export function findFilledBuilder(request: PackRequest): Builder | undefined {
+  const { mounts, builder, platform, state } = request;
+  const filled = state?.restored?.filled;
+  const identities = new Set(filled?.mounts.map(identityOf));
+  const isAll = mounts.every((mount) => identities.has(identityOf(mount)));
+  const isAskedFor = builder === state?.builder && platform === state?.platform;
+  return isAll && isAskedFor ? filled?.builder : undefined;
+}
+
+/**
+ * Starts the build for the case that the builder has all mounts as inject has left them.
+ *
+ * @param builder the one that inject has filled
+ * @param plan says what is to be built
+ */
+export async function startEarlyBuild(
+  request: PackRequest,
+  builder: Builder,
+  plan: (builder: Builder, mounts: readonly FoundMount[]) => ScratchBuildOptions,
+): Promise<EarlyBuild> {
+  const { run, cancel } = await startScratchBuild(plan(builder, expectMounts(request)));
+  return {
+    confirm: (mounts) => {
+      if (mounts.every(({ age }) => age === 'as inject left it')) return { builder, run };
+      cancel();
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import {
+  type BuilderRecord,
+  compareRecords,
+  isHeld,
+  isNewer,
+  isOlder,
+} from '../builder/records.js';
+import { print, warn } from '../console/console.js';
+import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import { type Allowance, findAllowance } from './changes.js';
+import type { PackRequest } from './extract-request.js';
+
+/** A mount as the builder has it, and what may be saved of it. */
+export interface FoundMount {
+  /** The mount's place in the list. */
+  readonly index: number;
+  readonly mount: CacheMount;
+  /** Whether the builder has it; true if it cannot tell. */
+  readonly exists: boolean;
+  readonly age: MountAge;
+  readonly allowance: Allowance;
+}
+
+/** Whether a mount is the one that inject has filled, or was made after that. */
+export type MountAge = 'as inject left it' | 'made since' | 'unknown';
+
+/** The records of a builder's cache mounts, or why it cannot list them. */
+export type Records = readonly BuilderRecord[] | string;
+
+/** Finds out what the builder has of each mount. */
+export function findMounts(request: PackRequest, records: Records): FoundMount[] {
+  return request.mounts.map((mount, index) => {
+    const exists = typeof records === 'string' || isHeld(mount, records);
+    return describeFound(request, index, mount, exists, ageOf(request, mount, records));
+  });
+}
+
+/** The mounts as they are if nothing but builds has happened since inject has filled all of them. */
+export function expectMounts(request: PackRequest): FoundMount[] {
+  return request.mounts.map((mount, index) =>
+    describeFound(request, index, mount, true, 'as inject left it'),
+  );
+}
+
+function describeFound(
+  request: PackRequest,
+  index: number,
+  mount: CacheMount,
+  exists: boolean,
+  age: MountAge,
+): FoundMount {
+  const allowance = findAllowance(request, mount, age === 'as inject left it');
+  return { index, mount, exists, age, allowance };
+}
+
+function ageOf({ state }: PackRequest, mount: CacheMount, records: Records): MountAge {
+  const filled = state?.restored?.filled;
+  const isFilled = filled?.mounts.some((each) => identityOf(each) === identityOf(mount));
+  if (!filled || !isFilled || typeof records === 'string') return 'unknown';
+  if (isOlder(mount, records, filled.time)) return 'as inject left it';
+  return isNewer(mount, records, filled.time) ? 'made since' : 'unknown';
+}
+
+/** Says what is odd about the mounts that the builder has, beside those that are asked for. */
+export function tellOfRecords(
+  mounts: readonly CacheMount[],
+  records: Records,
+  builder: string,
+): void {
+  if (typeof records === 'string') {
+    print(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
+    return;
+  }
+  const { warnings, information } = compareRecords(mounts, records, builder);
+  for (const warning of warnings) warn(warning);
+  for (const line of information) print(line);
+}
