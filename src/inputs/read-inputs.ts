@@ -4,6 +4,7 @@ import type { MountInputs } from '../discovery/mount-list.js';
 import { parseCsvRecord } from '../dockerfile/csv.js';
 import { cut } from '../dockerfile/mount-options.js';
 import { maximumDeltas } from '../entry/manifest.js';
+import type { StoreLocation } from '../entry/stores/open-store.js';
 import { InputError } from '../lib/errors.js';
 import { formatPlatform, parsePlatform } from '../mounts/platform.js';
 import { defaultKeyPrefix } from './generated-key.js';
@@ -20,8 +21,8 @@ export interface InjectInputs {
   readonly failOnCacheMiss: boolean;
   /** Whether to make ready for an extract that saves changes. */
   readonly incremental: boolean;
-  /** Path of the directory that entries are kept in; undefined: the cache of GitHub Actions. */
-  readonly directory: string | undefined;
+  /** Undefined: the cache of GitHub Actions. */
+  readonly storeLocation: StoreLocation | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
   readonly summary: boolean;
@@ -44,7 +45,7 @@ export interface ExtractInputs {
   /** As zstd counts; gzip's ends at 9. */
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
-  readonly directory: string | undefined;
+  readonly storeLocation: StoreLocation | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
   readonly summary: boolean;
@@ -128,10 +129,13 @@ function readNumber(name: string, least: number, most: number, standard: number)
   return value;
 }
 
-function readCommonInputs(): Pick<ExtractInputs, 'directory' | 'timeout' | 'summary'> {
+function readCommonInputs(): Pick<ExtractInputs, 'storeLocation' | 'timeout' | 'summary'> {
   const directory = optional('directory');
   return {
-    directory: directory && resolve(process.env.GITHUB_WORKSPACE || process.cwd(), directory),
+    storeLocation:
+      directory === undefined
+        ? undefined
+        : { directory: resolve(process.env.GITHUB_WORKSPACE || process.cwd(), directory) },
     timeout: readTimeout(),
     summary: readBoolean('summary', true),
   };

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -32,4 +32,15 @@ export async function moveFile(source: string, destination: string): Promise<voi
     await copyFile(source, destination);
     await rm(source);
   }
+}
+
+/**
+ * Gives a file a second name, and makes the directory that it goes into; what had that name is replaced. If
+ * the file cannot have both names, because they are on two file systems or because theirs has no hard links,
+ * it is copied.
+ */
+export async function linkFile(source: string, destination: string): Promise<void> {
+  await mkdir(dirname(destination), { recursive: true });
+  await rm(destination, { force: true });
+  await link(source, destination).catch(() => copyFile(source, destination));
 }

@@ -1,5 +1,6 @@
 import { areGiven } from '../discovery/mount-list.js';
 import type { SeedStages } from '../dockerfile/stages.js';
+import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
 import { InputError } from '../lib/errors.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
@@ -12,7 +13,7 @@ export interface ExtractRequest {
   readonly mounts: readonly CacheMount[] | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
-  readonly directory: string | undefined;
+  readonly storeLocation: StoreLocation | undefined;
   /** The first of the platforms that are built for, where it is known. */
   readonly platform: string | undefined;
   /** What the inject that this extract belongs to has left. */
@@ -55,7 +56,7 @@ export function resolveRequest(
     mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
     builder: inputs.builder ?? state?.builder,
     utilityImage: inputs.utilityImage ?? state?.utilityImage,
-    directory: inputs.directory ?? state?.directory,
+    storeLocation: inputs.storeLocation ?? state?.storeLocation,
     platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
     state,
   };

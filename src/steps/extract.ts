@@ -4,7 +4,7 @@ import { plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { listMounts, type MountList } from '../discovery/mount-list.js';
 import { writeManifest } from '../entry/archive.js';
-import { storeFor } from '../entry/stores/open-store.js';
+import { holdsOneEntry, openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { defaultKeyPrefix, resolveKeys } from '../inputs/generated-key.js';
 import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js';
@@ -67,13 +67,13 @@ export function reportFailure(message: string): void {
   setOutput('reason', message);
 }
 
-/** A directory needs no key, and so no inject that has made one. */
+/** A store that holds one entry needs no key, and so no inject that has made one. */
 async function withKey(
   inputs: ExtractInputs,
   states: readonly InjectState[],
 ): Promise<ExtractInputs> {
-  const { key, directory, mountInputs } = inputs;
-  if (key !== undefined || directory === undefined || states.length > 0) return inputs;
+  const { key, storeLocation, mountInputs } = inputs;
+  if (key !== undefined || !holdsOneEntry(storeLocation) || states.length > 0) return inputs;
   const made = await resolveKeys({
     key,
     keyPrefix: defaultKeyPrefix,
@@ -93,10 +93,10 @@ async function listRequested(
 
 async function extract(request: PackRequest, workDirectory: string): Promise<Extraction> {
   const { key, mounts } = request;
-  const store = storeFor(request.directory);
+  const store = openStore(request.storeLocation);
   const entry = join(workDirectory, storedDirectoryName);
   if (mounts.length === 0) return refuse('there are no cache mounts');
-  if (await logStage('Look up the key', () => store.isSaved(entry, key))) return skip(request);
+  if (await logStage('Look up the key', () => store.isSaved(key))) return skip(request);
   const packed = await pack(request, workDirectory);
   const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
   return { ...result, tidied: packed.tidied };

@@ -5,23 +5,37 @@ import { restoredFileName } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
 import { archivesDirectory, runScratchBuild, toolsDirectory } from '../builder/scratch-build.js';
+import type { ScratchMount } from '../builder/scratch-dockerfile.js';
 import { logStage } from '../console/log.js';
-import type { MountList } from '../discovery/mount-list.js';
+import type { SeedStages } from '../dockerfile/stages.js';
 import type { Filling } from '../entry/archive.js';
-import { type Archive, totalOf } from '../entry/manifest.js';
+import { totalOf } from '../entry/manifest.js';
 import type { Entry } from '../entry/open-entry.js';
-import { storeFor } from '../entry/stores/open-store.js';
-import type { DefaultKey } from '../inputs/generated-key.js';
-import type { InjectInputs } from '../inputs/read-inputs.js';
+import type { StoreLocation } from '../entry/stores/open-store.js';
+import type { Store } from '../entry/stores/store.js';
 import { InputError } from '../lib/errors.js';
-import { moveFile } from '../lib/work-directory.js';
+import { linkFile, moveFile } from '../lib/work-directory.js';
+import type { CacheMount } from '../mounts/cache-mount.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
 import { logBuilder } from './result-table.js';
 
 /** What inject has to do, and with which mounts. */
-export type InjectRequest = Omit<InjectInputs, 'key'> &
-  DefaultKey &
-  Pick<MountList, 'mounts' | 'seedStages'>;
+export interface InjectRequest {
+  readonly key: string;
+  readonly restoreKeys: readonly string[];
+  readonly mounts: readonly CacheMount[];
+  /** The stages that some of them start from. */
+  readonly seedStages: SeedStages | undefined;
+  readonly builder: string | undefined;
+  /** The first of the platforms that are built for, if it was given. */
+  readonly platform: string | undefined;
+  readonly utilityImage: string | undefined;
+  /** Whether to make ready for an extract that saves changes. */
+  readonly incremental: boolean;
+  readonly storeLocation: StoreLocation | undefined;
+  /** The store at that location. */
+  readonly store: Store;
+}
 
 export interface Unpacked {
   /** By the mount's index. */
@@ -58,64 +72,63 @@ export async function unpack(
   workDirectory: string,
 ): Promise<Unpacked> {
   if (fillings.length === 0) return { reports: new Map() };
-  const moves = fillings.flatMap(({ index, archives }) =>
-    archives.map(({ file, compression }, place) => ({
-      from: join(entry.directory, file),
-      inBuild: join(archivesDirectory(workDirectory), restoredFileName(index, place, compression)),
-      kept: join(keptArchives(request.key), file),
-    })),
-  );
-  for (const { from, inBuild } of moves) await moveFile(from, inBuild);
+  await placeArchives(request.key, fillings, entry, workDirectory);
   // Extract saves nothing under a key that is saved already.
-  const isFinal = storeFor(request.directory).isLasting && entry.key === request.key;
+  const isFinal = request.store.isLasting && entry.key === request.key;
   const token = request.incremental && !isFinal ? randomUUID() : undefined;
-  try {
-    const { builder, tools } = await preparation;
-    const { utilityImage, seedStages } = request;
-    const toolkit = chooseToolkit(tools, builder.platforms, utilityImage, {
-      allOf: [
-        ...new Set(
-          fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression)),
-        ),
-      ],
-    });
-    logBuilder(builder, toolkit);
-    const { reports, endedAt } = await logStage('Unpack into the builder', () =>
-      runScratchBuild({
-        workDirectory,
-        builder: request.builder,
-        toolkit,
-        script: 'unpack',
-        mounts: fillings.map(({ index, mount, archives }) => ({
-          index,
-          mount,
-          argument: unpackArgument(index, archives, token),
-          withSnapshot: token !== undefined,
-        })),
-        withArchives: true,
-        seedStages,
-      }),
-    );
-    await keepTools(request.key, toolsDirectory(workDirectory));
-    const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
-    const mounts = filled.map(({ mount }) => mount);
-    return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
-  } finally {
-    for (const { inBuild, kept } of moves) await moveFile(inBuild, kept);
+  const { builder, tools } = await preparation;
+  const allOf = fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression));
+  const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
+    allOf: [...new Set(allOf)],
+  });
+  logBuilder(builder, toolkit);
+  const { reports, endedAt } = await logStage('Unpack into the builder', () =>
+    runScratchBuild({
+      workDirectory,
+      builder: request.builder,
+      toolkit,
+      script: 'unpack',
+      mounts: fillings.map((filling) => toUnpack(filling, token)),
+      withArchives: true,
+      seedStages: request.seedStages,
+    }),
+  );
+  await keepTools(request.key, toolsDirectory(workDirectory));
+  const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
+  const mounts = filled.map(({ mount }) => mount);
+  return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
+}
+
+/**
+ * Puts the archives where the build has them, and where extract looks for them: a file with two names, which
+ * takes the room of one. (The build's context has it once, and so sends it as a plain file.)
+ */
+async function placeArchives(
+  key: string,
+  fillings: readonly Filling[],
+  entry: Entry,
+  workDirectory: string,
+): Promise<void> {
+  const context = archivesDirectory(workDirectory);
+  for (const { index, archives } of fillings) {
+    for (const [place, { file, compression }] of archives.entries()) {
+      const inBuild = join(context, restoredFileName(index, place, compression));
+      await moveFile(join(entry.directory, file), inBuild);
+      await linkFile(inBuild, join(keptArchives(key), file));
+    }
   }
 }
 
-function unpackArgument(
-  index: number,
-  archives: readonly Archive[],
-  token: string | undefined,
-): string {
-  return [index, totalOf(archives).bytes, ...(token === undefined ? [] : [token])].join(':');
+/** A mount, and what the script is told of it. */
+function toUnpack({ index, mount, archives }: Filling, token: string | undefined): ScratchMount {
+  const limits = [totalOf(archives).bytes, ...(token === undefined ? [] : [token])];
+  const argument = [index, ...limits].join(':');
+  return { index, mount, argument, withSnapshot: token !== undefined };
 }
 
-async function inspectNamedBuilder({ builder, mountInputs }: InjectRequest): Promise<Builder> {
+async function inspectNamedBuilder({ builder, platform }: InjectRequest): Promise<Builder> {
   try {
-    return await inspectBuilder(builder, mountInputs.platforms?.[0]);
+    return await inspectBuilder(builder, platform);
   } catch (error) {
     if (!(error instanceof NoSuchBuilderError)) throw error;
     throw new InputError(

@@ -6,6 +6,7 @@ import type { RunnerTools } from '../builder/runner-programs.js';
 import { warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import { type Archive, parseMount, parseSavedMount, type SavedMount } from '../entry/manifest.js';
+import { parseStoreLocation, type StoreLocation } from '../entry/stores/open-store.js';
 import { messageOf } from '../lib/errors.js';
 import { array, invalid, number, object, string } from '../lib/json.js';
 import { temporaryRoot } from '../lib/work-directory.js';
@@ -18,7 +19,7 @@ export interface InjectState {
   readonly builder?: string | undefined;
   readonly utilityImage?: string | undefined;
   readonly seedStages?: SeedStages | undefined;
-  readonly directory?: string | undefined;
+  readonly storeLocation?: StoreLocation | undefined;
   /** The first of the platforms that are built for, where it was given. */
   readonly platform?: string | undefined;
   readonly restoreKeys: readonly string[];
@@ -113,14 +114,14 @@ const stateName = 'state.json';
 function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
   const { key, mounts, builder, utilityImage, platform } = state;
-  const { seedStages, directory, restoreKeys, restored } = state;
+  const { seedStages, storeLocation, restoreKeys, restored } = state;
   return {
     key: string(key, 'key'),
     mounts: array(mounts, 'mounts').map(parseMount),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
     platform: platform === undefined ? undefined : string(platform, 'platform'),
-    directory: directory === undefined ? undefined : string(directory, 'directory'),
+    storeLocation: storeLocation === undefined ? undefined : parseStoreLocation(storeLocation),
     seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
     restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
     restored: restored === undefined ? undefined : parseRestored(restored),

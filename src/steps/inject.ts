@@ -7,7 +7,7 @@ import { listMounts } from '../discovery/mount-list.js';
 import { type Filling, findDamageOfAny, selectArchives } from '../entry/archive.js';
 import { type Manifest, totalOf } from '../entry/manifest.js';
 import { type Entry, openEntry } from '../entry/open-entry.js';
-import { storeFor } from '../entry/stores/open-store.js';
+import { openStore } from '../entry/stores/open-store.js';
 import { storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
 import { readInjectInputs } from '../inputs/read-inputs.js';
@@ -21,10 +21,16 @@ import { renderSummary } from './summary.js';
 
 const notRestored = 'The cache mounts were not restored';
 
+interface MatchedEntry {
+  readonly key: string;
+  /** What the summary calls it if that is not the key asked for. */
+  readonly label: string;
+}
+
 interface Injection {
   readonly title: string;
-  /** The key of the entry that was found. */
-  readonly matchedKey?: string;
+  /** The entry that was found. */
+  readonly matched: MatchedEntry | undefined;
   readonly rows: readonly MountRow[];
   /** What is not as one would expect. */
   readonly remarks: readonly string[];
@@ -47,9 +53,11 @@ export async function injectMounts(makeWorkDirectory: () => Promise<string>): Pr
   setOutput('cache-primary-key', keys.key);
   const list = await listMounts(inputs.mountInputs);
   logMounts(list);
-  const request = { ...inputs, ...keys, ...list };
+  const { mounts, seedStages } = list;
+  const platform = inputs.mountInputs.platforms?.[0];
+  const store = openStore(inputs.storeLocation);
   const result = await withinTime(inputs.timeout, async () =>
-    inject(request, await makeWorkDirectory()),
+    inject({ ...inputs, ...keys, mounts, seedStages, platform, store }, await makeWorkDirectory()),
   ).catch((error: unknown) => {
     if (error instanceof InputError) throw error;
     return cold(notRestored, [messageOf(error)]);
@@ -57,76 +65,85 @@ export async function injectMounts(makeWorkDirectory: () => Promise<string>): Pr
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
   setOutput('cache-hit', String(result.isHit));
-  if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(request, result) }));
+  if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(keys.key, result) }));
   if (inputs.failOnCacheMiss && result.filled === 0) {
     throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
   }
   return keys.key;
 }
 
-function factsOf(
-  { key, directory }: InjectRequest,
-  { matchedKey }: Injection,
-): [name: string, value: string][] {
-  if (matchedKey === undefined) return [['Key', key]];
-  if (matchedKey === key) return [['Key (exact hit)', key]];
-  const name = directory === undefined ? 'Restore-key hit' : 'Found in the directory';
+function factsOf(key: string, { matched }: Injection): [name: string, value: string][] {
+  if (matched === undefined) return [['Key', key]];
+  if (matched.key === key) return [['Key (exact hit)', key]];
   return [
     ['Key', key],
-    [name, matchedKey],
+    [matched.label, matched.key],
   ];
 }
 
 /** Nothing was restored. */
-function cold(title: string, remarks: readonly string[] = [], matchedKey?: string): Injection {
-  const found = matchedKey === undefined ? {} : { matchedKey };
-  return { title, rows: [], remarks, filled: 0, isHit: false, ...found };
+function cold(title: string, remarks: readonly string[] = [], matched?: MatchedEntry): Injection {
+  return { title, rows: [], remarks, filled: 0, isHit: false, matched };
 }
 
 async function inject(request: InjectRequest, workDirectory: string): Promise<Injection> {
+  const { store, key, restoreKeys, mounts } = request;
   await warnOfSameKey(request);
   // Also where there is nothing to do: extract without inputs asks for it.
   await writeState(stateOf(request));
-  if (request.mounts.length === 0) return cold('There are no cache mounts');
-  const store = storeFor(request.directory);
-  const entry = join(workDirectory, storedDirectoryName);
-  const found = await logStage('Look up the key', () =>
-    store.find(entry, request.key, request.restoreKeys),
-  );
+  if (mounts.length === 0) return cold('There are no cache mounts');
+  const found = await logStage('Look up the key', () => store.find(key, restoreKeys));
   if (found === undefined) {
-    print(`Nothing was found for the key ${request.key}: the build starts cold.`);
+    print(`Nothing was found for the key ${key}: the build starts cold.`);
     return cold('No saved cache mounts were found');
   }
   const preparation = prepare(request, workDirectory);
   preparation.catch(() => undefined); // it is thrown where it is needed
   setOutput('cache-matched-key', found);
-  const [key] = await logStage('Restore from the cache', () => store.restore(entry, [found]));
+  const restored = await restore(request, found, join(workDirectory, storedDirectoryName));
+  if ('trouble' in restored) {
+    const remark = `${restored.trouble}.${remedyFor(request, restored.key)}`;
+    return cold(notRestored, [remark], { key: restored.key, label: store.otherKeyLabel });
+  }
+  return fill(request, restored, preparation, workDirectory);
+}
+
+/** Why an entry cannot be used. */
+interface UnusableEntry {
+  readonly key: string;
+  readonly trouble: string;
+}
+
+/** Restores an entry, with those that it builds on, into a directory. */
+async function restore(
+  { store, key: wanted, mounts }: InjectRequest,
+  found: string,
+  directory: string,
+): Promise<Entry | UnusableEntry> {
+  const [key] = await logStage('Restore from the cache', () => store.restore(directory, [found]));
   if (key === undefined) {
-    const remark = `The saved entry ${found} could not be restored (the log says why): the build starts cold.${remedyFor(request, found)}`;
-    return cold(notRestored, [remark], found);
+    const trouble = `The saved entry ${found} could not be restored (the log says why): the build starts cold`;
+    return { key: found, trouble };
   }
   print(
-    key === request.key
+    key === wanted
       ? `Found the entry ${key}.`
-      : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${request.key} yet.`,
+      : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${wanted} yet.`,
   );
-  const unusable = (why: string) => {
-    const remark = `The saved entry ${key} cannot be used: ${why}.${remedyFor(request, key)}`;
-    return cold(notRestored, [remark], key);
-  };
-  let opened: Entry;
+  const unusable = (why: string) => ({
+    key,
+    trouble: `The saved entry ${key} cannot be used: ${why}`,
+  });
   try {
-    opened = await openEntry(store, key, entry, request.mounts);
-  } catch (error) {
-    return unusable(messageOf(error));
-  }
-  if (opened.missing.length > 0) {
-    const bases = opened.missing.join(', ');
+    const entry = await openEntry(store, key, directory, mounts);
+    if (entry.missing.length === 0) return entry;
+    const bases = entry.missing.join(', ');
     return unusable(
       `it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`,
     );
+  } catch (error) {
+    return unusable(messageOf(error));
   }
-  return fill(request, opened, preparation, workDirectory);
 }
 
 /** What an inject before this one has left under the same key is about to be overwritten. */
@@ -148,54 +165,57 @@ async function fill(
   workDirectory: string,
 ): Promise<Injection> {
   const { key, manifest } = entry;
+  const remedy = remedyFor(request, key);
   const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
   if (unnamed.length > 0) {
     print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
   }
-  const checked = await Promise.all(
-    fillings.map(async (filling) => ({
-      filling,
-      damage: await findDamageOfAny(entry.directory, filling.archives),
-    })),
-  );
-  const whole = checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : []));
-  const damaged = checked.flatMap(({ filling: { mount }, damage }) =>
-    damage === undefined ? [] : leftOut(mount, `${damage}.${remedyFor(request, key)}`),
-  );
-  const mounts = listRestored(manifest, damaged);
-  await writeState({ ...stateOf(request), restored: { key, mounts } });
-  const { reports, filled: filledMounts } = await unpack(
-    request,
-    whole,
-    preparation,
-    entry,
-    workDirectory,
-  );
-  await writeState({ ...stateOf(request), restored: { key, mounts, filled: filledMounts } });
+  const { whole, damaged } = await checkArchives(fillings, entry, remedy);
+  const restored = { key, mounts: listRestored(manifest, damaged) };
+  await writeState({ ...stateOf(request), restored });
+  const { reports, filled } = await unpack(request, whole, preparation, entry, workDirectory);
+  await writeState({ ...stateOf(request), restored: { ...restored, filled } });
   const outcomes = [
     ...damaged,
-    ...whole.map((filling) =>
-      outcomeOf(filling, reports.get(filling.index), remedyFor(request, key)),
-    ),
+    ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedy)),
     ...unsaved.map((mount): Outcome => ({ row: { mount, state: 'not saved yet' } })),
   ];
   const count = (result: MountReport['result']) =>
     [...reports.values()].filter((report) => report.result === result).length;
-  const filled = count('unpacked');
-  const isComplete = fillings.length > 0 && filled + count('warm') === fillings.length;
+  const isComplete = fillings.length > 0 && count('unpacked') + count('warm') === fillings.length;
   return {
-    title: `${filled} of ${plural(request.mounts.length, 'cache mount')} restored`,
-    matchedKey: key,
+    title: `${count('unpacked')} of ${plural(request.mounts.length, 'cache mount')} restored`,
+    matched: { key, label: request.store.otherKeyLabel },
     rows: outcomes.map(({ row }) => row),
     remarks: outcomes.flatMap(({ remark }) => remark ?? []),
-    filled,
+    filled: count('unpacked'),
     isHit: isComplete && key === request.key,
   };
 }
 
+/** Finds out which of the mounts have all of their archives, undamaged. */
+async function checkArchives(
+  fillings: readonly Filling[],
+  { directory }: Entry,
+  remedy: string,
+): Promise<{ readonly whole: readonly Filling[]; readonly damaged: readonly Outcome[] }> {
+  const checked = await Promise.all(
+    fillings.map(async (filling) => ({
+      filling,
+      damage: await findDamageOfAny(directory, filling.archives),
+    })),
+  );
+  return {
+    whole: checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : [])),
+    damaged: checked.flatMap(({ filling: { mount }, damage }) =>
+      damage === undefined ? [] : leftOut(mount, `${damage}.${remedy}`),
+    ),
+  };
+}
+
 /** What to do about a damaged entry, where no later extract can save its key again. */
-function remedyFor({ key, directory }: InjectRequest, found: string): string {
-  const remedy = found === key ? storeFor(directory).remedy(found) : '';
+function remedyFor({ key, store }: InjectRequest, found: string): string {
+  const remedy = found === key ? store.remedy(found) : '';
   return remedy === '' ? '' : ` ${remedy}`;
 }
 
@@ -244,7 +264,10 @@ function outcomeOf(
 }
 
 function stateOf(request: InjectRequest): InjectState {
-  const { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory } = request;
-  const platform = request.mountInputs.platforms?.[0];
-  return { key, restoreKeys, mounts, builder, utilityImage, seedStages, directory, platform };
+  const { key, restoreKeys, mounts, seedStages } = request;
+  const { builder, platform, utilityImage, storeLocation } = request;
+  return {
+    ...{ key, restoreKeys, mounts, seedStages },
+    ...{ builder, platform, utilityImage, storeLocation },
+  };
 }

@@ -72,7 +72,7 @@ async function restoreLate(
   const directory = join(workDirectory, 'late', storedDirectoryName);
   await mkdir(join(workDirectory, 'late'));
   const newest = await logStage('Look for an entry that inject could not restore', () =>
-    store.find(directory, key, restoreKeys),
+    store.find(key, restoreKeys),
   );
   if (newest === undefined) return undefined;
   try {

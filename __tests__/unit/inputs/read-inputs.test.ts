@@ -36,7 +36,7 @@ describe('inject', () => {
       utilityImage: undefined,
       failOnCacheMiss: false,
       incremental: true,
-      directory: undefined,
+      storeLocation: undefined,
       timeout: 30,
       summary: true,
     });
@@ -75,7 +75,7 @@ describe('inject', () => {
       utilityImage: 'debian:12',
       failOnCacheMiss: true,
       incremental: true,
-      directory: '/d/e',
+      storeLocation: { directory: '/d/e' },
       timeout: 0.5,
       summary: false,
     });
@@ -159,7 +159,7 @@ describe('extract', () => {
       utilityImage: undefined,
       compressionLevel: 3,
       incremental: { count: 10, share: 0.5 },
-      directory: undefined,
+      storeLocation: undefined,
       timeout: 30,
       summary: true,
     });
@@ -195,7 +195,7 @@ describe('extract', () => {
       utilityImage: 'debian:12',
       compressionLevel: 19,
       incremental: { count: 99, share: 0.01 },
-      directory: undefined,
+      storeLocation: undefined,
       timeout: 1440,
       summary: true,
     });

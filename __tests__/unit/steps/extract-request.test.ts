@@ -30,7 +30,7 @@ const nothingTaken = {
   mounts: undefined,
   builder: undefined,
   utilityImage: undefined,
-  directory: undefined,
+  storeLocation: undefined,
   platform: undefined,
   state: undefined,
 };
@@ -39,7 +39,7 @@ const takenFromFirst = {
   mounts,
   builder: 'b1',
   utilityImage: 'u1',
-  directory: undefined,
+  storeLocation: undefined,
   platform: 'linux/arm64',
   state: first,
 };
@@ -49,7 +49,7 @@ function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
     key: undefined,
     builder: undefined,
     utilityImage: undefined,
-    directory: undefined,
+    storeLocation: undefined,
   };
   const incremental = { count: 10, share: 0.5 };
   const common = { compressionLevel: 3, incremental, timeout: 30, summary: true };
@@ -76,7 +76,7 @@ describe('what extract leaves out', () => {
           mounts: second.mounts,
           builder: 'b2',
           utilityImage: undefined,
-          directory: undefined,
+          storeLocation: undefined,
           platform: undefined,
           state: second,
         },

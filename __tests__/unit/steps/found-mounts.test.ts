@@ -22,7 +22,7 @@ const request: PackRequest = {
   mounts: [{ id: 'other' }, mount],
   builder: undefined,
   utilityImage: undefined,
-  directory: undefined,
+  storeLocation: undefined,
   platform: undefined,
   seedStages: undefined,
   compressionLevel: 3,

@@ -1,7 +1,7 @@
-import { copyFile, link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.js';
-import { moveFile } from '../../lib/work-directory.js';
+import { linkFile, moveFile } from '../../lib/work-directory.js';
 import { manifestName, readManifest } from '../archive.js';
 import { archiveFilePattern, archivesOf, type Manifest, renderManifest } from '../manifest.js';
 import type { SaveResult, Store } from './store.js';
@@ -14,8 +14,8 @@ import type { SaveResult, Store } from './store.js';
 export function directoryStore(directory: string): Store {
   return {
     find: () => findInDirectory(directory),
-    restore: async (entry, keys) => {
-      await restoreFromDirectory(directory, entry);
+    restore: async (destination, keys) => {
+      await restoreFromDirectory(directory, destination);
       return keys;
     },
     isSaved: async () => false,
@@ -26,6 +26,7 @@ export function directoryStore(directory: string): Store {
       })),
     isLasting: false,
     remedy: () => '',
+    otherKeyLabel: 'Found in the directory',
   };
 }
 
@@ -50,13 +51,8 @@ export async function restoreFromDirectory(directory: string, entry: string): Pr
   const there = new Set(await readdir(directory));
   const names = [manifestName, ...archives.map(({ file }) => file)];
   for (const name of names.filter((each) => there.has(each))) {
-    await linkOrCopy(join(directory, name), join(entry, name));
+    await linkFile(join(directory, name), join(entry, name));
   }
-}
-
-/** A link costs nothing, but cannot be had between file systems, nor on all of them. */
-async function linkOrCopy(source: string, destination: string): Promise<void> {
-  await link(source, destination).catch(() => copyFile(source, destination));
 }
 
 /**

@@ -28,15 +28,13 @@ export const githubCache: Store = {
   isLasting: true,
   remedy: (key) =>
     `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+  otherKeyLabel: 'Restore-key hit',
 };
 
-async function find(
-  directory: string,
-  key: string,
-  restoreKeys: readonly string[],
-): Promise<string | undefined> {
-  return inParentOf(directory, (path) =>
-    cache.restoreCache([path], key, [...restoreKeys], { lookupOnly: true }),
+async function find(key: string, restoreKeys: readonly string[]): Promise<string | undefined> {
+  return tellOfDelay(() =>
+    // To look a key up, the client needs the path for its hash only, and touches no file.
+    cache.restoreCache([storedDirectoryName], key, [...restoreKeys], { lookupOnly: true }),
   );
 }
 
@@ -57,9 +55,9 @@ async function restore(
   return inParentOf(directory, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
 }
 
-async function isSaved(directory: string, key: string): Promise<boolean> {
+async function isSaved(key: string): Promise<boolean> {
   // The service also answers with an entry whose key merely begins with this one.
-  return (await find(directory, key, [])) === key;
+  return (await find(key, [])) === key;
 }
 
 async function save(directory: string, key: string): Promise<SaveResult> {
@@ -72,7 +70,7 @@ async function save(directory: string, key: string): Promise<SaveResult> {
     return { saved: false, why: `the cache could not be saved: ${messageOf(error)}` };
   }
   // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
-  return (await isSaved(directory, key))
+  return (await isSaved(key))
     ? { saved: false, why: 'another job has saved this key in the meantime' }
     : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
@@ -91,20 +89,27 @@ async function inParentOf<T>(directory: string, call: (path: string) => Promise<
   process.env.GITHUB_WORKSPACE = parent;
   process.env.RUNNER_TEMP = parent;
   process.env.TAR_OPTIONS = flatten;
-  // It retries for half a minute without a word.
+  try {
+    return await tellOfDelay(() => call(basename(directory)));
+  } finally {
+    process.chdir(previous.cwd);
+    restoreVariable('GITHUB_WORKSPACE', previous.env);
+    restoreVariable('RUNNER_TEMP', previous.env);
+    restoreVariable('TAR_OPTIONS', previous.env);
+  }
+}
+
+/** The client retries for half a minute without a word. */
+async function tellOfDelay<T>(call: () => Promise<T>): Promise<T> {
   const started = performance.now();
   const patience = setInterval(() => {
     const seconds = Math.round((performance.now() - started) / 1000);
     print(`The cache service has taken ${seconds} seconds so far.`);
   }, 10_000);
   try {
-    return await call(basename(directory));
+    return await call();
   } finally {
     clearInterval(patience);
-    process.chdir(previous.cwd);
-    restoreVariable('GITHUB_WORKSPACE', previous.env);
-    restoreVariable('RUNNER_TEMP', previous.env);
-    restoreVariable('TAR_OPTIONS', previous.env);
   }
 }
 

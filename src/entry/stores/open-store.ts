@@ -1,8 +1,26 @@
+import { object, string } from '../../lib/json.js';
 import { directoryStore } from './directory.js';
 import { githubCache } from './github-cache.js';
 import type { Store } from './store.js';
 
-/** @param directory undefined for the cache of GitHub Actions */
-export function storeFor(directory: string | undefined): Store {
-  return directory === undefined ? githubCache : directoryStore(directory);
+/** Where entries are kept, if not in the cache of GitHub Actions. */
+export interface StoreLocation {
+  /** Absolute path. */
+  readonly directory: string;
+}
+
+/** @param location undefined for the cache of GitHub Actions */
+export function openStore(location: StoreLocation | undefined): Store {
+  return location === undefined ? githubCache : directoryStore(location.directory);
+}
+
+/** Whether a store holds one entry only, so that nobody has to choose a key. */
+export function holdsOneEntry(location: StoreLocation | undefined): boolean {
+  return location !== undefined;
+}
+
+/** Reads a location as it stands in the state that inject leaves. */
+export function parseStoreLocation(value: unknown): StoreLocation {
+  const { directory } = object(value, 'storeLocation');
+  return { directory: string(directory, 'directory') };
 }

@@ -8,7 +8,7 @@ export const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
 export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
 
-/** Where entries are kept. `entry` is a directory whose last part is {@link storedDirectoryName}. */
+/** A place that entries are kept in. */
 export interface Store {
   /**
    * Finds the newest entry that matches, without fetching it. Trouble with a service is in the log,
@@ -16,20 +16,27 @@ export interface Store {
    *
    * @returns its key; undefined where there is none, or no service to tell
    */
-  find(entry: string, key: string, restoreKeys: readonly string[]): Promise<string | undefined>;
+  find(key: string, restoreKeys: readonly string[]): Promise<string | undefined>;
   /**
    * Restores the entries with these keys, all at once, beside what is there; a file that more than
    * one of them has is that of any.
    *
+   * @param directory its name is {@link storedDirectoryName}
    * @returns the keys of what was restored; undefined where that failed, and the log says why
    */
-  restore(entry: string, keys: readonly string[]): Promise<readonly (string | undefined)[]>;
+  restore(directory: string, keys: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Whether an entry with exactly this key can be saved no more. */
-  isSaved(entry: string, key: string): Promise<boolean>;
-  /** Saves the entry, whose files may be moved. Trouble is a result, never thrown. */
-  save(entry: string, key: string): Promise<SaveResult>;
+  isSaved(key: string): Promise<boolean>;
+  /**
+   * Saves the entry in a directory, whose files may be moved. Trouble is a result, never thrown.
+   *
+   * @param directory its name is {@link storedDirectoryName}
+   */
+  save(directory: string, key: string): Promise<SaveResult>;
   /** Whether an entry stays when others are saved, so that these may build on it. */
   readonly isLasting: boolean;
   /** What to do about a damaged entry; empty where the next one takes its place. */
   remedy(key: string): string;
+  /** What the summary calls an entry that was found though it has another key. */
+  readonly otherKeyLabel: string;
 }

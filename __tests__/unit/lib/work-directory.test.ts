@@ -1,0 +1,43 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { linkFile } from '../../../src/lib/work-directory.js';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'work-directory-'));
+});
+
+const path = (name: string) => join(directory, name);
+
+afterEach(() => rm(directory, { recursive: true }));
+
+test('a file that is linked takes the room of one', async () => {
+  await writeFile(path('a'), 'content');
+  await linkFile(path('a'), path('deep/b'));
+  expect((await stat(path('deep/b'))).ino).toBe((await stat(path('a'))).ino);
+});
+
+test('what has the name is replaced, and its other names keep what they had', async () => {
+  await writeFile(path('new'), 'new');
+  await writeFile(path('old'), 'old');
+  await linkFile(path('old'), path('name'));
+  await linkFile(path('new'), path('name'));
+  expect(await readFile(path('name'), 'utf8')).toBe('new');
+  expect(await readFile(path('old'), 'utf8')).toBe('old');
+});
+
+test('what cannot be linked is copied', async () => {
+  const source = join('/dev/shm', `work-directory-${process.pid}`);
+  await writeFile(source, 'content');
+  try {
+    expect((await stat('/dev/shm')).dev).not.toBe((await stat(directory)).dev);
+    await linkFile(source, path('deep/b'));
+    expect(await readFile(source, 'utf8')).toBe('content');
+    expect(await readFile(path('deep/b'), 'utf8')).toBe('content');
+  } finally {
+    await rm(source);
+  }
+});
