@@ -1,13 +1,13 @@
-import type { Compression } from '../entry/manifest.js';
+import type { ArchiveContents } from '../entry/manifest.js';
 import { array, count, invalid, number, object, string } from '../lib/json.js';
 
 /** What a script in the build did with one mount. */
 export type MountReport = {
   readonly seconds: number;
 } /** All of it, or what has changed since inject. */ & (
-  | ({ readonly result: 'changed' } & Contents)
+  | ({ readonly result: 'changed' } & ArchiveContents)
   /** Undefined: nobody has asked for just what has changed. */
-  | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & Contents)
+  | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & ArchiveContents)
   | { readonly result: 'unchanged' }
   | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
   | { readonly result: 'unusable'; readonly missing: string }
@@ -19,12 +19,6 @@ export type MountReport = {
 export type Obstacle = (typeof obstacles)[number];
 
 const obstacles = ['snapshot', 'size', 'tar'] as const;
-
-interface Contents {
-  readonly compression: Compression;
-  readonly files: number;
-  readonly bytes: number;
-}
 
 /**
  * Reads what the scripts in the build have written (in-builder/common.sh): a line of JSON per mount.

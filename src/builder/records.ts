@@ -1,6 +1,6 @@
 import { object, string } from '../lib/json.js';
 import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
-import { snapshotIdPrefix } from './scratch-dockerfile.js';
+import { snapshotMountPrefix } from './scratch-dockerfile.js';
 
 /** A directory that the builder keeps for a cache mount. */
 export interface BuilderRecord {
@@ -32,11 +32,11 @@ export function parseRecords(text: string): BuilderRecord[] {
     .filter(isOfUser);
 }
 
-const snapshotId = new RegExp(`/${snapshotIdPrefix}[0-9a-f]+$`);
+const snapshotMountId = new RegExp(`/${snapshotMountPrefix}[0-9a-f]+$`);
 
 /** There are mounts of our own beside the user's. */
 function isOfUser({ id }: BuilderRecord): boolean {
-  return !snapshotId.test(id);
+  return !snapshotMountId.test(id);
 }
 
 /**
@@ -175,10 +175,10 @@ export function compareRecords(
     );
   }
   for (const [id, count] of asked) {
-    const records = held.get(id) ?? 0;
-    if (records > count) {
+    const heldCount = held.get(id) ?? 0;
+    if (heldCount > count) {
       warnings.push(
-        `The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`,
+        `The builder ${builder} has ${heldCount} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`,
       );
     }
   }

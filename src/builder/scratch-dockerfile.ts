@@ -39,7 +39,7 @@ export const filesContext = 'buildkit-cache-mounts';
  * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
  * this, and a digest of the mount's identity.
  */
-export const snapshotIdPrefix = `${filesContext}-snapshot-`;
+export const snapshotMountPrefix = `${filesContext}-snapshot-`;
 
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
@@ -137,7 +137,7 @@ export function renderScratchDockerfile(
         ...(origin === undefined ? [] : [`from=${origin}`]),
         ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
       ];
-      const options = [
+      const cache = [
         `type=cache,target=/mounts/${index},sharing=locked`,
         `id=$${declare(`ID_${index}`, id)}`,
         ...start,
@@ -146,10 +146,10 @@ export function renderScratchDockerfile(
       // Given an owner, BuildKit starts the mount from a new directory in the image.
       const isSeeded = origin !== undefined && ownership === undefined;
       const seed = [`type=bind,target=/seeds/${index}`, ...start];
-      const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${digest(mount)}`;
+      const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotMountPrefix}${digest(mount)}`;
       return [
         ...(withSnapshot ? [snapshot] : []),
-        options.join(','),
+        cache.join(','),
         ...(isSeeded ? [seed.join(',')] : []),
       ];
     });

@@ -215,12 +215,12 @@ function startStage(
 ): StageEnvironment {
   const inherited = parent && environments.get(parent);
   if (inherited) {
-    const { variables, env, unset, image } = inherited;
+    const { variables, env, unset } = inherited;
     return {
       variables: new Map([...variables, ...env]),
       env: new Map(env),
       unset: new Set(unset),
-      image,
+      image: inherited.image,
     };
   }
   const isScratch = image === 'scratch';

@@ -7,6 +7,7 @@ import { moveFile } from '../lib/work-directory.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
 import {
   type Archive,
+  type ArchiveContents,
   archiveExtension,
   type Manifest,
   parseManifest,
@@ -17,7 +18,7 @@ import {
 export const manifestName = 'manifest.json';
 
 /** Archives, and the mount of the list that they go into. */
-export interface Filling {
+export interface ArchivesForMount {
   /** The mount's place in the list. */
   readonly index: number;
   readonly mount: CacheMount;
@@ -26,7 +27,7 @@ export interface Filling {
 }
 
 export interface Selection {
-  readonly fillings: readonly Filling[];
+  readonly toUnpack: readonly ArchivesForMount[];
   /** Named, but not in the entry, or empty there. */
   readonly unsaved: readonly CacheMount[];
   /** In the entry, but not named. */
@@ -36,13 +37,13 @@ export interface Selection {
 /** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
 export function selectArchives(named: readonly CacheMount[], manifest: Manifest): Selection {
   const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
-  const fillings = named.flatMap((mount, index): Filling[] => {
+  const toUnpack = named.flatMap((mount, index): ArchivesForMount[] => {
     const { archive, deltas = [] } = saved.get(identityOf(mount)) ?? {};
     return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
   });
   const wanted = new Set(named.map(identityOf));
   return {
-    fillings,
+    toUnpack,
     unsaved: named.filter((mount) => saved.get(identityOf(mount))?.archive === undefined),
     unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
   };
@@ -93,14 +94,14 @@ async function sizeOf(path: string): Promise<number | 'no file'> {
  */
 export async function storeArchive(
   source: string,
-  facts: Pick<Archive, 'compression' | 'files' | 'bytes'>,
+  contents: ArchiveContents,
   directory: string,
 ): Promise<Archive> {
-  const file = `${randomBytes(16).toString('hex')}.${archiveExtension[facts.compression]}`;
+  const file = `${randomBytes(16).toString('hex')}.${archiveExtension[contents.compression]}`;
   const path = join(directory, file);
   await moveFile(source, path);
   const { size } = await stat(path);
-  const { compression, files, bytes } = facts;
+  const { compression, files, bytes } = contents;
   return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
 }
 

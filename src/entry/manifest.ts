@@ -11,6 +11,15 @@ export const manifestFormat = 1;
 
 export type Compression = 'zstd' | 'gzip';
 
+/** What was packed into an archive. */
+export interface ArchiveContents {
+  readonly compression: Compression;
+  /** All that is in it but directories. */
+  readonly files: number;
+  /** Of the tar stream before compression. */
+  readonly bytes: number;
+}
+
 export interface ArchiveSize {
   /** All that is in it but directories. */
   readonly files: number;
@@ -20,12 +29,11 @@ export interface ArchiveSize {
 }
 
 /** One mount's content, packed. */
-export interface Archive extends ArchiveSize {
+export interface Archive extends ArchiveContents, ArchiveSize {
   /** Name of the file in the entry that holds it; no other archive has the same. */
   readonly file: string;
   /** The key of that entry; absent: the manifest's own. */
-  readonly entry?: string;
-  readonly compression: Compression;
+  readonly entryKey?: string;
   /** Of the compressed file, in hex. */
   readonly sha256: string;
 }
@@ -65,7 +73,17 @@ export const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
 export const maximumDeltas = 99;
 
 export function renderManifest(manifest: Manifest): string {
-  return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
+  const mounts = manifest.mounts.map(renderSavedMount);
+  return `${JSON.stringify({ format: manifestFormat, ...manifest, mounts }, undefined, 2)}\n`;
+}
+
+/** What a manifest, or the state that inject leaves, says of one mount; JSON leaves out what is undefined. */
+export function renderSavedMount({ mount, archive, deltas }: SavedMount): object {
+  return { mount, archive: archive && renderArchive(archive), deltas: deltas?.map(renderArchive) };
+}
+
+function renderArchive({ file, entryKey, ...facts }: Archive): object {
+  return { file, entry: entryKey, ...facts };
 }
 
 /**
@@ -146,7 +164,7 @@ function parseArchive(value: unknown): Archive {
   }
   return {
     file,
-    ...(entry === undefined ? {} : { entry: string(entry, 'entry') }),
+    ...(entry === undefined ? {} : { entryKey: string(entry, 'entry') }),
     compression,
     files: count(archive.files, 'files'),
     bytes: count(archive.bytes, 'bytes'),

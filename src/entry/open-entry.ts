@@ -4,8 +4,8 @@ import { readManifest } from './archive.js';
 import { type Archive, archivesOf, type Manifest, type SavedMount } from './manifest.js';
 import type { Store } from './stores/store.js';
 
-/** An entry that was restored, with those that it builds on. */
-export interface Entry {
+/** An entry that was restored, with those that it builds on, and whose manifest was read. */
+export interface OpenEntry {
   readonly key: string;
   /** Each archive names the entry that holds it. */
   readonly manifest: Manifest;
@@ -26,14 +26,14 @@ export async function openEntry(
   key: string,
   directory: string,
   wanted: readonly CacheMount[],
-): Promise<Entry> {
+): Promise<OpenEntry> {
   const { mounts, ...others } = await readManifest(directory);
   const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
   const identities = new Set(wanted.map(identityOf));
   const archives = manifest.mounts
     .filter(({ mount }) => identities.has(identityOf(mount)))
     .flatMap(archivesOf);
-  const holders = new Set(archives.map(({ entry = key }) => entry));
+  const holders = new Set(archives.map(({ entryKey = key }) => entryKey));
   const bases = [...holders].filter((holder) => holder !== key);
   if (bases.length === 0) return { key, manifest, directory, missing: [] };
   const found = await logStage(`Restore what it builds on: ${bases.join(', ')}`, () =>
@@ -43,7 +43,7 @@ export async function openEntry(
 }
 
 function withHolder({ mount, archive, deltas = [] }: SavedMount, key: string): SavedMount {
-  const name = (each: Archive): Archive => ({ ...each, entry: each.entry ?? key });
+  const name = (each: Archive): Archive => ({ ...each, entryKey: each.entryKey ?? key });
   if (archive === undefined) return { mount };
   return { mount, archive: name(archive), deltas: deltas.map(name) };
 }

@@ -1,7 +1,13 @@
 import { join } from 'node:path';
 import { packedFileName } from '../builder/in-builder/scripts.js';
 import { storeArchive } from '../entry/archive.js';
-import { type Archive, archivesOf, type SavedMount, totalOf } from '../entry/manifest.js';
+import {
+  type Archive,
+  type ArchiveContents,
+  archivesOf,
+  type SavedMount,
+  totalOf,
+} from '../entry/manifest.js';
 import { moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { Decision } from './decide.js';
@@ -65,11 +71,15 @@ export async function apply(
 }
 
 function storePacked(
-  report: Parameters<typeof storeArchive>[1],
+  contents: ArchiveContents,
   index: number,
   { packed, newEntry }: ArchivePlaces,
 ): Promise<Archive> {
-  return storeArchive(join(packed, packedFileName(index, report.compression)), report, newEntry);
+  return storeArchive(
+    join(packed, packedFileName(index, contents.compression)),
+    contents,
+    newEntry,
+  );
 }
 
 /** @returns what the manifest says of the mount */
@@ -82,7 +92,7 @@ async function moveReused(
   for (const { archive, isMoved } of reused) {
     if (isMoved && previous !== undefined) {
       await moveFile(join(previous, archive.file), join(newEntry, archive.file));
-      const { entry: _, ...own } = archive;
+      const { entryKey: _, ...own } = archive;
       archives.push(own);
     } else {
       archives.push(archive);

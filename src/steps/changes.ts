@@ -12,7 +12,7 @@ export interface Allowance {
     /** Uncompressed; with 0, only that there are none is of use. */
     readonly bytes: number;
     /** What the builder knows the snapshot by. */
-    readonly token: string;
+    readonly snapshotId: string;
   };
   /** Why all of the mount is saved, if it is; absent: nothing else is expected, or it will show. */
   readonly whyInFull?: string;
@@ -30,16 +30,16 @@ export function findAllowance(
   const { archive, deltas = [] } = restored;
   if (!filled?.mounts.some((each) => identityOf(each) === identityOf(mount)))
     return { whyInFull: 'inject has not filled it' };
-  const { token } = filled;
-  if (token === undefined) return { whyInFull: 'inject has taken no snapshot of it' };
+  const { snapshotId } = filled;
+  if (snapshotId === undefined) return { whyInFull: 'inject has taken no snapshot of it' };
   if (!isSame)
     return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
   if (deltas.length >= incremental.count) {
     const whyInFull = `its changes were saved ${plural(deltas.length, 'time')} in a row`;
-    return { changes: { bytes: 0, token }, whyInFull };
+    return { changes: { bytes: 0, snapshotId }, whyInFull };
   }
   const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
-  return { changes: { bytes: Math.max(0, bytes), token } };
+  return { changes: { bytes: Math.max(0, bytes), snapshotId } };
 }
 
 /** What was in the way of saving just what has changed, as the builder tells. */
@@ -57,7 +57,7 @@ export function explainObstacle(obstacle: Obstacle): string {
 /** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
 export function describeSize(saved: readonly SavedMount[], { count }: IncrementalLimits): string {
   const archives = saved.flatMap(archivesOf);
-  const own = archives.filter(({ entry }) => entry === undefined);
+  const own = archives.filter(({ entryKey }) => entryKey === undefined);
   const sizeOf = (some: typeof archives) => formatBytes(totalOf(some).compressedBytes);
   const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
   if (own.length === archives.length && deltas === 0) return sizeOf(own);

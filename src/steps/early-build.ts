@@ -1,8 +1,8 @@
 import type { Builder } from '../builder/buildx.js';
 import {
   type ScratchBuildOptions,
+  type ScratchBuildResult,
   startScratchBuild,
-  type WaitingScratchBuild,
 } from '../builder/scratch-build.js';
 import { identityOf } from '../mounts/cache-mount.js';
 import type { PackRequest } from './extract-request.js';
@@ -17,7 +17,8 @@ export interface EarlyBuild {
   confirm(mounts: readonly FoundMount[]): ConfirmedBuild | undefined;
 }
 
-export interface ConfirmedBuild extends Pick<WaitingScratchBuild, 'run'> {
+export interface ConfirmedBuild {
+  run(): Promise<ScratchBuildResult>;
   /** If all mounts are as inject has left them, it is the same builder. To ask again would take time. */
   readonly builder: Builder;
 }

@@ -13,7 +13,7 @@ import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import { describeSize } from './changes.js';
 import { type ExtractRequest, type PackRequest, resolveRequest } from './extract-request.js';
 import { type InjectState, readStates, removeState } from './handover.js';
-import { fillEntry, type MountOutcome } from './new-entry.js';
+import { type ExtractedMount, fillEntry } from './new-entry.js';
 import { type PackResult, pack } from './pack-mounts.js';
 import { areHidden, findPrevious } from './previous-entry.js';
 import { logMounts, logRows, type MountRow } from './result-table.js';
@@ -22,12 +22,16 @@ import { renderSummary } from './summary.js';
 
 const notSaved = 'The cache mounts were not saved';
 
-interface Extraction {
-  readonly saved: boolean;
-  readonly title: string;
+/** What is told of the mounts. */
+interface ToldOutcomes {
   readonly rows: readonly MountRow[];
   /** Why nothing was saved, or what is not as one would expect. */
   readonly reasons: readonly string[];
+}
+
+interface ExtractResult extends ToldOutcomes {
+  readonly saved: boolean;
+  readonly title: string;
   /** Until the builder is tidied up; never fails. */
   readonly tidied?: Promise<void>;
 }
@@ -91,14 +95,14 @@ async function listRequested(
   return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
 }
 
-async function extract(request: PackRequest, workDirectory: string): Promise<Extraction> {
+async function extract(request: PackRequest, workDirectory: string): Promise<ExtractResult> {
   const { key, mounts } = request;
   const store = openStore(request.storeLocation);
-  const entry = join(workDirectory, storedDirectoryName);
+  const directory = join(workDirectory, storedDirectoryName);
   if (mounts.length === 0) return refuse('there are no cache mounts');
   if (await logStage('Look up the key', () => store.isSaved(key))) return skip(request);
   const packed = await pack(request, workDirectory);
-  const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
+  const result = await save(request, packed, store, directory, workDirectory).catch(giveUp);
   return { ...result, tidied: packed.tidied };
 }
 
@@ -107,19 +111,19 @@ async function save(
   request: PackRequest,
   packed: PackResult,
   store: Store,
-  entry: string,
+  directory: string,
   workDirectory: string,
-): Promise<Extraction> {
+): Promise<ExtractResult> {
   const { key } = request;
   const packedCount = packed.mounts.filter(({ report }) => report?.result === 'packed').length;
   const previous = await findPrevious(store, request, packedCount, workDirectory);
   const maximum = request.incremental.count;
   const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
-  const outcomes = await fillEntry({ packed, previous, directory: entry, mayRefer, maximum });
+  const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum });
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
   const [result] = await Promise.all([
-    saveEntry(request, outcomes, store, entry),
+    saveEntry(request, outcomes, store, directory),
     // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
     request.state && removeState(request.state).catch(() => undefined),
   ]);
@@ -128,10 +132,10 @@ async function save(
 
 async function saveEntry(
   { key, incremental }: PackRequest,
-  outcomes: readonly MountOutcome[],
+  outcomes: readonly ExtractedMount[],
   store: Store,
-  entry: string,
-): Promise<Extraction> {
+  directory: string,
+): Promise<ExtractResult> {
   const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
   if (missing.length > 0) {
     const names = missing.map(describeMount).join(', ');
@@ -144,8 +148,8 @@ async function saveEntry(
     return refuse(why, outcomes);
   }
   const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
-  await writeManifest(entry, saved);
-  const result = await logStage('Save to the cache', () => store.save(entry, key));
+  await writeManifest(directory, saved);
+  const result = await logStage('Save to the cache', () => store.save(directory, key));
   if (!result.saved) return refuse(result.why, outcomes);
   const size = describeSize(saved, incremental);
   print(`Saved ${size} under the key ${key}.`);
@@ -157,7 +161,7 @@ async function saveEntry(
   };
 }
 
-function skip({ key, mounts, state }: PackRequest): Extraction {
+function skip({ key, mounts, state }: PackRequest): ExtractResult {
   print(`The key ${key} is saved already, nothing to do.`);
   const reasons = ['the key is saved already'];
   if (state?.restored?.key === key) {
@@ -172,13 +176,13 @@ function skip({ key, mounts, state }: PackRequest): Extraction {
   return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
 }
 
-function giveUp(error: unknown): Extraction {
+function giveUp(error: unknown): ExtractResult {
   if (error instanceof InputError) throw error;
   warn(messageOf(error));
   return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)] };
 }
 
-function refuse(why: string, outcomes: readonly MountOutcome[] = []): Extraction {
+function refuse(why: string, outcomes: readonly ExtractedMount[] = []): ExtractResult {
   warn(`Nothing was saved: ${why}.`);
   const { rows, reasons } = tell(outcomes);
   return {
@@ -189,7 +193,7 @@ function refuse(why: string, outcomes: readonly MountOutcome[] = []): Extraction
   };
 }
 
-function tell(outcomes: readonly MountOutcome[]): Pick<Extraction, 'rows' | 'reasons'> {
+function tell(outcomes: readonly ExtractedMount[]): ToldOutcomes {
   return {
     rows: outcomes.map(({ row }) => row),
     reasons: outcomes.flatMap(({ remark }) => remark ?? []),

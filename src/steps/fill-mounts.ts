@@ -8,9 +8,9 @@ import { archivesDirectory, runScratchBuild, toolsDirectory } from '../builder/s
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
 import { logStage } from '../console/log.js';
 import type { SeedStages } from '../dockerfile/stages.js';
-import type { Filling } from '../entry/archive.js';
+import type { ArchivesForMount } from '../entry/archive.js';
 import { totalOf } from '../entry/manifest.js';
-import type { Entry } from '../entry/open-entry.js';
+import type { OpenEntry } from '../entry/open-entry.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { Store } from '../entry/stores/store.js';
 import { InputError } from '../lib/errors.js';
@@ -37,20 +37,23 @@ export interface InjectRequest {
   readonly store: Store;
 }
 
-export interface Unpacked {
+export interface UnpackResult {
   /** By the mount's index. */
   readonly reports: ReadonlyMap<number, MountReport>;
   readonly filled?: FilledMounts;
 }
 
 /** What can be found out and made ready before it is known what there is to unpack. */
-export interface Preparation {
+export interface ReadyBuilder {
   readonly builder: Builder;
   readonly tools: RunnerTools;
 }
 
 /** @throws InputError where the builder that is named does not exist; Error where there is none */
-export async function prepare(request: InjectRequest, workDirectory: string): Promise<Preparation> {
+export async function prepare(
+  request: InjectRequest,
+  workDirectory: string,
+): Promise<ReadyBuilder> {
   const [builder, tools] = await Promise.all([
     inspectNamedBuilder(request),
     gatherRunnerTools(toolsDirectory(workDirectory)),
@@ -62,22 +65,22 @@ export async function prepare(request: InjectRequest, workDirectory: string): Pr
  * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
  * extract looks for them: it saves them again for a mount that it finds empty.
  *
- * @throws Error where nothing was unpacked, or what the preparation throws
+ * @throws Error where nothing was unpacked, or what {@link prepare} throws
  */
 export async function unpack(
   request: InjectRequest,
-  fillings: readonly Filling[],
-  preparation: Promise<Preparation>,
-  entry: Entry,
+  toUnpack: readonly ArchivesForMount[],
+  ready: Promise<ReadyBuilder>,
+  entry: OpenEntry,
   workDirectory: string,
-): Promise<Unpacked> {
-  if (fillings.length === 0) return { reports: new Map() };
-  await placeArchives(request.key, fillings, entry, workDirectory);
+): Promise<UnpackResult> {
+  if (toUnpack.length === 0) return { reports: new Map() };
+  await placeArchives(request.key, toUnpack, entry, workDirectory);
   // Extract saves nothing under a key that is saved already.
   const isFinal = request.store.isLasting && entry.key === request.key;
-  const token = request.incremental && !isFinal ? randomUUID() : undefined;
-  const { builder, tools } = await preparation;
-  const allOf = fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression));
+  const snapshotId = request.incremental && !isFinal ? randomUUID() : undefined;
+  const { builder, tools } = await ready;
+  const allOf = toUnpack.flatMap(({ archives }) => archives.map(({ compression }) => compression));
   const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
     allOf: [...new Set(allOf)],
   });
@@ -88,15 +91,15 @@ export async function unpack(
       builder: request.builder,
       toolkit,
       script: 'unpack',
-      mounts: fillings.map((filling) => toUnpack(filling, token)),
+      mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId)),
       withArchives: true,
       seedStages: request.seedStages,
     }),
   );
   await keepTools(request.key, toolsDirectory(workDirectory));
-  const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
+  const filled = toUnpack.filter(({ index }) => reports.get(index)?.result === 'unpacked');
   const mounts = filled.map(({ mount }) => mount);
-  return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
+  return { reports, filled: { mounts, builder, filledAt: endedAt, snapshotId, tools } };
 }
 
 /**
@@ -105,12 +108,12 @@ export async function unpack(
  */
 async function placeArchives(
   key: string,
-  fillings: readonly Filling[],
-  entry: Entry,
+  toUnpack: readonly ArchivesForMount[],
+  entry: OpenEntry,
   workDirectory: string,
 ): Promise<void> {
   const context = archivesDirectory(workDirectory);
-  for (const { index, archives } of fillings) {
+  for (const { index, archives } of toUnpack) {
     for (const [place, { file, compression }] of archives.entries()) {
       const inBuild = join(context, restoredFileName(index, place, compression));
       await moveFile(join(entry.directory, file), inBuild);
@@ -120,10 +123,13 @@ async function placeArchives(
 }
 
 /** A mount, and what the script is told of it. */
-function toUnpack({ index, mount, archives }: Filling, token: string | undefined): ScratchMount {
-  const limits = [totalOf(archives).bytes, ...(token === undefined ? [] : [token])];
+function scratchMountOf(
+  { index, mount, archives }: ArchivesForMount,
+  snapshotId: string | undefined,
+): ScratchMount {
+  const limits = [totalOf(archives).bytes, ...(snapshotId === undefined ? [] : [snapshotId])];
   const argument = [index, ...limits].join(':');
-  return { index, mount, argument, withSnapshot: token !== undefined };
+  return { index, mount, argument, withSnapshot: snapshotId !== undefined };
 }
 
 async function inspectNamedBuilder({ builder, platform }: InjectRequest): Promise<Builder> {

@@ -57,8 +57,8 @@ function ageOf({ state }: PackRequest, mount: CacheMount, records: Records): Mou
   const filled = state?.restored?.filled;
   const isFilled = filled?.mounts.some((each) => identityOf(each) === identityOf(mount));
   if (!filled || !isFilled || typeof records === 'string') return 'unknown';
-  if (isOlder(mount, records, filled.time)) return 'as inject left it';
-  return isNewer(mount, records, filled.time) ? 'made since' : 'unknown';
+  if (isOlder(mount, records, filled.filledAt)) return 'as inject left it';
+  return isNewer(mount, records, filled.filledAt) ? 'made since' : 'unknown';
 }
 
 /** Says what is odd about the mounts that the builder has, beside those that are asked for. */

@@ -5,7 +5,13 @@ import type { Builder } from '../builder/buildx.js';
 import type { RunnerTools } from '../builder/runner-programs.js';
 import { warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
-import { type Archive, parseMount, parseSavedMount, type SavedMount } from '../entry/manifest.js';
+import {
+  type Archive,
+  parseMount,
+  parseSavedMount,
+  renderSavedMount,
+  type SavedMount,
+} from '../entry/manifest.js';
 import { parseStoreLocation, type StoreLocation } from '../entry/stores/open-store.js';
 import { messageOf } from '../lib/errors.js';
 import { array, invalid, number, object, string } from '../lib/json.js';
@@ -38,9 +44,9 @@ export interface FilledMounts {
   readonly mounts: readonly CacheMount[];
   readonly builder: Builder;
   /** When they had been filled, by the builder's clock, in milliseconds since the epoch. */
-  readonly time: number;
+  readonly filledAt: number;
   /** What the builder knows the snapshots by that were then taken; undefined: none were. */
-  readonly token?: string | undefined;
+  readonly snapshotId?: string | undefined;
   /** What has filled them; it is kept. */
   readonly tools: RunnerTools;
 }
@@ -53,7 +59,7 @@ export interface RestoredMount extends SavedMount {
 /** A directory a key, so that a job can have several injects. */
 export async function writeState(state: InjectState): Promise<void> {
   await mkdir(directoryOf(state.key), { recursive: true });
-  await writeFile(join(directoryOf(state.key), stateName), JSON.stringify(state));
+  await writeFile(join(directoryOf(state.key), stateName), renderState(state));
 }
 
 /** Where the inject with this key keeps the archives that it has restored. */
@@ -111,7 +117,13 @@ function directoryOf(key: string): string {
 
 const stateName = 'state.json';
 
-function parseState(text: string): InjectState {
+export function renderState(state: InjectState): string {
+  const { restored } = state;
+  const mounts = restored?.mounts.map(renderSavedMount);
+  return JSON.stringify({ ...state, restored: restored && { ...restored, mounts } });
+}
+
+export function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
   const { key, mounts, builder, utilityImage, platform } = state;
   const { seedStages, storeLocation, restoreKeys, restored } = state;
@@ -138,12 +150,12 @@ function parseRestored(value: unknown): RestoredEntry {
 }
 
 function parseFilled(value: unknown): FilledMounts {
-  const { mounts, builder, time, token, tools } = object(value, 'filled');
+  const { mounts, builder, filledAt, snapshotId, tools } = object(value, 'filled');
   return {
     mounts: array(mounts, 'mounts').map(parseMount),
     builder: parseBuilder(builder),
-    time: number(time, 'time'),
-    token: token === undefined ? undefined : string(token, 'token'),
+    filledAt: number(filledAt, 'filledAt'),
+    snapshotId: snapshotId === undefined ? undefined : string(snapshotId, 'snapshotId'),
     tools: parseTools(tools),
   };
 }

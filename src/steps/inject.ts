@@ -4,18 +4,18 @@ import { addSummary, print, setOutput, warn } from '../console/console.js';
 import { formatBytes, plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { listMounts } from '../discovery/mount-list.js';
-import { type Filling, findDamageOfAny, selectArchives } from '../entry/archive.js';
+import { type ArchivesForMount, findDamageOfAny, selectArchives } from '../entry/archive.js';
 import { type Manifest, totalOf } from '../entry/manifest.js';
-import { type Entry, openEntry } from '../entry/open-entry.js';
+import { type OpenEntry, openEntry } from '../entry/open-entry.js';
 import { openStore } from '../entry/stores/open-store.js';
 import { storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
 import { readInjectInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
-import { type InjectRequest, type Preparation, prepare, unpack } from './fill-mounts.js';
+import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
 import { type InjectState, type RestoredMount, readStates, writeState } from './handover.js';
-import { logMounts, logRows, type MountRow } from './result-table.js';
+import { logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
 
@@ -27,7 +27,7 @@ interface MatchedEntry {
   readonly label: string;
 }
 
-interface Injection {
+interface InjectResult {
   readonly title: string;
   /** The entry that was found. */
   readonly matched: MatchedEntry | undefined;
@@ -72,7 +72,7 @@ export async function injectMounts(makeWorkDirectory: () => Promise<string>): Pr
   return keys.key;
 }
 
-function factsOf(key: string, { matched }: Injection): [name: string, value: string][] {
+function factsOf(key: string, { matched }: InjectResult): [name: string, value: string][] {
   if (matched === undefined) return [['Key', key]];
   if (matched.key === key) return [['Key (exact hit)', key]];
   return [
@@ -82,11 +82,15 @@ function factsOf(key: string, { matched }: Injection): [name: string, value: str
 }
 
 /** Nothing was restored. */
-function cold(title: string, remarks: readonly string[] = [], matched?: MatchedEntry): Injection {
+function cold(
+  title: string,
+  remarks: readonly string[] = [],
+  matched?: MatchedEntry,
+): InjectResult {
   return { title, rows: [], remarks, filled: 0, isHit: false, matched };
 }
 
-async function inject(request: InjectRequest, workDirectory: string): Promise<Injection> {
+async function inject(request: InjectRequest, workDirectory: string): Promise<InjectResult> {
   const { store, key, restoreKeys, mounts } = request;
   await warnOfSameKey(request);
   // Also where there is nothing to do: extract without inputs asks for it.
@@ -97,15 +101,15 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
     print(`Nothing was found for the key ${key}: the build starts cold.`);
     return cold('No saved cache mounts were found');
   }
-  const preparation = prepare(request, workDirectory);
-  preparation.catch(() => undefined); // it is thrown where it is needed
+  const ready = prepare(request, workDirectory);
+  ready.catch(() => undefined); // it is thrown where it is needed
   setOutput('cache-matched-key', found);
   const restored = await restore(request, found, join(workDirectory, storedDirectoryName));
   if ('trouble' in restored) {
     const remark = `${restored.trouble}.${remedyFor(request, restored.key)}`;
     return cold(notRestored, [remark], { key: restored.key, label: store.otherKeyLabel });
   }
-  return fill(request, restored, preparation, workDirectory);
+  return fill(request, restored, ready, workDirectory);
 }
 
 /** Why an entry cannot be used. */
@@ -119,7 +123,7 @@ async function restore(
   { store, key: wanted, mounts }: InjectRequest,
   found: string,
   directory: string,
-): Promise<Entry | UnusableEntry> {
+): Promise<OpenEntry | UnusableEntry> {
   const [key] = await logStage('Restore from the cache', () => store.restore(directory, [found]));
   if (key === undefined) {
     const trouble = `The saved entry ${found} could not be restored (the log says why): the build starts cold`;
@@ -160,29 +164,29 @@ async function warnOfSameKey({ key, mounts }: InjectRequest): Promise<void> {
 /** Unpacks what is whole of a restored entry into its mounts. */
 async function fill(
   request: InjectRequest,
-  entry: Entry,
-  preparation: Promise<Preparation>,
+  entry: OpenEntry,
+  ready: Promise<ReadyBuilder>,
   workDirectory: string,
-): Promise<Injection> {
+): Promise<InjectResult> {
   const { key, manifest } = entry;
   const remedy = remedyFor(request, key);
-  const { fillings, unsaved, unnamed } = selectArchives(request.mounts, manifest);
+  const { toUnpack, unsaved, unnamed } = selectArchives(request.mounts, manifest);
   if (unnamed.length > 0) {
     print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
   }
-  const { whole, damaged } = await checkArchives(fillings, entry, remedy);
+  const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
   const restored = { key, mounts: listRestored(manifest, damaged) };
   await writeState({ ...stateOf(request), restored });
-  const { reports, filled } = await unpack(request, whole, preparation, entry, workDirectory);
+  const { reports, filled } = await unpack(request, whole, ready, entry, workDirectory);
   await writeState({ ...stateOf(request), restored: { ...restored, filled } });
   const outcomes = [
     ...damaged,
-    ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedy)),
-    ...unsaved.map((mount): Outcome => ({ row: { mount, state: 'not saved yet' } })),
+    ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),
+    ...unsaved.map((mount): MountOutcome => ({ row: { mount, state: 'not saved yet' } })),
   ];
   const count = (result: MountReport['result']) =>
     [...reports.values()].filter((report) => report.result === result).length;
-  const isComplete = fillings.length > 0 && count('unpacked') + count('warm') === fillings.length;
+  const isComplete = toUnpack.length > 0 && count('unpacked') + count('warm') === toUnpack.length;
   return {
     title: `${count('unpacked')} of ${plural(request.mounts.length, 'cache mount')} restored`,
     matched: { key, label: request.store.otherKeyLabel },
@@ -195,20 +199,25 @@ async function fill(
 
 /** Finds out which of the mounts have all of their archives, undamaged. */
 async function checkArchives(
-  fillings: readonly Filling[],
-  { directory }: Entry,
+  toUnpack: readonly ArchivesForMount[],
+  { directory }: OpenEntry,
   remedy: string,
-): Promise<{ readonly whole: readonly Filling[]; readonly damaged: readonly Outcome[] }> {
+): Promise<{
+  readonly whole: readonly ArchivesForMount[];
+  readonly damaged: readonly MountOutcome[];
+}> {
   const checked = await Promise.all(
-    fillings.map(async (filling) => ({
-      filling,
-      damage: await findDamageOfAny(directory, filling.archives),
-    })),
+    toUnpack.map(async (mountArchives) => {
+      const damage = await findDamageOfAny(directory, mountArchives.archives);
+      return { mountArchives, damage };
+    }),
   );
   return {
-    whole: checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : [])),
-    damaged: checked.flatMap(({ filling: { mount }, damage }) =>
-      damage === undefined ? [] : leftOut(mount, `${damage}.${remedy}`),
+    whole: checked.flatMap(({ mountArchives, damage }) =>
+      damage === undefined ? mountArchives : [],
+    ),
+    damaged: checked.flatMap(({ mountArchives, damage }) =>
+      damage === undefined ? [] : leftOut(mountArchives.mount, `${damage}.${remedy}`),
     ),
   };
 }
@@ -219,30 +228,24 @@ function remedyFor({ key, store }: InjectRequest, found: string): string {
   return remedy === '' ? '' : ` ${remedy}`;
 }
 
-function listRestored(manifest: Manifest, damaged: readonly Outcome[]): RestoredMount[] {
+function listRestored(manifest: Manifest, damaged: readonly MountOutcome[]): RestoredMount[] {
   const unusable = new Set(damaged.map(({ row }) => identityOf(row.mount)));
   return manifest.mounts.flatMap(({ archive, ...saved }) =>
     archive === undefined || unusable.has(identityOf(saved.mount)) ? [] : { ...saved, archive },
   );
 }
 
-/** What became of one mount. */
-interface Outcome {
-  readonly row: MountRow;
-  readonly remark?: string;
-}
-
-function leftOut(mount: CacheMount, why: string): Outcome {
+function leftOut(mount: CacheMount, why: string): MountOutcome {
   const remark = `The cache mount ${describeMount(mount)} was left out: ${why}`;
   return { row: { mount, state: 'left out' }, remark };
 }
 
 /** @param whatToDo where the entry may be damaged */
 function outcomeOf(
-  { mount, archives }: Filling,
+  { mount, archives }: ArchivesForMount,
   report: MountReport | undefined,
   whatToDo: string,
-): Outcome {
+): MountOutcome {
   const archive = totalOf(archives);
   switch (report?.result) {
     case 'unpacked':

@@ -6,19 +6,16 @@ import { apply } from './apply.js';
 import { type Decision, decide, type MountFacts } from './decide.js';
 import type { PackedMount, PackResult } from './pack-mounts.js';
 import type { PreviousEntry } from './previous-entry.js';
-import type { MountRow } from './result-table.js';
+import type { MountOutcome } from './result-table.js';
 import { listToMove } from './reuse-archives.js';
 
 /** What became of one mount in the new entry. */
-export interface MountOutcome {
+export interface ExtractedMount extends MountOutcome {
   readonly mount: CacheMount;
-  readonly row: MountRow;
   /** Undefined if an entry would hide a better one: none can be saved then. */
   readonly saved: SavedMount | undefined;
   /** Whether the build has left something in it. */
   readonly isFilled: boolean;
-  /** What is not as one would expect. */
-  readonly remark?: string;
 }
 
 /** What a new entry is made of. */
@@ -35,10 +32,10 @@ export interface NewEntryParts {
 }
 
 /** Decides what becomes of each mount, and puts the archives of all of them into the new entry. */
-export async function fillEntry(parts: NewEntryParts): Promise<MountOutcome[]> {
+export async function fillEntry(parts: NewEntryParts): Promise<ExtractedMount[]> {
   const { packed, previous, directory } = parts;
   const places = { packed: packed.directory, previous: previous?.directory, newEntry: directory };
-  const outcomes: MountOutcome[] = [];
+  const outcomes: ExtractedMount[] = [];
   for (const found of packed.mounts) {
     const { index, mount } = found;
     const decision = decide(await gatherFacts(parts, found));

@@ -98,16 +98,21 @@ function planBuild(
     builder: name,
     toolkit: chooseToolkit(tools, builder.platforms, utilityImage, { anyOf: ['zstd', 'gzip'] }),
     script: 'pack',
-    mounts: mounts.flatMap((mount) => (mount.exists ? toPack(mount, compressionLevel) : [])),
+    mounts: mounts.flatMap((mount) =>
+      mount.exists ? scratchMountOf(mount, compressionLevel) : [],
+    ),
     withArchives: false,
     seedStages,
   };
 }
 
 /** A mount, and what the script is told of it. */
-function toPack({ index, mount, allowance }: FoundMount, compressionLevel: number): ScratchMount {
+function scratchMountOf(
+  { index, mount, allowance }: FoundMount,
+  compressionLevel: number,
+): ScratchMount {
   const { changes } = allowance;
-  const limits = changes ? [changes.bytes, changes.token] : [];
+  const limits = changes ? [changes.bytes, changes.snapshotId] : [];
   const argument = [index, compressionLevel, ...limits].join(':');
   return { index, mount, argument, withSnapshot: changes !== undefined };
 }

@@ -48,7 +48,7 @@ export async function findPrevious(
  * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
  */
 export function areHidden({ mounts }: PreviousEntry, newKey: string): boolean {
-  return mounts.flatMap(archivesOf).some(({ entry = newKey }) => newKey.startsWith(entry));
+  return mounts.flatMap(archivesOf).some(({ entryKey = newKey }) => newKey.startsWith(entryKey));
 }
 
 function keptByInject(state: InjectState | undefined): PreviousEntry | undefined {

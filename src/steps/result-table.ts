@@ -16,6 +16,13 @@ export interface MountRow {
   readonly seconds?: number;
 }
 
+/** What became of one mount. */
+export interface MountOutcome {
+  readonly row: MountRow;
+  /** What is not as one would expect. */
+  readonly remark?: string;
+}
+
 /** The mounts as they were understood, and all that the user should know of them. */
 export function logMounts({ mounts, notices, warnings }: MountList): void {
   for (const notice of notices) notify(notice);

@@ -16,10 +16,14 @@ export interface ReusedArchive {
   readonly isMoved: boolean;
 }
 
-/** What the reuse depends on. */
-export interface ReuseFacts {
+/** What is needed to tell which archives the new entry should hold. */
+export interface MoveFacts {
   readonly report: MountReport | undefined;
+  /** Whether the new entry may name archives that stay in others. */
   readonly mayRefer: boolean;
+}
+
+export interface ReuseFacts extends MoveFacts {
   /** Those of the restored archives that are at hand and whole. */
   readonly atHand: readonly Archive[];
 }
@@ -30,7 +34,7 @@ export interface ReuseFacts {
  */
 export function listToMove(
   restored: RestoredMount,
-  { report, mayRefer }: Omit<ReuseFacts, 'atHand'>,
+  { report, mayRefer }: MoveFacts,
 ): readonly Archive[] {
   if (report?.result === 'packed') return [];
   if (!mayRefer) return archivesOf(restored);
@@ -52,7 +56,7 @@ export function reuseArchives(
 
 /** The deltas that the last entry holds, if they are small. */
 function smallDeltas({ archive, deltas = [] }: RestoredMount): readonly Archive[] {
-  const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
+  const own = deltas.filter(({ entryKey }) => entryKey === deltas.at(-1)?.entryKey);
   const isSmall = totalOf(own).compressedBytes <= archive.compressedBytes * smallShare;
   return isSmall ? own : [];
 }

@@ -43,7 +43,7 @@ describe('selectArchives', () => {
       { mount: npm, archive: second },
     ];
     expect(selectArchives([npm, go], { mounts: saved })).toEqual({
-      fillings: [
+      toUnpack: [
         { index: 0, mount: npm, archives: [second] },
         { index: 1, mount: go, archives: [archive, second] },
       ],
@@ -59,7 +59,7 @@ describe('selectArchives', () => {
       { mount: { id: 'old' }, archive: second },
     ];
     expect(selectArchives([{ id: 'new' }, go, npm], { mounts: saved })).toEqual({
-      fillings: [{ index: 1, mount: go, archives: [archive] }],
+      toUnpack: [{ index: 1, mount: go, archives: [archive] }],
       unsaved: [{ id: 'new' }, npm],
       unnamed: [{ id: 'old' }],
     });
@@ -79,7 +79,7 @@ describe('selectArchives', () => {
     [go, { id: 'go/' }],
   ])('never puts the archive of %j into %j', (one, other) => {
     expect(selectArchives([other], { mounts: [{ mount: one, archive }] })).toEqual({
-      fillings: [],
+      toUnpack: [],
       unsaved: [other],
       unnamed: [one],
     });
@@ -114,7 +114,7 @@ test('an archive goes from the build into an entry', async () => {
   const file = expect.stringMatching(/^[0-9a-f]{32}\.tar\.gz$/);
   expect(stored).toEqual({ ...archive, file, compression: 'gzip' });
   const mounts = [
-    { mount: { id: 'go' }, archive: { ...archive, entry: 'k' }, deltas: [stored] },
+    { mount: { id: 'go' }, archive: { ...archive, entryKey: 'k' }, deltas: [stored] },
     { mount: { id: 'empty' } },
   ];
   await writeManifest(path('entry'), mounts);

@@ -57,13 +57,17 @@ test.each<[name: string, manifest: Manifest]>([
         },
         {
           mount: { id: 'changed' },
-          archive: { ...archive, file: '00000000000000000000000000000005.tar.zst', entry: 'base' },
+          archive: {
+            ...archive,
+            file: '00000000000000000000000000000005.tar.zst',
+            entryKey: 'base',
+          },
           deltas: [
             {
               ...archive,
               file: '000000000000000000000000000001ef.tar.gz',
               compression: 'gzip',
-              entry: 'other',
+              entryKey: 'other',
             },
             { ...archive, file: '000000000000000000000000000000f5.tar.zst' },
           ],
@@ -73,6 +77,41 @@ test.each<[name: string, manifest: Manifest]>([
   ],
 ])('a manifest of %s comes back', (_, manifest) => {
   expect(parseManifest(renderManifest(manifest))).toEqual(manifest);
+});
+
+test('the format is as other versions read it', () => {
+  const stage = { name: 'seed', digest: 'abc' };
+  const delta = { ...archive, file: '00000000000000000000000000000005.tar.zst' };
+  const mounts = [
+    { mount: fullMount, archive: { ...archive, entryKey: 'base' }, deltas: [delta] },
+    { mount: { id: 'y', stage } },
+  ];
+  expect(JSON.parse(renderManifest({ key: 'k', mounts }))).toEqual({
+    format: 1,
+    key: 'k',
+    mounts: [
+      {
+        mount: {
+          id: 'a,"b"\n$ü',
+          namespace: 'n/s',
+          from: 'alpine:3',
+          source: '/x y',
+          ownership: { uid: 1000, gid: 0, mode: 493 },
+        },
+        archive: {
+          file: '00000000000000000000000000000000.tar.zst',
+          entry: 'base',
+          compression: 'zstd',
+          files: 3,
+          bytes: 10240,
+          compressedBytes: 345,
+          sha256: '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef',
+        },
+        deltas: [delta],
+      },
+      { mount: { id: 'y', stage: { name: 'seed', digest: 'abc' } } },
+    ],
+  });
 });
 
 test('a field that is not known is dropped', () => {

@@ -30,7 +30,7 @@ function stateWith(sizes: readonly number[], others: Partial<FilledMounts> = {})
 
 const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: [], buildkit: '' };
 const tools = { names: [], tarVersion: '', directories: [] };
-const filled = { mounts: [mount], builder, time: 1, token: 'token', tools };
+const filled = { mounts: [mount], builder, filledAt: 1, snapshotId: 'token', tools };
 
 const limits = { count: 3, share: 0.5 };
 
@@ -48,7 +48,7 @@ test.each<[name: string, state: InjectState | undefined, count: number, allowanc
   ['where none may be saved', stateWith([]), 0, [undefined, undefined]],
   [
     'without a snapshot',
-    stateWith([], { token: undefined }),
+    stateWith([], { snapshotId: undefined }),
     3,
     [undefined, 'inject has taken no snapshot of it'],
   ],
@@ -73,7 +73,7 @@ test.each<[name: string, state: InjectState | undefined, count: number, allowanc
   ['without an inject', undefined, 3, [undefined, undefined]],
 ])('changes %s', (_, state, count, allowance) => {
   const found = findAllowance({ state, incremental: { ...limits, count } }, mount, true);
-  if (found.changes) expect(found.changes.token).toBe('token');
+  if (found.changes) expect(found.changes.snapshotId).toBe('token');
   const { changes, whyInFull } = found;
   expect([changes?.bytes, whyInFull]).toEqual(allowance);
 });
@@ -84,7 +84,7 @@ test('changes of what may be another mount are not saved', () => {
   });
 });
 
-const base = { ...full, entry: 'k-0', compressedBytes: 186e6 };
+const base = { ...full, entryKey: 'k-0', compressedBytes: 186e6 };
 const delta = { ...full, compressedBytes: 5.9e6 };
 test.each<[name: string, saved: SavedMount[], size: string]>([
   ['in full', [{ mount, archive: delta }, { mount }], '5.9 MB'],

@@ -4,10 +4,10 @@ import type { Archive } from '../../../src/entry/manifest.js';
 import { type Decision, decide, type MountFacts } from '../../../src/steps/decide.js';
 import { listToMove, type ReuseFacts, reuseArchives } from '../../../src/steps/reuse-archives.js';
 
-function archive(number: number, entry: string, compressedBytes: number): Archive {
+function archive(number: number, entryKey: string, compressedBytes: number): Archive {
   const file = `${String(number).padStart(32, '0')}.tar.zst`;
   const size = { files: 1, bytes: 10 * compressedBytes, compressedBytes };
-  return { file, entry, compression: 'zstd', ...size, sha256: '0'.repeat(64) };
+  return { file, entryKey, compression: 'zstd', ...size, sha256: '0'.repeat(64) };
 }
 
 const mount = { id: 'go' };

@@ -14,7 +14,7 @@ const archive = {
 } as const;
 const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: [], buildkit: '' };
 const tools = { names: [], tarVersion: '', directories: [] };
-const filled = { mounts: [mount], builder, time: 100, token: 'token', tools };
+const filled = { mounts: [mount], builder, filledAt: 100, snapshotId: 'token', tools };
 
 /** Extract of a job whose inject has restored both mounts, and filled one. */
 const request: PackRequest = {
@@ -55,7 +55,7 @@ test.each<[name: string, records: Records, exists: boolean, age: string]>([
 ])('what is found of a mount that inject has filled, if %s', (_, records, exists, age) => {
   const found = findMounts(request, records)[1];
   expect(found).toMatchObject({ index: 1, mount, exists, age });
-  const changes = age === 'as inject left it' ? { bytes: 500, token: 'token' } : undefined;
+  const changes = age === 'as inject left it' ? { bytes: 500, snapshotId: 'token' } : undefined;
   expect(found?.allowance.changes).toEqual(changes);
 });
 

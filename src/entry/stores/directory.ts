@@ -19,8 +19,8 @@ export function directoryStore(directory: string): Store {
       return keys;
     },
     isSaved: async () => false,
-    save: (entry, key) =>
-      saveToDirectory(directory, entry, key).catch((error: unknown) => ({
+    save: (source, key) =>
+      saveToDirectory(directory, source, key).catch((error: unknown) => ({
         saved: false,
         why: `the directory ${directory} cannot be written: ${messageOf(error)}`,
       })),
@@ -39,37 +39,37 @@ export async function findInDirectory(directory: string): Promise<string | undef
 }
 
 /**
- * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
- * is so in the entry: it concerns one mount only.
+ * Puts what the directory holds into `destination`, and leaves it where it is, too. An archive that is missing
+ * is so there, too: it concerns one mount only.
  *
  * @throws Error where there is no manifest, or one that cannot be read
  */
-export async function restoreFromDirectory(directory: string, entry: string): Promise<void> {
-  await mkdir(entry, { recursive: true });
+export async function restoreFromDirectory(directory: string, destination: string): Promise<void> {
+  await mkdir(destination, { recursive: true });
   const { mounts } = await readManifest(directory);
   const archives = mounts.flatMap(archivesOf);
   const there = new Set(await readdir(directory));
   const names = [manifestName, ...archives.map(({ file }) => file)];
   for (const name of names.filter((each) => there.has(each))) {
-    await linkFile(join(directory, name), join(entry, name));
+    await linkFile(join(directory, name), join(destination, name));
   }
 }
 
 /**
- * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * Puts the entry in `source` into the place of what the directory holds: first the archives that are not there yet,
  * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
  * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
  */
 export async function saveToDirectory(
   directory: string,
-  entry: string,
+  source: string,
   key: string,
 ): Promise<SaveResult> {
   await mkdir(directory, { recursive: true });
-  const { mounts } = await readManifest(entry);
+  const { mounts } = await readManifest(source);
   const before = new Set(await readdir(directory));
   for (const { file } of mounts.flatMap(archivesOf)) {
-    if (!before.has(file)) await moveFile(join(entry, file), join(directory, file));
+    if (!before.has(file)) await moveFile(join(source, file), join(directory, file));
   }
   const manifest = { key, mounts };
   const draft = join(directory, `${manifestName}.new`);

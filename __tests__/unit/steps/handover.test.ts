@@ -1,0 +1,43 @@
+import { expect, test } from '@jest/globals';
+import { type InjectState, parseState, renderState } from '../../../src/steps/handover.js';
+
+const mount = { id: 'go', ownership: { uid: 1, gid: 2, mode: 0o700 } };
+const archive = {
+  file: `${'0'.repeat(32)}.tar.zst`,
+  entryKey: 'k-0',
+  compression: 'zstd',
+  files: 1,
+  bytes: 1000,
+  compressedBytes: 300,
+  sha256: '0'.repeat(64),
+} as const;
+const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: ['linux/amd64'], buildkit: '' };
+const tools = { names: ['tar'], tarVersion: 'GNU tar', directories: ['bin'], obstacle: undefined };
+const least: InjectState = { key: 'k', mounts: [], restoreKeys: [] };
+
+test.each<[name: string, state: InjectState]>([
+  ['the least that there is', least],
+  [
+    'all that there can be',
+    {
+      key: 'k',
+      mounts: [mount],
+      restoreKeys: ['k-'],
+      builder: 'b',
+      utilityImage: 'u',
+      platform: 'linux/amd64',
+      storeLocation: { directory: '/d' },
+      seedStages: { head: 'h', stages: 's', context: '.', buildArgs: { A: '1' }, ignore: 'i' },
+      restored: {
+        key: 'k-1',
+        mounts: [
+          { mount: { id: 'npm' }, archive },
+          { mount, archive, deltas: [{ ...archive, entryKey: 'k-1' }] },
+        ],
+        filled: { mounts: [mount], builder, filledAt: 1.5, snapshotId: 's', tools },
+      },
+    },
+  ],
+])('a state of %s comes back', (_, state) => {
+  expect(parseState(renderState(state))).toEqual(state);
+});
