@@ -1,4 +1,13 @@
-import { array, count, describeValue, invalid, object, string } from '../lib/json.js';
+import {
+  type AllFields,
+  array,
+  count,
+  describeValue,
+  invalid,
+  object,
+  omitUndefined,
+  string,
+} from '../lib/json.js';
 import {
   type CacheMount,
   identityOf,
@@ -79,11 +88,20 @@ export function renderManifest(manifest: Manifest): string {
 
 /** What a manifest, or the state that inject leaves, says of one mount; JSON leaves out what is undefined. */
 export function renderSavedMount({ mount, archive, deltas }: SavedMount): object {
-  return { mount, archive: archive && renderArchive(archive), deltas: deltas?.map(renderArchive) };
+  return {
+    mount: renderMount(mount),
+    archive: archive && renderArchive(archive),
+    deltas: deltas?.map(renderArchive),
+  } satisfies Record<keyof SavedMount, unknown>;
 }
 
-function renderArchive({ file, entryKey, ...facts }: Archive): object {
-  return { file, entry: entryKey, ...facts };
+function renderMount({ id, namespace, from, stage, source, ownership }: CacheMount): object {
+  return { id, namespace, from, stage, source, ownership } satisfies AllFields<CacheMount>;
+}
+
+/** (All of its other fields go into the manifest as they are.) */
+function renderArchive({ file, entryKey, ...others }: Archive): object {
+  return { file, entry: entryKey, ...others };
 }
 
 /**
@@ -111,34 +129,41 @@ export function parseManifest(text: string): Manifest {
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
 export function parseSavedMount(value: unknown): SavedMount {
   const { mount, archive, deltas } = object(value, 'mounts[]');
-  return {
+  return omitUndefined<SavedMount>({
     mount: parseMount(mount),
-    ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
-    ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
-  };
+    archive: archive === undefined ? undefined : parseArchive(archive),
+    deltas: deltas === undefined ? undefined : parseDeltas(deltas, archive),
+  });
 }
 
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
 export function parseMount(value: unknown): CacheMount {
   const { id, namespace, from, stage, source, ownership } = object(value, 'mount');
-  return {
+  return omitUndefined<CacheMount>({
     id: string(id, 'id'),
-    ...(namespace === undefined ? {} : { namespace: string(namespace, 'namespace') }),
-    ...(from === undefined ? {} : { from: string(from, 'from') }),
-    ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-    ...(source === undefined ? {} : { source: string(source, 'source') }),
-    ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
-  };
+    namespace: namespace === undefined ? undefined : string(namespace, 'namespace'),
+    from: from === undefined ? undefined : string(from, 'from'),
+    stage: stage === undefined ? undefined : parseStage(stage),
+    source: source === undefined ? undefined : string(source, 'source'),
+    ownership: ownership === undefined ? undefined : parseOwnership(ownership),
+  });
 }
 
 function parseStage(value: unknown): StageReference {
   const { name, digest } = object(value, 'stage');
-  return { name: string(name, 'name'), digest: string(digest, 'digest') };
+  return omitUndefined<StageReference>({
+    name: string(name, 'name'),
+    digest: string(digest, 'digest'),
+  });
 }
 
 function parseOwnership(value: unknown): Ownership {
   const { uid, gid, mode } = object(value, 'ownership');
-  return { uid: count(uid, 'uid'), gid: count(gid, 'gid'), mode: count(mode, 'mode') };
+  return omitUndefined<Ownership>({
+    uid: count(uid, 'uid'),
+    gid: count(gid, 'gid'),
+    mode: count(mode, 'mode'),
+  });
 }
 
 function parseDeltas(value: unknown, archive: unknown): Archive[] {
@@ -162,13 +187,13 @@ function parseArchive(value: unknown): Archive {
   if (!/^[0-9a-f]{64}$/.test(sha256)) {
     throw invalid('sha256', sha256);
   }
-  return {
+  return omitUndefined<Archive>({
     file,
-    ...(entry === undefined ? {} : { entryKey: string(entry, 'entry') }),
+    entryKey: entry === undefined ? undefined : string(entry, 'entry'),
     compression,
     files: count(archive.files, 'files'),
     bytes: count(archive.bytes, 'bytes'),
     compressedBytes: count(archive.compressedBytes, 'compressedBytes'),
     sha256,
-  };
+  });
 }

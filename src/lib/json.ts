@@ -32,6 +32,18 @@ export function number(value: unknown, name: string): number {
   return value;
 }
 
+/** All fields of a type: `undefined` stands for one that may be missing, and is. */
+export type AllFields<T> = {
+  readonly [Field in keyof T]-?:
+    | Required<T>[Field]
+    | (object extends Pick<T, Field> ? undefined : never);
+};
+
+/** Leaves out what is undefined. A field that is added to the type has to be given here, too. */
+export function omitUndefined<T extends object>(fields: AllFields<T>): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}
+
 /** The error of a field that is not of the expected form. */
 export function invalid(name: string, value: unknown): Error {
   return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);

@@ -37,15 +37,20 @@ export interface CacheMount {
 
 /** A string that is equal for two mounts just when BuildKit holds them for one. */
 export function identityOf(mount: CacheMount): string {
-  const { id, namespace, from, stage, source, ownership } = mount;
-  return JSON.stringify([
-    id,
-    namespace ?? null,
-    from ?? null,
-    stage ? [stage.name, stage.digest] : null,
-    source ?? null,
-    ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
-  ]);
+  const { id, namespace = null, from = null, source = null } = mount;
+  const stage = mount.stage ? valuesOfStage(mount.stage) : null;
+  const ownership = mount.ownership ? valuesOfOwnership(mount.ownership) : null;
+  // All fields count, in this order: the builder keeps snapshots by a digest of it (scratch-dockerfile.ts).
+  const fields = { id, namespace, from, stage, source, ownership };
+  return JSON.stringify(Object.values(fields satisfies Record<keyof CacheMount, unknown>));
+}
+
+function valuesOfStage({ name, digest }: StageReference): unknown[] {
+  return Object.values({ name, digest } satisfies Record<keyof StageReference, unknown>);
+}
+
+function valuesOfOwnership({ uid, gid, mode }: Ownership): unknown[] {
+  return Object.values({ uid, gid, mode } satisfies Record<keyof Ownership, unknown>);
 }
 
 /** A mount as a person would name it: the id, and the options that make it another mount. */

@@ -299,6 +299,19 @@ describe('identity', () => {
     ];
     expect(new Set(tricky.map(identityOf)).size).toBe(tricky.length);
   });
+
+  test('is the same from version to version: a builder keeps snapshots by it', () => {
+    const stage = { digest: 'd', name: 'n' };
+    const all: CacheMount = {
+      source: '/s',
+      stage,
+      namespace: 'ns',
+      id: 'x',
+      ...ownership(1, 2, 3),
+    };
+    expect(identityOf(all)).toBe('["x","ns",null,["n","d"],"/s",[1,2,3]]');
+    expect(identityOf({ from: 'f', id: 'x' })).toBe('["x",null,"f",null,null,null]');
+  });
 });
 
 describe('a wrong line', () => {
