@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
+import { readSurroundings } from '../../src/lib/surroundings.js';
 import { docker, listMount } from '../support/engine.js';
 import { reachableByEngine } from '../support/engine-loopback.js';
 import { type Registry, startRegistry } from '../support/registry.js';
@@ -81,7 +82,7 @@ function canExportLayers(): boolean {
 
 /** Makes a build context of text files, and of the one program that its RUNs have: a shell. */
 async function fillContext(context: string, files: Readonly<Record<string, string>>) {
-  await copyPrograms(await findPrograms(['sh']), join(context, 'tools'));
+  await copyPrograms(readSurroundings(), await findPrograms(['sh']), join(context, 'tools'));
   for (const [name, text] of Object.entries(files)) await writeFile(join(context, name), text);
 }
 

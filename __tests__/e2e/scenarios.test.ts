@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
+import { readSurroundings } from '../../src/lib/surroundings.js';
 import { inCsvQuotes } from '../support/csv.js';
 import { docker, listMount } from '../support/engine.js';
 import { readIds } from '../support/oracle.js';
@@ -637,7 +638,7 @@ withLocalImages('the programs of an image', () => {
 
   async function buildImage(programs: string[], change = 'true'): Promise<void> {
     const context = join(scenario.directory, 'image');
-    await copyPrograms(await findPrograms(programs), join(context, 'tools'));
+    await copyPrograms(readSurroundings(), await findPrograms(programs), join(context, 'tools'));
     execFileSync('sh', ['-euc', change], { cwd: join(context, 'tools') });
     await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY tools /\nUSER 1000\n');
     await docker(['buildx', 'build', '--provenance=false', '--load', '--tag', image, context]);

@@ -34,6 +34,31 @@ describe('the single step', () => {
     expect(skipped.outputs).toMatchObject({ saved: 'false', reason: 'the key is saved already' });
   }, 60_000);
 
+  test('hands its post step the inputs of extract', async () => {
+    const inputs = { 'cache-mounts': 'm', 'restore-keys': 'k-', 'incremental-share': '1000' };
+    await scenario.builder.run({ id: 'm' }, 'dd if=/dev/urandom of=/c/big bs=1M count=2');
+    await scenario.save('m', 'k-1');
+    const save = async (key: string, others: Record<string, string>) => {
+      const job = await scenario.newJob();
+      const all = { ...inputs, ...others, key };
+      const main = await job.runAction('.', all);
+      await scenario.builder.run({ id: 'm' }, `echo ${key} >/c/${key}`);
+      const post = await job.runAction('.', all, { post: main });
+      expect(post).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
+      return post.log;
+    };
+    await scenario.builder.empty();
+    expect(await save('k-2', { 'incremental-count': '2' })).toContain(
+      'changes packed (1 of at most 2)',
+    );
+    await scenario.builder.empty();
+    expect(await save('k-3', { 'incremental-count': '1' })).toContain('is saved in full');
+    await scenario.builder.empty();
+    expect(await save('k-4', { 'incremental-share': '1' })).toContain(
+      'changes packed (1 of at most 10)',
+    );
+  }, 120_000);
+
   test('twice in a job, each saves its own', async () => {
     const job = await scenario.newJob();
     const inputs = ['a', 'b'].map((id) => ({ 'cache-mounts': id, key: id }));

@@ -302,6 +302,22 @@ describe('extract', () => {
     await expectNext('k-3', '2\n');
   }, 150_000);
 
+  test('removes what inject has left, too, if its time ends while the service does not answer', async () => {
+    const job = await scenario.newJob();
+    const hit = await job.runAction('inject', {
+      'cache-mounts': mounts,
+      key: 'k-2',
+      'restore-keys': 'k-',
+    });
+    expect(hit.outputs['cache-matched-key']).toBe('k-1');
+    expect(await leftovers(job)).toEqual(['buildkit-cache-mounts-state']);
+    const env = await environment({ faults: { call: silence(lookUp) } });
+    const result = await job.runAction('extract', { timeout: '0.05' }, { env });
+    const warnings = /Stopped after 0\.05 minutes \(input timeout\) in the stage "Look up the key"/;
+    expectWarnings('no answer', { warnings }, result);
+    expect(await leftovers(job)).toEqual([]);
+  }, 60_000);
+
   test('waits for a service that is slow, and whose connection is cut once', async () => {
     await fill();
     const upload = cutOnce((data) => data);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
+import { readSurroundings } from '../../src/lib/surroundings.js';
 
 const execute = promisify(execFile);
 
@@ -66,7 +67,11 @@ export async function prepareBuilder(env: EngineEnv = {}): Promise<TestBuilder> 
     );
   }
   const context = await mkdtemp(join(tmpdir(), 'build-'));
-  await copyPrograms(await findPrograms(programs.split(' ')), join(context, 'tools'));
+  await copyPrograms(
+    readSurroundings(),
+    await findPrograms(programs.split(' ')),
+    join(context, 'tools'),
+  );
 
   async function run(
     { id, options, others = [] }: MountFlags,

@@ -4,6 +4,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
+import { readSurroundings } from '../../src/lib/surroundings.js';
 import { docker } from './engine.js';
 
 const execute = promisify(execFile);
@@ -68,7 +69,11 @@ export async function openWorkshop(
 ): Promise<Workshop> {
   for (const sentinel of ['writes', 'checks'] as const) {
     const tools = join(directory, sentinel, 'tools');
-    await copyPrograms(await findPrograms(['sh', 'cat', 'stat', 'mkdir', 'rm', 'ln']), tools);
+    await copyPrograms(
+      readSurroundings(),
+      await findPrograms(['sh', 'cat', 'stat', 'mkdir', 'rm', 'ln']),
+      tools,
+    );
     await mkdir(join(tools, 'etc'));
     // A USER is looked up in these, even where it is a number.
     const ids = [0, 33, 501, 1000, 1001, 10001];

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
 import { debug, print } from '../console/console.js';
+import { type ProgramOutput, runProgram, startProgram } from '../lib/child-process.js';
 import { messageOf } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 
 /** The builder that is used, and what a person who debugs wants to know of it. */
 export interface Builder {
@@ -22,6 +22,7 @@ export class NoSuchBuilderError extends Error {
 }
 
 export interface BuildOptions {
+  readonly surroundings: Surroundings;
   /** Undefined: the builder that buildx itself would use. */
   readonly builder: string | undefined;
   readonly platform: string | undefined;
@@ -36,17 +37,8 @@ export interface BuildOptions {
   readonly buildArgs: Readonly<Record<string, string>>;
 }
 
-interface Output {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 // Starting a docker-container builder pulls its image first.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
-
-/** Those of the step: while the cache client works, the process has others (store.ts). */
-const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
 
 /** How long a build may be silent before the log says what it may be waiting for. */
 const patience = 10_000;
@@ -63,6 +55,7 @@ const drain = 5_000;
  *   there is no docker, no buildx, or no answer
  */
 export async function inspectBuilder(
+  surroundings: Surroundings,
   name: string | undefined,
   platform: string | undefined,
 ): Promise<Builder> {
@@ -72,6 +65,7 @@ export async function inspectBuilder(
     );
   }
   const inspected = await probe(
+    surroundings,
     ['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])],
     probeTimeout.bootstrap,
   );
@@ -88,13 +82,13 @@ export async function inspectBuilder(
       buildkit: node.buildkit,
     };
   }
-  const buildx = await probe(['buildx', 'version']);
+  const buildx = await probe(surroundings, ['buildx', 'version']);
   if (buildx.exitCode !== 0) {
     throw new Error(
       `docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`,
     );
   }
-  if (name !== undefined && (await isUnknown(name))) {
+  if (name !== undefined && (await isUnknown(surroundings, name))) {
     throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
   }
   const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
@@ -104,8 +98,11 @@ export async function inspectBuilder(
 }
 
 /** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
-export async function describeClient(): Promise<string> {
-  const [docker, buildx] = await Promise.all([probe(['--version']), probe(['buildx', 'version'])]);
+export async function describeClient(surroundings: Surroundings): Promise<string> {
+  const [docker, buildx] = await Promise.all([
+    probe(surroundings, ['--version']),
+    probe(surroundings, ['buildx', 'version']),
+  ]);
   const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
   const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
   return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
@@ -129,7 +126,7 @@ export interface WaitingBuild {
  * it has been loaded and has connected to the builder, which takes longer than many a build does.
  */
 export function startBuild(options: BuildOptions): WaitingBuild {
-  const { builder, platform, buildArgs } = options;
+  const { surroundings, builder, platform, buildArgs } = options;
   const args = [
     'buildx',
     'build',
@@ -148,10 +145,9 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     options.context,
   ];
   debug(`docker ${args.join(' ')}`);
-  const command = spawn('docker', args, {
+  const command = startProgram(surroundings, 'docker', args, {
     cwd: options.directory,
     env: {
-      ...atStart.env,
       // It would give another time to all files that the build puts out.
       SOURCE_DATE_EPOCH: undefined,
       // buildx writes down there what it has read from standard input; the runner's may be missing.
@@ -208,13 +204,6 @@ export function startBuild(options: BuildOptions): WaitingBuild {
   };
 }
 
-function variablesOf(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const variables = Object.entries(environment);
-  return Object.fromEntries(
-    variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
-}
-
 interface Inspected {
   readonly name: string;
   readonly driver: string;
@@ -264,13 +253,14 @@ function field(text: string, label: string): string | undefined {
  * @throws Error where buildx cannot tell
  */
 export async function listCacheMounts(
+  surroundings: Surroundings,
   name: string | undefined,
   filter: 'type=exec.cachemount' | 'description~=cached.mount',
 ): Promise<string> {
   const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
   // Older versions of buildx know only the second form.
   for (const format of ['--format=json', '--verbose']) {
-    const { exitCode, stdout } = await probe([...args, format]);
+    const { exitCode, stdout } = await probe(surroundings, [...args, format]);
     if (exitCode === 0) return stdout;
   }
   throw new Error('docker buildx du fails');
@@ -285,12 +275,13 @@ export async function listCacheMounts(
  * @returns what went wrong
  */
 export async function removeBuildCache(
+  surroundings: Surroundings,
   name: string | undefined,
   pattern: string,
 ): Promise<string | undefined> {
   const filter = `--filter=description~=${pattern}`;
   const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
-  const result = await probe(args);
+  const result = await probe(surroundings, args);
   return result.exitCode === 0 ? undefined : lastLine(result);
 }
 
@@ -298,8 +289,8 @@ function namedBuilder(name: string | undefined): string[] {
   return name === undefined ? [] : [`--builder=${name}`];
 }
 
-async function isUnknown(name: string): Promise<boolean> {
-  const listed = await probe(['buildx', 'ls']);
+async function isUnknown(surroundings: Surroundings, name: string): Promise<boolean> {
+  const listed = await probe(surroundings, ['buildx', 'ls']);
   const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
   return listed.exitCode === 0 && !names.includes(name);
 }
@@ -308,25 +299,20 @@ async function isUnknown(name: string): Promise<boolean> {
  * Runs a docker command that only asks for something, and gives up on it after a while. It is ended with
  * the step: other work may be under way.
  */
-async function probe(args: string[], timeout = probeTimeout.quick): Promise<Output> {
+async function probe(
+  surroundings: Surroundings,
+  args: readonly string[],
+  timeout = probeTimeout.quick,
+): Promise<ProgramOutput> {
   debug(`docker ${args.join(' ')}`);
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<Output>((resolve) => {
-    const stderr = `no answer within ${timeout / 1000} seconds`;
-    timer = setTimeout(() => resolve({ exitCode: -1, stdout: '', stderr }), timeout);
-  });
-  const options = { ...atStart, ignoreReturnCode: true, silent: true };
-  const answer = getExecOutput('docker', args, options).catch(
-    (error: unknown): Output => ({ exitCode: -1, stdout: '', stderr: messageOf(error) }),
-  );
   try {
-    return await Promise.race([answer, silence]);
-  } finally {
-    clearTimeout(timer);
+    return await runProgram(surroundings, 'docker', args, { timeout });
+  } catch (error) {
+    return { exitCode: -1, stdout: '', stderr: messageOf(error) };
   }
 }
 
-function lastLine({ exitCode, stdout, stderr }: Output): string {
+function lastLine({ exitCode, stdout, stderr }: ProgramOutput): string {
   const lines = `${stdout}\n${stderr}`.trim().split('\n');
   return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }

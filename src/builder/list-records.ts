@@ -1,3 +1,4 @@
+import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import { listCacheMounts } from './buildx.js';
 import { type BuilderRecord, isHeld, parseRecords, parseStandIns } from './records.js';
@@ -13,12 +14,17 @@ import { type BuilderRecord, isHeld, parseRecords, parseStandIns } from './recor
  * @throws Error where the builder cannot tell
  */
 export async function listRecords(
+  surroundings: Surroundings,
   builder: string | undefined,
   mounts: readonly CacheMount[],
 ): Promise<BuilderRecord[]> {
-  const records = parseRecords(await listCacheMounts(builder, 'type=exec.cachemount'));
+  const records = parseRecords(
+    await listCacheMounts(surroundings, builder, 'type=exec.cachemount'),
+  );
   const missing = mounts.filter((mount) => !isHeld(mount, records));
   if (missing.length === 0) return records;
-  const standIns = parseStandIns(await listCacheMounts(builder, 'description~=cached.mount'));
+  const standIns = parseStandIns(
+    await listCacheMounts(surroundings, builder, 'description~=cached.mount'),
+  );
   return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }

@@ -1,9 +1,10 @@
 import { copyFile, mkdir, realpath, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { getExecOutput } from '@actions/exec';
 import * as io from '@actions/io';
 import type { Compression } from '../entry/manifest.js';
+import { runProgram } from '../lib/child-process.js';
 import { messageOf } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import { runnerPlatform } from '../mounts/platform.js';
 import { optionalPrograms, requiredPrograms } from './in-builder/scripts.js';
 
@@ -47,14 +48,17 @@ export interface RunnerTools {
 }
 
 /** Copies those of the runner's programs that a build may need below a directory. */
-export async function gatherRunnerTools(directory: string): Promise<RunnerTools> {
+export async function gatherRunnerTools(
+  surroundings: Surroundings,
+  directory: string,
+): Promise<RunnerTools> {
   const programs = await findPrograms([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
   const names = programs.map(({ name }) => name);
   if (!names.includes('tar')) return { names, tarVersion: '', directories: [] };
   try {
     const [tarVersion, directories] = await Promise.all([
-      output('tar', ['--version']),
-      copyPrograms(programs, directory),
+      output(surroundings, 'tar', ['--version']),
+      copyPrograms(surroundings, programs, directory),
     ]);
     return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
   } catch (error) {
@@ -132,11 +136,12 @@ export async function findPrograms(names: readonly string[]): Promise<Program[]>
  * @returns the names of the top-level directories made there
  */
 export async function copyPrograms(
+  surroundings: Surroundings,
   programs: readonly Program[],
   directory: string,
 ): Promise<string[]> {
   const paths = programs.map(({ path }) => path);
-  const libraries = parseLdd(await listLibraries(paths));
+  const libraries = parseLdd(await listLibraries(surroundings, paths));
   const files = new Set([...paths, ...libraries]);
   const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
   const directories = new Set(['/bin', ...[...files].map((file) => dirname(file))]);
@@ -151,10 +156,13 @@ export async function copyPrograms(
 }
 
 /** What ldd prints for all of the programs; musl's looks at its first argument only. */
-async function listLibraries(paths: readonly string[]): Promise<string> {
-  const all = await output('ldd', [...paths]);
+async function listLibraries(
+  surroundings: Surroundings,
+  paths: readonly string[],
+): Promise<string> {
+  const all = await output(surroundings, 'ldd', paths);
   if (all.includes(`${paths.at(-1)}:`)) return all;
-  return (await Promise.all(paths.map((path) => output('ldd', [path])))).join('');
+  return (await Promise.all(paths.map((path) => output(surroundings, 'ldd', [path])))).join('');
 }
 
 /**
@@ -179,8 +187,12 @@ async function locate(name: string): Promise<string | undefined> {
   return path === '' ? undefined : realpath(path);
 }
 
-async function output(command: string, args: string[]): Promise<string> {
+async function output(
+  surroundings: Surroundings,
+  program: string,
+  args: readonly string[],
+): Promise<string> {
   // ldd fails where one program of several is static
-  const { stdout } = await getExecOutput(command, args, { silent: true, ignoreReturnCode: true });
+  const { stdout } = await runProgram(surroundings, program, args);
   return stdout;
 }

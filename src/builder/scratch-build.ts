@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { print, warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import { messageOf } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import { describeClient, removeBuildCache, startBuild } from './buildx.js';
 import { placeScript, type ScriptName } from './in-builder/scripts.js';
 import { type MountReport, parseReports } from './mount-report.js';
@@ -36,6 +37,7 @@ export function toolsDirectory(workDirectory: string): string {
 }
 
 export interface ScratchBuildOptions {
+  readonly surroundings: Surroundings;
   readonly workDirectory: string;
   /** Its name; undefined: the one that buildx itself would use. */
   readonly builder: string | undefined;
@@ -47,8 +49,11 @@ export interface ScratchBuildOptions {
 }
 
 /** Removes what the builds have left on the builder: copies of the archives. */
-export async function removeTraces(builder: string | undefined): Promise<void> {
-  const trouble = await removeBuildCache(builder, buildCachePattern);
+export async function removeTraces(
+  surroundings: Surroundings,
+  builder: string | undefined,
+): Promise<void> {
+  const trouble = await removeBuildCache(surroundings, builder, buildCachePattern);
   if (trouble !== undefined) print(`The builder keeps a copy of the archives (${trouble}).`);
 }
 
@@ -91,7 +96,8 @@ export async function startScratchBuild(
 }
 
 async function startScript(options: ScratchBuildOptions): Promise<WaitingScratchBuild> {
-  const { workDirectory, builder, toolkit, script, mounts, withArchives, seedStages } = options;
+  const { surroundings, workDirectory, builder, toolkit, script } = options;
+  const { mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
   await placeScript(script, join(context, 'scripts'));
   const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
@@ -107,6 +113,7 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   }
   const start = () =>
     startBuild({
+      surroundings,
       builder,
       platform: toolkit.platform,
       directory: workDirectory,
@@ -123,7 +130,7 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
     cancel: () => waiting?.cancel(),
     run: async () => {
       await (waiting ?? start()).run(text).catch(async (error: unknown) => {
-        print(`That was ${await describeClient()}.`);
+        print(`That was ${await describeClient(surroundings)}.`);
         throw (await isFull(workDirectory))
           ? new Error(
               `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,

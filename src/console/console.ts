@@ -1,26 +1,35 @@
 import { appendFileSync } from 'node:fs';
 import * as core from '@actions/core';
+import type { Surroundings } from '../lib/surroundings.js';
 
 /**
  * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
  * other kind, which gets plain text on its standard error, and what comes of the step on its standard
  * output.
  */
-const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
+let place: Pick<Surroundings, 'isOnGitHub' | 'summaryFile'> = {
+  isOnGitHub: false,
+  summaryFile: undefined,
+};
+
+/** Says for whom all that follows is printed: there is one log for the whole process. */
+export function openConsole(surroundings: Surroundings): void {
+  place = surroundings;
+}
 
 export function warn(message: string): void {
-  if (isOnGitHub()) core.warning(message);
+  if (place.isOnGitHub) core.warning(message);
   else print(`warning: ${message}`);
 }
 
 export function notify(message: string): void {
-  if (isOnGitHub()) core.notice(message);
+  if (place.isOnGitHub) core.notice(message);
   else print(`note: ${message}`);
 }
 
 /** Makes the process end with a failure. */
 export function fail(message: string): void {
-  if (isOnGitHub()) {
+  if (place.isOnGitHub) {
     core.setFailed(message);
   } else {
     print(`error: ${message}`);
@@ -29,7 +38,7 @@ export function fail(message: string): void {
 }
 
 export function debug(message: string): void {
-  if (isOnGitHub()) core.debug(message);
+  if (place.isOnGitHub) core.debug(message);
 }
 
 /**
@@ -37,7 +46,7 @@ export function debug(message: string): void {
  * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
  */
 export function print(text: string): void {
-  if (!isOnGitHub()) {
+  if (!place.isOnGitHub) {
     process.stderr.write(`${text}\n`);
     return;
   }
@@ -46,24 +55,24 @@ export function print(text: string): void {
 }
 
 export function startGroup(title: string): void {
-  if (isOnGitHub()) core.startGroup(title);
+  if (place.isOnGitHub) core.startGroup(title);
   else print(title);
 }
 
 export function endGroup(): void {
-  if (isOnGitHub()) core.endGroup();
+  if (place.isOnGitHub) core.endGroup();
 }
 
 /** Hands over what came of the step. */
 export function setOutput(name: string, value: string): void {
-  if (isOnGitHub()) core.setOutput(name, value);
+  if (place.isOnGitHub) core.setOutput(name, value);
   else process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
 }
 
 /** Shows HTML on the page of the job, where there is one. */
 export function addSummary(html: string): void {
-  const file = process.env.GITHUB_STEP_SUMMARY;
-  if (!file) return;
+  const file = place.summaryFile;
+  if (file === undefined) return;
   try {
     appendFileSync(file, html);
   } catch (error) {

@@ -42,21 +42,23 @@ function namesMounts({ cacheMounts }: MountInputs): boolean {
  * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
  * Dockerfiles declare.
  *
+ * @param workspace what relative paths count from
  * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
  */
-export async function listMounts(inputs: MountInputs): Promise<MountList> {
+export async function listMounts(inputs: MountInputs, workspace: string): Promise<MountList> {
   const isNamed = namesMounts(inputs);
-  const discovery = await readDockerfiles(inputs, isNamed);
+  const discovery = await readDockerfiles(inputs, workspace, isNamed);
   return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
 }
 
 /** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
-export function locateFiles({ context, files }: MountInputs): {
-  readonly workspace: string;
+export function locateFiles(
+  { context, files }: MountInputs,
+  workspace: string,
+): {
   readonly context: string;
   readonly files: readonly string[];
 } {
-  const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
   // What docker/build-push-action calls its Git context is what was checked out.
   const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
   if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
@@ -66,7 +68,7 @@ export function locateFiles({ context, files }: MountInputs): {
   }
   const root = resolve(workspace, local);
   const paths = files.map((file) => resolve(workspace, file));
-  return { workspace, context: root, files: paths.length > 0 ? paths : [join(root, 'Dockerfile')] };
+  return { context: root, files: paths.length > 0 ? paths : [join(root, 'Dockerfile')] };
 }
 
 interface Declared extends Pick<Discovery, 'mounts' | 'problems' | 'args'> {
@@ -74,10 +76,14 @@ interface Declared extends Pick<Discovery, 'mounts' | 'problems' | 'args'> {
 }
 
 /** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
-async function readDockerfiles(inputs: MountInputs, optional: boolean): Promise<Declared> {
+async function readDockerfiles(
+  inputs: MountInputs,
+  workspace: string,
+  optional: boolean,
+): Promise<Declared> {
   const { target, buildArgs } = inputs;
   const platforms = inputs.platforms ?? [runnerPlatform()];
-  const { workspace, context, files } = locateFiles(inputs);
+  const { context, files } = locateFiles(inputs, workspace);
   const found: Discovery[] = [];
   let seedStages: SeedStages | undefined;
   for (const path of files) {

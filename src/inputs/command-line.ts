@@ -31,7 +31,7 @@ Options of extract:
 ${definitions.extract.map(describe).join('\n')}
 `;
 
-function describe({ name, description, standard, isList }: InputDefinition): string {
+function describe({ name, description, default: standard, isList }: InputDefinition): string {
   const notes = [isList ? 'may be given several times' : '', standard && `default: ${standard}`];
   const note = notes.filter((each) => each !== '').join('; ');
   return `  --${name}\n      ${description}${note ? ` (${note})` : ''}`;

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { locateFiles, type MountInputs } from '../discovery/mount-list.js';
-
-export const defaultKeyPrefix = 'buildkit-cache-mounts';
+import type { Run, Surroundings } from '../lib/surroundings.js';
 
 export interface KeyInputs {
   /** Undefined: a key is made. */
@@ -15,18 +14,17 @@ export interface KeyInputs {
 }
 
 /** The key that was given, or else one that is made; what was given to fall back to comes last. */
-export async function resolveKeys(inputs: KeyInputs): Promise<DefaultKey> {
+export async function resolveKeys(
+  inputs: KeyInputs,
+  { workspace, run }: Surroundings,
+): Promise<DefaultKey> {
   const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
   if (key !== undefined) return { key, restoreKeys };
-  const { workspace, context, files } = locateFiles(mountInputs);
-  const facts = {
-    prefix: keyPrefix,
-    os: process.env.RUNNER_OS || process.platform,
-    architecture: process.env.RUNNER_ARCH || process.arch,
-    commit: process.env.GITHUB_SHA || 'none',
-    attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
-  };
-  const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
+  const { context, files } = locateFiles(mountInputs, workspace);
+  const made = makeDefaultKey(
+    { ...run, prefix: keyPrefix },
+    await hashFiles(files, context, workspace),
+  );
   return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
 }
 
@@ -37,13 +35,8 @@ export interface DefaultKey {
 }
 
 /** Where a run stands: what the key is made of, but for the files. */
-export interface RunFacts {
+export interface RunFacts extends Run {
   readonly prefix: string;
-  readonly os: string;
-  readonly architecture: string;
-  readonly commit: string;
-  /** Of the run: a second one saves under a key of its own. */
-  readonly attempt: string;
 }
 
 /** What package managers write to say exactly what they install, in the words of their own docs. */

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
-import * as core from '@actions/core';
 import type { MountInputs } from '../discovery/mount-list.js';
 import { parseCsvRecord } from '../dockerfile/csv.js';
 import { cut } from '../dockerfile/mount-options.js';
 import { maximumDeltas } from '../entry/manifest.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import { InputError } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import { formatPlatform, parsePlatform } from '../mounts/platform.js';
-import { defaultKeyPrefix } from './generated-key.js';
+import { type GetInput, withDefaults } from './get-input.js';
+import { defaultKeyPrefix, inputsReadBy } from './input-definitions.js';
 
 export interface InjectInputs {
   readonly mountInputs: MountInputs;
@@ -54,18 +55,16 @@ export interface ExtractInputs {
 /** Limits of the cache service and of its client; minutes in a day. */
 const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
 
-/** Minutes. */
-const defaultTimeout = 30;
-
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 
 /** @throws InputError that names the input and the remedy */
-export function readInjectInputs(): InjectInputs {
-  const key = optional('key');
-  const keyPrefix = optional('key-prefix');
-  // An empty one would match every entry.
-  const restoreKeys = core.getMultilineInput('restore-keys').filter((each) => each !== '');
+export function readInjectInputs(getInput: GetInput, surroundings: Surroundings): InjectInputs {
+  const input = withDefaults(inputsReadBy('inject'), getInput);
+  const key = optional(input, 'key');
+  const keyPrefix = optional(input, 'key-prefix');
+  // (An empty one would match every entry.)
+  const restoreKeys = linesOf(input, 'restore-keys');
   if (key !== undefined) checkKey('key', key);
   if (key !== undefined && keyPrefix !== undefined) {
     throw new InputError(
@@ -83,45 +82,46 @@ export function readInjectInputs(): InjectInputs {
     );
   }
   return {
-    mountInputs: readMountInputs(),
+    mountInputs: readMountInputs(input, surroundings),
     key,
     keyPrefix: keyPrefix ?? defaultKeyPrefix,
     restoreKeys,
-    builder: optional('builder'),
-    utilityImage: optional('utility-image'),
-    failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
-    incremental: readBoolean('incremental', true),
-    ...readCommonInputs(),
+    builder: optional(input, 'builder'),
+    utilityImage: optional(input, 'utility-image'),
+    failOnCacheMiss: readBoolean(input, 'fail-on-cache-miss'),
+    incremental: readBoolean(input, 'incremental'),
+    ...readCommonInputs(input, surroundings),
   };
 }
 
 /** @throws InputError that names the input and the remedy */
-export function readExtractInputs(): ExtractInputs {
-  const key = optional('key');
+export function readExtractInputs(getInput: GetInput, surroundings: Surroundings): ExtractInputs {
+  const input = withDefaults(inputsReadBy('extract'), getInput);
+  const key = optional(input, 'key');
   if (key !== undefined) {
     checkKey('key', key);
   }
   return {
-    mountInputs: readMountInputs(),
+    mountInputs: readMountInputs(input, surroundings),
     key,
-    builder: optional('builder'),
-    utilityImage: optional('utility-image'),
-    compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
-    incremental: readIncremental(),
-    ...readCommonInputs(),
+    builder: optional(input, 'builder'),
+    utilityImage: optional(input, 'utility-image'),
+    compressionLevel: readNumber(input, 'compression-level', 1, maximum.compressionLevel),
+    incremental: readIncremental(input),
+    ...readCommonInputs(input, surroundings),
   };
 }
 
-function readIncremental(): IncrementalLimits {
-  const isOn = readBoolean('incremental', true);
-  const count = readNumber('incremental-count', 1, maximumDeltas, 10);
-  const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+function readIncremental(input: GetInput): IncrementalLimits {
+  const isOn = readBoolean(input, 'incremental');
+  const count = readNumber(input, 'incremental-count', 1, maximumDeltas);
+  const share = readNumber(input, 'incremental-share', 1, maximum.share) / 100;
   return { count: isOn ? count : 0, share };
 }
 
 /** A whole number. */
-function readNumber(name: string, least: number, most: number, standard: number): number {
-  const text = optional(name) ?? String(standard);
+function readNumber(input: GetInput, name: string, least: number, most: number): number {
+  const text = input(name).trim();
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < least || value > most) {
     throw new InputError(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
@@ -129,47 +129,47 @@ function readNumber(name: string, least: number, most: number, standard: number)
   return value;
 }
 
-function readCommonInputs(): Pick<ExtractInputs, 'storeLocation' | 'timeout' | 'summary'> {
-  const directory = optional('directory');
+function readCommonInputs(
+  input: GetInput,
+  { workspace }: Surroundings,
+): Pick<ExtractInputs, 'storeLocation' | 'timeout' | 'summary'> {
+  const directory = optional(input, 'directory');
   return {
     storeLocation:
-      directory === undefined
-        ? undefined
-        : { directory: resolve(process.env.GITHUB_WORKSPACE || process.cwd(), directory) },
-    timeout: readTimeout(),
-    summary: readBoolean('summary', true),
+      directory === undefined ? undefined : { directory: resolve(workspace, directory) },
+    timeout: readTimeout(input),
+    summary: readBoolean(input, 'summary'),
   };
 }
 
 /** An input of the single step alone. @throws InputError that names the input and the remedy */
-export function readSaveAlways(): boolean {
-  return readBoolean('save-always', false);
+export function readSaveAlways(getInput: GetInput): boolean {
+  return readBoolean(withDefaults(inputsReadBy('single'), getInput), 'save-always');
 }
 
-function readMountInputs(): MountInputs {
-  const platforms = core
-    .getMultilineInput('platforms')
+function readMountInputs(input: GetInput, { env }: Surroundings): MountInputs {
+  const platforms = linesOf(input, 'platforms')
     .flatMap((line) => line.split(','))
     .map((platform) => platform.trim())
     .filter((platform) => platform !== '')
     .map((platform) => formatPlatform(parsePlatform(platform)));
   return {
     // Not trimmed: the line numbers of messages are those of the workflow.
-    cacheMounts: core.getInput('cache-mounts', { trimWhitespace: false }),
-    context: optional('context'),
-    files: core.getMultilineInput('file').filter((file) => file !== ''),
-    target: optional('target'),
-    buildArgs: readBuildArgs(),
+    cacheMounts: input('cache-mounts'),
+    context: optional(input, 'context'),
+    files: linesOf(input, 'file'),
+    target: optional(input, 'target'),
+    buildArgs: readBuildArgs(input, env),
     platforms: platforms.length > 0 ? platforms : undefined,
   };
 }
 
 /** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
-function readBuildArgs(): Map<string, string> {
+function readBuildArgs(input: GetInput, env: Surroundings['env']): Map<string, string> {
   const buildArgs = new Map<string, string>();
-  for (const line of core.getMultilineInput('build-args').filter((each) => each !== '')) {
+  for (const line of linesOf(input, 'build-args')) {
     const [name, given] = cut(line.startsWith('"') ? parseQuoted(line) : line);
-    const value = given ?? process.env[name];
+    const value = given ?? env[name];
     if (value !== undefined) buildArgs.set(name, value);
   }
   return buildArgs;
@@ -196,8 +196,8 @@ function checkKey(input: string, key: string): void {
   }
 }
 
-function readTimeout(): number {
-  const text = optional('timeout') ?? String(defaultTimeout);
+function readTimeout(input: GetInput): number {
+  const text = input('timeout').trim();
   const minutes = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
     throw new InputError(
@@ -207,15 +207,22 @@ function readTimeout(): number {
   return minutes;
 }
 
-function readBoolean(name: string, standard: boolean): boolean {
-  if (optional(name) === undefined) return standard;
-  try {
-    return core.getBooleanInput(name);
-  } catch {
-    throw new InputError(`Input ${name}: "${core.getInput(name)}" is neither true nor false.`);
-  }
+/** The same words as those that `getBooleanInput` of @actions/core takes. */
+function readBoolean(input: GetInput, name: string): boolean {
+  const text = input(name).trim();
+  if (/^(true|True|TRUE)$/.test(text)) return true;
+  if (/^(false|False|FALSE)$/.test(text)) return false;
+  throw new InputError(`Input ${name}: "${text}" is neither true nor false.`);
 }
 
-function optional(name: string): string | undefined {
-  return core.getInput(name) || undefined;
+/** The lines that are not blank, trimmed. */
+function linesOf(input: GetInput, name: string): string[] {
+  return input(name)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+}
+
+function optional(input: GetInput, name: string): string | undefined {
+  return input(name).trim() || undefined;
 }

@@ -1,11 +1,6 @@
 import { copyFile, link, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-
-/** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
-export function temporaryRoot(): string {
-  return process.env.RUNNER_TEMP || tmpdir();
-}
+import type { Surroundings } from './surroundings.js';
 
 /**
  * Makes the directory that holds all that one step writes; the step removes it at its end.
@@ -16,8 +11,11 @@ export function temporaryRoot(): string {
  *
  * @throws Error where nothing can be written there
  */
-export async function createWorkDirectory(): Promise<string> {
-  const root = [temporaryRoot(), tmpdir()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
+export async function createWorkDirectory({
+  temporaryRoot,
+  systemTemporary,
+}: Surroundings): Promise<string> {
+  const root = [temporaryRoot, systemTemporary].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
   await mkdir(root, { recursive: true });
   return mkdtemp(join(root, 'buildkit-cache-mounts-'));
 }

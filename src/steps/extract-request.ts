@@ -3,6 +3,7 @@ import type { SeedStages } from '../dockerfile/stages.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
 import { InputError } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { InjectState } from './handover.js';
 
@@ -22,6 +23,7 @@ export interface ExtractRequest {
 
 /** What extract has to do, with the mounts as they are known then. */
 export interface PackRequest extends ExtractRequest {
+  readonly surroundings: Surroundings;
   readonly mounts: readonly CacheMount[];
   /** The stages that some of them start from. */
   readonly seedStages: SeedStages | undefined;

@@ -6,9 +6,12 @@ import { listMounts, type MountList } from '../discovery/mount-list.js';
 import { writeManifest } from '../entry/archive.js';
 import { holdsOneEntry, openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
-import { defaultKeyPrefix, resolveKeys } from '../inputs/generated-key.js';
+import { resolveKeys } from '../inputs/generated-key.js';
+import type { GetInput } from '../inputs/get-input.js';
+import { defaultKeyPrefix } from '../inputs/input-definitions.js';
 import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import { describeSize } from './changes.js';
 import { type ExtractRequest, type PackRequest, resolveRequest } from './extract-request.js';
@@ -41,19 +44,25 @@ interface ExtractResult extends ToldOutcomes {
  *
  * @throws InputError on wrong input
  */
-export async function extractMounts(makeWorkDirectory: () => Promise<string>): Promise<void> {
+export async function extractMounts(
+  surroundings: Surroundings,
+  getInput: GetInput,
+  makeWorkDirectory: () => Promise<string>,
+): Promise<void> {
   setOutput('saved', 'false');
-  const inputs = readExtractInputs();
+  const inputs = readExtractInputs(getInput, surroundings);
   const { compressionLevel, incremental } = inputs;
-  const states = await readStates();
-  const request = resolveRequest(await withKey(inputs, states), states);
+  const states = await readStates(surroundings);
+  const request = resolveRequest(await withKey(surroundings, inputs, states), states);
   let tidied: Promise<void> | undefined;
   try {
-    const list = await listRequested(request, inputs);
+    const list = await listRequested(surroundings, request, inputs);
     logMounts(list);
-    const result = await withinTime(inputs.timeout, async () =>
-      extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory()),
-    ).catch(giveUp);
+    const result = await withinTime(inputs.timeout, async (ended) => {
+      const store = openStore(request.storeLocation, ended);
+      const asked = { ...request, ...list, compressionLevel, incremental, surroundings };
+      return extract(asked, store, await makeWorkDirectory());
+    }).catch(giveUp);
     tidied = result.tidied;
     setOutput('saved', String(result.saved));
     if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
@@ -62,7 +71,7 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
       addSummary(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
     }
   } finally {
-    await Promise.all([tidied, request.state && removeState(request.state)]);
+    await Promise.all([tidied, request.state && removeState(surroundings, request.state)]);
   }
 }
 
@@ -73,31 +82,34 @@ export function reportFailure(message: string): void {
 
 /** A store that holds one entry needs no key, and so no inject that has made one. */
 async function withKey(
+  surroundings: Surroundings,
   inputs: ExtractInputs,
   states: readonly InjectState[],
 ): Promise<ExtractInputs> {
   const { key, storeLocation, mountInputs } = inputs;
   if (key !== undefined || !holdsOneEntry(storeLocation) || states.length > 0) return inputs;
-  const made = await resolveKeys({
-    key,
-    keyPrefix: defaultKeyPrefix,
-    restoreKeys: [],
-    mountInputs,
-  });
+  const made = await resolveKeys(
+    { key, keyPrefix: defaultKeyPrefix, restoreKeys: [], mountInputs },
+    surroundings,
+  );
   return { ...inputs, key: made.key };
 }
 
 async function listRequested(
+  { workspace }: Surroundings,
   { mounts, state }: ExtractRequest,
   { mountInputs }: ExtractInputs,
 ): Promise<MountList> {
-  if (mounts === undefined) return listMounts(mountInputs);
+  if (mounts === undefined) return listMounts(mountInputs, workspace);
   return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
 }
 
-async function extract(request: PackRequest, workDirectory: string): Promise<ExtractResult> {
+async function extract(
+  request: PackRequest,
+  store: Store,
+  workDirectory: string,
+): Promise<ExtractResult> {
   const { key, mounts } = request;
-  const store = openStore(request.storeLocation);
   const directory = join(workDirectory, storedDirectoryName);
   if (mounts.length === 0) return refuse('there are no cache mounts');
   if (await logStage('Look up the key', () => store.isSaved(key))) return skip(request);
@@ -125,7 +137,7 @@ async function save(
   const [result] = await Promise.all([
     saveEntry(request, outcomes, store, directory),
     // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
-    request.state && removeState(request.state).catch(() => undefined),
+    request.state && removeState(request.surroundings, request.state).catch(() => undefined),
   ]);
   return result;
 }

@@ -14,6 +14,7 @@ import type { OpenEntry } from '../entry/open-entry.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { Store } from '../entry/stores/store.js';
 import { InputError } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import { linkFile, moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
@@ -21,6 +22,7 @@ import { logBuilder } from './result-table.js';
 
 /** What inject has to do, and with which mounts. */
 export interface InjectRequest {
+  readonly surroundings: Surroundings;
   readonly key: string;
   readonly restoreKeys: readonly string[];
   readonly mounts: readonly CacheMount[];
@@ -56,7 +58,7 @@ export async function prepare(
 ): Promise<ReadyBuilder> {
   const [builder, tools] = await Promise.all([
     inspectNamedBuilder(request),
-    gatherRunnerTools(toolsDirectory(workDirectory)),
+    gatherRunnerTools(request.surroundings, toolsDirectory(workDirectory)),
   ]);
   return { builder, tools };
 }
@@ -75,7 +77,7 @@ export async function unpack(
   workDirectory: string,
 ): Promise<UnpackResult> {
   if (toUnpack.length === 0) return { reports: new Map() };
-  await placeArchives(request.key, toUnpack, entry, workDirectory);
+  await placeArchives(request, toUnpack, entry, workDirectory);
   // Extract saves nothing under a key that is saved already.
   const isFinal = request.store.isLasting && entry.key === request.key;
   const snapshotId = request.incremental && !isFinal ? randomUUID() : undefined;
@@ -87,6 +89,7 @@ export async function unpack(
   logBuilder(builder, toolkit);
   const { reports, endedAt } = await logStage('Unpack into the builder', () =>
     runScratchBuild({
+      surroundings: request.surroundings,
       workDirectory,
       builder: request.builder,
       toolkit,
@@ -96,7 +99,7 @@ export async function unpack(
       seedStages: request.seedStages,
     }),
   );
-  await keepTools(request.key, toolsDirectory(workDirectory));
+  await keepTools(request.surroundings, request.key, toolsDirectory(workDirectory));
   const filled = toUnpack.filter(({ index }) => reports.get(index)?.result === 'unpacked');
   const mounts = filled.map(({ mount }) => mount);
   return { reports, filled: { mounts, builder, filledAt: endedAt, snapshotId, tools } };
@@ -107,7 +110,7 @@ export async function unpack(
  * takes the room of one. (The build's context has it once, and so sends it as a plain file.)
  */
 async function placeArchives(
-  key: string,
+  { surroundings, key }: InjectRequest,
   toUnpack: readonly ArchivesForMount[],
   entry: OpenEntry,
   workDirectory: string,
@@ -117,7 +120,7 @@ async function placeArchives(
     for (const [place, { file, compression }] of archives.entries()) {
       const inBuild = join(context, restoredFileName(index, place, compression));
       await moveFile(join(entry.directory, file), inBuild);
-      await linkFile(inBuild, join(keptArchives(key), file));
+      await linkFile(inBuild, join(keptArchives(surroundings, key), file));
     }
   }
 }
@@ -132,9 +135,9 @@ function scratchMountOf(
   return { index, mount, argument, withSnapshot: snapshotId !== undefined };
 }
 
-async function inspectNamedBuilder({ builder, platform }: InjectRequest): Promise<Builder> {
+async function inspectNamedBuilder(request: InjectRequest): Promise<Builder> {
   try {
-    return await inspectBuilder(builder, platform);
+    return await inspectBuilder(request.surroundings, request.builder, request.platform);
   } catch (error) {
     if (!(error instanceof NoSuchBuilderError)) throw error;
     throw new InputError(

@@ -15,7 +15,7 @@ import {
 import { parseStoreLocation, type StoreLocation } from '../entry/stores/open-store.js';
 import { messageOf } from '../lib/errors.js';
 import { array, invalid, number, object, string } from '../lib/json.js';
-import { temporaryRoot } from '../lib/work-directory.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 
 /** What inject leaves for the extract of the same job. */
@@ -57,29 +57,38 @@ export interface RestoredMount extends SavedMount {
 }
 
 /** A directory a key, so that a job can have several injects. */
-export async function writeState(state: InjectState): Promise<void> {
-  await mkdir(directoryOf(state.key), { recursive: true });
-  await writeFile(join(directoryOf(state.key), stateName), renderState(state));
+export async function writeState(surroundings: Surroundings, state: InjectState): Promise<void> {
+  const directory = directoryOf(surroundings, state.key);
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, stateName), renderState(state));
 }
 
 /** Where the inject with this key keeps the archives that it has restored. */
-export function keptArchives(key: string): string {
-  return join(directoryOf(key), 'archives');
+export function keptArchives(surroundings: Surroundings, key: string): string {
+  return join(directoryOf(surroundings, key), 'archives');
 }
 
 /** Keeps the programs that the inject with this key has copied for the builder, where it can. */
-export async function keepTools(key: string, directory: string): Promise<void> {
-  const kept = join(directoryOf(key), 'tools');
+export async function keepTools(
+  surroundings: Surroundings,
+  key: string,
+  directory: string,
+): Promise<void> {
+  const kept = join(directoryOf(surroundings, key), 'tools');
   await rm(kept, { recursive: true, force: true });
   // Extract copies them anew where they are not there.
   await rename(directory, kept).catch(() => undefined);
 }
 
 /** @returns whether they were there, and are now in a directory that was not there */
-export async function takeTools(key: string, directory: string): Promise<boolean> {
+export async function takeTools(
+  surroundings: Surroundings,
+  key: string,
+  directory: string,
+): Promise<boolean> {
   try {
     await mkdir(dirname(directory), { recursive: true });
-    await rename(join(directoryOf(key), 'tools'), directory);
+    await rename(join(directoryOf(surroundings, key), 'tools'), directory);
     return true;
   } catch {
     return false;
@@ -87,12 +96,13 @@ export async function takeTools(key: string, directory: string): Promise<boolean
 }
 
 /** All that the injects of this job have left; what cannot be read is named and left out. */
-export async function readStates(): Promise<InjectState[]> {
-  const names = await readdir(stateDirectory()).catch((): string[] => []);
+export async function readStates(surroundings: Surroundings): Promise<InjectState[]> {
+  const directory = stateDirectory(surroundings);
+  const names = await readdir(directory).catch((): string[] => []);
   const states: InjectState[] = [];
   for (const name of names) {
     try {
-      states.push(parseState(await readFile(join(stateDirectory(), name, stateName), 'utf8')));
+      states.push(parseState(await readFile(join(directory, name, stateName), 'utf8')));
     } catch (error) {
       warn(`What inject has left in this job cannot be read: ${messageOf(error)}`);
     }
@@ -101,18 +111,18 @@ export async function readStates(): Promise<InjectState[]> {
 }
 
 /** Removes what one inject has left, and the directory with the last of them. */
-export async function removeState(state: InjectState): Promise<void> {
-  await rm(directoryOf(state.key), { recursive: true, force: true });
+export async function removeState(surroundings: Surroundings, state: InjectState): Promise<void> {
+  await rm(directoryOf(surroundings, state.key), { recursive: true, force: true });
   // Fails while others are left.
-  await rmdir(stateDirectory()).catch(() => undefined);
+  await rmdir(stateDirectory(surroundings)).catch(() => undefined);
 }
 
-function stateDirectory(): string {
-  return join(temporaryRoot(), 'buildkit-cache-mounts-state');
+function stateDirectory({ temporaryRoot }: Surroundings): string {
+  return join(temporaryRoot, 'buildkit-cache-mounts-state');
 }
 
-function directoryOf(key: string): string {
-  return join(stateDirectory(), createHash('sha256').update(key).digest('hex'));
+function directoryOf(surroundings: Surroundings, key: string): string {
+  return join(stateDirectory(surroundings), createHash('sha256').update(key).digest('hex'));
 }
 
 const stateName = 'state.json';

@@ -10,8 +10,10 @@ import { type OpenEntry, openEntry } from '../entry/open-entry.js';
 import { openStore } from '../entry/stores/open-store.js';
 import { storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
+import type { GetInput } from '../inputs/get-input.js';
 import { readInjectInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
 import { type InjectState, type RestoredMount, readStates, writeState } from './handover.js';
@@ -46,19 +48,24 @@ interface InjectResult {
  * @returns the key that extract saves them under
  * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
  */
-export async function injectMounts(makeWorkDirectory: () => Promise<string>): Promise<string> {
-  const inputs = readInjectInputs();
-  const keys = await resolveKeys(inputs);
+export async function injectMounts(
+  surroundings: Surroundings,
+  getInput: GetInput,
+  makeWorkDirectory: () => Promise<string>,
+): Promise<string> {
+  const inputs = readInjectInputs(getInput, surroundings);
+  const keys = await resolveKeys(inputs, surroundings);
   setOutput('cache-hit', 'false');
   setOutput('cache-primary-key', keys.key);
-  const list = await listMounts(inputs.mountInputs);
+  const list = await listMounts(inputs.mountInputs, surroundings.workspace);
   logMounts(list);
   const { mounts, seedStages } = list;
   const platform = inputs.mountInputs.platforms?.[0];
-  const store = openStore(inputs.storeLocation);
-  const result = await withinTime(inputs.timeout, async () =>
-    inject({ ...inputs, ...keys, mounts, seedStages, platform, store }, await makeWorkDirectory()),
-  ).catch((error: unknown) => {
+  const result = await withinTime(inputs.timeout, async (ended) => {
+    const store = openStore(inputs.storeLocation, ended);
+    const request = { ...inputs, ...keys, mounts, seedStages, platform, store, surroundings };
+    return inject(request, await makeWorkDirectory());
+  }).catch((error: unknown) => {
     if (error instanceof InputError) throw error;
     return cold(notRestored, [messageOf(error)]);
   });
@@ -94,7 +101,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   const { store, key, restoreKeys, mounts } = request;
   await warnOfSameKey(request);
   // Also where there is nothing to do: extract without inputs asks for it.
-  await writeState(stateOf(request));
+  await writeState(request.surroundings, stateOf(request));
   if (mounts.length === 0) return cold('There are no cache mounts');
   const found = await logStage('Look up the key', () => store.find(key, restoreKeys));
   if (found === undefined) {
@@ -151,9 +158,9 @@ async function restore(
 }
 
 /** What an inject before this one has left under the same key is about to be overwritten. */
-async function warnOfSameKey({ key, mounts }: InjectRequest): Promise<void> {
+async function warnOfSameKey({ surroundings, key, mounts }: InjectRequest): Promise<void> {
   const listOf = (some: readonly CacheMount[]) => some.map(identityOf).sort().join();
-  const states = await readStates();
+  const states = await readStates(surroundings);
   if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
     warn(
       `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`,
@@ -176,9 +183,12 @@ async function fill(
   }
   const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
   const restored = { key, mounts: listRestored(manifest, damaged) };
-  await writeState({ ...stateOf(request), restored });
+  await writeState(request.surroundings, { ...stateOf(request), restored });
   const { reports, filled } = await unpack(request, whole, ready, entry, workDirectory);
-  await writeState({ ...stateOf(request), restored: { ...restored, filled } });
+  await writeState(request.surroundings, {
+    ...stateOf(request),
+    restored: { ...restored, filled },
+  });
   const outcomes = [
     ...damaged,
     ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),

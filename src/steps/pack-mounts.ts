@@ -14,7 +14,7 @@ import { messageOf } from '../lib/errors.js';
 import { type ConfirmedBuild, findFilledBuilder, startEarlyBuild } from './early-build.js';
 import type { PackRequest } from './extract-request.js';
 import { type FoundMount, findMounts, tellOfRecords } from './found-mounts.js';
-import { type InjectState, takeTools } from './handover.js';
+import { takeTools } from './handover.js';
 import { logBuilder } from './result-table.js';
 
 export interface PackResult {
@@ -37,13 +37,13 @@ export interface PackedMount extends FoundMount {
  * @throws Error if nothing was packed
  */
 export async function pack(request: PackRequest, workDirectory: string): Promise<PackResult> {
-  const { mounts: asked, builder: name, state } = request;
-  const inspect = () => inspectBuilder(name, request.platform);
+  const { surroundings, mounts: asked, builder: name, state } = request;
+  const inspect = () => inspectBuilder(surroundings, name, request.platform);
   const filledOn = findFilledBuilder(request);
   // None of these looks at what another finds.
-  const listing = listRecords(name, asked).catch(messageOf);
+  const listing = listRecords(surroundings, name, asked).catch(messageOf);
   const [tools, inspected] = await Promise.all([
-    gatherTools(state, toolsDirectory(workDirectory)),
+    gatherTools(request, toolsDirectory(workDirectory)),
     filledOn ? undefined : inspect(),
   ]);
   const plan = (builder: Builder, mounts: readonly FoundMount[]) =>
@@ -70,16 +70,20 @@ async function build(
   confirmed: ConfirmedBuild | undefined,
   hasTraces: boolean,
 ): Promise<PackResult> {
-  const { builder } = options;
+  const { surroundings, builder } = options;
   // To remove them takes the builder as long as they are large: beside the build.
-  const tidiedBefore = hasTraces ? removeTraces(builder) : undefined;
+  const tidiedBefore = hasTraces ? removeTraces(surroundings, builder) : undefined;
   const { reports, directory } = await logStage('Pack out of the builder', () =>
     confirmed ? confirmed.run() : runScratchBuild(options),
   );
   const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
   // Without an archive, what this build leaves is just the programs that it has run.
   const isTidy = tidiedBefore && !packed.some(hasArchive);
-  return { mounts: packed, directory, tidied: isTidy ? tidiedBefore : removeTraces(builder) };
+  return {
+    mounts: packed,
+    directory,
+    tidied: isTidy ? tidiedBefore : removeTraces(surroundings, builder),
+  };
 }
 
 function hasArchive({ report }: PackedMount): boolean {
@@ -87,13 +91,14 @@ function hasArchive({ report }: PackedMount): boolean {
 }
 
 function planBuild(
-  { builder: name, utilityImage, compressionLevel, seedStages }: PackRequest,
+  { surroundings, builder: name, utilityImage, compressionLevel, seedStages }: PackRequest,
   workDirectory: string,
   tools: RunnerTools,
   builder: Builder,
   mounts: readonly FoundMount[],
 ): ScratchBuildOptions {
   return {
+    surroundings,
     workDirectory,
     builder: name,
     toolkit: chooseToolkit(tools, builder.platforms, utilityImage, { anyOf: ['zstd', 'gzip'] }),
@@ -119,10 +124,10 @@ function scratchMountOf(
 
 /** The programs that inject has copied, or else copies of the runner's. */
 async function gatherTools(
-  state: InjectState | undefined,
+  { surroundings, state }: PackRequest,
   directory: string,
 ): Promise<RunnerTools> {
   const tools = state?.restored?.filled?.tools;
-  const isThere = state && tools && (await takeTools(state.key, directory));
-  return isThere ? tools : gatherRunnerTools(directory);
+  const isThere = state && tools && (await takeTools(surroundings, state.key, directory));
+  return isThere ? tools : gatherRunnerTools(surroundings, directory);
 }

@@ -7,6 +7,7 @@ import { archivesOf } from '../entry/manifest.js';
 import { openEntry } from '../entry/open-entry.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { messageOf } from '../lib/errors.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { PackRequest } from './extract-request.js';
 import { type InjectState, keptArchives, type RestoredMount } from './handover.js';
@@ -31,13 +32,13 @@ export interface PreviousEntry {
  */
 export async function findPrevious(
   store: Store,
-  { state, mounts }: PackRequest,
+  { surroundings, state, mounts }: PackRequest,
   packed: number,
   workDirectory: string,
 ): Promise<PreviousEntry | undefined> {
   const isPartial = packed > 0 && packed < mounts.length;
   return (
-    keptByInject(state) ??
+    keptByInject(surroundings, state) ??
     (state && isPartial ? restoreLate(store, state, mounts, workDirectory) : undefined)
   );
 }
@@ -51,10 +52,13 @@ export function areHidden({ mounts }: PreviousEntry, newKey: string): boolean {
   return mounts.flatMap(archivesOf).some(({ entryKey = newKey }) => newKey.startsWith(entryKey));
 }
 
-function keptByInject(state: InjectState | undefined): PreviousEntry | undefined {
+function keptByInject(
+  surroundings: Surroundings,
+  state: InjectState | undefined,
+): PreviousEntry | undefined {
   if (state?.restored === undefined) return undefined;
   const { key, mounts } = state.restored;
-  return { key, mounts, directory: keptArchives(state.key), isLate: false };
+  return { key, mounts, directory: keptArchives(surroundings, state.key), isLate: false };
 }
 
 /**

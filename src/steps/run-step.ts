@@ -1,19 +1,25 @@
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
-import { fail, print, warn } from '../console/console.js';
+import { fail, openConsole, print, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
 import { currentStage } from '../console/log.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import { killDescendants } from '../lib/processes.js';
+import type { Surroundings } from '../lib/surroundings.js';
 import { createWorkDirectory } from '../lib/work-directory.js';
 
 /**
  * Gives up on work that takes longer than a number of minutes, with all processes that it has
  * started; what it does itself goes on until the process ends.
  *
+ * @param work is told by the signal that nobody waits for it any more
  * @throws Error that says where it stood
  */
-export async function withinTime<T>(minutes: number, work: () => Promise<T>): Promise<T> {
+export async function withinTime<T>(
+  minutes: number,
+  work: (ended: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ended = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const end = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -22,11 +28,12 @@ export async function withinTime<T>(minutes: number, work: () => Promise<T>): Pr
           `Stopped after ${plural(minutes, 'minute')} (input timeout) in the stage "${currentStage()}".`,
         ),
       );
+      ended.abort();
       killDescendants();
     }, minutes * 60_000);
   });
   try {
-    return await Promise.race([work(), end]);
+    return await Promise.race([work(ended.signal), end]);
   } finally {
     clearTimeout(timer);
   }
@@ -41,9 +48,11 @@ export async function withinTime<T>(minutes: number, work: () => Promise<T>): Pr
  * @param onFailure is told in either case
  */
 export async function runStep(
+  surroundings: Surroundings,
   story: (makeWorkDirectory: () => Promise<string>) => Promise<void>,
   onFailure: (message: string) => void = () => undefined,
-): Promise<void> {
+): Promise<never> {
+  openConsole(surroundings);
   let workDirectory: string | undefined;
   const clear = () => {
     if (workDirectory === undefined) return;
@@ -64,7 +73,7 @@ export async function runStep(
   }
   try {
     await story(async () => {
-      workDirectory = await createWorkDirectory();
+      workDirectory = await createWorkDirectory(surroundings);
       return workDirectory;
     });
   } catch (error) {
@@ -77,5 +86,5 @@ export async function runStep(
     clear();
   }
   // Idle connections of the cache client would keep the process for seconds.
-  process.exit();
+  return process.exit();
 }

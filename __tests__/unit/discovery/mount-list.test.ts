@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { areGiven, listMounts, type MountInputs } from '../../../src/discovery/mount-list.js';
 import { InputError } from '../../../src/lib/errors.js';
+import { readSurroundings } from '../../../src/lib/surroundings.js';
 import { describeMount } from '../../../src/mounts/cache-mount.js';
 import { runnerPlatform } from '../../../src/mounts/platform.js';
 import { noMountInputs } from '../../support/no-mount-inputs.js';
 
-const environment = process.env;
 let root: string;
 let workspace: string;
 
@@ -16,11 +16,9 @@ beforeEach(async () => {
   root = await realpath(await mkdtemp(join(tmpdir(), 'mount-list-')));
   workspace = join(root, 'workspace');
   await mkdir(workspace);
-  process.env = { ...environment, GITHUB_WORKSPACE: workspace };
 });
 
 afterEach(async () => {
-  process.env = environment;
   await rm(root, { recursive: true });
 });
 
@@ -32,7 +30,10 @@ async function write(path: string, ...lines: string[]): Promise<void> {
 
 /** Lists the mounts as a person would name them. */
 async function list(inputs: Partial<MountInputs>) {
-  const { mounts, notices, warnings } = await listMounts({ ...noMountInputs, ...inputs });
+  const { mounts, notices, warnings } = await listMounts(
+    { ...noMountInputs, ...inputs },
+    workspace,
+  );
   return { mounts: mounts.map(describeMount), notices, warnings };
 }
 
@@ -128,14 +129,18 @@ describe('without a list, the mounts are those of the Dockerfile', () => {
   });
 
   test('of the working directory, where there is no workspace', async () => {
+    const environment = process.env;
+    process.env = { ...environment };
     delete process.env.GITHUB_WORKSPACE;
     await write('Dockerfile', 'FROM golang', run('id=here'));
     const before = process.cwd();
     process.chdir(workspace);
     try {
-      expect(await list({})).toEqual(just('here'));
+      const { mounts } = await listMounts(noMountInputs, readSurroundings().workspace);
+      expect(mounts).toEqual([{ id: 'here' }]);
     } finally {
       process.chdir(before);
+      process.env = environment;
     }
   });
 
@@ -221,7 +226,10 @@ describe('a list', () => {
 
   test('is in the namespace of the build argument', async () => {
     const buildArgs = new Map([['BUILDKIT_CACHE_MOUNT_NS', 'ns']]);
-    const { mounts } = await listMounts({ ...noMountInputs, cacheMounts: 'go', buildArgs });
+    const { mounts } = await listMounts(
+      { ...noMountInputs, cacheMounts: 'go', buildArgs },
+      workspace,
+    );
     expect(mounts).toEqual([{ id: 'go', namespace: 'ns' }]);
   });
 
@@ -265,10 +273,16 @@ test.each(['from=Seed', 'from=seed,source=/x', 'from=seed,uid=7,gid=0,mode=0755'
       'FROM golang',
       run(`id=go,${options}`),
     );
-    const { mounts } = await listMounts({ ...noMountInputs, cacheMounts: `id=go,${options}` });
+    const { mounts } = await listMounts(
+      { ...noMountInputs, cacheMounts: `id=go,${options}` },
+      workspace,
+    );
     expect(mounts).toMatchObject([{ id: 'go', stage: { name: 'seed' } }]);
     expect(mounts[0]).not.toHaveProperty('from');
-    const others = await listMounts({ ...noMountInputs, cacheMounts: `id=other,${options}` });
+    const others = await listMounts(
+      { ...noMountInputs, cacheMounts: `id=other,${options}` },
+      workspace,
+    );
     expect(others.mounts).toMatchObject([{ id: 'other', from: expect.stringMatching(/seed/i) }]);
   },
 );
@@ -399,7 +413,7 @@ describe('stages that mounts start from', () => {
     await write('app/Dockerfile.dockerignore', '*\n!x');
     const inputs = { ...noMountInputs, context: 'app', buildArgs: new Map([['V', '2']]) };
     for (const cacheMounts of ['', 'go']) {
-      expect(await listMounts({ ...inputs, cacheMounts })).toMatchObject({
+      expect(await listMounts({ ...inputs, cacheMounts }, workspace)).toMatchObject({
         mounts: [{ id: 'go', stage: { name: 'seed' } }],
         warnings: [],
         seedStages: {
@@ -416,21 +430,23 @@ describe('stages that mounts start from', () => {
   test('may have no ignore file of their own', async () => {
     await write('Dockerfile', ...dockerfile);
     await write('.dockerignore', '*');
-    const { seedStages } = await listMounts(noMountInputs);
+    const { seedStages } = await listMounts(noMountInputs, workspace);
     expect(seedStages).toMatchObject({ context: workspace, ignore: '' });
   });
 
   test('are none where no mount starts from one', async () => {
     await write('Dockerfile', 'FROM golang', run('id=go'));
-    expect((await listMounts(noMountInputs)).seedStages).toBeUndefined();
-    expect((await listMounts({ ...noMountInputs, cacheMounts: 'go' })).seedStages).toBeUndefined();
+    expect((await listMounts(noMountInputs, workspace)).seedStages).toBeUndefined();
+    expect(
+      (await listMounts({ ...noMountInputs, cacheMounts: 'go' }, workspace)).seedStages,
+    ).toBeUndefined();
   });
 
   test('are not supported for several files: the mount is named, and the rest works', async () => {
     await write('a/Dockerfile', ...dockerfile, run('id=a'));
     await write('b', 'FROM golang', run('id=b'));
     const inputs = { ...noMountInputs, files: ['a/Dockerfile', 'b'] };
-    expect(await listMounts(inputs)).toEqual({
+    expect(await listMounts(inputs, workspace)).toEqual({
       mounts: [{ id: 'a' }, { id: 'b' }],
       seedStages: undefined,
       notices: [],

@@ -41,7 +41,8 @@ test.each([
 });
 
 test('the help tells of each option, and its default', () => {
-  for (const { name, description, standard, isForGitHub } of [...injectInputs, ...extractInputs]) {
+  for (const definition of [...injectInputs, ...extractInputs]) {
+    const { name, description, default: standard, isForGitHub } = definition;
     if (isForGitHub) {
       expect(usage).not.toContain(`--${name}\n`);
       continue;

@@ -1,33 +1,36 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { GetInput } from '../../../src/inputs/get-input.js';
 import { readExtractInputs, readInjectInputs } from '../../../src/inputs/read-inputs.js';
 import { InputError } from '../../../src/lib/errors.js';
+import { readSurroundings } from '../../../src/lib/surroundings.js';
 import { noMountInputs } from '../../support/no-mount-inputs.js';
 
 type Inputs = Record<string, string>;
 
-const environment = process.env;
+let given: Inputs;
+let env: Inputs;
 
 beforeEach(() => {
-  process.env = {};
+  given = {};
+  env = {};
 });
 
-afterEach(() => {
-  process.env = environment;
-});
-
-/** Hands inputs over as the runner does. */
+/** Hands inputs over, beside those that were before. */
 function give(inputs: Inputs): void {
-  for (const [name, value] of Object.entries(inputs)) {
-    process.env[`INPUT_${name.toUpperCase()}`] = value;
-  }
+  given = { ...given, ...inputs };
 }
+
+const surroundings = () => ({ ...readSurroundings(), workspace: '/workspace', env });
+const getInput: GetInput = (name) => given[name] ?? '';
+const readInject = () => readInjectInputs(getInput, surroundings());
+const readExtract = () => readExtractInputs(getInput, surroundings());
 
 const least: Inputs = { key: 'k', 'fail-on-cache-miss': 'false' };
 
 describe('inject', () => {
   test('reads the least that it needs', () => {
     give(least);
-    expect(readInjectInputs()).toEqual({
+    expect(readInject()).toEqual({
       mountInputs: noMountInputs,
       key: 'k',
       keyPrefix: 'buildkit-cache-mounts',
@@ -59,7 +62,7 @@ describe('inject', () => {
       directory: '/d/../d/e',
       summary: 'False',
     });
-    expect(readInjectInputs()).toEqual({
+    expect(readInject()).toEqual({
       mountInputs: {
         cacheMounts: '\ngo\n# comment\nid=npm,uid=1000\n',
         context: 'app',
@@ -91,18 +94,18 @@ describe('inject', () => {
     [' ', false],
   ])('reads %s as a boolean', (text, value) => {
     give({ ...least, 'fail-on-cache-miss': text });
-    expect(readInjectInputs().failOnCacheMiss).toBe(value);
+    expect(readInject().failOnCacheMiss).toBe(value);
   });
 
   test('takes keys of the greatest length, and the greatest number of them', () => {
     const restoreKeys = Array.from({ length: 9 }, (_, index) => `${index}`.padEnd(512, 'x'));
     give({ ...least, key: 'k'.repeat(512), 'restore-keys': restoreKeys.join('\n') });
-    expect(readInjectInputs().restoreKeys).toEqual(restoreKeys);
+    expect(readInject().restoreKeys).toEqual(restoreKeys);
   });
 
   test('skips a blank line between restore keys', () => {
     give({ ...least, 'restore-keys': 'a-\n  \nb-' });
-    expect(readInjectInputs().restoreKeys).toEqual(['a-', 'b-']);
+    expect(readInject().restoreKeys).toEqual(['a-', 'b-']);
   });
 
   test.each<[name: string, wrong: Inputs, message: string]>([
@@ -133,26 +136,31 @@ describe('inject', () => {
     ],
   ])('refuses %s', (_, wrong, message) => {
     give({ ...least, ...wrong });
-    expect(readInjectInputs).toThrow(InputError);
-    expect(readInjectInputs).toThrow(message);
+    expect(readInject).toThrow(InputError);
+    expect(readInject).toThrow(message);
   });
 });
 
 test('without a key there is room for fewer restore keys', () => {
   give({ ...least, key: ' ', 'restore-keys': 'a\nb\nc\nd\ne\nf' });
-  expect(readInjectInputs().key).toBeUndefined();
+  expect(readInject().key).toBeUndefined();
   give({ ...least, key: '', 'restore-keys': 'a\nb\nc\nd\ne\nf\ng' });
-  expect(readInjectInputs).toThrow('7 keys are too many, the cache service takes 6');
+  expect(readInject).toThrow('7 keys are too many, the cache service takes 6');
 });
 
 describe('extract', () => {
   test('may be told to save all of each mount', () => {
     give({ incremental: 'false' });
-    expect(readExtractInputs().incremental.count).toBe(0);
+    expect(readExtract().incremental.count).toBe(0);
+  });
+
+  test('counts a directory from the workspace', () => {
+    give({ directory: 'kept/../d' });
+    expect(readExtract().storeLocation).toEqual({ directory: '/workspace/d' });
   });
 
   test('may leave everything out', () => {
-    expect(readExtractInputs()).toEqual({
+    expect(readExtract()).toEqual({
       mountInputs: noMountInputs,
       key: undefined,
       builder: undefined,
@@ -181,7 +189,7 @@ describe('extract', () => {
       'incremental-count': '99',
       'incremental-share': '1',
     });
-    expect(readExtractInputs()).toEqual({
+    expect(readExtract()).toEqual({
       mountInputs: {
         cacheMounts: 'go',
         context: 'app',
@@ -226,12 +234,12 @@ describe('extract', () => {
     ]),
   ])('refuses %s', (_, wrong, message) => {
     give(wrong);
-    expect(readExtractInputs).toThrow(InputError);
-    expect(readExtractInputs).toThrow(message);
+    expect(readExtract).toThrow(InputError);
+    expect(readExtract).toThrow(message);
   });
 });
 
-describe.each([readInjectInputs, readExtractInputs])('%p', (read) => {
+describe.each([readInject, readExtract])('%p', (read) => {
   test.each<[name: string, text: string, buildArgs: Record<string, string>]>([
     ['nothing', '', {}],
     ['blank lines', '\n \n', {}],
@@ -248,7 +256,7 @@ describe.each([readInjectInputs, readExtractInputs])('%p', (read) => {
     ['one twice: the last counts', 'A=1\nA=2', { A: '2' }],
     ['comments, which are none', '#A=1', { '#A': '1' }],
   ])('build-args: %s', (_, text, buildArgs) => {
-    process.env.FROM_OUTSIDE = 'outer';
+    env.FROM_OUTSIDE = 'outer';
     give({ ...least, 'build-args': text });
     expect(read().mountInputs.buildArgs).toEqual(new Map(Object.entries(buildArgs)));
   });

@@ -1,15 +1,26 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { type GetInput, limitTo } from '../../../src/inputs/get-input.js';
 import {
   extractInputs,
+  extractOutputs,
   type InputDefinition,
   injectInputs,
+  injectOutputs,
+  inputsReadBy,
+  saveAlwaysVariable,
   singleInputs,
 } from '../../../src/inputs/input-definitions.js';
-import { readExtractInputs, readInjectInputs } from '../../../src/inputs/read-inputs.js';
+import {
+  readExtractInputs,
+  readInjectInputs,
+  readSaveAlways,
+} from '../../../src/inputs/read-inputs.js';
+import { readSurroundings } from '../../../src/lib/surroundings.js';
+import { noMountInputs } from '../../support/no-mount-inputs.js';
 
 interface ActionFile {
   name: unknown;
@@ -21,9 +32,10 @@ interface ActionFile {
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 const actions = {
-  inject: { file: readAction('inject'), readInputs: readInjectInputs },
-  extract: { file: readAction('extract'), readInputs: readExtractInputs },
+  inject: { file: readAction('inject'), readInputs: readInjectInputs, outputs: injectOutputs },
+  extract: { file: readAction('extract'), readInputs: readExtractInputs, outputs: extractOutputs },
 };
+const surroundings = readSurroundings();
 
 /** Declared, so that workflows that pass them keep running, and never read. */
 const unread = ['github-token'];
@@ -36,43 +48,37 @@ function readSource(name: string): string {
   return readFileSync(join(root, 'src', name), 'utf8');
 }
 
-const environment = process.env;
-
-afterEach(() => {
-  process.env = environment;
-});
+interface Provided {
+  readonly getInput: GetInput;
+  readonly read: ReadonlySet<string>;
+}
 
 /** Gives an action its inputs as the runner does, defaults included, and records which it reads. */
-function provideInputs(file: ActionFile, values: Record<string, string>): Set<string> {
-  const variables = Object.entries(file.inputs).map(([name, input]) => [
-    `INPUT_${name.toUpperCase()}`,
-    values[name] ?? input.default ?? '',
-  ]);
+function provideInputs(file: ActionFile, values: Record<string, string>): Provided {
   const read = new Set<string>();
-  process.env = new Proxy(Object.fromEntries(variables), {
-    get(target, variable: string) {
-      if (variable.startsWith('INPUT_')) read.add(variable.slice('INPUT_'.length).toLowerCase());
-      return target[variable];
-    },
-  });
-  return read;
+  const getInput = (name: string) => {
+    read.add(name);
+    return values[name] ?? String(file.inputs[name]?.default ?? '');
+  };
+  return { getInput, read };
 }
 
 describe.each(['inject', 'extract'] as const)('%s/action.yml', (name) => {
-  const { file, readInputs } = actions[name];
+  const { file, readInputs, outputs } = actions[name];
 
   test('declares just the inputs that the code reads', () => {
-    const read = provideInputs(file, { key: 'k' });
-    readInputs();
+    const { getInput, read } = provideInputs(file, { key: 'k' });
+    readInputs(getInput, surroundings);
     expect(Object.keys(file.inputs).sort()).toEqual([...read, ...unread].sort());
   });
 
   test('requires just the inputs that the code cannot do without', () => {
     const given: Record<string, string> = { key: 'k' };
     for (const [input, { required, default: standard }] of Object.entries(file.inputs)) {
-      provideInputs(file, { ...given, [input]: String(standard ?? '') });
-      if (required) expect(readInputs).toThrow(`Input ${input}`);
-      else expect(readInputs).not.toThrow();
+      const { getInput } = provideInputs(file, { ...given, [input]: String(standard ?? '') });
+      const read = () => readInputs(getInput, surroundings);
+      if (required) expect(read).toThrow(`Input ${input}`);
+      else expect(read).not.toThrow();
       expect([input, typeof required, standard === undefined]).toEqual([
         input,
         'boolean',
@@ -86,6 +92,9 @@ describe.each(['inject', 'extract'] as const)('%s/action.yml', (name) => {
     expect(Object.keys(file.outputs).sort()).toEqual(
       [...new Set(set.map(([, output]) => output))].sort(),
     );
+    expect(
+      Object.entries(file.outputs).map(([output, { description }]) => [output, description]),
+    ).toEqual(outputs.map(({ name: output, description }) => [output, description]));
   });
 
   test('describes the action, each input and each output', () => {
@@ -108,8 +117,8 @@ describe.each(['inject', 'extract'] as const)('%s/action.yml', (name) => {
 });
 
 test('the defaults of inject mean what their descriptions say', () => {
-  provideInputs(actions.inject.file, { key: 'k' });
-  expect(readInjectInputs()).toMatchObject({
+  const { getInput } = provideInputs(actions.inject.file, { key: 'k' });
+  expect(readInjectInputs(getInput, surroundings)).toMatchObject({
     restoreKeys: [],
     builder: undefined,
     utilityImage: undefined,
@@ -132,13 +141,64 @@ test('the action files and the command line have the inputs that are defined', (
       standard,
     }));
   const defined = (definitions: readonly InputDefinition[]) =>
-    definitions.map(({ name, description, standard }) => ({ name, description, standard }));
+    definitions.map(({ name, description, default: standard }) => ({
+      name,
+      description,
+      standard,
+    }));
   expect(declared(actions.inject.file)).toEqual(defined(injectInputs));
   expect(declared(actions.extract.file)).toEqual(defined(extractInputs));
-  const byName = (definitions: readonly { name: string }[]) =>
-    definitions.toSorted((one, other) => one.name.localeCompare(other.name));
-  const single = [...injectInputs, ...singleInputs];
-  expect(byName(declared(readAction('.')))).toEqual(byName(defined(single)));
+  expect(declared(readAction('.'))).toEqual(defined(singleInputs));
+});
+
+/** Inputs as only one reader has them, each with a value of its own. */
+const values: Record<string, string> = {
+  'compression-level': '4',
+  incremental: 'true',
+  'incremental-count': '5',
+  'incremental-share': '60',
+  timeout: '7',
+  summary: 'false',
+};
+
+test('the single step has the inputs of inject, and all that it reads itself', () => {
+  const names = (definitions: readonly InputDefinition[]) => definitions.map(({ name }) => name);
+  const declared = names(singleInputs);
+  expect(declared).toEqual(expect.arrayContaining(names(injectInputs)));
+  expect(new Set(declared).size).toBe(declared.length);
+  const { getInput, read } = provideInputs(readAction('.'), { key: 'k' });
+  readInjectInputs(getInput, surroundings);
+  readSaveAlways(getInput);
+  readExtractInputs(limitTo(inputsReadBy('post'), getInput), surroundings);
+  expect([...declared].sort()).toEqual([...read, ...unread].sort());
+});
+
+test('its post step reads what inject does not hand over', () => {
+  expect(
+    inputsReadBy('post')
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(Object.keys(values).sort());
+  const others = { key: 'k', context: 'app', builder: 'b', directory: 'd', 'utility-image': 'i' };
+  const { getInput } = provideInputs(readAction('.'), { ...others, ...values });
+  expect(readExtractInputs(limitTo(inputsReadBy('post'), getInput), surroundings)).toEqual({
+    mountInputs: noMountInputs,
+    key: undefined,
+    builder: undefined,
+    utilityImage: undefined,
+    directory: undefined,
+    compressionLevel: 4,
+    incremental: { count: 5, share: 0.6 },
+    timeout: 7,
+    summary: false,
+  });
+});
+
+test('each input that extract alone reads is also for the post step', () => {
+  const isOfInject = new Set(inputsReadBy('inject').map(({ name }) => name));
+  for (const { name, readBy } of inputsReadBy('extract')) {
+    if (!isOfInject.has(name)) expect([name, readBy]).toEqual([name, ['extract', 'post']]);
+  }
 });
 
 test('the single step injects in its main and extracts in its post step', () => {
@@ -150,7 +210,8 @@ test('the single step injects in its main and extracts in its post step', () => 
     post: 'dist/single/index.js',
     'post-if': "success() || (failure() && env.BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS == 'true')",
   });
-  expect(readSource('single-step.ts')).toContain("'BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS'");
+  expect(saveAlwaysVariable).toBe('BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS');
+  expect(readSource('single-step.ts')).toContain('exportVariable(saveAlwaysVariable,');
 });
 
 test('the inputs that say which mounts there are mean the same to both', () => {
@@ -167,8 +228,8 @@ test('the inputs that say which mounts there are mean the same to both', () => {
     platforms: 'linux/arm64',
   };
   const read = Object.values(actions).map(({ file, readInputs }) => {
-    provideInputs(file, given);
-    return readInputs().mountInputs;
+    const { getInput } = provideInputs(file, given);
+    return readInputs(getInput, surroundings).mountInputs;
   });
   expect(read[0]).toEqual({
     cacheMounts: 'go',

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { BuilderRecord } from '../../../src/builder/records.js';
+import { readSurroundings } from '../../../src/lib/surroundings.js';
 import type { PackRequest } from '../../../src/steps/extract-request.js';
 import { expectMounts, findMounts, type Records } from '../../../src/steps/found-mounts.js';
 
@@ -18,6 +19,7 @@ const filled = { mounts: [mount], builder, filledAt: 100, snapshotId: 'token', t
 
 /** Extract of a job whose inject has restored both mounts, and filled one. */
 const request: PackRequest = {
+  surroundings: readSurroundings(),
   key: 'k',
   mounts: [{ id: 'other' }, mount],
   builder: undefined,

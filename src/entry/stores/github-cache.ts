@@ -19,26 +19,45 @@ const flatten = [
   ' --skip-old-files',
 ].join('');
 
-/** The cache of GitHub Actions. */
-export const githubCache: Store = {
-  find,
-  restore,
-  isSaved,
-  save,
-  isLasting: true,
-  remedy: (key) =>
-    `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
-  otherKeyLabel: 'Restore-key hit',
-};
+/**
+ * What GNU tar is told once the step does not wait for the client any more: an option that it does not
+ * know, so that it ends at once. What the client still downloads must not be unpacked in surroundings that
+ * are not its own.
+ */
+const refuse = '--no-more-of-this-step';
 
-async function find(key: string, restoreKeys: readonly string[]): Promise<string | undefined> {
-  return tellOfDelay(() =>
+/**
+ * The cache of GitHub Actions.
+ *
+ * @param ended aborted once the step does not wait for it any more. The client cannot be stopped: its
+ *   calls then never settle, so that nothing follows from them.
+ */
+export function githubCache(ended: AbortSignal): Store {
+  return {
+    find: (key, restoreKeys) => find(ended, key, restoreKeys),
+    restore: (directory, keys) => restore(ended, directory, keys),
+    isSaved: (key) => isSaved(ended, key),
+    save: (directory, key) => save(ended, directory, key),
+    isLasting: true,
+    remedy: (key) =>
+      `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+    otherKeyLabel: 'Restore-key hit',
+  };
+}
+
+async function find(
+  ended: AbortSignal,
+  key: string,
+  restoreKeys: readonly string[],
+): Promise<string | undefined> {
+  return whileWaitedFor(ended, () =>
     // To look a key up, the client needs the path for its hash only, and touches no file.
     cache.restoreCache([storedDirectoryName], key, [...restoreKeys], { lookupOnly: true }),
   );
 }
 
 async function restore(
+  ended: AbortSignal,
   directory: string,
   keys: readonly string[],
 ): Promise<readonly (string | undefined)[]> {
@@ -52,17 +71,19 @@ async function restore(
       return undefined;
     }
   };
-  return inParentOf(directory, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
+  return inParentOf(directory, ended, (path) =>
+    Promise.all(keys.map((key) => restoreOne(path, key))),
+  );
 }
 
-async function isSaved(key: string): Promise<boolean> {
+async function isSaved(ended: AbortSignal, key: string): Promise<boolean> {
   // The service also answers with an entry whose key merely begins with this one.
-  return (await find(key, [])) === key;
+  return (await find(ended, key, [])) === key;
 }
 
-async function save(directory: string, key: string): Promise<SaveResult> {
+async function save(ended: AbortSignal, directory: string, key: string): Promise<SaveResult> {
   try {
-    const id = await inParentOf(directory, (path) => cache.saveCache([path], key));
+    const id = await inParentOf(directory, ended, (path) => cache.saveCache([path], key));
     if (id !== -1) {
       return { saved: true };
     }
@@ -70,7 +91,7 @@ async function save(directory: string, key: string): Promise<SaveResult> {
     return { saved: false, why: `the cache could not be saved: ${messageOf(error)}` };
   }
   // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
-  return (await isSaved(key))
+  return (await isSaved(ended, key))
     ? { saved: false, why: 'another job has saved this key in the meantime' }
     : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
@@ -80,41 +101,69 @@ async function save(directory: string, key: string): Promise<SaveResult> {
  *
  * The client resolves paths against the working directory, unpacks into GITHUB_WORKSPACE and puts
  * its own files into RUNNER_TEMP: with all three at the directory's parent, the path that it is
- * given is the same on every runner, and nothing lands outside.
+ * given is the same on every runner, and nothing lands outside. All of that is put back when the call
+ * settles, or when the step does not wait for it any more.
  */
-async function inParentOf<T>(directory: string, call: (path: string) => Promise<T>): Promise<T> {
+async function inParentOf<T>(
+  directory: string,
+  ended: AbortSignal,
+  call: (path: string) => Promise<T>,
+): Promise<T> {
+  if (ended.aborted) return never();
   const parent = dirname(directory);
-  const previous = { cwd: process.cwd(), env: { ...process.env } };
-  process.chdir(parent);
-  process.env.GITHUB_WORKSPACE = parent;
-  process.env.RUNNER_TEMP = parent;
-  process.env.TAR_OPTIONS = flatten;
+  const putBack = changeSurroundings(parent, {
+    GITHUB_WORKSPACE: parent,
+    RUNNER_TEMP: parent,
+    TAR_OPTIONS: flatten,
+  });
+  const abandon = () => {
+    putBack();
+    process.env.TAR_OPTIONS = refuse;
+  };
+  ended.addEventListener('abort', abandon, { once: true });
   try {
-    return await tellOfDelay(() => call(basename(directory)));
+    return await whileWaitedFor(ended, () => call(basename(directory)));
   } finally {
-    process.chdir(previous.cwd);
-    restoreVariable('GITHUB_WORKSPACE', previous.env);
-    restoreVariable('RUNNER_TEMP', previous.env);
-    restoreVariable('TAR_OPTIONS', previous.env);
+    ended.removeEventListener('abort', abandon);
+    putBack();
   }
 }
 
-/** The client retries for half a minute without a word. */
-async function tellOfDelay<T>(call: () => Promise<T>): Promise<T> {
+/** Calls the client, which retries for half a minute without a word. Never settles once the step has ended. */
+async function whileWaitedFor<T>(ended: AbortSignal, call: () => Promise<T>): Promise<T> {
+  if (ended.aborted) return never();
   const started = performance.now();
   const patience = setInterval(() => {
     const seconds = Math.round((performance.now() - started) / 1000);
     print(`The cache service has taken ${seconds} seconds so far.`);
   }, 10_000);
-  try {
-    return await call();
-  } finally {
-    clearInterval(patience);
-  }
+  const stop = () => clearInterval(patience);
+  ended.addEventListener('abort', stop, { once: true });
+  const [result] = await Promise.allSettled([call()]);
+  if (ended.aborted) return never();
+  ended.removeEventListener('abort', stop);
+  stop();
+  if (result.status === 'rejected') throw result.reason;
+  return result.value;
 }
 
-function restoreVariable(name: string, environment: NodeJS.ProcessEnv): void {
-  const value = environment[name];
-  if (value === undefined) delete process.env[name];
-  else process.env[name] = value;
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+/** @returns what puts all of it back */
+function changeSurroundings(cwd: string, variables: Readonly<Record<string, string>>): () => void {
+  const before = {
+    cwd: process.cwd(),
+    variables: Object.keys(variables).map((name) => [name, process.env[name]] as const),
+  };
+  process.chdir(cwd);
+  Object.assign(process.env, variables);
+  return () => {
+    process.chdir(before.cwd);
+    for (const [name, value] of before.variables) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
 }

@@ -9,9 +9,12 @@ export interface StoreLocation {
   readonly directory: string;
 }
 
-/** @param location undefined for the cache of GitHub Actions */
-export function openStore(location: StoreLocation | undefined): Store {
-  return location === undefined ? githubCache : directoryStore(location.directory);
+/**
+ * @param location undefined for the cache of GitHub Actions
+ * @param ended aborted once the step does not wait for the store any more
+ */
+export function openStore(location: StoreLocation | undefined, ended: AbortSignal): Store {
+  return location === undefined ? githubCache(ended) : directoryStore(location.directory);
 }
 
 /** Whether a store holds one entry only, so that nobody has to choose a key. */

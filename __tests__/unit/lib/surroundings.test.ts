@@ -1,0 +1,60 @@
+import { tmpdir } from 'node:os';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { readSurroundings } from '../../../src/lib/surroundings.js';
+
+const environment = process.env;
+
+beforeEach(() => {
+  process.env = {};
+});
+
+afterEach(() => {
+  process.env = environment;
+});
+
+test('on a runner of GitHub', () => {
+  const env = {
+    GITHUB_ACTIONS: 'true',
+    GITHUB_RUN_ATTEMPT: '2',
+    GITHUB_SHA: 'c0ffee',
+    GITHUB_STEP_SUMMARY: '/summary',
+    GITHUB_WORKSPACE: '/workspace',
+    RUNNER_ARCH: 'X64',
+    RUNNER_OS: 'Linux',
+    RUNNER_TEMP: '/temp',
+  };
+  Object.assign(process.env, env);
+  expect(readSurroundings()).toEqual({
+    cwd: process.cwd(),
+    env,
+    isOnGitHub: true,
+    workspace: '/workspace',
+    temporaryRoot: '/temp',
+    systemTemporary: tmpdir(),
+    summaryFile: '/summary',
+    run: { os: 'Linux', architecture: 'X64', commit: 'c0ffee', attempt: '2' },
+  });
+});
+
+test.each([undefined, ''])('elsewhere, where the variables are %j', (value) => {
+  if (value !== undefined) {
+    for (const name of ['WORKSPACE', 'SHA', 'RUN_ATTEMPT', 'STEP_SUMMARY', 'ACTIONS']) {
+      process.env[`GITHUB_${name}`] = value;
+    }
+    for (const name of ['TEMP', 'OS', 'ARCH']) process.env[`RUNNER_${name}`] = value;
+  }
+  expect(readSurroundings()).toMatchObject({
+    isOnGitHub: false,
+    workspace: process.cwd(),
+    temporaryRoot: tmpdir(),
+    summaryFile: undefined,
+    run: { os: process.platform, architecture: process.arch, commit: 'none', attempt: '1' },
+  });
+});
+
+test('they stay as they were read', () => {
+  process.env.NAME = 'before';
+  const surroundings = readSurroundings();
+  process.env.NAME = 'after';
+  expect(surroundings.env.NAME).toBe('before');
+});

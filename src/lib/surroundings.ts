@@ -1,0 +1,60 @@
+import { tmpdir } from 'node:os';
+
+/**
+ * What a step finds around itself. An entry reads it once, first of all, and passes it down: later the
+ * process may have other surroundings, because the cache client needs some of its own for each call
+ * (entry/stores/github-cache.ts).
+ */
+export interface Surroundings {
+  readonly cwd: string;
+  /** All variables; child processes are given these. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Whether GitHub's runner, or one that acts like it, reads what is printed. */
+  readonly isOnGitHub: boolean;
+  /** What relative paths in inputs count from: GITHUB_WORKSPACE, or else the working directory. */
+  readonly workspace: string;
+  /** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
+  readonly temporaryRoot: string;
+  /** The system's directory for temporary files. */
+  readonly systemTemporary: string;
+  /** The file for what is shown on the page of the job; undefined: there is none. */
+  readonly summaryFile: string | undefined;
+  readonly run: Run;
+}
+
+/** The run of a workflow, as far as generated keys depend on it. */
+export interface Run {
+  readonly os: string;
+  readonly architecture: string;
+  readonly commit: string;
+  /** A second attempt saves under a key of its own. */
+  readonly attempt: string;
+}
+
+export function readSurroundings(): Surroundings {
+  const env = variablesOf(process.env);
+  const cwd = process.cwd();
+  const systemTemporary = tmpdir();
+  return {
+    cwd,
+    env,
+    isOnGitHub: env.GITHUB_ACTIONS === 'true',
+    workspace: env.GITHUB_WORKSPACE || cwd,
+    temporaryRoot: env.RUNNER_TEMP || systemTemporary,
+    systemTemporary,
+    summaryFile: env.GITHUB_STEP_SUMMARY || undefined,
+    run: {
+      os: env.RUNNER_OS || process.platform,
+      architecture: env.RUNNER_ARCH || process.arch,
+      commit: env.GITHUB_SHA || 'none',
+      attempt: env.GITHUB_RUN_ATTEMPT || '1',
+    },
+  };
+}
+
+function variablesOf(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const variables = Object.entries(environment);
+  return Object.fromEntries(
+    variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
