@@ -105,16 +105,18 @@ unpack_registry() (
   mv usr/bin/docker-registry "$REGISTRY"
 )
 
-# check_dist: fails where the committed bundles are not what the sources give
+# check_dist: fails where what the build writes, such as the bundles, is not what the sources give
 check_dist() {
-  local fresh
-  fresh=$(mktemp -d)
-  cp -r dist "$fresh/committed"
+  local path before built=(dist action.yml inject/action.yml extract/action.yml docs/inputs.md) stale=()
+  before=$(mktemp -d)
+  cp -r --parents "${built[@]}" "$before"
   npm run --silent build >/dev/null
-  if ! diff -r "$fresh/committed" dist; then
-    rm -rf "$fresh"
-    echo "dist/ was not what the sources give; it is now: commit it." >&2
+  for path in "${built[@]}"; do
+    diff -r "$before/$path" "$path" || stale+=("$path")
+  done
+  rm -rf "$before"
+  if [ ${#stale[@]} -gt 0 ]; then
+    echo "Not what the sources gave; it is now, so commit it: ${stale[*]}" >&2
     return 1
   fi
-  rm -rf "$fresh"
 }

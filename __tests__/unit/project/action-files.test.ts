@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { renderActionFiles } from '../../../scripts/lib/action-files.js';
 import { type GetInput, limitTo } from '../../../src/inputs/get-input.js';
 import {
   extractInputs,
@@ -62,6 +63,11 @@ function provideInputs(file: ActionFile, values: Record<string, string>): Provid
   };
   return { getInput, read };
 }
+
+test.each([...renderActionFiles()])('%s is what the definitions give', (path, text) => {
+  // Written by npm run build.
+  expect(readFileSync(join(root, path), 'utf8')).toBe(text);
+});
 
 describe.each(['inject', 'extract'] as const)('%s/action.yml', (name) => {
   const { file, readInputs, outputs } = actions[name];
