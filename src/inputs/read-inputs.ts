@@ -12,7 +12,7 @@ import { defaultKeyPrefix, inputsReadBy } from './input-definitions.js';
 
 export interface InjectInputs {
   readonly mountInputs: MountInputs;
-  /** Undefined: one is made (default-key.ts). */
+  /** Undefined: one is made (generated-key.ts). */
   readonly key: string | undefined;
   readonly keyPrefix: string;
   readonly restoreKeys: readonly string[];
