@@ -30,6 +30,7 @@ export async function runProgram(
   args: readonly string[],
   { timeout, signal }: ProgramLimits = {},
 ): Promise<ProgramOutput> {
+  signal?.throwIfAborted();
   const options = { cwd, env: { ...env }, ignoreReturnCode: true, silent: true };
   const end = getExecOutput(program, [...args], options);
   let timer: NodeJS.Timeout | undefined;
@@ -37,7 +38,6 @@ export async function runProgram(
   const limit = new Promise<never>((_, reject) => {
     stop = () => reject(signal?.reason);
     signal?.addEventListener('abort', stop);
-    if (signal?.aborted) stop();
     if (timeout === undefined) return;
     const message = `no answer within ${timeout / 1000} seconds`;
     timer = setTimeout(() => reject(new Error(message)), timeout);
@@ -60,7 +60,7 @@ export interface StartOptions extends ProgramLimits {
 /**
  * Starts a program that is told later, by its standard input, what to do.
  *
- * @returns the process; it is ended, and emits an error, if it takes too long or `signal` is aborted
+ * @returns the process; it is ended if it takes too long, or if `signal` is aborted, which is then an error
  */
 export function startProgram(
   surroundings: Surroundings,
