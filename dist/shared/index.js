@@ -39754,7 +39754,7 @@ module.exports = { version: packageJson.version }
 
 /***/ }),
 
-/***/ 3600:
+/***/ 2949:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39770,20 +39770,17 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // UNUSED EXPORTS: parseInspect
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
 ;// CONCATENATED MODULE: external "node:readline"
 const external_node_readline_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:readline");
-// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
-var exec = __nccwpck_require__(7187);
 // EXTERNAL MODULE: ./node_modules/@actions/io/lib/io.js
 var io = __nccwpck_require__(8701);
 // EXTERNAL MODULE: ./build/console/console.js
 var console = __nccwpck_require__(6523);
+// EXTERNAL MODULE: ./build/lib/child-process.js + 1 modules
+var child_process = __nccwpck_require__(7022);
 // EXTERNAL MODULE: ./build/lib/errors.js
 var errors = __nccwpck_require__(1469);
 ;// CONCATENATED MODULE: ./build/builder/buildx.js
-
 
 
 
@@ -39795,8 +39792,6 @@ class NoSuchBuilderError extends Error {
 }
 // Starting a docker-container builder pulls its image first.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
-/** Those of the step: while the cache client works, the process has others (store.ts). */
-const atStart = { cwd: process.cwd(), env: variablesOf(process.env) };
 /** How long a build may be silent before the log says what it may be waiting for. */
 const patience = 10_000;
 /** How long a build's output may stay open after its end. */
@@ -39809,11 +39804,11 @@ const drain = 5_000;
  * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
  *   there is no docker, no buildx, or no answer
  */
-async function inspectBuilder(name, platform) {
+async function inspectBuilder(surroundings, name, platform) {
     if ((await io/* which */.K7('docker')) === '') {
         throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
     }
-    const inspected = await probe(['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap);
+    const inspected = await probe(surroundings, ['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap);
     const found = parseInspect(inspected.stdout);
     const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
     const error = found.error ?? node?.error;
@@ -39826,19 +39821,22 @@ async function inspectBuilder(name, platform) {
             buildkit: node.buildkit,
         };
     }
-    const buildx = await probe(['buildx', 'version']);
+    const buildx = await probe(surroundings, ['buildx', 'version']);
     if (buildx.exitCode !== 0) {
         throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
     }
-    if (name !== undefined && (await isUnknown(name))) {
+    if (name !== undefined && (await isUnknown(surroundings, name))) {
         throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
     }
     const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
     throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
 }
 /** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
-async function describeClient() {
-    const [docker, buildx] = await Promise.all([probe(['--version']), probe(['buildx', 'version'])]);
+async function describeClient(surroundings) {
+    const [docker, buildx] = await Promise.all([
+        probe(surroundings, ['--version']),
+        probe(surroundings, ['buildx', 'version']),
+    ]);
     const dockerVersion = /\d+\.\d[^\s,]*/.exec(docker.stdout)?.[0] ?? lastLine(docker);
     const buildxVersion = /\sv?(\d+\.\d\S*)/.exec(buildx.stdout)?.[1] ?? lastLine(buildx);
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
@@ -39848,7 +39846,7 @@ async function describeClient() {
  * it has been loaded and has connected to the builder, which takes longer than many a build does.
  */
 function startBuild(options) {
-    const { builder, platform, buildArgs } = options;
+    const { surroundings, builder, platform, buildArgs } = options;
     const args = [
         'buildx',
         'build',
@@ -39867,10 +39865,9 @@ function startBuild(options) {
         options.context,
     ];
     (0,console/* debug */.Yz)(`docker ${args.join(' ')}`);
-    const command = (0,external_node_child_process_namespaceObject.spawn)('docker', args, {
+    const command = (0,child_process/* startProgram */.X)(surroundings, 'docker', args, {
         cwd: options.directory,
         env: {
-            ...atStart.env,
             // It would give another time to all files that the build puts out.
             SOURCE_DATE_EPOCH: undefined,
             // buildx writes down there what it has read from standard input; the runner's may be missing.
@@ -39923,10 +39920,6 @@ function startBuild(options) {
         },
     };
 }
-function variablesOf(environment) {
-    const variables = Object.entries(environment);
-    return Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-}
 /**
  * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
  * after `Nodes:`, of each node. The machine-readable form is too young to count on.
@@ -39960,11 +39953,11 @@ function field(text, label) {
  * @returns what buildx prints, for records.ts
  * @throws Error where buildx cannot tell
  */
-async function listCacheMounts(name, filter) {
+async function listCacheMounts(surroundings, name, filter) {
     const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
-        const { exitCode, stdout } = await probe([...args, format]);
+        const { exitCode, stdout } = await probe(surroundings, [...args, format]);
         if (exitCode === 0)
             return stdout;
     }
@@ -39978,17 +39971,17 @@ async function listCacheMounts(name, filter) {
  * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
-async function removeBuildCache(name, pattern) {
+async function removeBuildCache(surroundings, name, pattern) {
     const filter = `--filter=description~=${pattern}`;
     const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
-    const result = await probe(args);
+    const result = await probe(surroundings, args);
     return result.exitCode === 0 ? undefined : lastLine(result);
 }
 function namedBuilder(name) {
     return name === undefined ? [] : [`--builder=${name}`];
 }
-async function isUnknown(name) {
-    const listed = await probe(['buildx', 'ls']);
+async function isUnknown(surroundings, name) {
+    const listed = await probe(surroundings, ['buildx', 'ls']);
     const names = listed.stdout.split('\n').map((line) => line.split(/[\s*]/)[0]);
     return listed.exitCode === 0 && !names.includes(name);
 }
@@ -39996,20 +39989,13 @@ async function isUnknown(name) {
  * Runs a docker command that only asks for something, and gives up on it after a while. It is ended with
  * the step: other work may be under way.
  */
-async function probe(args, timeout = probeTimeout.quick) {
+async function probe(surroundings, args, timeout = probeTimeout.quick) {
     (0,console/* debug */.Yz)(`docker ${args.join(' ')}`);
-    let timer;
-    const silence = new Promise((resolve) => {
-        const stderr = `no answer within ${timeout / 1000} seconds`;
-        timer = setTimeout(() => resolve({ exitCode: -1, stdout: '', stderr }), timeout);
-    });
-    const options = { ...atStart, ignoreReturnCode: true, silent: true };
-    const answer = (0,exec/* getExecOutput */.H)('docker', args, options).catch((error) => ({ exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) }));
     try {
-        return await Promise.race([answer, silence]);
+        return await (0,child_process/* runProgram */.m)(surroundings, 'docker', args, { timeout });
     }
-    finally {
-        clearTimeout(timer);
+    catch (error) {
+        return { exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) };
     }
 }
 function lastLine({ exitCode, stdout, stderr }) {
@@ -40085,8 +40071,8 @@ const optionalPrograms = ['df', ...incrementalPrograms];
 /* unused harmony exports findPrograms, copyPrograms, parseLdd */
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_exec__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7187);
-/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8701);
+/* harmony import */ var _actions_io__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8701);
+/* harmony import */ var _lib_child_process_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7022);
 /* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
 /* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3676);
 /* harmony import */ var _in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(9580);
@@ -40098,15 +40084,15 @@ const optionalPrograms = ['df', ...incrementalPrograms];
 
 
 /** Copies those of the runner's programs that a build may need below a directory. */
-async function gatherRunnerTools(directory) {
+async function gatherRunnerTools(surroundings, directory) {
     const programs = await findPrograms([..._in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3, ..._in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .optionalPrograms */ .CO, 'zstd', 'gzip']);
     const names = programs.map(({ name }) => name);
     if (!names.includes('tar'))
         return { names, tarVersion: '', directories: [] };
     try {
         const [tarVersion, directories] = await Promise.all([
-            output('tar', ['--version']),
-            copyPrograms(programs, directory),
+            output(surroundings, 'tar', ['--version']),
+            copyPrograms(surroundings, programs, directory),
         ]);
         return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
     }
@@ -40168,9 +40154,9 @@ async function findPrograms(names) {
  *
  * @returns the names of the top-level directories made there
  */
-async function copyPrograms(programs, directory) {
+async function copyPrograms(surroundings, programs, directory) {
     const paths = programs.map(({ path }) => path);
-    const libraries = parseLdd(await listLibraries(paths));
+    const libraries = parseLdd(await listLibraries(surroundings, paths));
     const files = new Set([...paths, ...libraries]);
     const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
     const directories = new Set(['/bin', ...[...files].map((file) => (0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(file))]);
@@ -40182,11 +40168,11 @@ async function copyPrograms(programs, directory) {
     return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
 }
 /** What ldd prints for all of the programs; musl's looks at its first argument only. */
-async function listLibraries(paths) {
-    const all = await output('ldd', [...paths]);
+async function listLibraries(surroundings, paths) {
+    const all = await output(surroundings, 'ldd', paths);
     if (all.includes(`${paths.at(-1)}:`))
         return all;
-    return (await Promise.all(paths.map((path) => output('ldd', [path])))).join('');
+    return (await Promise.all(paths.map((path) => output(surroundings, 'ldd', [path])))).join('');
 }
 /**
  * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
@@ -40205,12 +40191,12 @@ function parseLdd(text) {
 }
 async function locate(name) {
     // GNU tar starts its compressor through this very path
-    const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_3__/* .which */ .K7(name);
+    const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_2__/* .which */ .K7(name);
     return path === '' ? undefined : (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.realpath)(path);
 }
-async function output(command, args) {
+async function output(surroundings, program, args) {
     // ldd fails where one program of several is static
-    const { stdout } = await (0,_actions_exec__WEBPACK_IMPORTED_MODULE_2__/* .getExecOutput */ .H)(command, args, { silent: true, ignoreReturnCode: true });
+    const { stdout } = await (0,_lib_child_process_js__WEBPACK_IMPORTED_MODULE_3__/* .runProgram */ .m)(surroundings, program, args);
     return stdout;
 }
 
@@ -40240,8 +40226,8 @@ var external_node_path_ = __nccwpck_require__(6760);
 var console = __nccwpck_require__(6523);
 // EXTERNAL MODULE: ./build/lib/errors.js
 var errors = __nccwpck_require__(1469);
-// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
-var buildx = __nccwpck_require__(3600);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 1 modules
+var buildx = __nccwpck_require__(2949);
 // EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
 var scripts = __nccwpck_require__(9580);
 // EXTERNAL MODULE: ./build/lib/json.js
@@ -40316,8 +40302,8 @@ function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
 }
 /** Removes what the builds have left on the builder: copies of the archives. */
-async function removeTraces(builder) {
-    const trouble = await (0,buildx/* removeBuildCache */.ZF)(builder, scratch_dockerfile/* buildCachePattern */.Vb);
+async function removeTraces(surroundings, builder) {
+    const trouble = await (0,buildx/* removeBuildCache */.ZF)(surroundings, builder, scratch_dockerfile/* buildCachePattern */.Vb);
     if (trouble !== undefined)
         (0,console/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
 }
@@ -40350,7 +40336,8 @@ async function startScratchBuild(options) {
     };
 }
 async function startScript(options) {
-    const { workDirectory, builder, toolkit, script, mounts, withArchives, seedStages } = options;
+    const { surroundings, workDirectory, builder, toolkit, script } = options;
+    const { mounts, withArchives, seedStages } = options;
     const context = (0,external_node_path_.join)(workDirectory, 'context');
     await (0,scripts/* placeScript */.Vz)(script, (0,external_node_path_.join)(context, 'scripts'));
     const { text, buildArgs } = (0,scratch_dockerfile/* renderScratchDockerfile */.lD)(toolkit, mounts, {
@@ -40365,6 +40352,7 @@ async function startScript(options) {
         await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
     }
     const start = () => (0,buildx/* startBuild */.bT)({
+        surroundings,
         builder,
         platform: toolkit.platform,
         directory: workDirectory,
@@ -40381,7 +40369,7 @@ async function startScript(options) {
         cancel: () => waiting?.cancel(),
         run: async () => {
             await (waiting ?? start()).run(text).catch(async (error) => {
-                (0,console/* print */.yy)(`That was ${await (0,buildx/* describeClient */.$G)()}.`);
+                (0,console/* print */.yy)(`That was ${await (0,buildx/* describeClient */.$G)(surroundings)}.`);
                 throw (await isFull(workDirectory))
                     ? new Error(`${(0,errors/* messageOf */.b)(error)}. The runner's disk that holds ${(0,external_node_path_.dirname)(workDirectory)} is full.`)
                     : error;
@@ -40416,8 +40404,8 @@ async function isFull(directory) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   NJ: () => (/* binding */ filesContext),
 /* harmony export */   Vb: () => (/* binding */ buildCachePattern),
+/* harmony export */   ad: () => (/* binding */ snapshotMountPrefix),
 /* harmony export */   lD: () => (/* binding */ renderScratchDockerfile),
-/* harmony export */   mq: () => (/* binding */ snapshotIdPrefix),
 /* harmony export */   rk: () => (/* binding */ outputDirectory)
 /* harmony export */ });
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
@@ -40435,7 +40423,7 @@ const filesContext = 'buildkit-cache-mounts';
  * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
  * this, and a digest of the mount's identity.
  */
-const snapshotIdPrefix = `${filesContext}-snapshot-`;
+const snapshotMountPrefix = `${filesContext}-snapshot-`;
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
 // A name that nobody else has: by it our own build cache is known.
@@ -40514,7 +40502,7 @@ function renderScratchDockerfile(base, mounts, options) {
                 ...(origin === undefined ? [] : [`from=${origin}`]),
                 ...(source === undefined ? [] : [`source=$${declare(`SOURCE_${index}`, source)}`]),
             ];
-            const options = [
+            const cache = [
                 `type=cache,target=/mounts/${index},sharing=locked`,
                 `id=$${declare(`ID_${index}`, id)}`,
                 ...start,
@@ -40523,10 +40511,10 @@ function renderScratchDockerfile(base, mounts, options) {
             // Given an owner, BuildKit starts the mount from a new directory in the image.
             const isSeeded = origin !== undefined && ownership === undefined;
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
-            const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${digest(mount)}`;
+            const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotMountPrefix}${digest(mount)}`;
             return [
                 ...(withSnapshot ? [snapshot] : []),
-                options.join(','),
+                cache.join(','),
                 ...(isSeeded ? [seed.join(',')] : []),
             ];
         });
@@ -40560,10 +40548,12 @@ __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8161);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
 /* harmony import */ var _inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9100);
-/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(1469);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7148);
-/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5109);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4868);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1469);
+/* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2233);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7148);
+/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5109);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(4868);
+
 
 
 
@@ -40575,36 +40565,45 @@ __nccwpck_require__.r(__webpack_exports__);
 
 /** How a shell is told that it was called wrongly. */
 const misused = 2;
-// Nothing here is for GitHub's runner, even where it is one that runs this.
-for (const name of ['GITHUB_ACTIONS', 'GITHUB_WORKSPACE', 'GITHUB_STEP_SUMMARY']) {
-    delete process.env[name];
-}
 try {
     const line = (0,_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .readCommandLine */ .y)(process.argv.slice(2));
     if (line === 'help') {
         process.stdout.write(_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .usage */ .C);
     }
     else {
-        const { command, inputs } = line;
-        for (const [name, value] of inputs)
-            process.env[`INPUT_${name.toUpperCase()}`] = value;
-        process.env.RUNNER_TEMP = await makeTemporaryDirectory(inputs.get('directory') ?? '');
-        if (command === 'extract')
-            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(_steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .extractMounts */ .w, _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .reportFailure */ .x);
-        await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(async (makeWorkDirectory) => {
-            await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_6__/* .injectMounts */ .C)(makeWorkDirectory);
-        });
+        const surroundings = await adapt((0,_lib_surroundings_js__WEBPACK_IMPORTED_MODULE_5__/* .readSurroundings */ .S)(), line);
+        const getInput = (name) => line.inputs.get(name) ?? '';
+        if (line.command === 'extract') {
+            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_8__/* .runStep */ .e)(surroundings, (makeWorkDirectory) => (0,_steps_extract_js__WEBPACK_IMPORTED_MODULE_6__/* .extractMounts */ .w)(surroundings, getInput, makeWorkDirectory), _steps_extract_js__WEBPACK_IMPORTED_MODULE_6__/* .reportFailure */ .x);
+        }
+        else {
+            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_8__/* .runStep */ .e)(surroundings, async (makeWorkDirectory) => {
+                await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_7__/* .injectMounts */ .C)(surroundings, getInput, makeWorkDirectory);
+            });
+        }
     }
 }
 catch (error) {
-    process.stderr.write(`error: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .messageOf */ .b)(error)}\n`);
-    process.exitCode = error instanceof _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d ? misused : 1;
+    process.stderr.write(`error: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_9__/* .messageOf */ .b)(error)}\n`);
+    process.exitCode = error instanceof _lib_errors_js__WEBPACK_IMPORTED_MODULE_9__/* .InputError */ .d ? misused : 1;
+}
+/** Nothing here is for GitHub's runner, even where it is one that runs this. */
+async function adapt(surroundings, { inputs }) {
+    const { cwd, systemTemporary } = surroundings;
+    const directory = (0,node_path__WEBPACK_IMPORTED_MODULE_3__.resolve)(cwd, inputs.get('directory') ?? '');
+    return {
+        ...surroundings,
+        isOnGitHub: false,
+        summaryFile: undefined,
+        workspace: cwd,
+        temporaryRoot: await makeTemporaryDirectory(systemTemporary, directory),
+    };
 }
 /** What inject leaves for the extract with the same directory, and for nobody else. */
-async function makeTemporaryDirectory(directory) {
+async function makeTemporaryDirectory(parent, directory) {
     const { uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_2__.userInfo)();
-    const id = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update((0,node_path__WEBPACK_IMPORTED_MODULE_3__.resolve)(directory)).digest('hex').slice(0, 16);
-    const path = (0,node_path__WEBPACK_IMPORTED_MODULE_3__.join)((0,node_os__WEBPACK_IMPORTED_MODULE_2__.tmpdir)(), `buildkit-cache-mounts-${uid}-${id}`);
+    const id = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(directory).digest('hex').slice(0, 16);
+    const path = (0,node_path__WEBPACK_IMPORTED_MODULE_3__.join)(parent, `buildkit-cache-mounts-${uid}-${id}`);
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(path, { recursive: true, mode: 0o700 });
     if ((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(path)).uid !== uid)
         throw new Error(`${path} belongs to another user`);
@@ -40621,6 +40620,7 @@ __webpack_async_result__();
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   N4: () => (/* binding */ endGroup),
+/* harmony export */   OZ: () => (/* binding */ openConsole),
 /* harmony export */   Oh: () => (/* binding */ startGroup),
 /* harmony export */   R8: () => (/* binding */ warn),
 /* harmony export */   S0: () => (/* binding */ addSummary),
@@ -40639,22 +40639,29 @@ __webpack_async_result__();
  * other kind, which gets plain text on its standard error, and what comes of the step on its standard
  * output.
  */
-const isOnGitHub = () => process.env.GITHUB_ACTIONS === 'true';
+let place = {
+    isOnGitHub: false,
+    summaryFile: undefined,
+};
+/** Says for whom all that follows is printed: there is one log for the whole process. */
+function openConsole(surroundings) {
+    place = surroundings;
+}
 function warn(message) {
-    if (isOnGitHub())
+    if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
     else
         print(`warning: ${message}`);
 }
 function notify(message) {
-    if (isOnGitHub())
+    if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
     else
         print(`note: ${message}`);
 }
 /** Makes the process end with a failure. */
 function fail(message) {
-    if (isOnGitHub()) {
+    if (place.isOnGitHub) {
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
     }
     else {
@@ -40663,7 +40670,7 @@ function fail(message) {
     }
 }
 function debug(message) {
-    if (isOnGitHub())
+    if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .debug */ .Yz(message);
 }
 /**
@@ -40671,7 +40678,7 @@ function debug(message) {
  * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
  */
 function print(text) {
-    if (!isOnGitHub()) {
+    if (!place.isOnGitHub) {
         process.stderr.write(`${text}\n`);
         return;
     }
@@ -40679,26 +40686,26 @@ function print(text) {
     _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .info */ .pq(harmless.replaceAll('##[', '## ['));
 }
 function startGroup(title) {
-    if (isOnGitHub())
+    if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .startGroup */ .Oh(title);
     else
         print(title);
 }
 function endGroup() {
-    if (isOnGitHub())
+    if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
 }
 /** Hands over what came of the step. */
 function setOutput(name, value) {
-    if (isOnGitHub())
+    if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
     else
         process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
 }
 /** Shows HTML on the page of the job, where there is one. */
 function addSummary(html) {
-    const file = process.env.GITHUB_STEP_SUMMARY;
-    if (!file)
+    const file = place.summaryFile;
+    if (file === undefined)
         return;
     try {
         (0,node_fs__WEBPACK_IMPORTED_MODULE_0__.appendFileSync)(file, html);
@@ -41494,12 +41501,12 @@ function walkStage(stage, environments, context) {
 function startStage({ parent, image }, environments) {
     const inherited = parent && environments.get(parent);
     if (inherited) {
-        const { variables, env, unset, image } = inherited;
+        const { variables, env, unset } = inherited;
         return {
             variables: new Map([...variables, ...env]),
             env: new Map(env),
             unset: new Set(unset),
-            image,
+            image: inherited.image,
         };
     }
     const isScratch = image === 'scratch';
@@ -41700,16 +41707,16 @@ function namesMounts({ cacheMounts }) {
  * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
  * Dockerfiles declare.
  *
+ * @param workspace what relative paths count from
  * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
  */
-async function listMounts(inputs) {
+async function listMounts(inputs, workspace) {
     const isNamed = namesMounts(inputs);
-    const discovery = await readDockerfiles(inputs, isNamed);
+    const discovery = await readDockerfiles(inputs, workspace, isNamed);
     return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
 }
 /** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
-function locateFiles({ context, files }) {
-    const workspace = process.env.GITHUB_WORKSPACE || process.cwd();
+function locateFiles({ context, files }, workspace) {
     // What docker/build-push-action calls its Git context is what was checked out.
     const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
     if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
@@ -41717,13 +41724,13 @@ function locateFiles({ context, files }) {
     }
     const root = (0,external_node_path_.resolve)(workspace, local);
     const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
-    return { workspace, context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
+    return { context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
 }
 /** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
-async function readDockerfiles(inputs, optional) {
+async function readDockerfiles(inputs, workspace, optional) {
     const { target, buildArgs } = inputs;
     const platforms = inputs.platforms ?? [(0,mounts_platform/* runnerPlatform */.GQ)()];
-    const { workspace, context, files } = locateFiles(inputs);
+    const { context, files } = locateFiles(inputs, workspace);
     const found = [];
     let seedStages;
     for (const path of files) {
@@ -42035,13 +42042,13 @@ const manifestName = 'manifest.json';
 /** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
 function selectArchives(named, manifest) {
     const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
-    const fillings = named.flatMap((mount, index) => {
+    const toUnpack = named.flatMap((mount, index) => {
         const { archive, deltas = [] } = saved.get((0,cache_mount/* identityOf */.cu)(mount)) ?? {};
         return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
     });
     const wanted = new Set(named.map(cache_mount/* identityOf */.cu));
     return {
-        fillings,
+        toUnpack,
         unsaved: named.filter((mount) => saved.get((0,cache_mount/* identityOf */.cu)(mount))?.archive === undefined),
         unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
     };
@@ -42085,12 +42092,12 @@ async function sizeOf(path) {
  *
  * @returns what the manifest says of it
  */
-async function storeArchive(source, facts, directory) {
-    const file = `${(0,external_node_crypto_.randomBytes)(16).toString('hex')}.${manifest/* archiveExtension */.yP[facts.compression]}`;
+async function storeArchive(source, contents, directory) {
+    const file = `${(0,external_node_crypto_.randomBytes)(16).toString('hex')}.${manifest/* archiveExtension */.yP[contents.compression]}`;
     const path = (0,external_node_path_.join)(directory, file);
     await (0,work_directory/* moveFile */.mV)(source, path);
     const { size } = await (0,promises_.stat)(path);
-    const { compression, files, bytes } = facts;
+    const { compression, files, bytes } = contents;
     return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
 }
 async function writeManifest(directory, mounts) {
@@ -42115,6 +42122,7 @@ async function digest(file) {
 /* harmony export */   bS: () => (/* binding */ archivesOf),
 /* harmony export */   cf: () => (/* binding */ parseSavedMount),
 /* harmony export */   e6: () => (/* binding */ totalOf),
+/* harmony export */   fP: () => (/* binding */ renderSavedMount),
 /* harmony export */   sB: () => (/* binding */ renderManifest),
 /* harmony export */   vY: () => (/* binding */ archiveFilePattern),
 /* harmony export */   yP: () => (/* binding */ archiveExtension),
@@ -42142,7 +42150,23 @@ const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
 /** In the builder, their numbers have two digits, which sort as they count. */
 const maximumDeltas = 99;
 function renderManifest(manifest) {
-    return `${JSON.stringify({ format: manifestFormat, ...manifest }, undefined, 2)}\n`;
+    const mounts = manifest.mounts.map(renderSavedMount);
+    return `${JSON.stringify({ format: manifestFormat, ...manifest, mounts }, undefined, 2)}\n`;
+}
+/** What a manifest, or the state that inject leaves, says of one mount; JSON leaves out what is undefined. */
+function renderSavedMount({ mount, archive, deltas }) {
+    return {
+        mount: renderMount(mount),
+        archive: archive && renderArchive(archive),
+        deltas: deltas?.map(renderArchive),
+    };
+}
+function renderMount({ id, namespace, from, stage, source, ownership }) {
+    return { id, namespace, from, stage, source, ownership };
+}
+/** (All of its other fields go into the manifest as they are.) */
+function renderArchive({ file, entryKey, ...others }) {
+    return { file, entry: entryKey, ...others };
 }
 /**
  * Reads a manifest that came out of the cache, which others can write to: nothing in it is used
@@ -42166,31 +42190,38 @@ function parseManifest(text) {
 /** Reads what a manifest, or the state that inject leaves, says of one mount. */
 function parseSavedMount(value) {
     const { mount, archive, deltas } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
-    return {
+    return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .omitUndefined */ .Oy)({
         mount: parseMount(mount),
-        ...(archive === undefined ? {} : { archive: parseArchive(archive) }),
-        ...(deltas === undefined ? {} : { deltas: parseDeltas(deltas, archive) }),
-    };
+        archive: archive === undefined ? undefined : parseArchive(archive),
+        deltas: deltas === undefined ? undefined : parseDeltas(deltas, archive),
+    });
 }
 /** Reads a mount as it stands in a manifest or in the state that inject leaves. */
 function parseMount(value) {
     const { id, namespace, from, stage, source, ownership } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
-    return {
+    return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .omitUndefined */ .Oy)({
         id: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(id, 'id'),
-        ...(namespace === undefined ? {} : { namespace: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(namespace, 'namespace') }),
-        ...(from === undefined ? {} : { from: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(from, 'from') }),
-        ...(stage === undefined ? {} : { stage: parseStage(stage) }),
-        ...(source === undefined ? {} : { source: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(source, 'source') }),
-        ...(ownership === undefined ? {} : { ownership: parseOwnership(ownership) }),
-    };
+        namespace: namespace === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(namespace, 'namespace'),
+        from: from === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(from, 'from'),
+        stage: stage === undefined ? undefined : parseStage(stage),
+        source: source === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(source, 'source'),
+        ownership: ownership === undefined ? undefined : parseOwnership(ownership),
+    });
 }
 function parseStage(value) {
     const { name, digest } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'stage');
-    return { name: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(name, 'name'), digest: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(digest, 'digest') };
+    return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .omitUndefined */ .Oy)({
+        name: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(name, 'name'),
+        digest: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(digest, 'digest'),
+    });
 }
 function parseOwnership(value) {
     const { uid, gid, mode } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'ownership');
-    return { uid: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(uid, 'uid'), gid: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(gid, 'gid'), mode: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(mode, 'mode') };
+    return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .omitUndefined */ .Oy)({
+        uid: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(uid, 'uid'),
+        gid: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(gid, 'gid'),
+        mode: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(mode, 'mode'),
+    });
 }
 function parseDeltas(value, archive) {
     const deltas = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .array */ .YO)(value, 'deltas').map(parseArchive);
@@ -42213,15 +42244,15 @@ function parseArchive(value) {
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
         throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .invalid */ .Gq)('sha256', sha256);
     }
-    return {
+    return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .omitUndefined */ .Oy)({
         file,
-        ...(entry === undefined ? {} : { entry: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(entry, 'entry') }),
+        entryKey: entry === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(entry, 'entry'),
         compression,
         files: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.files, 'files'),
         bytes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.bytes, 'bytes'),
         compressedBytes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .count */ .U9)(archive.compressedBytes, 'compressedBytes'),
         sha256,
-    };
+    });
 }
 
 
@@ -42254,7 +42285,7 @@ async function openEntry(store, key, directory, wanted) {
     const archives = manifest.mounts
         .filter(({ mount }) => identities.has((0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu)(mount)))
         .flatMap(_manifest_js__WEBPACK_IMPORTED_MODULE_2__/* .archivesOf */ .bS);
-    const holders = new Set(archives.map(({ entry = key }) => entry));
+    const holders = new Set(archives.map(({ entryKey = key }) => entryKey));
     const bases = [...holders].filter((holder) => holder !== key);
     if (bases.length === 0)
         return { key, manifest, directory, missing: [] };
@@ -42262,7 +42293,7 @@ async function openEntry(store, key, directory, wanted) {
     return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
 }
 function withHolder({ mount, archive, deltas = [] }, key) {
-    const name = (each) => ({ ...each, entry: each.entry ?? key });
+    const name = (each) => ({ ...each, entryKey: each.entryKey ?? key });
     if (archive === undefined)
         return { mount };
     return { mount, archive: name(archive), deltas: deltas.map(name) };
@@ -42500,7 +42531,7 @@ function directoryStore(directory) {
             return keys;
         },
         isSaved: async () => false,
-        save: (entry, key) => saveToDirectory(directory, entry, key).catch((error) => ({
+        save: (source, key) => saveToDirectory(directory, source, key).catch((error) => ({
             saved: false,
             why: `the directory ${directory} cannot be written: ${(0,errors/* messageOf */.b)(error)}`,
         })),
@@ -42518,33 +42549,33 @@ async function findInDirectory(directory) {
     return manifest?.key ?? 'unknown';
 }
 /**
- * Puts what the directory holds into `entry`, and leaves it where it is, too. An archive that is missing
- * is so in the entry: it concerns one mount only.
+ * Puts what the directory holds into `destination`, and leaves it where it is, too. An archive that is missing
+ * is so there, too: it concerns one mount only.
  *
  * @throws Error where there is no manifest, or one that cannot be read
  */
-async function restoreFromDirectory(directory, entry) {
-    await (0,promises_.mkdir)(entry, { recursive: true });
+async function restoreFromDirectory(directory, destination) {
+    await (0,promises_.mkdir)(destination, { recursive: true });
     const { mounts } = await (0,archive/* readManifest */.WI)(directory);
     const archives = mounts.flatMap(entry_manifest/* archivesOf */.bS);
     const there = new Set(await (0,promises_.readdir)(directory));
     const names = [archive/* manifestName */.vS, ...archives.map(({ file }) => file)];
     for (const name of names.filter((each) => there.has(each))) {
-        await (0,work_directory/* linkFile */.TG)((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(entry, name));
+        await (0,work_directory/* linkFile */.TG)((0,external_node_path_.join)(directory, name), (0,external_node_path_.join)(destination, name));
     }
 }
 /**
- * Puts `entry` in the place of what the directory holds: first the archives that are not there yet,
+ * Puts the entry in `source` into the place of what the directory holds: first the archives that are not there yet,
  * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
  * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
  */
-async function saveToDirectory(directory, entry, key) {
+async function saveToDirectory(directory, source, key) {
     await (0,promises_.mkdir)(directory, { recursive: true });
-    const { mounts } = await (0,archive/* readManifest */.WI)(entry);
+    const { mounts } = await (0,archive/* readManifest */.WI)(source);
     const before = new Set(await (0,promises_.readdir)(directory));
     for (const { file } of mounts.flatMap(entry_manifest/* archivesOf */.bS)) {
         if (!before.has(file))
-            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry, file), (0,external_node_path_.join)(directory, file));
+            await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(source, file), (0,external_node_path_.join)(directory, file));
     }
     const manifest = { key, mounts };
     const draft = (0,external_node_path_.join)(directory, `${archive/* manifestName */.vS}.new`);
@@ -99277,22 +99308,35 @@ const flatten = [
     `;s,^[^/]*$,${store/* storedDirectoryName */.c}/&,`,
     ' --skip-old-files',
 ].join('');
-/** The cache of GitHub Actions. */
-const githubCache = {
-    find,
-    restore,
-    isSaved,
-    save,
-    isLasting: true,
-    remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
-    otherKeyLabel: 'Restore-key hit',
-};
-async function find(key, restoreKeys) {
-    return tellOfDelay(() => 
+/**
+ * What GNU tar is told once the step does not wait for the client any more: an option that it does not
+ * know, so that it ends at once. What the client still downloads must not be unpacked in surroundings that
+ * are not its own.
+ */
+const refuse = '--no-more-of-this-step';
+/**
+ * The cache of GitHub Actions.
+ *
+ * @param ended aborted once the step does not wait for it any more. The client cannot be stopped: its
+ *   calls then never settle, so that nothing follows from them.
+ */
+function githubCache(ended) {
+    return {
+        find: (key, restoreKeys) => find(ended, key, restoreKeys),
+        restore: (directory, keys) => restore(ended, directory, keys),
+        isSaved: (key) => isSaved(ended, key),
+        save: (directory, key) => save(ended, directory, key),
+        isLasting: true,
+        remedy: (key) => `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
+        otherKeyLabel: 'Restore-key hit',
+    };
+}
+async function find(ended, key, restoreKeys) {
+    return whileWaitedFor(ended, () => 
     // To look a key up, the client needs the path for its hash only, and touches no file.
     restoreCache([store/* storedDirectoryName */.c], key, [...restoreKeys], { lookupOnly: true }));
 }
-async function restore(directory, keys) {
+async function restore(ended, directory, keys) {
     await (0,promises_.mkdir)(directory, { recursive: true });
     const restoreOne = async (path, key) => {
         try {
@@ -99304,15 +99348,15 @@ async function restore(directory, keys) {
             return undefined;
         }
     };
-    return inParentOf(directory, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
+    return inParentOf(directory, ended, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
 }
-async function isSaved(key) {
+async function isSaved(ended, key) {
     // The service also answers with an entry whose key merely begins with this one.
-    return (await find(key, [])) === key;
+    return (await find(ended, key, [])) === key;
 }
-async function save(directory, key) {
+async function save(ended, directory, key) {
     try {
-        const id = await inParentOf(directory, (path) => cache_saveCache([path], key));
+        const id = await inParentOf(directory, ended, (path) => cache_saveCache([path], key));
         if (id !== -1) {
             return { saved: true };
         }
@@ -99321,7 +99365,7 @@ async function save(directory, key) {
         return { saved: false, why: `the cache could not be saved: ${(0,errors/* messageOf */.b)(error)}` };
     }
     // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
-    return (await isSaved(key))
+    return (await isSaved(ended, key))
         ? { saved: false, why: 'another job has saved this key in the meantime' }
         : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
@@ -99330,54 +99374,83 @@ async function save(directory, key) {
  *
  * The client resolves paths against the working directory, unpacks into GITHUB_WORKSPACE and puts
  * its own files into RUNNER_TEMP: with all three at the directory's parent, the path that it is
- * given is the same on every runner, and nothing lands outside.
+ * given is the same on every runner, and nothing lands outside. All of that is put back when the call
+ * settles, or when the step does not wait for it any more.
  */
-async function inParentOf(directory, call) {
+async function inParentOf(directory, ended, call) {
+    if (ended.aborted)
+        return never();
     const parent = (0,external_node_path_.dirname)(directory);
-    const previous = { cwd: process.cwd(), env: { ...process.env } };
-    process.chdir(parent);
-    process.env.GITHUB_WORKSPACE = parent;
-    process.env.RUNNER_TEMP = parent;
-    process.env.TAR_OPTIONS = flatten;
+    const putBack = changeSurroundings(parent, {
+        GITHUB_WORKSPACE: parent,
+        RUNNER_TEMP: parent,
+        TAR_OPTIONS: flatten,
+    });
+    const abandon = () => {
+        putBack();
+        process.env.TAR_OPTIONS = refuse;
+    };
+    ended.addEventListener('abort', abandon, { once: true });
     try {
-        return await tellOfDelay(() => call((0,external_node_path_.basename)(directory)));
+        return await whileWaitedFor(ended, () => call((0,external_node_path_.basename)(directory)));
     }
     finally {
-        process.chdir(previous.cwd);
-        restoreVariable('GITHUB_WORKSPACE', previous.env);
-        restoreVariable('RUNNER_TEMP', previous.env);
-        restoreVariable('TAR_OPTIONS', previous.env);
+        ended.removeEventListener('abort', abandon);
+        putBack();
     }
 }
-/** The client retries for half a minute without a word. */
-async function tellOfDelay(call) {
+/** Calls the client, which retries for half a minute without a word. Never settles once the step has ended. */
+async function whileWaitedFor(ended, call) {
+    if (ended.aborted)
+        return never();
     const started = performance.now();
     const patience = setInterval(() => {
         const seconds = Math.round((performance.now() - started) / 1000);
         (0,console_console/* print */.yy)(`The cache service has taken ${seconds} seconds so far.`);
     }, 10_000);
-    try {
-        return await call();
-    }
-    finally {
-        clearInterval(patience);
-    }
+    const stop = () => clearInterval(patience);
+    ended.addEventListener('abort', stop, { once: true });
+    const [result] = await Promise.allSettled([call()]);
+    if (ended.aborted)
+        return never();
+    ended.removeEventListener('abort', stop);
+    stop();
+    if (result.status === 'rejected')
+        throw result.reason;
+    return result.value;
 }
-function restoreVariable(name, environment) {
-    const value = environment[name];
-    if (value === undefined)
-        delete process.env[name];
-    else
-        process.env[name] = value;
+function never() {
+    return new Promise(() => undefined);
+}
+/** @returns what puts all of it back */
+function changeSurroundings(cwd, variables) {
+    const before = {
+        cwd: process.cwd(),
+        variables: Object.keys(variables).map((name) => [name, process.env[name]]),
+    };
+    process.chdir(cwd);
+    Object.assign(process.env, variables);
+    return () => {
+        process.chdir(before.cwd);
+        for (const [name, value] of before.variables) {
+            if (value === undefined)
+                delete process.env[name];
+            else
+                process.env[name] = value;
+        }
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/entry/stores/open-store.js
 
 
 
-/** @param location undefined for the cache of GitHub Actions */
-function openStore(location) {
-    return location === undefined ? githubCache : directoryStore(location.directory);
+/**
+ * @param location undefined for the cache of GitHub Actions
+ * @param ended aborted once the step does not wait for the store any more
+ */
+function openStore(location, ended) {
+    return location === undefined ? githubCache(ended) : directoryStore(location.directory);
 }
 /** Whether a store holds one entry only, so that nobody has to choose a key. */
 function holdsOneEntry(location) {
@@ -99414,11 +99487,16 @@ const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 __nccwpck_require__.r(__webpack_exports__);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7148);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4868);
+/* harmony import */ var _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7453);
+/* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2233);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7148);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4868);
 
 
-await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(_steps_extract_js__WEBPACK_IMPORTED_MODULE_0__/* .extractMounts */ .w, _steps_extract_js__WEBPACK_IMPORTED_MODULE_0__/* .reportFailure */ .x);
+
+
+const surroundings = (0,_lib_surroundings_js__WEBPACK_IMPORTED_MODULE_1__/* .readSurroundings */ .S)();
+await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__/* .runStep */ .e)(surroundings, (makeWorkDirectory) => (0,_steps_extract_js__WEBPACK_IMPORTED_MODULE_2__/* .extractMounts */ .w)(surroundings, _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_0__/* .getFromRunner */ .$n, makeWorkDirectory), _steps_extract_js__WEBPACK_IMPORTED_MODULE_2__/* .reportFailure */ .x);
 
 __webpack_async_result__();
 } catch(e) { __webpack_async_result__(e); } }, 1);
@@ -99430,12 +99508,17 @@ __webpack_async_result__();
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 __nccwpck_require__.r(__webpack_exports__);
-/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5109);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4868);
+/* harmony import */ var _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7453);
+/* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2233);
+/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5109);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4868);
 
 
-await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_1__/* .runStep */ .e)(async (makeWorkDirectory) => {
-    await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_0__/* .injectMounts */ .C)(makeWorkDirectory);
+
+
+const surroundings = (0,_lib_surroundings_js__WEBPACK_IMPORTED_MODULE_1__/* .readSurroundings */ .S)();
+await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__/* .runStep */ .e)(surroundings, async (makeWorkDirectory) => {
+    await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_2__/* .injectMounts */ .C)(surroundings, _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_0__/* .getFromRunner */ .$n, makeWorkDirectory);
 });
 
 __webpack_async_result__();
@@ -99477,7 +99560,7 @@ ${definitions.inject.map(describe).join('\n')}
 Options of extract:
 ${definitions.extract.map(describe).join('\n')}
 `;
-function describe({ name, description, standard, isList }) {
+function describe({ name, description, default: standard, isList }) {
     const notes = [isList ? 'may be given several times' : '', standard && `default: ${standard}`];
     const note = notes.filter((each) => each !== '').join('; ');
     return `  --${name}\n      ${description}${note ? ` (${note})` : ''}`;
@@ -99517,8 +99600,7 @@ function readCommandLine(args) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   LQ: () => (/* binding */ resolveKeys),
-/* harmony export */   x2: () => (/* binding */ defaultKeyPrefix)
+/* harmony export */   LQ: () => (/* binding */ resolveKeys)
 /* harmony export */ });
 /* unused harmony exports makeDefaultKey, hashFiles */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
@@ -99529,21 +99611,13 @@ function readCommandLine(args) {
 
 
 
-const defaultKeyPrefix = 'buildkit-cache-mounts';
 /** The key that was given, or else one that is made; what was given to fall back to comes last. */
-async function resolveKeys(inputs) {
+async function resolveKeys(inputs, { workspace, run }) {
     const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
     if (key !== undefined)
         return { key, restoreKeys };
-    const { workspace, context, files } = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_3__/* .locateFiles */ .ws)(mountInputs);
-    const facts = {
-        prefix: keyPrefix,
-        os: process.env.RUNNER_OS || process.platform,
-        architecture: process.env.RUNNER_ARCH || process.arch,
-        commit: process.env.GITHUB_SHA || 'none',
-        attempt: process.env.GITHUB_RUN_ATTEMPT || '1',
-    };
-    const made = makeDefaultKey(facts, await hashFiles(files, context, workspace));
+    const { context, files } = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_3__/* .locateFiles */ .ws)(mountInputs, workspace);
+    const made = makeDefaultKey({ ...run, prefix: keyPrefix }, await hashFiles(files, context, workspace));
     return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
 }
 /** What package managers write to say exactly what they install, in the words of their own docs. */
@@ -99600,165 +99674,254 @@ async function findLockFiles(directory) {
 
 /***/ }),
 
+/***/ 7453:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   $J: () => (/* binding */ limitTo),
+/* harmony export */   $n: () => (/* binding */ getFromRunner),
+/* harmony export */   rO: () => (/* binding */ withDefaults)
+/* harmony export */ });
+/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
+
+/** The inputs that GitHub's runner hands over, in variables of the environment. */
+const getFromRunner = (name) => _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getInput */ .V4(name, { trimWhitespace: false });
+/** Some of the inputs; the others count as not given. */
+function limitTo(definitions, getInput) {
+    const names = new Set(definitions.map(({ name }) => name));
+    return (name) => (names.has(name) ? getInput(name) : '');
+}
+/**
+ * The inputs with their defaults.
+ *
+ * @returns what throws an Error if an input is not among the definitions
+ */
+function withDefaults(definitions, getInput) {
+    const defaults = new Map(definitions.map((each) => [each.name, each.default]));
+    return (name) => {
+        const standard = defaults.get(name);
+        if (standard === undefined)
+            throw new Error(`There is no input ${name} to read here`);
+        const given = getInput(name);
+        return given.trim() === '' && standard !== '' ? standard : given;
+    };
+}
+
+
+/***/ }),
+
 /***/ 5783:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Dd: () => (/* binding */ saveAlwaysVariable),
 /* harmony export */   RT: () => (/* binding */ extractInputs),
-/* harmony export */   rZ: () => (/* binding */ injectInputs)
+/* harmony export */   rV: () => (/* binding */ inputsReadBy),
+/* harmony export */   rZ: () => (/* binding */ injectInputs),
+/* harmony export */   x2: () => (/* binding */ defaultKeyPrefix)
 /* harmony export */ });
-/* unused harmony export singleInputs */
-const mountInputs = [
-    {
-        name: 'context',
-        description: 'The build context, as in docker/build-push-action, where the Dockerfile is looked for; by default the workspace',
-        standard: '',
-    },
-    {
-        name: 'file',
-        description: 'Path of the Dockerfile, as in docker/build-push-action; several one a line; by default the Dockerfile of the context',
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'target',
-        description: 'The stage that is built, as in docker/build-push-action; by default the last one',
-        standard: '',
-    },
-    {
-        name: 'build-args',
-        description: 'The build arguments, KEY=VALUE one a line, as in docker/build-push-action; the ids of mounts may depend on them',
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'platforms',
-        description: "The platforms that are built for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
-        standard: '',
-        isList: true,
-    },
-];
-const commonInputs = [
-    {
-        name: 'directory',
-        description: 'Path of a directory to keep the archives in instead of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
-        standard: '',
-    },
-    {
-        name: 'timeout',
-        description: 'Minutes after which the step gives up, with a warning; the build goes on',
-        standard: '30',
-    },
-    {
-        name: 'summary',
-        description: 'Whether to show what was done on the page of the job',
-        standard: 'true',
-        isForGitHub: true,
-    },
-    {
-        name: 'github-token',
-        description: 'Accepted so that workflows that pass it keep running; not used',
-        standard: '',
-        isForGitHub: true,
-    },
-];
+/* unused harmony exports singleInputs, injectOutputs, extractOutputs */
+/**
+ * The inputs and outputs of the three actions, and the options of the command line, which are the inputs
+ * of inject and extract. `npm run build` writes the action files and docs/inputs.md from them.
+ */
+/** What a generated key begins with if the input key-prefix is not given. */
+const defaultKeyPrefix = 'buildkit-cache-mounts';
+/** The variable of the environment by which the single step hands save-always to its own `post-if`. */
+const saveAlwaysVariable = 'BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS';
 const mountsText = 'The cache mounts, one a line: an id, a target that stands for the id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
 const imageText = "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
-const incrementalInput = {
-    name: 'incremental',
-    description: 'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
-    standard: 'true',
-};
-const injectInputs = [
+/** In the order of the action files. An input that inject and extract describe in other words stands twice. */
+const definitions = [
     {
         name: 'cache-mounts',
         description: `${mountsText} By default those that the Dockerfile declares.`,
-        standard: '',
+        default: '',
+        readBy: ['inject'],
+        isList: true,
+    },
+    {
+        name: 'cache-mounts',
+        description: `${mountsText} By default those of the inject that ran earlier in the job, or else those that the Dockerfile declares.`,
+        default: '',
+        readBy: ['extract'],
         isList: true,
     },
     {
         name: 'key',
         description: 'The key under which the mounts are saved, as in actions/cache; by default one is generated from the Dockerfile, the lock files and the commit, with restore keys to match',
-        standard: '',
+        default: '',
+        readBy: ['inject'],
+    },
+    {
+        name: 'key',
+        description: 'The key to save the mounts under; by default that of the inject that ran earlier in the job',
+        default: '',
+        readBy: ['extract'],
     },
     {
         name: 'key-prefix',
-        description: 'Prefix of the generated key, which tells several images of a repository apart; by default buildkit-cache-mounts; not together with key',
-        standard: '',
+        description: `Prefix of the generated key, which tells several images of a repository apart; by default ${defaultKeyPrefix}; not together with key`,
+        default: '',
+        readBy: ['inject'],
     },
     {
         name: 'restore-keys',
         description: 'Keys to look for where nothing is saved under the key itself, one a line; each matches what begins with it, the newest first',
-        standard: '',
+        default: '',
+        readBy: ['inject'],
         isList: true,
     },
     {
         name: 'builder',
         description: 'Name of the builder; by default the one that docker buildx itself would use',
-        standard: '',
-    },
-    ...mountInputs,
-    { name: 'utility-image', description: `${imageText} none by default`, standard: '' },
-    incrementalInput,
-    {
-        name: 'fail-on-cache-miss',
-        description: 'Fail the step when no mount was filled, whatever the reason',
-        standard: 'false',
-    },
-    ...commonInputs,
-];
-const savingInputs = [
-    {
-        name: 'compression-level',
-        description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
-        standard: '3',
-    },
-    {
-        name: 'incremental-count',
-        description: 'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
-        standard: '10',
-    },
-    {
-        name: 'incremental-share',
-        description: 'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
-        standard: '50',
-    },
-];
-const extractInputs = [
-    {
-        name: 'cache-mounts',
-        description: `${mountsText} By default those of the inject that ran earlier in the job, or else those that the Dockerfile declares.`,
-        standard: '',
-        isList: true,
-    },
-    {
-        name: 'key',
-        description: 'The key to save the mounts under; by default that of the inject that ran earlier in the job',
-        standard: '',
+        default: '',
+        readBy: ['inject'],
     },
     {
         name: 'builder',
         description: 'Name of the builder; by default that of the inject that ran earlier in the job, or else the one that docker buildx itself would use',
-        standard: '',
+        default: '',
+        readBy: ['extract'],
     },
-    ...mountInputs,
+    {
+        name: 'context',
+        description: 'The build context, as in docker/build-push-action, where the Dockerfile is looked for; by default the workspace',
+        default: '',
+        readBy: ['inject', 'extract'],
+    },
+    {
+        name: 'file',
+        description: 'Path of the Dockerfile, as in docker/build-push-action; several one a line; by default the Dockerfile of the context',
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'target',
+        description: 'The stage that is built, as in docker/build-push-action; by default the last one',
+        default: '',
+        readBy: ['inject', 'extract'],
+    },
+    {
+        name: 'build-args',
+        description: 'The build arguments, KEY=VALUE one a line, as in docker/build-push-action; the ids of mounts may depend on them',
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'platforms',
+        description: "The platforms that are built for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'utility-image',
+        description: `${imageText} none by default`,
+        default: '',
+        readBy: ['inject'],
+    },
     {
         name: 'utility-image',
         description: `${imageText} by default that of the inject that ran earlier in the job`,
-        standard: '',
+        default: '',
+        readBy: ['extract'],
     },
-    incrementalInput,
-    ...savingInputs,
-    ...commonInputs,
-];
-/** The single step has all of inject's, and these. */
-const singleInputs = [
+    {
+        name: 'incremental',
+        description: 'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
+        default: 'true',
+        readBy: ['inject', 'extract', 'post'],
+    },
+    {
+        name: 'fail-on-cache-miss',
+        description: 'Fail the step when no mount was filled, whatever the reason',
+        default: 'false',
+        readBy: ['inject'],
+    },
     {
         name: 'save-always',
         description: 'Whether to save also when the job has failed; never when it was cancelled',
-        standard: 'false',
+        default: 'false',
+        readBy: ['single'],
+        isForGitHub: true,
     },
-    ...savingInputs,
+    {
+        name: 'compression-level',
+        description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
+        default: '3',
+        readBy: ['extract', 'post'],
+    },
+    {
+        name: 'incremental-count',
+        description: 'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
+        default: '10',
+        readBy: ['extract', 'post'],
+    },
+    {
+        name: 'incremental-share',
+        description: 'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
+        default: '50',
+        readBy: ['extract', 'post'],
+    },
+    {
+        name: 'directory',
+        description: 'Path of a directory to keep the archives in instead of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
+        default: '',
+        readBy: ['inject', 'extract'],
+    },
+    {
+        name: 'timeout',
+        description: 'Minutes after which the step gives up, with a warning; the build goes on',
+        default: '30',
+        readBy: ['inject', 'extract', 'post'],
+    },
+    {
+        name: 'summary',
+        description: 'Whether to show what was done on the page of the job',
+        default: 'true',
+        readBy: ['inject', 'extract', 'post'],
+        isForGitHub: true,
+    },
+    {
+        name: 'github-token',
+        description: 'Accepted so that workflows that pass it keep running; not used',
+        default: '',
+        readBy: [],
+        isForGitHub: true,
+    },
+];
+const unread = definitions.filter(({ readBy }) => readBy.length === 0);
+function inputsReadBy(reader) {
+    return definitions.filter(({ readBy }) => readBy.includes(reader));
+}
+const injectInputs = [...inputsReadBy('inject'), ...unread];
+const extractInputs = [...inputsReadBy('extract'), ...unread];
+/** Those of inject first. */
+const singleInputs = [
+    ...inputsReadBy('inject'),
+    ...definitions.filter(({ readBy }) => !readBy.includes('inject') && (readBy.includes('single') || readBy.includes('post'))),
+    ...unread,
+];
+const injectOutputs = [
+    {
+        name: 'cache-hit',
+        description: 'true only if the entry that was found has exactly the key, and all that is in it and named could be used; else false',
+    },
+    { name: 'cache-primary-key', description: 'The key, as it was given or generated' },
+    {
+        name: 'cache-matched-key',
+        description: 'The key of the entry that was found; empty where there was none',
+    },
+];
+const extractOutputs = [
+    { name: 'saved', description: 'Whether the mounts were saved under the key, true or false' },
+    {
+        name: 'reason',
+        description: 'Why they were not saved, or what was left out or kept as it was saved before; empty where nothing is to be said',
+    },
 ];
 
 
@@ -99773,13 +99936,13 @@ const singleInputs = [
 /* harmony export */   zP: () => (/* binding */ readSaveAlways)
 /* harmony export */ });
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3838);
 /* harmony import */ var _dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(171);
-/* harmony import */ var _dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5997);
-/* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6018);
+/* harmony import */ var _dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5997);
+/* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6018);
 /* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
-/* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3676);
-/* harmony import */ var _generated_key_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6275);
+/* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3676);
+/* harmony import */ var _get_input_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7453);
+/* harmony import */ var _input_definitions_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(5783);
 
 
 
@@ -99790,16 +99953,15 @@ const singleInputs = [
 
 /** Limits of the cache service and of its client; minutes in a day. */
 const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
-/** Minutes. */
-const defaultTimeout = 30;
 /** A key that is made, and what to fall back to. */
 const madeKeys = 4;
 /** @throws InputError that names the input and the remedy */
-function readInjectInputs() {
-    const key = optional('key');
-    const keyPrefix = optional('key-prefix');
-    // An empty one would match every entry.
-    const restoreKeys = _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('restore-keys').filter((each) => each !== '');
+function readInjectInputs(getInput, surroundings) {
+    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_4__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .inputsReadBy */ .rV)('inject'), getInput);
+    const key = optional(input, 'key');
+    const keyPrefix = optional(input, 'key-prefix');
+    // (An empty one would match every entry.)
+    const restoreKeys = linesOf(input, 'restore-keys');
     if (key !== undefined)
         checkKey('key', key);
     if (key !== undefined && keyPrefix !== undefined) {
@@ -99814,84 +99976,83 @@ function readInjectInputs() {
         throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
     }
     return {
-        mountInputs: readMountInputs(),
+        mountInputs: readMountInputs(input, surroundings),
         key,
-        keyPrefix: keyPrefix ?? _generated_key_js__WEBPACK_IMPORTED_MODULE_5__/* .defaultKeyPrefix */ .x2,
+        keyPrefix: keyPrefix ?? _input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .defaultKeyPrefix */ .x2,
         restoreKeys,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        failOnCacheMiss: readBoolean('fail-on-cache-miss', false),
-        incremental: readBoolean('incremental', true),
-        ...readCommonInputs(),
+        builder: optional(input, 'builder'),
+        utilityImage: optional(input, 'utility-image'),
+        failOnCacheMiss: readBoolean(input, 'fail-on-cache-miss'),
+        incremental: readBoolean(input, 'incremental'),
+        ...readCommonInputs(input, surroundings),
     };
 }
 /** @throws InputError that names the input and the remedy */
-function readExtractInputs() {
-    const key = optional('key');
+function readExtractInputs(getInput, surroundings) {
+    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_4__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .inputsReadBy */ .rV)('extract'), getInput);
+    const key = optional(input, 'key');
     if (key !== undefined) {
         checkKey('key', key);
     }
     return {
-        mountInputs: readMountInputs(),
+        mountInputs: readMountInputs(input, surroundings),
         key,
-        builder: optional('builder'),
-        utilityImage: optional('utility-image'),
-        compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
-        incremental: readIncremental(),
-        ...readCommonInputs(),
+        builder: optional(input, 'builder'),
+        utilityImage: optional(input, 'utility-image'),
+        compressionLevel: readNumber(input, 'compression-level', 1, maximum.compressionLevel),
+        incremental: readIncremental(input),
+        ...readCommonInputs(input, surroundings),
     };
 }
-function readIncremental() {
-    const isOn = readBoolean('incremental', true);
-    const count = readNumber('incremental-count', 1, _entry_manifest_js__WEBPACK_IMPORTED_MODULE_3__/* .maximumDeltas */ .Gz, 10);
-    const share = readNumber('incremental-share', 1, maximum.share, 50) / 100;
+function readIncremental(input) {
+    const isOn = readBoolean(input, 'incremental');
+    const count = readNumber(input, 'incremental-count', 1, _entry_manifest_js__WEBPACK_IMPORTED_MODULE_2__/* .maximumDeltas */ .Gz);
+    const share = readNumber(input, 'incremental-share', 1, maximum.share) / 100;
     return { count: isOn ? count : 0, share };
 }
 /** A whole number. */
-function readNumber(name, least, most, standard) {
-    const text = optional(name) ?? String(standard);
+function readNumber(input, name, least, most) {
+    const text = input(name).trim();
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < least || value > most) {
         throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
     }
     return value;
 }
-function readCommonInputs() {
-    const directory = optional('directory');
+function readCommonInputs(input, { workspace }) {
+    const directory = optional(input, 'directory');
     return {
-        storeLocation: directory === undefined
-            ? undefined
-            : { directory: (0,node_path__WEBPACK_IMPORTED_MODULE_0__.resolve)(process.env.GITHUB_WORKSPACE || process.cwd(), directory) },
-        timeout: readTimeout(),
-        summary: readBoolean('summary', true),
+        storeLocation: directory === undefined ? undefined : { directory: (0,node_path__WEBPACK_IMPORTED_MODULE_0__.resolve)(workspace, directory) },
+        timeout: readTimeout(input),
+        summary: readBoolean(input, 'summary'),
     };
 }
 /** An input of the single step alone. @throws InputError that names the input and the remedy */
-function readSaveAlways() {
-    return readBoolean('save-always', false);
+function readSaveAlways(getInput) {
+    return readBoolean((0,_get_input_js__WEBPACK_IMPORTED_MODULE_4__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .inputsReadBy */ .rV)('single'), getInput), 'save-always');
 }
-function readMountInputs() {
-    const platforms = _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('platforms')
+function readMountInputs(input, { env }) {
+    const platforms = linesOf(input, 'platforms')
         .flatMap((line) => line.split(','))
         .map((platform) => platform.trim())
         .filter((platform) => platform !== '')
-        .map((platform) => (0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .formatPlatform */ .Bq)((0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .parsePlatform */ .FL)(platform)));
+        .map((platform) => (0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_3__/* .formatPlatform */ .Bq)((0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_3__/* .parsePlatform */ .FL)(platform)));
     return {
         // Not trimmed: the line numbers of messages are those of the workflow.
-        cacheMounts: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4('cache-mounts', { trimWhitespace: false }),
-        context: optional('context'),
-        files: _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('file').filter((file) => file !== ''),
-        target: optional('target'),
-        buildArgs: readBuildArgs(),
+        cacheMounts: input('cache-mounts'),
+        context: optional(input, 'context'),
+        files: linesOf(input, 'file'),
+        target: optional(input, 'target'),
+        buildArgs: readBuildArgs(input, env),
         platforms: platforms.length > 0 ? platforms : undefined,
     };
 }
 /** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
-function readBuildArgs() {
+function readBuildArgs(input, env) {
     const buildArgs = new Map();
-    for (const line of _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getMultilineInput */ .q3('build-args').filter((each) => each !== '')) {
-        const [name, given] = (0,_dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_2__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
-        const value = given ?? process.env[name];
+    for (const line of linesOf(input, 'build-args')) {
+        const [name, given] = (0,_dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_1__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
+        const value = given ?? env[name];
         if (value !== undefined)
             buildArgs.set(name, value);
     }
@@ -99913,26 +100074,95 @@ function checkKey(input, key) {
         throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
 }
-function readTimeout() {
-    const text = optional('timeout') ?? String(defaultTimeout);
+function readTimeout(input) {
+    const text = input('timeout').trim();
     const minutes = Number(text);
     if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
         throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
     }
     return minutes;
 }
-function readBoolean(name, standard) {
-    if (optional(name) === undefined)
-        return standard;
+/** The same words as those that `getBooleanInput` of @actions/core takes. */
+function readBoolean(input, name) {
+    const text = input(name).trim();
+    if (/^(true|True|TRUE)$/.test(text))
+        return true;
+    if (/^(false|False|FALSE)$/.test(text))
+        return false;
+    throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${text}" is neither true nor false.`);
+}
+/** The lines that are not blank, trimmed. */
+function linesOf(input, name) {
+    return input(name)
+        .split('\n')
+        .map((line) => line.trim())
+        .filter((line) => line !== '');
+}
+function optional(input, name) {
+    return input(name).trim() || undefined;
+}
+
+
+/***/ }),
+
+/***/ 7022:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  m: () => (/* binding */ runProgram),
+  X: () => (/* binding */ startProgram)
+});
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+// EXTERNAL MODULE: ./node_modules/@actions/exec/lib/exec.js + 3 modules
+var exec = __nccwpck_require__(7187);
+;// CONCATENATED MODULE: ./build/lib/child-process.js
+
+
+/**
+ * Runs a program to its end, in the surroundings that the step began in. One that is not waited for any
+ * more is left to `killDescendants`, which ends it with the step: @actions/exec keeps its process id to
+ * itself.
+ *
+ * @throws Error if it cannot be started, has taken too long, or is not to be waited for any more; an exit
+ *   code is no error
+ */
+async function runProgram({ cwd, env }, program, args, { timeout, signal } = {}) {
+    signal?.throwIfAborted();
+    const options = { cwd, env: { ...env }, ignoreReturnCode: true, silent: true };
+    const end = (0,exec/* getExecOutput */.H)(program, [...args], options);
+    let timer;
+    let stop = () => undefined;
+    const limit = new Promise((_, reject) => {
+        stop = () => reject(signal?.reason);
+        signal?.addEventListener('abort', stop);
+        if (timeout === undefined)
+            return;
+        const message = `no answer within ${timeout / 1000} seconds`;
+        timer = setTimeout(() => reject(new Error(message)), timeout);
+    });
     try {
-        return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getBooleanInput */ .Vt(name);
+        return await Promise.race([end, limit]);
     }
-    catch {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${_actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name)}" is neither true nor false.`);
+    finally {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', stop);
     }
 }
-function optional(name) {
-    return _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .getInput */ .V4(name) || undefined;
+/**
+ * Starts a program that is told later, by its standard input, what to do.
+ *
+ * @returns the process; it is ended if it takes too long, or if `signal` is aborted, which is then an error
+ */
+function startProgram(surroundings, program, args, { cwd = surroundings.cwd, env, timeout, signal } = {}) {
+    const limits = {
+        ...(timeout === undefined ? {} : { timeout }),
+        ...(signal === undefined ? {} : { signal }),
+    };
+    return (0,external_node_child_process_namespaceObject.spawn)(program, args, { cwd, env: { ...surroundings.env, ...env }, ...limits });
 }
 
 
@@ -99966,6 +100196,7 @@ function messageOf(error) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   Gq: () => (/* binding */ invalid),
 /* harmony export */   Ik: () => (/* binding */ object),
+/* harmony export */   Oy: () => (/* binding */ omitUndefined),
 /* harmony export */   U9: () => (/* binding */ count),
 /* harmony export */   YO: () => (/* binding */ array),
 /* harmony export */   Yj: () => (/* binding */ string),
@@ -100004,6 +100235,10 @@ function number(value, name) {
         throw invalid(name, value);
     return value;
 }
+/** Leaves out what is undefined. A field that is added to the type has to be given here, too. */
+function omitUndefined(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
 /** The error of a field that is not of the expected form. */
 function invalid(name, value) {
     return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
@@ -100022,25 +100257,54 @@ function describeValue(value) {
 
 /***/ }),
 
+/***/ 2233:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   S: () => (/* binding */ readSurroundings)
+/* harmony export */ });
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8161);
+
+function readSurroundings() {
+    const env = variablesOf(process.env);
+    const cwd = process.cwd();
+    const systemTemporary = (0,node_os__WEBPACK_IMPORTED_MODULE_0__.tmpdir)();
+    return {
+        cwd,
+        env,
+        isOnGitHub: env.GITHUB_ACTIONS === 'true',
+        workspace: env.GITHUB_WORKSPACE || cwd,
+        temporaryRoot: env.RUNNER_TEMP || systemTemporary,
+        systemTemporary,
+        summaryFile: env.GITHUB_STEP_SUMMARY || undefined,
+        run: {
+            os: env.RUNNER_OS || process.platform,
+            architecture: env.RUNNER_ARCH || process.arch,
+            commit: env.GITHUB_SHA || 'none',
+            attempt: env.GITHUB_RUN_ATTEMPT || '1',
+        },
+    };
+}
+function variablesOf(environment) {
+    const variables = Object.entries(environment);
+    return Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
+
+
+/***/ }),
+
 /***/ 2757:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   TG: () => (/* binding */ linkFile),
 /* harmony export */   h$: () => (/* binding */ createWorkDirectory),
-/* harmony export */   is: () => (/* binding */ temporaryRoot),
 /* harmony export */   mV: () => (/* binding */ moveFile)
 /* harmony export */ });
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
 
 
-
-/** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
-function temporaryRoot() {
-    return process.env.RUNNER_TEMP || (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)();
-}
 /**
  * Makes the directory that holds all that one step writes; the step removes it at its end.
  *
@@ -100050,14 +100314,14 @@ function temporaryRoot() {
  *
  * @throws Error where nothing can be written there
  */
-async function createWorkDirectory() {
-    const root = [temporaryRoot(), (0,node_os__WEBPACK_IMPORTED_MODULE_1__.tmpdir)()].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
+async function createWorkDirectory({ temporaryRoot, systemTemporary, }) {
+    const root = [temporaryRoot, systemTemporary].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
-    return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(root, 'buildkit-cache-mounts-'));
+    return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(root, 'buildkit-cache-mounts-'));
 }
 /** Moves a file, between file systems too, and makes the directory that it goes into. */
 async function moveFile(source, destination) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(destination), { recursive: true });
     try {
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rename)(source, destination);
     }
@@ -100074,7 +100338,7 @@ async function moveFile(source, destination) {
  * it is copied.
  */
 async function linkFile(source, destination) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(destination), { recursive: true });
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(destination), { recursive: true });
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(destination, { force: true });
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.link)(source, destination).catch(() => (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(source, destination));
 }
@@ -100092,15 +100356,18 @@ async function linkFile(source, destination) {
 /* harmony export */ });
 /** A string that is equal for two mounts just when BuildKit holds them for one. */
 function identityOf(mount) {
-    const { id, namespace, from, stage, source, ownership } = mount;
-    return JSON.stringify([
-        id,
-        namespace ?? null,
-        from ?? null,
-        stage ? [stage.name, stage.digest] : null,
-        source ?? null,
-        ownership ? [ownership.uid, ownership.gid, ownership.mode] : null,
-    ]);
+    const { id, namespace = null, from = null, source = null } = mount;
+    const stage = mount.stage ? valuesOfStage(mount.stage) : null;
+    const ownership = mount.ownership ? valuesOfOwnership(mount.ownership) : null;
+    // All fields count, in this order: the builder keeps snapshots by a digest of it (scratch-dockerfile.ts).
+    const fields = { id, namespace, from, stage, source, ownership };
+    return JSON.stringify(Object.values(fields));
+}
+function valuesOfStage({ name, digest }) {
+    return Object.values({ name, digest });
+}
+function valuesOfOwnership({ uid, gid, mode }) {
+    return Object.values({ uid, gid, mode });
 }
 /** A mount as a person would name it: the id, and the options that make it another mount. */
 function describeMount(mount) {
@@ -100193,39 +100460,36 @@ function formatPlatform({ os, architecture, variant }) {
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var _actions_core__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3838);
-/* harmony import */ var _inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5783);
-/* harmony import */ var _inputs_read_inputs_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5262);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(7148);
-/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(5109);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4868);
+/* harmony import */ var _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(7453);
+/* harmony import */ var _inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5783);
+/* harmony import */ var _inputs_read_inputs_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5262);
+/* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2233);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7148);
+/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5109);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4868);
 
 
 
 
 
 
+
+
+const surroundings = (0,_lib_surroundings_js__WEBPACK_IMPORTED_MODULE_4__/* .readSurroundings */ .S)();
 const keyState = 'key';
-/** What the post step reads for itself. */
-const ownInputs = new Set([
-    ...['compression-level', 'incremental', 'incremental-count', 'incremental-share'],
-    ...['timeout', 'summary'],
-]);
+const key = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keyState);
 if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('isPost') === '') {
     _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ('isPost', 'true');
-    await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_5__/* .runStep */ .e)(async (makeWorkDirectory) => {
+    await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(surroundings, async (makeWorkDirectory) => {
         // `post-if` of action.yml cannot read inputs; it reads this.
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .exportVariable */ .dN('BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS', String((0,_inputs_read_inputs_js__WEBPACK_IMPORTED_MODULE_2__/* .readSaveAlways */ .zP)()));
-        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ(keyState, await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_4__/* .injectMounts */ .C)(makeWorkDirectory));
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .exportVariable */ .dN(_inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_2__/* .saveAlwaysVariable */ .Dd, String((0,_inputs_read_inputs_js__WEBPACK_IMPORTED_MODULE_3__/* .readSaveAlways */ .zP)(_inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .getFromRunner */ .$n)));
+        _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ(keyState, await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_6__/* .injectMounts */ .C)(surroundings, _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .getFromRunner */ .$n, makeWorkDirectory));
     });
 }
-else if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keyState) !== '') {
+else if (key !== '') {
     // All else is as inject had it, which has left it for the extract with its key.
-    for (const { name } of _inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_1__/* .extractInputs */ .RT) {
-        if (!ownInputs.has(name))
-            delete process.env[`INPUT_${name.toUpperCase()}`];
-    }
-    process.env.INPUT_KEY = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keyState);
-    await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_5__/* .runStep */ .e)(_steps_extract_js__WEBPACK_IMPORTED_MODULE_3__/* .extractMounts */ .w, _steps_extract_js__WEBPACK_IMPORTED_MODULE_3__/* .reportFailure */ .x);
+    const own = (0,_inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .limitTo */ .$J)((0,_inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_2__/* .inputsReadBy */ .rV)('post'), _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .getFromRunner */ .$n);
+    await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(surroundings, (makeWorkDirectory) => (0,_steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .extractMounts */ .w)(surroundings, (name) => (name === 'key' ? key : own(name)), makeWorkDirectory), _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .reportFailure */ .x);
 }
 
 __webpack_async_result__();
@@ -100261,6 +100525,8 @@ var open_store = __nccwpck_require__(3597);
 var stores_store = __nccwpck_require__(8151);
 // EXTERNAL MODULE: ./build/inputs/generated-key.js
 var generated_key = __nccwpck_require__(6275);
+// EXTERNAL MODULE: ./build/inputs/input-definitions.js
+var input_definitions = __nccwpck_require__(5783);
 // EXTERNAL MODULE: ./build/inputs/read-inputs.js
 var read_inputs = __nccwpck_require__(5262);
 // EXTERNAL MODULE: ./build/lib/errors.js
@@ -100282,17 +100548,17 @@ function findAllowance({ state, incremental }, mount, isSame) {
     const { archive, deltas = [] } = restored;
     if (!filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount)))
         return { whyInFull: 'inject has not filled it' };
-    const { token } = filled;
-    if (token === undefined)
+    const { snapshotId } = filled;
+    if (snapshotId === undefined)
         return { whyInFull: 'inject has taken no snapshot of it' };
     if (!isSame)
         return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
     if (deltas.length >= incremental.count) {
         const whyInFull = `its changes were saved ${(0,format/* plural */.LS)(deltas.length, 'time')} in a row`;
-        return { changes: { bytes: 0, token }, whyInFull };
+        return { changes: { bytes: 0, snapshotId }, whyInFull };
     }
     const bytes = Math.floor(archive.bytes * incremental.share - (0,entry_manifest/* totalOf */.e6)(deltas).bytes);
-    return { changes: { bytes: Math.max(0, bytes), token } };
+    return { changes: { bytes: Math.max(0, bytes), snapshotId } };
 }
 /** What was in the way of saving just what has changed, as the builder tells. */
 function explainObstacle(obstacle) {
@@ -100308,7 +100574,7 @@ function explainObstacle(obstacle) {
 /** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
 function describeSize(saved, { count }) {
     const archives = saved.flatMap(entry_manifest/* archivesOf */.bS);
-    const own = archives.filter(({ entry }) => entry === undefined);
+    const own = archives.filter(({ entryKey }) => entryKey === undefined);
     const sizeOf = (some) => (0,format/* formatBytes */.z3)((0,entry_manifest/* totalOf */.e6)(some).compressedBytes);
     const deltas = Math.max(0, ...saved.map((each) => each.deltas?.length ?? 0));
     if (own.length === archives.length && deltas === 0)
@@ -100394,8 +100660,8 @@ async function apply(decision, index, mount, places) {
             return { row, saved: undefined };
     }
 }
-function storePacked(report, index, { packed, newEntry }) {
-    return (0,entry_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed, (0,scripts/* packedFileName */.QR)(index, report.compression)), report, newEntry);
+function storePacked(contents, index, { packed, newEntry }) {
+    return (0,entry_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed, (0,scripts/* packedFileName */.QR)(index, contents.compression)), contents, newEntry);
 }
 /** @returns what the manifest says of the mount */
 async function moveReused(mount, reused, { previous, newEntry }) {
@@ -100403,7 +100669,7 @@ async function moveReused(mount, reused, { previous, newEntry }) {
     for (const { archive, isMoved } of reused) {
         if (isMoved && previous !== undefined) {
             await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(previous, archive.file), (0,external_node_path_.join)(newEntry, archive.file));
-            const { entry: _, ...own } = archive;
+            const { entryKey: _, ...own } = archive;
             archives.push(own);
         }
         else {
@@ -100444,7 +100710,7 @@ function reuseArchives(restored, facts) {
 }
 /** The deltas that the last entry holds, if they are small. */
 function smallDeltas({ archive, deltas = [] }) {
-    const own = deltas.filter(({ entry }) => entry === deltas.at(-1)?.entry);
+    const own = deltas.filter(({ entryKey }) => entryKey === deltas.at(-1)?.entryKey);
     const isSmall = (0,entry_manifest/* totalOf */.e6)(own).compressedBytes <= archive.compressedBytes * smallShare;
     return isSmall ? own : [];
 }
@@ -100573,8 +100839,8 @@ async function findWhole(directory, archives) {
     return archives;
 }
 
-// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
-var buildx = __nccwpck_require__(3600);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 1 modules
+var buildx = __nccwpck_require__(2949);
 // EXTERNAL MODULE: ./build/lib/json.js
 var json = __nccwpck_require__(292);
 // EXTERNAL MODULE: ./build/builder/scratch-dockerfile.js
@@ -100601,10 +100867,10 @@ function parseRecords(text) {
     }))
         .filter(isOfUser);
 }
-const snapshotId = new RegExp(`/${scratch_dockerfile/* snapshotIdPrefix */.mq}[0-9a-f]+$`);
+const snapshotMountId = new RegExp(`/${scratch_dockerfile/* snapshotMountPrefix */.ad}[0-9a-f]+$`);
 /** There are mounts of our own beside the user's. */
 function isOfUser({ id }) {
-    return !snapshotId.test(id);
+    return !snapshotMountId.test(id);
 }
 /**
  * Reads the same of records of any type that are described as cache mounts: what stands in for one
@@ -100698,9 +100964,9 @@ function compareRecords(mounts, records, builder) {
         warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
     }
     for (const [id, count] of asked) {
-        const records = held.get(id) ?? 0;
-        if (records > count) {
-            warnings.push(`The builder ${builder} has ${records} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        const heldCount = held.get(id) ?? 0;
+        if (heldCount > count) {
+            warnings.push(`The builder ${builder} has ${heldCount} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
         }
     }
     const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
@@ -100766,12 +101032,12 @@ function editDistance(a, b) {
  * @param builder its name; undefined for the one that buildx itself would use
  * @throws Error where the builder cannot tell
  */
-async function listRecords(builder, mounts) {
-    const records = parseRecords(await (0,buildx/* listCacheMounts */.hj)(builder, 'type=exec.cachemount'));
+async function listRecords(surroundings, builder, mounts) {
+    const records = parseRecords(await (0,buildx/* listCacheMounts */.hj)(surroundings, builder, 'type=exec.cachemount'));
     const missing = mounts.filter((mount) => !isHeld(mount, records));
     if (missing.length === 0)
         return records;
-    const standIns = parseStandIns(await (0,buildx/* listCacheMounts */.hj)(builder, 'description~=cached.mount'));
+    const standIns = parseStandIns(await (0,buildx/* listCacheMounts */.hj)(surroundings, builder, 'description~=cached.mount'));
     return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 
@@ -100804,9 +101070,9 @@ function ageOf({ state }, mount, records) {
     const isFilled = filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
     if (!filled || !isFilled || typeof records === 'string')
         return 'unknown';
-    if (isOlder(mount, records, filled.time))
+    if (isOlder(mount, records, filled.filledAt))
         return 'as inject left it';
-    return isNewer(mount, records, filled.time) ? 'made since' : 'unknown';
+    return isNewer(mount, records, filled.filledAt) ? 'made since' : 'unknown';
 }
 /** Says what is odd about the mounts that the builder has, beside those that are asked for. */
 function tellOfRecords(mounts, records, builder) {
@@ -100871,13 +101137,13 @@ var result_table = __nccwpck_require__(730);
  * @throws Error if nothing was packed
  */
 async function pack(request, workDirectory) {
-    const { mounts: asked, builder: name, state } = request;
-    const inspect = () => (0,buildx/* inspectBuilder */.IK)(name, request.platform);
+    const { surroundings, mounts: asked, builder: name, state } = request;
+    const inspect = () => (0,buildx/* inspectBuilder */.IK)(surroundings, name, request.platform);
     const filledOn = findFilledBuilder(request);
     // None of these looks at what another finds.
-    const listing = listRecords(name, asked).catch(errors/* messageOf */.b);
+    const listing = listRecords(surroundings, name, asked).catch(errors/* messageOf */.b);
     const [tools, inspected] = await Promise.all([
-        gatherTools(state, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
+        gatherTools(request, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
         filledOn ? undefined : inspect(),
     ]);
     const plan = (builder, mounts) => planBuild(request, workDirectory, tools, builder, mounts);
@@ -100897,41 +101163,46 @@ async function pack(request, workDirectory) {
 }
 /** @param hasTraces whether inject has left copies of archives on the builder */
 async function build(options, mounts, confirmed, hasTraces) {
-    const { builder } = options;
+    const { surroundings, builder } = options;
     // To remove them takes the builder as long as they are large: beside the build.
-    const tidiedBefore = hasTraces ? (0,scratch_build/* removeTraces */.d3)(builder) : undefined;
+    const tidiedBefore = hasTraces ? (0,scratch_build/* removeTraces */.d3)(surroundings, builder) : undefined;
     const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => confirmed ? confirmed.run() : (0,scratch_build/* runScratchBuild */.EZ)(options));
     const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
     // Without an archive, what this build leaves is just the programs that it has run.
     const isTidy = tidiedBefore && !packed.some(hasArchive);
-    return { mounts: packed, directory, tidied: isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(builder) };
+    return {
+        mounts: packed,
+        directory,
+        tidied: isTidy ? tidiedBefore : (0,scratch_build/* removeTraces */.d3)(surroundings, builder),
+    };
 }
 function hasArchive({ report }) {
     return report?.result === 'packed' || report?.result === 'changed';
 }
-function planBuild({ builder: name, utilityImage, compressionLevel, seedStages }, workDirectory, tools, builder, mounts) {
+function planBuild({ surroundings, builder: name, utilityImage, compressionLevel, seedStages }, workDirectory, tools, builder, mounts) {
     return {
+        surroundings,
         workDirectory,
         builder: name,
         toolkit: (0,runner_programs/* chooseToolkit */.QG)(tools, builder.platforms, utilityImage, { anyOf: ['zstd', 'gzip'] }),
         script: 'pack',
-        mounts: mounts.flatMap((mount) => (mount.exists ? toPack(mount, compressionLevel) : [])),
+        mounts: mounts.flatMap((mount) => mount.exists ? scratchMountOf(mount, compressionLevel) : []),
         withArchives: false,
         seedStages,
     };
 }
 /** A mount, and what the script is told of it. */
-function toPack({ index, mount, allowance }, compressionLevel) {
+function scratchMountOf({ index, mount, allowance }, compressionLevel) {
     const { changes } = allowance;
-    const limits = changes ? [changes.bytes, changes.token] : [];
+    const limits = changes ? [changes.bytes, changes.snapshotId] : [];
     const argument = [index, compressionLevel, ...limits].join(':');
     return { index, mount, argument, withSnapshot: changes !== undefined };
 }
 /** The programs that inject has copied, or else copies of the runner's. */
-async function gatherTools(state, directory) {
+async function gatherTools({ surroundings, state }, directory) {
     const tools = state?.restored?.filled?.tools;
-    const isThere = state && tools && (await (0,handover/* takeTools */.B)(state.key, directory));
-    return isThere ? tools : (0,runner_programs/* gatherRunnerTools */.hf)(directory);
+    const isThere = state && tools && (await (0,handover/* takeTools */.B)(surroundings, state.key, directory));
+    return isThere ? tools : (0,runner_programs/* gatherRunnerTools */.hf)(surroundings, directory);
 }
 
 // EXTERNAL MODULE: external "node:fs/promises"
@@ -100955,9 +101226,9 @@ var open_entry = __nccwpck_require__(9678);
  *
  * @param packed how many mounts the build has packed
  */
-async function findPrevious(store, { state, mounts }, packed, workDirectory) {
+async function findPrevious(store, { surroundings, state, mounts }, packed, workDirectory) {
     const isPartial = packed > 0 && packed < mounts.length;
-    return (keptByInject(state) ??
+    return (keptByInject(surroundings, state) ??
         (state && isPartial ? restoreLate(store, state, mounts, workDirectory) : undefined));
 }
 /**
@@ -100966,13 +101237,13 @@ async function findPrevious(store, { state, mounts }, packed, workDirectory) {
  * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
  */
 function areHidden({ mounts }, newKey) {
-    return mounts.flatMap(entry_manifest/* archivesOf */.bS).some(({ entry = newKey }) => newKey.startsWith(entry));
+    return mounts.flatMap(entry_manifest/* archivesOf */.bS).some(({ entryKey = newKey }) => newKey.startsWith(entryKey));
 }
-function keptByInject(state) {
+function keptByInject(surroundings, state) {
     if (state?.restored === undefined)
         return undefined;
     const { key, mounts } = state.restored;
-    return { key, mounts, directory: (0,handover/* keptArchives */.I)(state.key), isLate: false };
+    return { key, mounts, directory: (0,handover/* keptArchives */.I)(surroundings, state.key), isLate: false };
 }
 /**
  * Restores what inject would have, had the cache service not failed it then: the client does not
@@ -101032,23 +101303,28 @@ var summary = __nccwpck_require__(7796);
 
 
 
+
 const notSaved = 'The cache mounts were not saved';
 /**
  * Extract: takes the mounts out of the builder and saves them.
  *
  * @throws InputError on wrong input
  */
-async function extractMounts(makeWorkDirectory) {
+async function extractMounts(surroundings, getInput, makeWorkDirectory) {
     (0,console/* setOutput */.uH)('saved', 'false');
-    const inputs = (0,read_inputs/* readExtractInputs */.NJ)();
+    const inputs = (0,read_inputs/* readExtractInputs */.NJ)(getInput, surroundings);
     const { compressionLevel, incremental } = inputs;
-    const states = await (0,handover/* readStates */.rs)();
-    const request = resolveRequest(await withKey(inputs, states), states);
+    const states = await (0,handover/* readStates */.rs)(surroundings);
+    const request = resolveRequest(await withKey(surroundings, inputs, states), states);
     let tidied;
     try {
-        const list = await listRequested(request, inputs);
+        const list = await listRequested(surroundings, request, inputs);
         (0,result_table/* logMounts */.Zx)(list);
-        const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async () => extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory())).catch(giveUp);
+        const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async (ended) => {
+            const store = (0,open_store/* openStore */.Ch)(request.storeLocation, ended);
+            const asked = { ...request, ...list, compressionLevel, incremental, surroundings };
+            return extract(asked, store, await makeWorkDirectory());
+        }).catch(giveUp);
         tidied = result.tidied;
         (0,console/* setOutput */.uH)('saved', String(result.saved));
         if (result.reasons.length > 0)
@@ -101059,7 +101335,7 @@ async function extractMounts(makeWorkDirectory) {
         }
     }
     finally {
-        await Promise.all([tidied, request.state && (0,handover/* removeState */.aF)(request.state)]);
+        await Promise.all([tidied, request.state && (0,handover/* removeState */.aF)(surroundings, request.state)]);
     }
 }
 /** What ends the step before it has begun. */
@@ -101067,55 +101343,49 @@ function reportFailure(message) {
     (0,console/* setOutput */.uH)('reason', message);
 }
 /** A store that holds one entry needs no key, and so no inject that has made one. */
-async function withKey(inputs, states) {
+async function withKey(surroundings, inputs, states) {
     const { key, storeLocation, mountInputs } = inputs;
     if (key !== undefined || !(0,open_store/* holdsOneEntry */.fF)(storeLocation) || states.length > 0)
         return inputs;
-    const made = await (0,generated_key/* resolveKeys */.LQ)({
-        key,
-        keyPrefix: generated_key/* defaultKeyPrefix */.x2,
-        restoreKeys: [],
-        mountInputs,
-    });
+    const made = await (0,generated_key/* resolveKeys */.LQ)({ key, keyPrefix: input_definitions/* defaultKeyPrefix */.x2, restoreKeys: [], mountInputs }, surroundings);
     return { ...inputs, key: made.key };
 }
-async function listRequested({ mounts, state }, { mountInputs }) {
+async function listRequested({ workspace }, { mounts, state }, { mountInputs }) {
     if (mounts === undefined)
-        return (0,mount_list/* listMounts */.dx)(mountInputs);
+        return (0,mount_list/* listMounts */.dx)(mountInputs, workspace);
     return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
 }
-async function extract(request, workDirectory) {
+async function extract(request, store, workDirectory) {
     const { key, mounts } = request;
-    const store = (0,open_store/* openStore */.Ch)(request.storeLocation);
-    const entry = (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c);
+    const directory = (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c);
     if (mounts.length === 0)
         return refuse('there are no cache mounts');
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(key)))
         return skip(request);
     const packed = await pack(request, workDirectory);
-    const result = await save(request, packed, store, entry, workDirectory).catch(giveUp);
+    const result = await save(request, packed, store, directory, workDirectory).catch(giveUp);
     return { ...result, tidied: packed.tidied };
 }
 /** Puts what was packed, and what is kept, into an entry, and saves that. */
-async function save(request, packed, store, entry, workDirectory) {
+async function save(request, packed, store, directory, workDirectory) {
     const { key } = request;
     const packedCount = packed.mounts.filter(({ report }) => report?.result === 'packed').length;
     const previous = await findPrevious(store, request, packedCount, workDirectory);
     const maximum = request.incremental.count;
     const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
-    const outcomes = await fillEntry({ packed, previous, directory: entry, mayRefer, maximum });
+    const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum });
     (0,result_table/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
         if (remark !== undefined)
             (0,console/* warn */.R8)(remark);
     const [result] = await Promise.all([
-        saveEntry(request, outcomes, store, entry),
+        saveEntry(request, outcomes, store, directory),
         // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
-        request.state && (0,handover/* removeState */.aF)(request.state).catch(() => undefined),
+        request.state && (0,handover/* removeState */.aF)(request.surroundings, request.state).catch(() => undefined),
     ]);
     return result;
 }
-async function saveEntry({ key, incremental }, outcomes, store, entry) {
+async function saveEntry({ key, incremental }, outcomes, store, directory) {
     const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
     if (missing.length > 0) {
         const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
@@ -101127,8 +101397,8 @@ async function saveEntry({ key, incremental }, outcomes, store, entry) {
         return refuse(why, outcomes);
     }
     const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
-    await (0,entry_archive/* writeManifest */.HN)(entry, saved);
-    const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(entry, key));
+    await (0,entry_archive/* writeManifest */.HN)(directory, saved);
+    const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(directory, key));
     if (!result.saved)
         return refuse(result.why, outcomes);
     const size = describeSize(saved, incremental);
@@ -101191,16 +101461,15 @@ function tell(outcomes) {
 /* harmony export */   aF: () => (/* binding */ removeState),
 /* harmony export */   rs: () => (/* binding */ readStates)
 /* harmony export */ });
+/* unused harmony exports renderState, parseState */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
 /* harmony import */ var _console_console_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6523);
 /* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6018);
 /* harmony import */ var _entry_stores_open_store_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3597);
-/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1469);
-/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(292);
-/* harmony import */ var _lib_work_directory_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(2757);
-
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
+/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(292);
 
 
 
@@ -101210,26 +101479,27 @@ function tell(outcomes) {
 
 
 /** A directory a key, so that a job can have several injects. */
-async function writeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directoryOf(state.key), { recursive: true });
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(state.key), stateName), JSON.stringify(state));
+async function writeState(surroundings, state) {
+    const directory = directoryOf(surroundings, state.key);
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { recursive: true });
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, stateName), renderState(state));
 }
 /** Where the inject with this key keeps the archives that it has restored. */
-function keptArchives(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'archives');
+function keptArchives(surroundings, key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(surroundings, key), 'archives');
 }
 /** Keeps the programs that the inject with this key has copied for the builder, where it can. */
-async function keepTools(key, directory) {
-    const kept = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools');
+async function keepTools(surroundings, key, directory) {
+    const kept = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(surroundings, key), 'tools');
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(kept, { recursive: true, force: true });
     // Extract copies them anew where they are not there.
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(directory, kept).catch(() => undefined);
 }
 /** @returns whether they were there, and are now in a directory that was not there */
-async function takeTools(key, directory) {
+async function takeTools(surroundings, key, directory) {
     try {
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(directory), { recursive: true });
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(key), 'tools'), directory);
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(surroundings, key), 'tools'), directory);
         return true;
     }
     catch {
@@ -101237,99 +101507,105 @@ async function takeTools(key, directory) {
     }
 }
 /** All that the injects of this job have left; what cannot be read is named and left out. */
-async function readStates() {
-    const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(stateDirectory()).catch(() => []);
+async function readStates(surroundings) {
+    const directory = stateDirectory(surroundings);
+    const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(directory).catch(() => []);
     const states = [];
     for (const name of names) {
         try {
-            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), name, stateName), 'utf8')));
+            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, name, stateName), 'utf8')));
         }
         catch (error) {
-            (0,_console_console_js__WEBPACK_IMPORTED_MODULE_3__/* .warn */ .R8)(`What inject has left in this job cannot be read: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
+            (0,_console_console_js__WEBPACK_IMPORTED_MODULE_3__/* .warn */ .R8)(`What inject has left in this job cannot be read: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error)}`);
         }
     }
     return states;
 }
 /** Removes what one inject has left, and the directory with the last of them. */
-async function removeState(state) {
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(directoryOf(state.key), { recursive: true, force: true });
+async function removeState(surroundings, state) {
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(directoryOf(surroundings, state.key), { recursive: true, force: true });
     // Fails while others are left.
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(stateDirectory()).catch(() => undefined);
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(stateDirectory(surroundings)).catch(() => undefined);
 }
-function stateDirectory() {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)((0,_lib_work_directory_js__WEBPACK_IMPORTED_MODULE_6__/* .temporaryRoot */ .is)(), 'buildkit-cache-mounts-state');
+function stateDirectory({ temporaryRoot }) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(temporaryRoot, 'buildkit-cache-mounts-state');
 }
-function directoryOf(key) {
-    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
+function directoryOf(surroundings, key) {
+    return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(stateDirectory(surroundings), (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(key).digest('hex'));
 }
 const stateName = 'state.json';
+function renderState(state) {
+    const { restored } = state;
+    const mounts = restored?.mounts.map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .renderSavedMount */ .fP);
+    return JSON.stringify({ ...state, restored: restored && { ...restored, mounts } });
+}
 function parseState(text) {
-    const state = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(JSON.parse(text), 'state');
+    const state = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
     const { key, mounts, builder, utilityImage, platform } = state;
     const { seedStages, storeLocation, restoreKeys, restored } = state;
     return {
-        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(key, 'key'),
-        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
-        builder: builder === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(builder, 'builder'),
-        utilityImage: utilityImage === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(utilityImage, 'utilityImage'),
-        platform: platform === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(platform, 'platform'),
+        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
+        builder: builder === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(builder, 'builder'),
+        utilityImage: utilityImage === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
         storeLocation: storeLocation === undefined ? undefined : (0,_entry_stores_open_store_js__WEBPACK_IMPORTED_MODULE_5__/* .parseStoreLocation */ .sC)(storeLocation),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
-        restoreKeys: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'restoreKeys[]')),
+        restoreKeys: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'restoreKeys[]')),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
 function parseRestored(value) {
-    const { key, mounts, filled } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'restored');
+    const { key, mounts, filled } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
     return {
-        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(key, 'key'),
-        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
+        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
         filled: filled === undefined ? undefined : parseFilled(filled),
     };
 }
 function parseFilled(value) {
-    const { mounts, builder, time, token, tools } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'filled');
+    const { mounts, builder, filledAt, snapshotId, tools } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'filled');
     return {
-        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
         builder: parseBuilder(builder),
-        time: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .number */ .ai)(time, 'time'),
-        token: token === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(token, 'token'),
+        filledAt: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(filledAt, 'filledAt'),
+        snapshotId: snapshotId === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(snapshotId, 'snapshotId'),
         tools: parseTools(tools),
     };
 }
 function parseTools(value) {
-    const { names, tarVersion, directories, obstacle } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'tools');
+    const { names, tarVersion, directories, obstacle } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'tools');
     return {
-        names: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(names, 'names').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'names[]')),
+        names: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(names, 'names').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'names[]')),
         tarVersion: String(tarVersion),
-        directories: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(directories, 'directories').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'directories[]')),
-        obstacle: obstacle === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(obstacle, 'obstacle'),
+        directories: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(directories, 'directories').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(obstacle, 'obstacle'),
     };
 }
 function parseBuilder(value) {
-    const { name, driver, nodes, platforms, buildkit } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'builder');
+    const { name, driver, nodes, platforms, buildkit } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'builder');
     // Some of it buildx may leave empty; it is for the log.
     return {
         name: String(name),
         driver: String(driver),
-        nodes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .number */ .ai)(nodes, 'nodes'),
-        platforms: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'platforms[]')),
+        nodes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(nodes, 'nodes'),
+        platforms: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'platforms[]')),
         buildkit: String(buildkit),
     };
 }
 function parseRestoredMount(value) {
     const { archive, ...saved } = (0,_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
     if (archive === undefined)
-        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .invalid */ .Gq)('archive', archive);
+        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
     return { ...saved, archive };
 }
 function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'seedStages');
-    const args = Object.entries((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(buildArgs, 'buildArgs'));
+    const { head, stages, context, buildArgs, ignore } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
+    const args = Object.entries((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(buildArgs, 'buildArgs'));
     return {
-        head: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(head, 'head'),
-        stages: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(stages, 'stages'),
-        context: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(context, 'context'),
+        head: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(head, 'head'),
+        stages: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(stages, 'stages'),
+        context: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(context, 'context'),
         buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
         ignore: String(ignore),
     };
@@ -101377,8 +101653,8 @@ var errors = __nccwpck_require__(1469);
 var cache_mount = __nccwpck_require__(1833);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
-var buildx = __nccwpck_require__(3600);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 1 modules
+var buildx = __nccwpck_require__(2949);
 // EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
 var scripts = __nccwpck_require__(9580);
 // EXTERNAL MODULE: ./build/builder/runner-programs.js
@@ -101408,7 +101684,7 @@ var result_table = __nccwpck_require__(730);
 async function prepare(request, workDirectory) {
     const [builder, tools] = await Promise.all([
         inspectNamedBuilder(request),
-        (0,runner_programs/* gatherRunnerTools */.hf)((0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
+        (0,runner_programs/* gatherRunnerTools */.hf)(request.surroundings, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
     ]);
     return { builder, tools };
 }
@@ -101416,58 +101692,59 @@ async function prepare(request, workDirectory) {
  * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
  * extract looks for them: it saves them again for a mount that it finds empty.
  *
- * @throws Error where nothing was unpacked, or what the preparation throws
+ * @throws Error where nothing was unpacked, or what {@link prepare} throws
  */
-async function unpack(request, fillings, preparation, entry, workDirectory) {
-    if (fillings.length === 0)
+async function unpack(request, toUnpack, ready, entry, workDirectory) {
+    if (toUnpack.length === 0)
         return { reports: new Map() };
-    await placeArchives(request.key, fillings, entry, workDirectory);
+    await placeArchives(request, toUnpack, entry, workDirectory);
     // Extract saves nothing under a key that is saved already.
     const isFinal = request.store.isLasting && entry.key === request.key;
-    const token = request.incremental && !isFinal ? (0,external_node_crypto_.randomUUID)() : undefined;
-    const { builder, tools } = await preparation;
-    const allOf = fillings.flatMap(({ archives }) => archives.map(({ compression }) => compression));
+    const snapshotId = request.incremental && !isFinal ? (0,external_node_crypto_.randomUUID)() : undefined;
+    const { builder, tools } = await ready;
+    const allOf = toUnpack.flatMap(({ archives }) => archives.map(({ compression }) => compression));
     const toolkit = (0,runner_programs/* chooseToolkit */.QG)(tools, builder.platforms, request.utilityImage, {
         allOf: [...new Set(allOf)],
     });
     (0,result_table/* logBuilder */.wz)(builder, toolkit);
     const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
+        surroundings: request.surroundings,
         workDirectory,
         builder: request.builder,
         toolkit,
         script: 'unpack',
-        mounts: fillings.map((filling) => toUnpack(filling, token)),
+        mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId)),
         withArchives: true,
         seedStages: request.seedStages,
     }));
-    await (0,handover/* keepTools */.DQ)(request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
-    const filled = fillings.filter(({ index }) => reports.get(index)?.result === 'unpacked');
+    await (0,handover/* keepTools */.DQ)(request.surroundings, request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
+    const filled = toUnpack.filter(({ index }) => reports.get(index)?.result === 'unpacked');
     const mounts = filled.map(({ mount }) => mount);
-    return { reports, filled: { mounts, builder, time: endedAt, token, tools } };
+    return { reports, filled: { mounts, builder, filledAt: endedAt, snapshotId, tools } };
 }
 /**
  * Puts the archives where the build has them, and where extract looks for them: a file with two names, which
  * takes the room of one. (The build's context has it once, and so sends it as a plain file.)
  */
-async function placeArchives(key, fillings, entry, workDirectory) {
+async function placeArchives({ surroundings, key }, toUnpack, entry, workDirectory) {
     const context = (0,scratch_build/* archivesDirectory */.B8)(workDirectory);
-    for (const { index, archives } of fillings) {
+    for (const { index, archives } of toUnpack) {
         for (const [place, { file, compression }] of archives.entries()) {
             const inBuild = (0,external_node_path_.join)(context, (0,scripts/* restoredFileName */.yj)(index, place, compression));
             await (0,work_directory/* moveFile */.mV)((0,external_node_path_.join)(entry.directory, file), inBuild);
-            await (0,work_directory/* linkFile */.TG)(inBuild, (0,external_node_path_.join)((0,handover/* keptArchives */.I)(key), file));
+            await (0,work_directory/* linkFile */.TG)(inBuild, (0,external_node_path_.join)((0,handover/* keptArchives */.I)(surroundings, key), file));
         }
     }
 }
 /** A mount, and what the script is told of it. */
-function toUnpack({ index, mount, archives }, token) {
-    const limits = [(0,manifest/* totalOf */.e6)(archives).bytes, ...(token === undefined ? [] : [token])];
+function scratchMountOf({ index, mount, archives }, snapshotId) {
+    const limits = [(0,manifest/* totalOf */.e6)(archives).bytes, ...(snapshotId === undefined ? [] : [snapshotId])];
     const argument = [index, ...limits].join(':');
-    return { index, mount, argument, withSnapshot: token !== undefined };
+    return { index, mount, argument, withSnapshot: snapshotId !== undefined };
 }
-async function inspectNamedBuilder({ builder, platform }) {
+async function inspectNamedBuilder(request) {
     try {
-        return await (0,buildx/* inspectBuilder */.IK)(builder, platform);
+        return await (0,buildx/* inspectBuilder */.IK)(request.surroundings, request.builder, request.platform);
     }
     catch (error) {
         if (!(error instanceof buildx/* NoSuchBuilderError */.eN))
@@ -101507,17 +101784,20 @@ const notRestored = 'The cache mounts were not restored';
  * @returns the key that extract saves them under
  * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
  */
-async function injectMounts(makeWorkDirectory) {
-    const inputs = (0,read_inputs/* readInjectInputs */.NY)();
-    const keys = await (0,generated_key/* resolveKeys */.LQ)(inputs);
+async function injectMounts(surroundings, getInput, makeWorkDirectory) {
+    const inputs = (0,read_inputs/* readInjectInputs */.NY)(getInput, surroundings);
+    const keys = await (0,generated_key/* resolveKeys */.LQ)(inputs, surroundings);
     (0,console/* setOutput */.uH)('cache-hit', 'false');
     (0,console/* setOutput */.uH)('cache-primary-key', keys.key);
-    const list = await (0,mount_list/* listMounts */.dx)(inputs.mountInputs);
+    const list = await (0,mount_list/* listMounts */.dx)(inputs.mountInputs, surroundings.workspace);
     (0,result_table/* logMounts */.Zx)(list);
     const { mounts, seedStages } = list;
     const platform = inputs.mountInputs.platforms?.[0];
-    const store = (0,open_store/* openStore */.Ch)(inputs.storeLocation);
-    const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async () => inject({ ...inputs, ...keys, mounts, seedStages, platform, store }, await makeWorkDirectory())).catch((error) => {
+    const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async (ended) => {
+        const store = (0,open_store/* openStore */.Ch)(inputs.storeLocation, ended);
+        const request = { ...inputs, ...keys, mounts, seedStages, platform, store, surroundings };
+        return inject(request, await makeWorkDirectory());
+    }).catch((error) => {
         if (error instanceof errors/* InputError */.d)
             throw error;
         return cold(notRestored, [(0,errors/* messageOf */.b)(error)]);
@@ -101551,7 +101831,7 @@ async function inject(request, workDirectory) {
     const { store, key, restoreKeys, mounts } = request;
     await warnOfSameKey(request);
     // Also where there is nothing to do: extract without inputs asks for it.
-    await (0,handover/* writeState */.Jq)(stateOf(request));
+    await (0,handover/* writeState */.Jq)(request.surroundings, stateOf(request));
     if (mounts.length === 0)
         return cold('There are no cache mounts');
     const found = await (0,log/* logStage */.jl)('Look up the key', () => store.find(key, restoreKeys));
@@ -101559,15 +101839,15 @@ async function inject(request, workDirectory) {
         (0,console/* print */.yy)(`Nothing was found for the key ${key}: the build starts cold.`);
         return cold('No saved cache mounts were found');
     }
-    const preparation = prepare(request, workDirectory);
-    preparation.catch(() => undefined); // it is thrown where it is needed
+    const ready = prepare(request, workDirectory);
+    ready.catch(() => undefined); // it is thrown where it is needed
     (0,console/* setOutput */.uH)('cache-matched-key', found);
     const restored = await restore(request, found, (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c));
     if ('trouble' in restored) {
         const remark = `${restored.trouble}.${remedyFor(request, restored.key)}`;
         return cold(notRestored, [remark], { key: restored.key, label: store.otherKeyLabel });
     }
-    return fill(request, restored, preparation, workDirectory);
+    return fill(request, restored, ready, workDirectory);
 }
 /** Restores an entry, with those that it builds on, into a directory. */
 async function restore({ store, key: wanted, mounts }, found, directory) {
@@ -101595,33 +101875,36 @@ async function restore({ store, key: wanted, mounts }, found, directory) {
     }
 }
 /** What an inject before this one has left under the same key is about to be overwritten. */
-async function warnOfSameKey({ key, mounts }) {
+async function warnOfSameKey({ surroundings, key, mounts }) {
     const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
-    const states = await (0,handover/* readStates */.rs)();
+    const states = await (0,handover/* readStates */.rs)(surroundings);
     if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
         (0,console/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
     }
 }
 /** Unpacks what is whole of a restored entry into its mounts. */
-async function fill(request, entry, preparation, workDirectory) {
+async function fill(request, entry, ready, workDirectory) {
     const { key, manifest } = entry;
     const remedy = remedyFor(request, key);
-    const { fillings, unsaved, unnamed } = (0,archive/* selectArchives */.wu)(request.mounts, manifest);
+    const { toUnpack, unsaved, unnamed } = (0,archive/* selectArchives */.wu)(request.mounts, manifest);
     if (unnamed.length > 0) {
         (0,console/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
     }
-    const { whole, damaged } = await checkArchives(fillings, entry, remedy);
+    const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
     const restored = { key, mounts: listRestored(manifest, damaged) };
-    await (0,handover/* writeState */.Jq)({ ...stateOf(request), restored });
-    const { reports, filled } = await unpack(request, whole, preparation, entry, workDirectory);
-    await (0,handover/* writeState */.Jq)({ ...stateOf(request), restored: { ...restored, filled } });
+    await (0,handover/* writeState */.Jq)(request.surroundings, { ...stateOf(request), restored });
+    const { reports, filled } = await unpack(request, whole, ready, entry, workDirectory);
+    await (0,handover/* writeState */.Jq)(request.surroundings, {
+        ...stateOf(request),
+        restored: { ...restored, filled },
+    });
     const outcomes = [
         ...damaged,
-        ...whole.map((filling) => outcomeOf(filling, reports.get(filling.index), remedy)),
+        ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),
         ...unsaved.map((mount) => ({ row: { mount, state: 'not saved yet' } })),
     ];
     const count = (result) => [...reports.values()].filter((report) => report.result === result).length;
-    const isComplete = fillings.length > 0 && count('unpacked') + count('warm') === fillings.length;
+    const isComplete = toUnpack.length > 0 && count('unpacked') + count('warm') === toUnpack.length;
     return {
         title: `${count('unpacked')} of ${(0,format/* plural */.LS)(request.mounts.length, 'cache mount')} restored`,
         matched: { key, label: request.store.otherKeyLabel },
@@ -101632,14 +101915,14 @@ async function fill(request, entry, preparation, workDirectory) {
     };
 }
 /** Finds out which of the mounts have all of their archives, undamaged. */
-async function checkArchives(fillings, { directory }, remedy) {
-    const checked = await Promise.all(fillings.map(async (filling) => ({
-        filling,
-        damage: await (0,archive/* findDamageOfAny */.Qx)(directory, filling.archives),
-    })));
+async function checkArchives(toUnpack, { directory }, remedy) {
+    const checked = await Promise.all(toUnpack.map(async (mountArchives) => {
+        const damage = await (0,archive/* findDamageOfAny */.Qx)(directory, mountArchives.archives);
+        return { mountArchives, damage };
+    }));
     return {
-        whole: checked.flatMap(({ filling, damage }) => (damage === undefined ? filling : [])),
-        damaged: checked.flatMap(({ filling: { mount }, damage }) => damage === undefined ? [] : leftOut(mount, `${damage}.${remedy}`)),
+        whole: checked.flatMap(({ mountArchives, damage }) => damage === undefined ? mountArchives : []),
+        damaged: checked.flatMap(({ mountArchives, damage }) => damage === undefined ? [] : leftOut(mountArchives.mount, `${damage}.${remedy}`)),
     };
 }
 /** What to do about a damaged entry, where no later extract can save its key again. */
@@ -101829,18 +102112,21 @@ var work_directory = __nccwpck_require__(2757);
  * Gives up on work that takes longer than a number of minutes, with all processes that it has
  * started; what it does itself goes on until the process ends.
  *
+ * @param work is told by the signal that nobody waits for it any more
  * @throws Error that says where it stood
  */
 async function withinTime(minutes, work) {
+    const ended = new AbortController();
     let timer;
     const end = new Promise((_, reject) => {
         timer = setTimeout(() => {
             reject(new Error(`Stopped after ${(0,format/* plural */.LS)(minutes, 'minute')} (input timeout) in the stage "${(0,log/* currentStage */.aY)()}".`));
+            ended.abort();
             killDescendants();
         }, minutes * 60_000);
     });
     try {
-        return await Promise.race([work(), end]);
+        return await Promise.race([work(ended.signal), end]);
     }
     finally {
         clearTimeout(timer);
@@ -101854,7 +102140,8 @@ async function withinTime(minutes, work) {
  *
  * @param onFailure is told in either case
  */
-async function runStep(story, onFailure = () => undefined) {
+async function runStep(surroundings, story, onFailure = () => undefined) {
+    (0,console/* openConsole */.OZ)(surroundings);
     let workDirectory;
     const clear = () => {
         if (workDirectory === undefined)
@@ -101877,7 +102164,7 @@ async function runStep(story, onFailure = () => undefined) {
     }
     try {
         await story(async () => {
-            workDirectory = await (0,work_directory/* createWorkDirectory */.h$)();
+            workDirectory = await (0,work_directory/* createWorkDirectory */.h$)(surroundings);
             return workDirectory;
         });
     }
@@ -101894,7 +102181,7 @@ async function runStep(story, onFailure = () => undefined) {
         clear();
     }
     // Idle connections of the cache client would keep the process for seconds.
-    process.exit();
+    return process.exit();
 }
 
 
@@ -101995,9 +102282,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   N4: () => (/* binding */ endGroup),
   z3: () => (/* binding */ error),
   dN: () => (/* binding */ exportVariable),
-  Vt: () => (/* binding */ getBooleanInput),
   V4: () => (/* binding */ getInput),
-  q3: () => (/* binding */ getMultilineInput),
   Gu: () => (/* binding */ getState),
   pq: () => (/* binding */ info),
   _o: () => (/* binding */ isDebug),
@@ -102010,7 +102295,7 @@ __nccwpck_require__.d(__webpack_exports__, {
   $e: () => (/* binding */ warning)
 });
 
-// UNUSED EXPORTS: ExitCode, addPath, getIDToken, group, markdownSummary, platform, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
+// UNUSED EXPORTS: ExitCode, addPath, getBooleanInput, getIDToken, getMultilineInput, group, markdownSummary, platform, setCommandEcho, summary, toPlatformPath, toPosixPath, toWin32Path
 
 // EXTERNAL MODULE: external "os"
 var external_os_ = __nccwpck_require__(857);
