@@ -1,3 +1,6 @@
+/* Mirrors frontend/dockerfile/parser/split_command.go of BuildKit v0.32.2. */
+import { isSpace, trimSpace } from './go-text.js';
+
 /** The flags at the beginning of an instruction, and what follows them. */
 export interface SplitFlags {
   /** Each without its leading dashes, such as `mount=type=cache,…`. */
@@ -6,10 +9,10 @@ export interface SplitFlags {
 }
 
 /**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
- * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
+ * Takes the flags off an instruction's text as BuildKit does (extractBuilderFlags): quotes are taken
+ * away, the escape token makes the next character literal, white space ends a flag. BuildKit goes byte
+ * by byte and takes each for a character, so that a non-ASCII id becomes another one. The mount on the
+ * builder has that id, and so must ours.
  */
 export function splitFlags(text: string, escapeToken = '\\'): SplitFlags {
   const bytes = Buffer.from(text, 'utf8').toString('latin1');
@@ -21,15 +24,12 @@ export function splitFlags(text: string, escapeToken = '\\'): SplitFlags {
     if (word.text === '--') break;
     flags.push(word.text.slice(2));
   }
-  return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+  return { flags, rest: trimSpace(Buffer.from(bytes.slice(at), 'latin1').toString('utf8')) };
 }
-
-/** White space below U+0100, as Go has it. */
-const space = /[\s\u0085]/;
 
 function skipSpace(bytes: string, start: number): number {
   let at = start;
-  while (at < bytes.length && space.test(bytes.charAt(at))) at++;
+  while (at < bytes.length && isSpace(bytes.charAt(at))) at++;
   return at;
 }
 
@@ -41,7 +41,7 @@ function readWord(
   let text = '';
   let quote = '';
   let at = start;
-  for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+  for (; at < bytes.length && (quote || !isSpace(bytes.charAt(at))); at++) {
     const char = bytes.charAt(at);
     if (char === escapeToken) {
       at++;

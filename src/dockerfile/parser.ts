@@ -1,5 +1,10 @@
+/*
+ * Mirrors frontend/dockerfile/parser/parser.go of BuildKit v0.32.2, with split_command.go,
+ * line_parsers.go (the words of ARG and ENV) and directives.go.
+ */
 import { splitFlags } from './flags.js';
-import { expandWord } from './shell-word.js';
+import { isSpace, trimLeadingSpace, trimSpace } from './go-text.js';
+import { splitShellWords } from './shell-word.js';
 
 export interface Instruction {
   /** In upper case. */
@@ -25,7 +30,10 @@ export interface Dockerfile {
  * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
  */
 export function parseDockerfile(text: string): Dockerfile {
-  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const lines = text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .map(trimCarriageReturns);
   const escapeToken = readEscapeDirective(lines);
   const instructions: Instruction[] = [];
   for (let at = 0; at < lines.length; ) {
@@ -35,17 +43,27 @@ export function parseDockerfile(text: string): Dockerfile {
     }
     const { logicalLine, end } = joinLines(lines, at, escapeToken);
     const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
-    const next = skipHeredocs(lines, end, instruction);
+    const next = skipHeredocs(lines, end, readHeredocs(logicalLine, instruction));
     instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
     at = next;
   }
   return { escapeToken, instructions };
 }
 
+function trimCarriageReturns(line: string): string {
+  let end = line.length;
+  while (line.charAt(end - 1) === '\r') end--;
+  return line.slice(0, end);
+}
+
 /** Reads one instruction, such as that of an ONBUILD, in a single line. */
 export function parseInstruction(text: string, line: number, escapeToken = '\\'): Instruction {
-  const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-  const { flags, rest: following } = splitFlags(rest, escapeToken);
+  const trimmed = trimSpace(text);
+  // Any other white space belongs to the keyword, which BuildKit does not know then.
+  const [separator = ''] = /[\t\v\f\r ]+/.exec(trimmed) ?? [];
+  const at = separator === '' ? trimmed.length : trimmed.indexOf(separator);
+  const keyword = trimmed.slice(0, at);
+  const { flags, rest: following } = splitFlags(trimmed.slice(at + separator.length), escapeToken);
   return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
 }
 
@@ -53,7 +71,7 @@ export function parseInstruction(text: string, line: number, escapeToken = '\\')
 function readEscapeDirective(lines: readonly string[]): string {
   for (const line of lines) {
     const [, name = '', value = ''] =
-      /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
+      /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(trimSpace(line)) ?? [];
     if (name.toLowerCase() === 'escape') return value;
     if (!['syntax', 'check'].includes(name.toLowerCase())) break;
   }
@@ -61,7 +79,7 @@ function readEscapeDirective(lines: readonly string[]): string {
 }
 
 function isBlankOrComment(line = ''): boolean {
-  return /^\s*(#|$)/.test(line);
+  return /^(#|$)/.test(trimLeadingSpace(line));
 }
 
 /**
@@ -89,31 +107,56 @@ function joinLines(
   return { logicalLine, end };
 }
 
-/** Passes over the bodies of the heredocs that an instruction opens; returns the place behind. */
-function skipHeredocs(lines: readonly string[], start: number, instruction: Instruction): number {
+interface Heredoc {
+  /** The line that ends it. */
+  readonly name: string;
+  /** Tabs at the beginning of its lines are no part of them. */
+  readonly chomps: boolean;
+}
+
+/**
+ * Passes over the bodies of the heredocs that an instruction opens; returns the place behind. One that
+ * does not end is none: BuildKit refuses the file, and a frontend older than 1.16 takes `$((1 << 2))`
+ * for no heredoc.
+ */
+function skipHeredocs(
+  lines: readonly string[],
+  start: number,
+  heredocs: readonly Heredoc[],
+): number {
   let at = start;
-  for (const { name, chomps } of readHeredocs(instruction)) {
-    while (at < lines.length) {
-      const line = lines[at] ?? '';
-      at++;
-      if ((chomps ? line.replace(/^\t+/, '') : line) === name) break;
-    }
+  for (const { name, chomps } of heredocs) {
+    let end = at;
+    const isEnd = (line = '') => (chomps ? line.replace(/^\t+/, '') : line) === name;
+    while (end < lines.length && !isEnd(lines[end])) end++;
+    if (end < lines.length) at = end + 1;
   }
   return at;
 }
 
-function readHeredocs({ keyword, text, line }: Instruction): { name: string; chomps: boolean }[] {
-  if (keyword === 'ONBUILD') return readHeredocs(parseInstruction(text, line));
-  if (!['RUN', 'COPY', 'ADD'].includes(keyword) || isJsonArray(text)) return [];
-  return splitWords(text, '\\').flatMap((word) => {
-    const [, dash, quoted = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
-    if (quoted === '') return [];
-    try {
-      return { name: expandWord(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
-    } catch {
-      return []; // no word, and so no heredoc
-    }
-  });
+function readHeredocs(logicalLine: string, instruction: Instruction): Heredoc[] {
+  if (!logicalLine.includes('<<') || !canContainHeredoc(instruction)) return [];
+  try {
+    const words = splitShellWords(logicalLine, 'quotes and escapes');
+    return words.flatMap((word) => parseHeredoc(word) ?? []);
+  } catch {
+    return []; // such as a quote that is not closed
+  }
+}
+
+function canContainHeredoc({ keyword, text, line }: Instruction): boolean {
+  if (keyword === 'ONBUILD') {
+    const trigger = parseInstruction(text, line);
+    return trigger.keyword !== 'ONBUILD' && canContainHeredoc(trigger);
+  }
+  return ['RUN', 'COPY', 'ADD'].includes(keyword) && !isJsonArray(text);
+}
+
+/** @throws Error on what BuildKit refuses */
+function parseHeredoc(word: string): Heredoc | undefined {
+  const [, dash, rest = ''] = /^\d*<<(-?)[\t\n\f\r ]*([^<]*)$/.exec(word) ?? [];
+  const [name, ...others] = rest === '' ? [] : splitShellWords(rest, 'neither');
+  return name === undefined || others.length > 0 ? undefined : { name, chomps: dash === '-' };
 }
 
 function isJsonArray(text: string): boolean {
@@ -125,8 +168,8 @@ function isJsonArray(text: string): boolean {
 }
 
 /**
- * Splits text into words at white space, as BuildKit does for ARG and ENV: quotes and escapes stay
- * in the words, for the expansion to take them away.
+ * Splits text into words at white space, as BuildKit does for ARG and ENV (parseWords): quotes and
+ * escapes stay in the words, for the expansion to take them away.
  */
 export function splitWords(text: string, escapeToken: string): string[] {
   const words: string[] = [];
@@ -138,7 +181,7 @@ export function splitWords(text: string, escapeToken: string): string[] {
     if (char === escapeToken && quote !== "'") {
       at++;
       if (at < chars.length) word += char + chars[at];
-    } else if (!quote && /\s/.test(char)) {
+    } else if (!quote && isSpace(char)) {
       if (word !== '') words.push(word);
       word = '';
     } else {

@@ -147,6 +147,39 @@ describe('the escape directive', () => {
   });
 });
 
+describe('white space that is not ASCII', () => {
+  test('does not end a keyword, so that BuildKit does not know the instruction', () => {
+    expect(read(['RUN\u00a0--mount=a go', 'RUN\u2003x y'])).toEqual([
+      [1, 'RUN\u00a0--MOUNT=A', [], 'go'],
+      [2, 'RUN\u2003X', [], 'y'],
+    ]);
+  });
+
+  test('hides the flags behind it', () => {
+    expect(read(['RUN \u00a0--mount=a go', 'RUN \u3000--mount=a go'])).toEqual([
+      [1, 'RUN', [], '--mount=a go'],
+      [2, 'RUN', [], '--mount=a go'],
+    ]);
+  });
+
+  test('is taken off both ends of an instruction', () => {
+    expect(read(['\u3000RUN a\u00a0', '\u0085RUN b\u0085'])).toEqual([
+      [1, 'RUN', [], 'a'],
+      [2, 'RUN', [], 'b'],
+    ]);
+  });
+
+  test('makes a line blank', () => {
+    expect(read(['RUN a \\', '\u0085', '\u3000# c', 'b'])).toEqual([[1, 'RUN', [], 'a b']]);
+  });
+});
+
+test('white space at the end belongs to no flag, even if its quote is not closed', () => {
+  expect(read(['RUN --mount="id=a  '])).toEqual([[1, 'RUN', ['mount=id=a'], '']]);
+  expect(read(['RUN --mount="id=a  \\'])).toEqual([[1, 'RUN', ['mount=id=a'], '']]);
+  expect(read(['RUN --mount=id=a\\ '])).toEqual([[1, 'RUN', ['mount=id=a'], '']]);
+});
+
 describe('a byte order mark', () => {
   test('is no part of the first instruction', () => {
     expect(read(['\uFEFFFROM a', 'RUN b'])).toEqual([
@@ -206,6 +239,49 @@ describe('the bodies of heredocs are no instructions', () => {
       instruction,
       [lines.length + 1, 'RUN', [], 'last'],
     ]);
+  });
+
+  // White space before the word, as BuildKit takes it since Dockerfile 1.16.
+  test.each<[line: string, end: string]>([
+    ['RUN << EOF', 'EOF'],
+    ['RUN <<\tEOF', 'EOF'],
+    ['RUN cat << EOF > f', 'EOF'],
+    ['RUN python << "PY"', 'PY'],
+    ["RUN --mount=type=cache,target=/x cat <<  'PY' && y", 'PY'],
+    ['RUN 3<< EOF cat', 'EOF'],
+    ['COPY << EOF /x', 'EOF'],
+    ['ADD << EOF /x', 'EOF'],
+    ['ONBUILD RUN << EOF', 'EOF'],
+    ['RUN x=$((1 << 2)) y', '2))'],
+  ])('with white space before the word: %s', (line, end) => {
+    const lines = [line, 'from os import path', 'RUN --mount=type=cache,target=/y x', end];
+    const [keyword = ''] = line.split(' ');
+    expect(readBeforeLast(lines)).toEqual([
+      [1, keyword, expect.anything(), expect.stringContaining('<<')],
+    ]);
+  });
+
+  test.each([
+    // BuildKit finds no heredoc in a line that it cannot split into words.
+    "RUN cat <<EOF && echo it's",
+    'RUN cat <<EOF ${x',
+    'RUN cat <<EOF ${x^^}',
+    // Nor one whose operator stands in a word that a substitution has cut off.
+    'RUN cat <<${X:-EOF}',
+    // The dash belongs to the operator, so that white space ends the word behind it.
+    'RUN cat <<- EOF',
+  ])('there is none in %s, though its end is there', (line) => {
+    expect(readBeforeLast([line, 'RUN x', 'EOF'])).toHaveLength(3);
+  });
+
+  test('one that does not end is none, and another of the same line is read', () => {
+    const lines = ['RUN x=$((1 << 2)) cat <<EOF', 'RUN x', 'EOF'];
+    expect(readBeforeLast(lines)).toEqual([[1, 'RUN', [], 'x=$((1 << 2)) cat <<EOF']]);
+  });
+
+  test('the line that ends one may have several carriage returns', () => {
+    expect(readBeforeLast(['RUN <<EOF', 'RUN x', 'EOF\r\r'])).toHaveLength(1);
+    expect(read(['RUN <<EOF', 'RUN x', 'EOF\r'])).toHaveLength(1);
   });
 
   test('with a backquote for the escape character', () => {

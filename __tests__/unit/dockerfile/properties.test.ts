@@ -634,7 +634,8 @@ describe('a Dockerfile and its parts', () => {
       fc.property(text, (all) => {
         const dockerfile = attempt(() => parseDockerfile(all));
         for (const { keyword, line } of dockerfile?.instructions ?? []) {
-          expect(keyword).toMatch(/^\S*$/);
+          // BuildKit ends it at these alone; any other white space belongs to it.
+          expect(keyword).toMatch(/^[^\t\v\f\r ]*$/);
           expect(line).toBeGreaterThan(0);
         }
         expect(dockerfile).toBeDefined();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { expandWord } from '../../../src/dockerfile/shell-word.js';
+import { expandWord, splitShellWords } from '../../../src/dockerfile/shell-word.js';
 
 // What is expected here is what BuildKit's own frontend made of each word.
 
@@ -17,6 +17,7 @@ const variables: Readonly<Record<string, string>> = {
   asks: '???y',
   backslash: 'a\\b',
   brace: 'a}b',
+  ends: 'a}',
   special: '()[]{}^$.*?|x',
   pattern: '*x',
   quotes: `it's "q"`,
@@ -386,6 +387,18 @@ describe('with /', () => {
     expect(expand(word)).toBe(expected);
   });
 
+  // An empty match just behind another one counts for nothing.
+  test.each([
+    ['${x//*/r}', 'r'],
+    ['${x//x*/r}', 'r'],
+    ['${lines//*/r}', 'r\nr'],
+    ['${EMPTY//*/r}', 'r'],
+    ['${x//y*/r}', 'xxr'],
+    ['${x/*/r}', 'r'],
+  ])('%s', (word, expected) => {
+    expect(expand(word)).toBe(expected);
+  });
+
   // Where all are replaced, BuildKit reads the replacement as a template of Go's regexp package.
   test.each([
     ['${x//x/$dollar}', 'yy'],
@@ -515,6 +528,11 @@ describe('with a backquote for the escape character', () => {
     ['${stars%\\*}', 'a***yy'],
     ['${brace#a`}}', 'a}b'],
     ['${path/`//_}', '/tmp/tmp/bar.txt'],
+    ['${brace#a"\\}"}', 'b'],
+    // It turns the pattern round, so that a backslash at its end comes before another character.
+    ['${stars%*\\}', 'a***yy'],
+    ['${stars%%*\\}', 'a***yy'],
+    ['${ends%"}"\\}', 'a'],
     ['${x/x/`$}', '`$xyy'],
   ])('%s', (word, expected) => {
     expect(expand(word, '`')).toBe(expected);
@@ -546,6 +564,34 @@ test.each(['#', '##', '%', '%%', '/', '//'])(
     expect(expandWord(word, () => value)).toBe(value);
   },
 );
+
+test('a byte order mark at the beginning is passed over', () => {
+  expect(expand('\uFEFFa$x\uFEFF')).toBe('axxyy\uFEFF');
+  expect(expandWord('${v#\uFEFFa}', () => 'ab')).toBe('b');
+});
+
+describe('words', () => {
+  test.each<[line: string, raw: string[], plain: string[]]>([
+    ['a  b\tc', ['a', 'b', 'c'], ['a', 'b', 'c']],
+    [`a "b c"'d'`, ['a', `"b c"'d'`], ['a', 'b cd']],
+    ['a\\ b', ['a\\ b'], ['a b']],
+    ['$x ${y} ${z:-a b}', ['$x', '${y}', '${z:-a', 'b}'], ['$x', '${y}', '${z:-a', 'b}']],
+    ['${x#a} ${x/b/c}', ['${x#a}', '${x/b/c}'], ['${x#a}', '${x/b/c}']],
+    ['${x//b/c}', ['${x/b/c}'], ['${x/b/c}']],
+    ['a << b <<<c', ['a', '<< b', '<<<c'], ['a', '<< b', '<<<c']],
+    // A substitution begins the word anew: BuildKit has one buffer for both.
+    ['a${x:-b}c', ['${x:-b}c'], ['${x:-b}c']],
+    ['a\u3000b', ['a', 'b'], ['a', 'b']],
+    [`""`, ['""'], []],
+  ])('%s', (line, raw, plain) => {
+    expect(splitShellWords(line, 'quotes and escapes')).toEqual(raw);
+    expect(splitShellWords(line, 'neither')).toEqual(plain);
+  });
+
+  test.each(["it's", '"a', '${x', '${x^^}'])('%s is refused', (line) => {
+    expect(() => splitShellWords(line, 'neither')).toThrow();
+  });
+});
 
 test('substitutions can be nested, but not without end', () => {
   const nested = (levels: number) => `${'${x:-'.repeat(levels)}y${'}'.repeat(levels)}`;
