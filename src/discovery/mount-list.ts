@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { type Discovery, discoverMounts } from '../dockerfile/declared-mounts.js';
+import { type Discovery, discoverMounts, withPlainOrigin } from '../dockerfile/declared-mounts.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
@@ -71,7 +71,7 @@ export function locateFiles(
   return { context: root, files: paths.length > 0 ? paths : [join(root, 'Dockerfile')] };
 }
 
-interface Declared extends Pick<Discovery, 'mounts' | 'problems' | 'args'> {
+interface Declared extends Pick<Discovery, 'mounts' | 'problems' | 'args' | 'plainStages'> {
   readonly seedStages: SeedStages | undefined;
 }
 
@@ -117,6 +117,7 @@ async function readDockerfiles(
     args: platforms.map(
       (_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])])),
     ),
+    plainStages: new Map(found.flatMap(({ plainStages }) => [...plainStages])),
     seedStages,
   };
 }
@@ -158,9 +159,10 @@ function nameMounts({ cacheMounts, buildArgs }: MountInputs, discovery: Declared
     each.notices.map((notice) => `Input cache-mounts: ${notice}`),
   );
   const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
-    const mount = namespace ? { ...named, namespace } : named;
-    const fromStage = findFromStage(mount, discovery.mounts);
+    const inNamespace = namespace ? { ...named, namespace } : named;
+    const fromStage = findFromStage(inNamespace, discovery.mounts);
     if (fromStage) return fromStage;
+    const mount = withPlainOrigin(inNamespace, discovery.plainStages);
     const declared = findDeclared(mount, discovery.mounts);
     if (declared.length === 0) return mount;
     notices.push(

@@ -1,9 +1,14 @@
+/*
+ * Mirrors frontend/dockerfile/dockerfile2llb/convert.go of BuildKit v0.32.2: the variables of each
+ * stage, and what becomes of them; and convert_runmount.go, for what a mount starts from.
+ */
 import { createHash } from 'node:crypto';
 import { InputError, messageOf } from '../lib/errors.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
 import { formatPlatform, parsePlatform, runnerPlatform } from '../mounts/platform.js';
 import { parseCsvRecord } from './csv.js';
-import { cut, parseOptions, toCacheMount } from './mount-options.js';
+import { familiarName } from './image-name.js';
+import { cut, parseOptions, startFromNothing, toCacheMount } from './mount-options.js';
 import { type Dockerfile, parseDockerfile, splitWords } from './parser.js';
 import { expandWord } from './shell-word.js';
 import {
@@ -13,6 +18,8 @@ import {
   lastValue,
   mountFlags,
   neededStages,
+  type PlainOrigin,
+  plainOrigin,
   readStages,
   renderStages,
   type Stage,
@@ -34,17 +41,19 @@ export interface Discovery {
   readonly mounts: readonly CacheMount[];
   /** What could not be resolved, each with file and line. */
   readonly problems: readonly string[];
-  /** For each platform, the values of all ARGs; where stages differ, the last. */
+  /** For each platform, the values of all ARGs; if stages differ, the last. */
   readonly args: readonly ReadonlyMap<string, string>[];
   /** The stages that mounts start from. */
   readonly stages: StageText | undefined;
+  /** By their names, the stages that have no files of their own. */
+  readonly plainStages: ReadonlyMap<string, PlainOrigin>;
 }
 
 /**
  * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
  * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
  *
- * @throws InputError where the target does not exist
+ * @throws InputError if the target does not exist
  */
 export function discoverMounts(text: string, options: DiscoveryOptions): Discovery {
   const dockerfile = parseDockerfile(text);
@@ -52,14 +61,16 @@ export function discoverMounts(text: string, options: DiscoveryOptions): Discove
   const problems = new Set<string>();
   const args: Environment[] = [];
   let stages: StageText | undefined;
+  let plainStages: ReadonlyMap<string, PlainOrigin> = new Map();
   for (const platform of options.platforms) {
     const evaluation = evaluate(dockerfile, { ...options, platform });
     for (const mount of evaluation.mounts) mounts.set(identityOf(mount), mount);
     for (const problem of evaluation.problems) problems.add(problem);
     args.push(evaluation.args);
     stages = evaluation.seedStages;
+    plainStages = evaluation.plainStages;
   }
-  return { mounts: [...mounts.values()], problems: [...problems], args, stages };
+  return { mounts: [...mounts.values()], problems: [...problems], args, stages, plainStages };
 }
 
 type Environment = Map<string, string>;
@@ -69,6 +80,7 @@ interface Context extends Omit<DiscoveryOptions, 'platforms'> {
   readonly escapeToken: string;
   readonly globals: Environment;
   readonly stages: readonly Stage[];
+  readonly plainStages: ReadonlyMap<string, PlainOrigin>;
   readonly mounts: CacheMount[];
   readonly problems: string[];
   readonly args: Environment;
@@ -77,7 +89,9 @@ interface Context extends Omit<DiscoveryOptions, 'platforms'> {
 function evaluate(
   dockerfile: Dockerfile,
   options: Omit<DiscoveryOptions, 'platforms'> & { readonly platform: string },
-): Pick<Context, 'mounts' | 'problems' | 'args'> & { readonly seedStages: StageText | undefined } {
+): Pick<Context, 'mounts' | 'problems' | 'args' | 'plainStages'> & {
+  readonly seedStages: StageText | undefined;
+} {
   const { escapeToken, instructions } = dockerfile;
   const problems: string[] = [];
   const expandGlobally = (word: string, line: number) => {
@@ -91,8 +105,10 @@ function evaluate(
   const globals = platformArgs(options, lastStageName(instructions));
   const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
   const stages = readStages(instructions, expandGlobally);
-  const common = { dockerfile, escapeToken, globals, stages, problems, args };
+  const plainStages = findPlainStages(stages, options.platform);
+  const common = { dockerfile, escapeToken, globals, stages, plainStages, problems, args };
   const context: Context = { ...options, ...common, mounts: [] };
+  nameMissingArgs(context);
   const environments = new Map<Stage, StageEnvironment>();
   for (const stage of neededStages(stages, resolveTarget(context))) {
     environments.set(stage, walkStage(stage, environments, context));
@@ -100,6 +116,46 @@ function evaluate(
   const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
   const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
   return { ...context, seedStages };
+}
+
+function findPlainStages(stages: readonly Stage[], target: string): Map<string, PlainOrigin> {
+  const format = (platform: string) => formatPlatform(parsePlatform(platform));
+  const isTarget = (platform: string) => format(platform) === format(target);
+  const plain = new Map<string, PlainOrigin>();
+  for (const stage of stages) {
+    if (stage.name === undefined) continue;
+    const origin = plainOrigin(stage, isTarget);
+    // Of several stages of one name the last counts.
+    if (origin) plain.set(stage.name, origin);
+    else plain.delete(stage.name);
+  }
+  return plain;
+}
+
+/** Names the ARGs without which a FROM names no image, so that BuildKit refuses the Dockerfile. */
+function nameMissingArgs({ stages, globals, escapeToken, problems, file }: Context): void {
+  for (const { parent, image, from } of stages) {
+    if (parent !== undefined || familiarName(image) !== undefined) continue;
+    const missing = namesWithoutValue(from.text, globals, escapeToken).map((name) => `$${name}`);
+    if (missing.length === 0) continue;
+    problems.push(
+      `${file}:${from.line}: ${missing.join(' and ')} ${missing.length > 1 ? 'have' : 'has'} no value, so that "FROM ${from.text}" names no image and BuildKit refuses it: is it missing in build-args?`,
+    );
+  }
+}
+
+function namesWithoutValue(text: string, globals: Environment, escapeToken: string): string[] {
+  const names = new Set<string>();
+  const lookup = (name: string, hasAlternative: boolean) => {
+    if (!globals.has(name) && !hasAlternative) names.add(name);
+    return globals.get(name);
+  };
+  try {
+    expandWord(text, lookup, escapeToken);
+  } catch {
+    return []; // named when the stages were read
+  }
+  return [...names];
 }
 
 /** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
@@ -148,7 +204,7 @@ function platformArgs(
   return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
 }
 
-/** @throws InputError where there is no such stage */
+/** @throws InputError if there is no such stage */
 function resolveTarget({ stages, target, file }: Context): Stage | undefined {
   const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
   if (goal === undefined && target !== undefined) {
@@ -161,7 +217,7 @@ function resolveTarget({ stages, target, file }: Context): Stage | undefined {
 }
 
 interface Variable {
-  /** Undefined where it cannot be known. */
+  /** Undefined if it cannot be known. */
   readonly value: string | undefined;
   /** Why it is not known, or may not be what the build has. */
   readonly doubt?: string | undefined;
@@ -216,8 +272,9 @@ function startStage(
   const inherited = parent && environments.get(parent);
   if (inherited) {
     const { variables, env, unset } = inherited;
+    const args = [...variables].filter(([name]) => !env.has(name));
     return {
-      variables: new Map([...variables, ...env]),
+      variables: new Map([...args.map((each) => doubtArg(each, inherited.image)), ...env]),
       env: new Map(env),
       unset: new Set(unset),
       image: inherited.image,
@@ -233,6 +290,16 @@ function startStage(
   };
 }
 
+/** In a stage that starts from another one, the image's own ENV hides the other's ARG. */
+function doubtArg(
+  [name, variable]: [string, Variable],
+  image: string | undefined,
+): [string, Variable] {
+  if (image === undefined) return [name, variable];
+  const doubt = `$${name} is an ARG of the stage that this one starts from; if the image ${image} sets ${name}, the image's value counts, and that is not looked into: declare the ARG in this stage too, with its value`;
+  return [name, { value: variable.value, doubt: variable.doubt ?? doubt }];
+}
+
 function declareArg(
   name: string,
   raw: string | undefined,
@@ -244,6 +311,8 @@ function declareArg(
     environment.unset.add(name);
     return;
   }
+  // Scanners for bills of materials are told by these alone; they are no variables.
+  if (name === 'BUILDKIT_SBOM_SCAN_CONTEXT' || name === 'BUILDKIT_SBOM_SCAN_STAGE') return;
   const variable =
     given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
   environment.variables.set(name, variable);
@@ -263,12 +332,11 @@ function expand(
       doubt ??= variable.doubt;
       if (variable.value === undefined) throw new Error(variable.doubt);
     } else if (unset.has(name)) {
-      // Where the word says what to do then, it is meant to be left out.
-      if (!hasAlternative) {
-        doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
-      }
+      doubt ??= doubtOfUnset(name, hasAlternative, image);
     } else if (image !== undefined) {
-      throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
+      throw new Error(
+        `$${name} may be set by the image ${image}, which is not looked into: name the mount in the input cache-mounts (with all others), or set ${name} by ENV in the Dockerfile`,
+      );
     }
     return variable?.value;
   };
@@ -280,7 +348,21 @@ function expand(
   }
 }
 
-/** What PATH is where no image has set it. */
+/** Why the value of an ARG that has none may not be what the build has. */
+function doubtOfUnset(
+  name: string,
+  hasAlternative: boolean,
+  image: string | undefined,
+): string | undefined {
+  const empty = `$${name} has no value here, so it is empty: is it missing in build-args?`;
+  // If the word says what to do then, the ARG is meant to be left out.
+  if (image === undefined) return hasAlternative ? undefined : empty;
+  return hasAlternative
+    ? `$${name} has no value here; if the image ${image} sets it, the image's value counts, and that is not looked into: give ${name} in build-args, or a default in the Dockerfile`
+    : `${empty} (If the image ${image} sets it, the image's value counts, and that is not looked into.)`;
+}
+
+/** What PATH is if no image has set it. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** `KEY=VALUE …`, or the older `KEY VALUE`. */
@@ -297,8 +379,9 @@ function readMount(
   flag: string,
   environment: StageEnvironment,
   at: (message: string) => void,
-  { dockerfile, escapeToken, stages, buildArgs, mounts }: Context,
+  context: Context,
 ): void {
+  const { escapeToken, buildArgs, mounts } = context;
   const doubts = new Set<string>();
   const expandOption = (word: string) => {
     const { value, doubt } = expand(word, environment, escapeToken);
@@ -312,15 +395,35 @@ function readMount(
     if (type === undefined || expandOption(type).toLowerCase() !== 'cache') return;
     const mount = toCacheMount(parseOptions(fields, expandOption, 'last wins'));
     const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-    const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
-    mounts.push({
-      ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
-      ...(namespace ? { namespace } : {}),
-    });
+    mounts.push({ ...withOrigin(mount, context), ...(namespace ? { namespace } : {}) });
     for (const doubt of doubts) at(doubt);
   } catch (error) {
-    at(`a mount is left out: ${messageOf(error)}`);
+    at(`a mount is left out: ${messageOf(error)} (--mount=${flag})`);
   }
+}
+
+/** What the name in `from` means: nothing, an image, or a stage with files of its own. */
+function withOrigin(mount: CacheMount, { dockerfile, stages, plainStages }: Context): CacheMount {
+  if (mount.from === undefined) return mount;
+  const stage = findStage(stages, mount.from);
+  const isPlain = stage === undefined || plainStages.has(mount.from.toLowerCase());
+  return isPlain
+    ? withPlainOrigin(mount, plainStages)
+    : startFrom(stage, mount, dockerfile, stages);
+}
+
+/**
+ * What the name in `from` means if it is not that of a stage with files of its own; an image has one
+ * name, however it is written.
+ */
+export function withPlainOrigin(
+  mount: CacheMount,
+  plainStages: ReadonlyMap<string, PlainOrigin>,
+): CacheMount {
+  if (mount.from === undefined) return mount;
+  const origin = plainStages.get(mount.from.toLowerCase());
+  if (origin?.kind === 'nothing') return startFromNothing(mount);
+  return { ...mount, from: origin?.image ?? familiarName(mount.from) ?? mount.from };
 }
 
 function startFrom(

@@ -1,3 +1,7 @@
+/*
+ * Mirrors frontend/dockerfile/instructions/commands_runmount.go (parseMount) and
+ * frontend/dockerfile/dockerfile2llb/convert_runmount.go (dispatchRunMounts) of BuildKit v0.32.2.
+ */
 import { posix } from 'node:path';
 import type { CacheMount, Ownership } from '../mounts/cache-mount.js';
 
@@ -13,7 +17,7 @@ type ValueOption =
   | 'mode';
 export type MountOptions = Partial<Record<ValueOption, string>>;
 
-const optionOfKey: ReadonlyMap<string, ValueOption | 'readonly'> = new Map([
+const optionOfKey: ReadonlyMap<string, ValueOption | 'readonly' | 'env'> = new Map([
   ['type', 'type'],
   ['id', 'id'],
   ['target', 'target'],
@@ -30,6 +34,7 @@ const optionOfKey: ReadonlyMap<string, ValueOption | 'readonly'> = new Map([
   ['ro', 'readonly'],
   ['readwrite', 'readonly'],
   ['rw', 'readonly'],
+  ['env', 'env'],
 ]);
 
 export function isOption(field: string): boolean {
@@ -69,6 +74,8 @@ export function parseOptions(
       if (/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)) continue;
       throw new Error(`${field} is neither true nor false`);
     }
+    // The name of a secret's variable. BuildKit takes it for any type, and heeds it for that alone.
+    if (option === 'env') continue;
     const earlier = options[option];
     if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
       throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
@@ -78,7 +85,11 @@ export function parseOptions(
   return options;
 }
 
-/** @throws Error where the options make no cache mount */
+/**
+ * The mount that the options make. Its `from` is the name that they have, be it of a stage or an image.
+ *
+ * @throws Error if they make no cache mount
+ */
 export function toCacheMount(options: MountOptions): CacheMount {
   const { type = 'cache', sharing = 'shared', target } = options;
   if (type.toLowerCase() !== 'cache') {
@@ -91,21 +102,27 @@ export function toCacheMount(options: MountOptions): CacheMount {
   if (!id) {
     throw new Error('neither id nor target is given: one of them must name the mount');
   }
-  if (!options.id && id === '/') {
+  // BuildKit refuses just this one text: with `/.`, the mount is made, though its RUN fails.
+  if (!options.id && target === '/') {
     throw new Error(`target=${target} cannot be a mount`);
   }
   const ownership = parseOwnership(options);
-  const from = options.from === 'scratch' ? undefined : options.from;
   const source = cleanPath(`/${options.source ?? ''}`);
-  if (source !== '/' && !from) {
-    throw new Error(`source=${options.source} needs from=…, the image that holds it`);
-  }
-  return {
+  const mount = {
     id,
-    ...(from ? { from } : {}),
+    ...(options.from ? { from: options.from } : {}),
     ...(source === '/' ? {} : { source }),
     ...(ownership && source === '/' ? { ownership } : {}),
   };
+  return options.from && options.from !== 'scratch' ? mount : startFromNothing(mount);
+}
+
+/**
+ * The mount that starts from an empty directory. There, a source is a directory of the mount itself,
+ * which another RUN has made: BuildKit's directory is that of the mount without a source.
+ */
+export function startFromNothing({ from: _, source: __, ...mount }: CacheMount): CacheMount {
+  return mount;
 }
 
 function parseOwnership({ uid, gid, mode }: MountOptions): Ownership | undefined {

@@ -1,4 +1,10 @@
+/*
+ * Mirrors frontend/dockerfile/dockerfile2llb/convert.go of BuildKit v0.32.2: which stages there are and
+ * which of them a target needs; and parseFrom in frontend/dockerfile/instructions/parse.go.
+ */
+import { posix } from 'node:path';
 import { parseCsvRecord } from './csv.js';
+import { familiarName } from './image-name.js';
 import { cut } from './mount-options.js';
 import { type Dockerfile, type Instruction, parseInstruction } from './parser.js';
 
@@ -9,8 +15,10 @@ export interface Stage {
   readonly from: Instruction;
   /** The stage that this one starts from; undefined: an image. */
   readonly parent: Stage | undefined;
-  /** What it starts from, where that is no stage. */
+  /** What it starts from, if that is no stage. */
   readonly image: string;
+  /** As its FROM gives it; undefined: the one that is built for. */
+  readonly platform: string | undefined;
   readonly instructions: readonly Instruction[];
 }
 
@@ -25,7 +33,7 @@ export interface SeedStages extends StageText {
   /** Path of the build context. */
   readonly context: string;
   readonly buildArgs: Readonly<Record<string, string>>;
-  /** The content of the Dockerfile's own ignore file; empty where there is none. */
+  /** The content of the Dockerfile's own ignore file; empty if there is none. */
   readonly ignore: string;
 }
 
@@ -43,15 +51,17 @@ export function readStages(
     const { base, name } = splitFrom(instruction.text);
     const image = expand(base, instruction.line);
     const parent = findStage(stages, image);
-    stages.push({ name, from: instruction, parent, image, instructions: [] });
+    const [flag] = valuesOf('platform', instruction.flags);
+    const platform = flag === undefined ? undefined : expand(flag, instruction.line);
+    stages.push({ name, from: instruction, parent, image, platform, instructions: [] });
   }
   return stages;
 }
 
 function splitFrom(text: string): { base: string; name: string | undefined } {
-  const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+  const [base = '', as = '', name = ''] = text.split(/[\t\v\f\r ]+/);
   // BuildKit takes no other; and it stands as it is in our own Dockerfile.
-  const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
+  const isValid = as.toLowerCase() === 'as' && /^[a-z][a-z0-9_.-]*$/i.test(name);
   return { base, name: isValid ? name.toLowerCase() : undefined };
 }
 
@@ -96,15 +106,44 @@ export function allInstructions({ parent, instructions }: Stage): Instruction[] 
   return [...triggers, ...instructions];
 }
 
+/** What a mount starts from, other than a stage that has files of its own. */
+export type PlainOrigin = { readonly kind: 'nothing' } | { readonly kind: 'image'; image: string };
+
+/**
+ * What a stage is if none of its instructions makes a file: the image that it starts from, or nothing.
+ *
+ * @param isTarget whether a platform is the one that is built for: of another one it is another image
+ */
+export function plainOrigin(
+  stage: Stage,
+  isTarget: (platform: string) => boolean,
+): PlainOrigin | undefined {
+  let first = stage;
+  for (let each: Stage | undefined = stage; each; each = each.parent) {
+    if (allInstructions(each).some(makesFiles)) return undefined;
+    first = each;
+  }
+  const { image, platform } = first;
+  if (image === 'scratch') return { kind: 'nothing' };
+  if (platform !== undefined && !isTarget(platform)) return undefined;
+  return { kind: 'image', image: familiarName(image) ?? image };
+}
+
+function makesFiles({ keyword, text }: Instruction): boolean {
+  if (keyword === 'WORKDIR') return posix.normalize(text) !== '/';
+  return !['ONBUILD', 'HEALTHCHECK', 'STOPSIGNAL'].includes(keyword) && !metadata.has(keyword);
+}
+
 /** The stages or images that an instruction reads from. */
 function sourcesOf({ keyword, flags }: Instruction): string[] {
-  if (keyword === 'COPY') {
-    return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
-  }
+  if (keyword === 'COPY') return valuesOf('from', flags);
   if (keyword !== 'RUN') return [];
   return mountFlags(flags).flatMap((value) => {
     try {
-      return lastValue(parseCsvRecord(value), 'from') ?? [];
+      const fields = parseCsvRecord(value);
+      const type = lastValue(fields, 'type')?.toLowerCase() ?? 'bind';
+      // The others do not read what they name.
+      return ['tmpfs', 'ssh', 'secret'].includes(type) ? [] : (lastValue(fields, 'from') ?? []);
     } catch {
       return []; // named when the stage is walked
     }
@@ -113,7 +152,11 @@ function sourcesOf({ keyword, flags }: Instruction): string[] {
 
 /** The values of all --mount flags. */
 export function mountFlags(flags: readonly string[]): string[] {
-  return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
+  return valuesOf('mount', flags);
+}
+
+function valuesOf(name: string, flags: readonly string[]): string[] {
+  return flags.flatMap((flag) => (flag.startsWith(`${name}=`) ? flag.slice(name.length + 1) : []));
 }
 
 /** The value of an option in the fields of a --mount flag: the last one counts. */
@@ -128,7 +171,7 @@ export function lastValue(fields: readonly string[], option: string): string | u
  * The text of the stages of these names and of those that they need: built with the same context,
  * they are the same to BuildKit.
  *
- * @throws Error where they do more than copy local files
+ * @throws Error if they do more than copy local files
  */
 export function renderStages(
   { instructions, escapeToken }: Dockerfile,
@@ -159,6 +202,9 @@ function isCheap({ keyword, text }: Instruction): boolean {
   return cheapInstructions.has(keyword);
 }
 
-const cheapInstructions = new Set(
-  'ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '),
+/** These make no file, and need no time. */
+const metadata = new Set(
+  'ARG ENV USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '),
 );
+
+const cheapInstructions = new Set([...metadata, 'COPY', 'WORKDIR']);

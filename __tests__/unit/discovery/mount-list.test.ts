@@ -287,6 +287,19 @@ test.each(['from=Seed', 'from=seed,source=/x', 'from=seed,uid=7,gid=0,mode=0755'
   },
 );
 
+test.each<[options: string, mount: string]>([
+  ['from=Empty', 'go'],
+  ['from=empty,source=/x', 'go'],
+  ['from=image,uid=7', 'go (from=alpine,uid=7,gid=0,mode=0755)'],
+  ['from=alpine:latest', 'go (from=alpine)'],
+  ['from=docker.io/library/alpine', 'go (from=alpine)'],
+])('%s in a list is what it is in the Dockerfile', async (options, mount) => {
+  const stages = ['FROM scratch AS empty', 'ENV A=1', 'FROM alpine AS image', 'FROM golang'];
+  await write('Dockerfile', ...stages, run(`id=go,${options}`));
+  expect(await list({})).toEqual(just(mount));
+  expect(await list({ cacheMounts: `id=go,${options}` })).toEqual(just(mount));
+});
+
 test.each(['{{defaultContext}}:app', '{{ defaultContext }}:app', './app'])(
   'the context %s is a directory of the checkout',
   async (context) => {

@@ -62,6 +62,19 @@ describe('a mount', () => {
     ['type=cache,target=/c,from=alpine,source=/x', { id: '/c', from: 'alpine', source: '/x' }],
     ['type=cache,target=/c,from=alpine,src=x/', { id: '/c', from: 'alpine', source: '/x' }],
     ['type=cache,target=/c,from=scratch', { id: '/c' }],
+    ['type=cache,target=/c,source=/x', { id: '/c' }],
+    ['type=cache,target=/c,source=/x,uid=1', { id: '/c' }],
+    ['type=cache,target=/c,from=scratch,source=/x', { id: '/c' }],
+    ['type=cache,target=/c,env=A', { id: '/c' }],
+    ['type=cache,target=/.', { id: '/' }],
+    // One image has several names.
+    ['type=cache,target=/c,from=alpine:latest', { id: '/c', from: 'alpine' }],
+    ['type=cache,target=/c,from=docker.io/library/alpine', { id: '/c', from: 'alpine' }],
+    [
+      'type=cache,target=/c,from=docker.io/a/b:1,source=/x',
+      { id: '/c', from: 'a/b:1', source: '/x' },
+    ],
+    ['type=cache,target=/c,from=No/Image', { id: '/c', from: 'No/Image' }],
     // The last of several values counts.
     ['type=cache,target=/a,target=/c', { id: '/c' }],
     ['type=cache,target=/a,dst=/c', { id: '/c' }],
@@ -128,6 +141,12 @@ describe('a mount', () => {
         'RUN --mount=type=cache,id=go,target=/c,uid=1 go',
       ]),
     ).toEqual(['go', 'go (uid=1,gid=0,mode=0755)']);
+  });
+
+  test('is lost to no heredoc with white space before its word', () => {
+    const body = ['from os import path', run('no'), 'PY'];
+    const lines = ['FROM golang', 'RUN python << "PY" && x', ...body, run('y')];
+    expect(find(lines)).toEqual(['y']);
   });
 
   test('is none in the body of a heredoc', () => {
@@ -494,6 +513,10 @@ describe('stages', () => {
     ],
     [['RUN --mount=type=bind,from=alpine,target=/x go'], ['3']],
     [['RUN --mount=FROM=first,target=/x go'], ['1', '3']],
+    [['RUN --mount=type=TMPFS,from=first,target=/x go'], ['3']],
+    [['RUN --mount=from=first,target=/x,type=tmpfs go'], ['3']],
+    [['RUN --mount=type=ssh,from=first go'], ['3']],
+    [['RUN --mount=type=tmpfs,from=first,target=/x,type=bind go'], ['1', '3']],
   ])('%j is a need', (need, ids) => {
     expect(find([...three, ...need])).toEqual(ids);
   });
@@ -587,6 +610,181 @@ describe('stages', () => {
   ])('a target that does not exist is an error: %s in %j', (target, lines, message) => {
     expect(() => discover(lines, { target })).toThrow(InputError);
     expect(() => discover(lines, { target })).toThrow(message);
+  });
+});
+
+describe('a stage without files of its own', () => {
+  const mount = (options: string) => `RUN --mount=type=cache,id=m,target=/c,${options} go`;
+  const metadata = [
+    ...[
+      'ARG A',
+      'ENV B=1',
+      'LABEL c=d',
+      'USER 7',
+      'WORKDIR /',
+      'CMD x',
+      'ENTRYPOINT x',
+      'EXPOSE 1',
+    ],
+    ...[
+      'VOLUME /x',
+      'MAINTAINER m',
+      'SHELL ["s"]',
+      'STOPSIGNAL 9',
+      'HEALTHCHECK NONE',
+      'ONBUILD RUN x',
+    ],
+  ];
+
+  test.each<[name: string, stages: string[], mounts: CacheMount[]]>([
+    ['empty', ['FROM scratch AS s', ...metadata], [{ id: 'm' }]],
+    ['empty, of another platform', ['FROM --platform=linux/s390x scratch AS s'], [{ id: 'm' }]],
+    ['empty, by its parent', ['FROM scratch AS p', 'ENV A=1', 'FROM p AS s'], [{ id: 'm' }]],
+    ['an image', ['FROM alpine:latest AS s', ...metadata], [{ id: 'm', from: 'alpine' }]],
+    ['an image, by its parent', ['FROM a/b:1 AS p', 'FROM p AS s'], [{ id: 'm', from: 'a/b:1' }]],
+    ['an image of a variable', ['FROM a:$TARGETARCH AS s'], [{ id: 'm', from: 'a:amd64' }]],
+    [
+      'an image of the platform that is built for',
+      ['FROM --platform=$TARGETPLATFORM a AS s'],
+      [{ id: 'm', from: 'a' }],
+    ],
+  ])('is what it starts from: %s', (_, stages, mounts) => {
+    const {
+      mounts: found,
+      problems,
+      stages: seeds,
+    } = discover([...stages, 'FROM golang', mount('from=S')]);
+    expect(problems).toEqual([]);
+    expect(found).toEqual(mounts);
+    expect(seeds).toBeUndefined();
+  });
+
+  test('is one mount with what it starts from', () => {
+    const stages = ['FROM scratch AS empty', 'FROM alpine AS image', 'FROM golang'];
+    expect(
+      find([...stages, mount('from=empty,source=/x'), mount('uid=1'), mount('from=empty,uid=1')]),
+    ).toEqual(['m', 'm (uid=1,gid=0,mode=0755)']);
+    expect(
+      find([
+        ...stages,
+        ...['image', 'alpine', 'alpine:latest', 'docker.io/library/alpine'].map((each) =>
+          mount(`from=${each}`),
+        ),
+      ]),
+    ).toEqual(['m (from=alpine)']);
+  });
+
+  test.each<[name: string, stages: string[]]>([
+    ['it copies', ['FROM scratch AS s', 'COPY x /']],
+    ['it has a working directory', ['FROM alpine AS s', 'WORKDIR /x']],
+    ['its parent copies', ['FROM alpine AS p', 'ADD x /', 'FROM p AS s']],
+    ['the platform is another one', ['FROM --platform=linux/s390x alpine AS s']],
+  ])('is a stage by itself if %s', (_, stages) => {
+    const { mounts } = discover([...stages, 'FROM golang', mount('from=s')]);
+    expect(mounts).toEqual([{ id: 'm', stage: { name: 's', digest: expect.any(String) } }]);
+  });
+
+  test('is no stage by its parent’s trigger', () => {
+    const lines = [
+      'FROM a AS p',
+      'ONBUILD COPY x /',
+      'FROM p AS s',
+      'FROM golang',
+      mount('from=s'),
+    ];
+    expect(problemsOf(lines)).toEqual([expect.stringContaining('ONBUILD in line 2')]);
+  });
+});
+
+describe('what an image may set by ENV', () => {
+  const child = ['FROM golang:1 AS p', 'ARG GOPATH=/p', run('$GOPATH'), 'FROM p'];
+
+  test('counts for more than an ARG of the parent stage, which is said', () => {
+    const { mounts, problems } = discover([...child, run('$GOPATH-x')]);
+    expect(mounts).toEqual([{ id: '/p' }, { id: '/p-x' }]);
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /^Dockerfile:5: \$GOPATH is an ARG of the stage .* if the image golang:1 sets GOPATH/,
+      ),
+    ]);
+  });
+
+  test('counts for less than an ARG with a value, an ENV, or the parent’s ENV', () => {
+    expect(find([...child, 'ARG GOPATH=/c', run('$GOPATH')])).toEqual(['/p', '/c']);
+    expect(find([...child, 'ENV GOPATH=/e', run('$GOPATH')])).toEqual(['/p', '/e']);
+    expect(find(['FROM golang AS p', 'ENV A=e', 'ARG A=a', 'FROM p', run('$A')])).toEqual(['e']);
+    const buildArgs = { GOPATH: '/b' };
+    expect(find([...child, 'ARG GOPATH', run('$GOPATH')], { buildArgs })).toEqual(['/b']);
+  });
+
+  test('is none in a stage from scratch', () => {
+    expect(find(['FROM scratch AS p', 'ARG A=/p', 'FROM p', run('$A')])).toEqual(['/p']);
+  });
+
+  test.each(['$GOPATH/x', '${GOPATH:-/d}/x', '${GOPATH-/d}/x', '/x${GOPATH:+/y}'])(
+    'is the value of an ARG without one, which is said: %s',
+    (word) => {
+      const { mounts, problems } = discover(['FROM golang:1', 'ARG GOPATH', run(word)]);
+      expect(mounts).toEqual([{ id: word.includes('/d') ? '/d/x' : '/x' }]);
+      expect(problems).toEqual([
+        expect.stringMatching(
+          /^Dockerfile:3: \$GOPATH has no value here.* the image golang:1 sets it/,
+        ),
+      ]);
+    },
+  );
+
+  test('is named once for each mount that is left out, with the mount and the remedy', () => {
+    const flags = ['type=cache,target=$GOPATH/pkg/mod', 'type=cache,target=$GOPATH/build'];
+    const lines = ['FROM golang:1', `RUN ${flags.map((flag) => `--mount=${flag}`).join(' ')} go`];
+    const platforms = ['linux/amd64', 'linux/arm64'];
+    expect(problemsOf(lines, { platforms })).toEqual(
+      flags.map(
+        (flag) =>
+          `Dockerfile:2: a mount is left out: $GOPATH may be set by the image golang:1, which is not looked into: name the mount in the input cache-mounts (with all others), or set GOPATH by ENV in the Dockerfile (--mount=${flag})`,
+      ),
+    );
+  });
+});
+
+test('what tells a scanner is no variable', () => {
+  expect(
+    find(['FROM scratch', 'ARG BUILDKIT_SBOM_SCAN_STAGE=a', run('x$BUILDKIT_SBOM_SCAN_STAGE')]),
+  ).toEqual(['x']);
+});
+
+describe('a FROM that names no image without an ARG', () => {
+  test.each<[lines: string[], problem: string]>([
+    [
+      ['FROM image:${A}'],
+      'Dockerfile:1: $A has no value, so that "FROM image:${A}" names no image',
+    ],
+    [
+      ['ARG A', 'FROM image:$A AS x'],
+      'Dockerfile:2: $A has no value, so that "FROM image:$A AS x"',
+    ],
+    [['FROM $A'], 'Dockerfile:1: $A has no value'],
+    [['FROM $A/$B:1'], 'Dockerfile:1: $A and $B have no value'],
+    [['FROM ${A%x}:1'], 'Dockerfile:1: $A has no value'],
+    [['FROM image:$A', 'FROM scratch'], 'Dockerfile:1: $A has no value'],
+  ])('%j', (lines, problem) => {
+    const { mounts, problems } = discover([...lines, run('m')]);
+    expect(problems).toEqual([expect.stringContaining(problem)]);
+    expect(problems[0]).toMatch(/BuildKit refuses it: is it missing in build-args\?$/);
+    expect(mounts).toEqual([{ id: 'm' }]);
+  });
+
+  test.each([
+    'image$A',
+    'image:v$A',
+    'image:${A:-1}',
+    'image:$B',
+    'golang${A:+:1}',
+    '$STAGE',
+    'Image:1',
+  ])('is none: FROM %s', (base) => {
+    const lines = ['ARG B=1', 'ARG STAGE=a__', 'FROM golang AS a__', `FROM ${base}`, run('m')];
+    expect(find(lines)).toEqual(['m']);
   });
 });
 
@@ -707,12 +905,6 @@ describe('a problem is named with file and line, and the rest still works', () =
       'neither id nor target',
       ['FROM a', 'RUN --mount=type=cache go'],
       'Dockerfile:2: a mount is left out: neither id nor target is given',
-      [],
-    ],
-    [
-      'a source of nothing',
-      ['FROM a', 'RUN --mount=type=cache,target=/c,source=/x go'],
-      'Dockerfile:2: a mount is left out: source=/x needs from=…',
       [],
     ],
     [
