@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { type Discovery, discoverMounts, withPlainOrigin } from '../dockerfile/declared-mounts.js';
+import { cleanPath } from '../dockerfile/mount-options.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { runnerPlatform } from '../mounts/platform.js';
-import { parseCacheMounts } from './named-mounts.js';
+import { findBuildFiles } from './build-files.js';
+import { type PathOfId, parseCacheMounts } from './named-mounts.js';
 
 /** The inputs that say which mounts there are; those of docker/build-push-action mean the same. */
 export interface MountInputs {
@@ -43,25 +45,48 @@ function namesMounts({ cacheMounts }: MountInputs): boolean {
  * Dockerfiles declare.
  *
  * @param workspace what relative paths count from
- * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
+ * @throws InputError if an input is wrong, or if there is neither a list nor a Dockerfile
  */
 export async function listMounts(inputs: MountInputs, workspace: string): Promise<MountList> {
   const isNamed = namesMounts(inputs);
+  const remote = remoteContext(inputs);
+  if (isNamed && remote !== undefined) {
+    const notice = `Input context: ${remote} is no directory here, so that no Dockerfile is read: the mounts are just those of cache-mounts.`;
+    const list = nameMounts(inputs, nothingDeclared(inputs));
+    return { ...list, notices: [notice, ...list.notices] };
+  }
   const discovery = await readDockerfiles(inputs, workspace, isNamed);
   return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
 }
 
+/** The context, if it is the address of a repository and not a directory. */
+function remoteContext({ context = '.' }: MountInputs): string | undefined {
+  return /^[a-z+]+:\/\/|^git@/i.test(context) ? context : undefined;
+}
+
+function nothingDeclared({ platforms = [runnerPlatform()] }: MountInputs): Declared {
+  return {
+    mounts: [],
+    problems: [],
+    args: platforms.map(() => new Map()),
+    idOfTarget: new Map(),
+    plainStages: new Map(),
+    seedStages: undefined,
+  };
+}
+
 /** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
 export function locateFiles(
-  { context, files }: MountInputs,
+  inputs: MountInputs,
   workspace: string,
 ): {
   readonly context: string;
   readonly files: readonly string[];
 } {
+  const { context, files } = inputs;
   // What docker/build-push-action calls its Git context is what was checked out.
   const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
-  if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
+  if (remoteContext(inputs) !== undefined) {
     throw new InputError(
       `Input context: ${local} is no directory here; give the path at which it is checked out.`,
     );
@@ -71,7 +96,8 @@ export function locateFiles(
   return { context: root, files: paths.length > 0 ? paths : [join(root, 'Dockerfile')] };
 }
 
-interface Declared extends Pick<Discovery, 'mounts' | 'problems' | 'args' | 'plainStages'> {
+interface Declared
+  extends Pick<Discovery, 'mounts' | 'problems' | 'args' | 'idOfTarget' | 'plainStages'> {
   readonly seedStages: SeedStages | undefined;
 }
 
@@ -88,10 +114,11 @@ async function readDockerfiles(
   let seedStages: SeedStages | undefined;
   for (const path of files) {
     const file = relative(workspace, path);
-    const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    const text = await readFile(path, 'utf8').catch(async (error: unknown) => {
       if (optional) return undefined;
+      const there = await findBuildFiles(workspace);
       throw new InputError(
-        `There is no Dockerfile to read the cache mounts from: ${messageOf(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`,
+        `There is no Dockerfile to read the cache mounts from: ${messageOf(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.${there.length > 0 ? ` In the workspace there are: ${there.join(', ')}.` : ''}`,
       );
     });
     if (text === undefined) continue;
@@ -117,6 +144,7 @@ async function readDockerfiles(
     args: platforms.map(
       (_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])])),
     ),
+    idOfTarget: new Map(found.flatMap(({ idOfTarget }) => [...idOfTarget])),
     plainStages: new Map(found.flatMap(({ plainStages }) => [...plainStages])),
     seedStages,
   };
@@ -171,10 +199,30 @@ function nameMounts({ cacheMounts, buildArgs }: MountInputs, discovery: Declared
     return declared;
   });
   const { seedStages } = discovery;
-  return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
+  const warnings = parsed.flatMap(({ paths }) =>
+    paths.flatMap((each) => warnOfPath(each, discovery)),
+  );
+  return {
+    mounts: distinct(mounts),
+    seedStages,
+    notices: [...new Set(notices)],
+    warnings: [...new Set(warnings)],
+  };
 }
 
-/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
+/** A second field that looks like another mount is not taken, which the user may not expect. */
+function warnOfPath({ id, path, line }: PathOfId, { mounts, idOfTarget }: Declared): string[] {
+  const other = path.trim();
+  const isDeclared = mounts.some((mount) => mount.id === other);
+  const declaredId = isDeclared ? other : idOfTarget.get(cleanPath(other));
+  const isAnother = declaredId !== undefined && declaredId !== id;
+  if (other === '' || (other === path && !isAnother)) return [];
+  return [
+    `Input cache-mounts: line ${line} names ${id} alone, as there is one mount a line: if ${other} is a mount too, put it on a line of its own.`,
+  ];
+}
+
+/** What the Dockerfile declares in the very words of the list, if `from` is one of its stages. */
 function findFromStage(
   { from, ...others }: CacheMount,
   declared: readonly CacheMount[],
@@ -186,7 +234,7 @@ function findFromStage(
 }
 
 /**
- * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
+ * What the Dockerfile declares under a bare id, if that is not just the bare mount: its options
  * make it another mount, and the bare one would be empty.
  */
 function findDeclared(mount: CacheMount, declared: readonly CacheMount[]): CacheMount[] {

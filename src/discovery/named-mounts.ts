@@ -9,6 +9,15 @@ export interface ParsedCacheMounts {
   readonly mounts: CacheMount[];
   /** What the user should know, though it is no error. */
   readonly notices: string[];
+  /** What follows an id on its line: the path of its mount, as another tool wants it. */
+  readonly paths: readonly PathOfId[];
+}
+
+export interface PathOfId {
+  readonly id: string;
+  readonly path: string;
+  /** From 1. */
+  readonly line: number;
 }
 
 /**
@@ -26,6 +35,7 @@ export function parseCacheMounts(
   const mounts: CacheMount[] = [];
   const notices: string[] = [];
   const errors: string[] = [];
+  const paths: PathOfId[] = [];
   for (const [index, raw] of text.split(/\r?\n/).entries()) {
     const line = raw.trim();
     const number = index + 1;
@@ -33,7 +43,8 @@ export function parseCacheMounts(
       continue;
     }
     try {
-      const mount = parseLine(line, lookup);
+      const { mount, path } = parseLine(line, lookup);
+      if (path !== undefined) paths.push({ id: mount.id, path, line: number });
       const identity = identityOf(mount);
       const earlier = lineOfIdentity.get(identity);
       if (earlier === undefined) {
@@ -51,10 +62,10 @@ export function parseCacheMounts(
   if (errors.length > 0) {
     throw new Error(errors.join('\n'));
   }
-  return { mounts, notices };
+  return { mounts, notices, paths };
 }
 
-function parseLine(line: string, lookup: Lookup): CacheMount {
+function parseLine(line: string, lookup: Lookup): { mount: CacheMount; path?: string | undefined } {
   const expand = (value: string) =>
     expandWord(value, (name, hasAlternative) => {
       const variable = lookup(name, hasAlternative);
@@ -65,12 +76,12 @@ function parseLine(line: string, lookup: Lookup): CacheMount {
     });
   const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
   if (flag.startsWith('--mount=')) {
-    return toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag)), expand));
+    return { mount: toCacheMount(parseOptions(parseCsvRecord(readFlagValue(flag)), expand)) };
   }
   const fields = parseCsvRecord(line);
   const [first = '', second, ...more] = fields;
   if (isOption(first)) {
-    return toCacheMount(parseOptions(fields, expand));
+    return { mount: toCacheMount(parseOptions(fields, expand)) };
   }
   if (first === '') {
     throw new Error('the id is empty');
@@ -80,7 +91,7 @@ function parseLine(line: string, lookup: Lookup): CacheMount {
       `options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`,
     );
   }
-  return { id: first };
+  return { mount: { id: first }, path: second };
 }
 
 /** Reads the value of a flag pasted from a Dockerfile. */

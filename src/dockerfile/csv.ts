@@ -1,7 +1,12 @@
+/*
+ * Mirrors github.com/tonistiigi/go-csvvalue v0.0.0-20240814133006, with which BuildKit v0.32.2 reads the
+ * value of `--mount`.
+ */
+
 /**
- * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
- * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
- * for one quote; a quote anywhere else is an error. Spaces belong to the field.
+ * Splits one CSV record into its fields by the rules of Go's encoding/csv: a field that begins with a
+ * quote ends at its closing quote, and `""` in it stands for one quote. A quote anywhere else is an
+ * error. Spaces belong to the field.
  *
  * @throws Error on a stray or missing quote
  */

@@ -7,8 +7,9 @@ import { InputError, messageOf } from '../lib/errors.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
 import { formatPlatform, parsePlatform, runnerPlatform } from '../mounts/platform.js';
 import { parseCsvRecord } from './csv.js';
+import { findForeignSyntax } from './foreign-syntax.js';
 import { familiarName } from './image-name.js';
-import { cut, parseOptions, startFromNothing, toCacheMount } from './mount-options.js';
+import { cleanPath, cut, parseOptions, startFromNothing, toCacheMount } from './mount-options.js';
 import { type Dockerfile, parseDockerfile, splitWords } from './parser.js';
 import { expandWord } from './shell-word.js';
 import {
@@ -45,6 +46,8 @@ export interface Discovery {
   readonly args: readonly ReadonlyMap<string, string>[];
   /** The stages that mounts start from. */
   readonly stages: StageText | undefined;
+  /** The id of each mount, by its target. */
+  readonly idOfTarget: ReadonlyMap<string, string>;
   /** By their names, the stages that have no files of their own. */
   readonly plainStages: ReadonlyMap<string, PlainOrigin>;
 }
@@ -59,18 +62,24 @@ export function discoverMounts(text: string, options: DiscoveryOptions): Discove
   const dockerfile = parseDockerfile(text);
   const mounts = new Map<string, CacheMount>();
   const problems = new Set<string>();
+  for (const { line, message } of findForeignSyntax(dockerfile, options.buildArgs)) {
+    problems.add(`${options.file}:${line}: ${message}`);
+  }
   const args: Environment[] = [];
   let stages: StageText | undefined;
   let plainStages: ReadonlyMap<string, PlainOrigin> = new Map();
+  const idOfTarget = new Map<string, string>();
   for (const platform of options.platforms) {
     const evaluation = evaluate(dockerfile, { ...options, platform });
     for (const mount of evaluation.mounts) mounts.set(identityOf(mount), mount);
     for (const problem of evaluation.problems) problems.add(problem);
+    for (const [target, id] of evaluation.idOfTarget) idOfTarget.set(target, id);
     args.push(evaluation.args);
     stages = evaluation.seedStages;
     plainStages = evaluation.plainStages;
   }
-  return { mounts: [...mounts.values()], problems: [...problems], args, stages, plainStages };
+  const found = { mounts: [...mounts.values()], problems: [...problems], idOfTarget };
+  return { ...found, args, stages, plainStages };
 }
 
 type Environment = Map<string, string>;
@@ -84,12 +93,13 @@ interface Context extends Omit<DiscoveryOptions, 'platforms'> {
   readonly mounts: CacheMount[];
   readonly problems: string[];
   readonly args: Environment;
+  readonly idOfTarget: Map<string, string>;
 }
 
 function evaluate(
   dockerfile: Dockerfile,
   options: Omit<DiscoveryOptions, 'platforms'> & { readonly platform: string },
-): Pick<Context, 'mounts' | 'problems' | 'args' | 'plainStages'> & {
+): Pick<Context, 'mounts' | 'problems' | 'args' | 'idOfTarget' | 'plainStages'> & {
   readonly seedStages: StageText | undefined;
 } {
   const { escapeToken, instructions } = dockerfile;
@@ -107,7 +117,7 @@ function evaluate(
   const stages = readStages(instructions, expandGlobally);
   const plainStages = findPlainStages(stages, options.platform);
   const common = { dockerfile, escapeToken, globals, stages, plainStages, problems, args };
-  const context: Context = { ...options, ...common, mounts: [] };
+  const context: Context = { ...options, ...common, mounts: [], idOfTarget: new Map() };
   nameMissingArgs(context);
   const environments = new Map<Stage, StageEnvironment>();
   for (const stage of neededStages(stages, resolveTarget(context))) {
@@ -381,7 +391,7 @@ function readMount(
   at: (message: string) => void,
   context: Context,
 ): void {
-  const { escapeToken, buildArgs, mounts } = context;
+  const { escapeToken, buildArgs, mounts, idOfTarget } = context;
   const doubts = new Set<string>();
   const expandOption = (word: string) => {
     const { value, doubt } = expand(word, environment, escapeToken);
@@ -393,7 +403,9 @@ function readMount(
     const fields = parseCsvRecord(flag);
     const type = lastValue(fields, 'type');
     if (type === undefined || expandOption(type).toLowerCase() !== 'cache') return;
-    const mount = toCacheMount(parseOptions(fields, expandOption, 'last wins'));
+    const options = parseOptions(fields, expandOption, 'last wins');
+    const mount = toCacheMount(options);
+    if (options.target !== undefined) idOfTarget.set(cleanPath(options.target), mount.id);
     const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
     mounts.push({ ...withOrigin(mount, context), ...(namespace ? { namespace } : {}) });
     for (const doubt of doubts) at(doubt);

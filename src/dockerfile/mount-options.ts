@@ -156,7 +156,7 @@ export function cut(field: string): [key: string, value: string | undefined] {
 }
 
 /** Go's `path.Clean`, but for the empty path. */
-function cleanPath(path: string): string {
+export function cleanPath(path: string): string {
   const cleaned = posix.normalize(path);
   return cleaned.length > 1 && cleaned.endsWith('/') ? cleaned.slice(0, -1) : cleaned;
 }

@@ -18,23 +18,32 @@ export interface Instruction {
   readonly source: string;
 }
 
+/** A line at the top of the file that speaks to the frontend, such as `# escape=`. */
+export interface Directive {
+  readonly value: string;
+  /** From 1. */
+  readonly line: number;
+}
+
 export interface Dockerfile {
   /** The escape character, a backslash or a backquote. */
   readonly escapeToken: string;
+  /** The frontend that is to read the file, in place of the builder's own. */
+  readonly syntax: Directive | undefined;
   readonly instructions: readonly Instruction[];
 }
 
 /**
- * Splits a Dockerfile into its instructions as BuildKit's parser does (parser.Parse, heredocs
- * included). A line that is read in another way hides a mount or makes one up; the parsers that there
- * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
+ * Splits a Dockerfile into its instructions as BuildKit does (parser.Parse), heredocs included. If a
+ * line is read in another way, a mount is hidden or made up. The parsers that there are for JavaScript
+ * do so: they take a quoted `<<` for the beginning of a heredoc.
  */
 export function parseDockerfile(text: string): Dockerfile {
   const lines = text
     .replace(/^\uFEFF/, '')
     .split('\n')
     .map(trimCarriageReturns);
-  const escapeToken = readEscapeDirective(lines);
+  const escapeToken = readDirectives(lines, '#').get('escape')?.value ?? '\\';
   const instructions: Instruction[] = [];
   for (let at = 0; at < lines.length; ) {
     if (isBlankOrComment(lines[at])) {
@@ -47,7 +56,7 @@ export function parseDockerfile(text: string): Dockerfile {
     instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
     at = next;
   }
-  return { escapeToken, instructions };
+  return { escapeToken, syntax: detectSyntax(lines), instructions };
 }
 
 function trimCarriageReturns(line: string): string {
@@ -68,14 +77,29 @@ export function parseInstruction(text: string, line: number, escapeToken = '\\')
 }
 
 /** Directives stand at the top, before any other comment, and end at the first that is not known. */
-function readEscapeDirective(lines: readonly string[]): string {
-  for (const line of lines) {
+function readDirectives(lines: readonly string[], comment: string): Map<string, Directive> {
+  const directives = new Map<string, Directive>();
+  for (const [index, line] of lines.entries()) {
+    const text = trimSpace(line);
+    if (!text.startsWith(comment)) break;
     const [, name = '', value = ''] =
-      /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(trimSpace(line)) ?? [];
-    if (name.toLowerCase() === 'escape') return value;
-    if (!['syntax', 'check'].includes(name.toLowerCase())) break;
+      /^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(trimSpace(text.slice(comment.length))) ?? [];
+    const key = name.toLowerCase();
+    if (!['syntax', 'escape', 'check'].includes(key)) break;
+    if (!directives.has(key)) directives.set(key, { value, line: index + 1 });
   }
-  return '\\';
+  return directives;
+}
+
+/** The `syntax` directive, which can be written in the comments of other languages too. */
+function detectSyntax(lines: readonly string[]): Directive | undefined {
+  const first = lines[0]?.startsWith('#!') ? 1 : 0;
+  const rest = lines.slice(first);
+  const found = ['#', '//'].flatMap((comment) => readDirectives(rest, comment).get('syntax') ?? []);
+  const [directive] = found;
+  if (directive === undefined) return undefined;
+  const [value = ''] = directive.value.split(' ');
+  return { value, line: directive.line + first };
 }
 
 function isBlankOrComment(line = ''): boolean {

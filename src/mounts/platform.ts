@@ -1,8 +1,13 @@
+/*
+ * Mirrors github.com/containerd/platforms v1.0.0-rc.4 (Parse, Normalize, Format), with which
+ * frontend/dockerfile/dockerfile2llb/platform.go of BuildKit v0.32.2 makes the ARGs of a platform.
+ */
+
 /** A platform as Docker names it: `linux/amd64`, `linux/arm/v7`. */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
-  /** Empty where there is but one. */
+  /** Empty if there is but one. */
   readonly variant: string;
 }
 

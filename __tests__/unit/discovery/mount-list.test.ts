@@ -287,6 +287,80 @@ test.each(['from=Seed', 'from=seed,source=/x', 'from=seed,uid=7,gid=0,mode=0755'
   },
 );
 
+test.each(['https://github.com/o/r.git#main:app', 'git@github.com:o/r.git', 'ssh://x/y'])(
+  'with a list, the context %s is told of and not needed',
+  async (context) => {
+    await write('Dockerfile', 'FROM golang', run('id=go,uid=1'));
+    const platforms = ['linux/amd64', 'linux/arm64'];
+    expect(await list({ context, cacheMounts: 'go\nid=x', platforms, target: 'none' })).toEqual({
+      mounts: ['go', 'x'],
+      notices: [
+        `Input context: ${context} is no directory here, so that no Dockerfile is read: the mounts are just those of cache-mounts.`,
+      ],
+      warnings: [],
+    });
+  },
+);
+
+describe('a second field in a line of the list', () => {
+  const dockerfile = [
+    'FROM node',
+    'RUN --mount=type=cache,target=/root/.npm --mount=type=cache,target=/root/.yarn/ x',
+    'RUN --mount=type=cache,id=go,target=/go --mount=type=cache,id=other,target=/go/x x',
+  ];
+
+  test.each<[line: string, named: string, other: string]>([
+    ['/root/.npm,/root/.yarn', '/root/.npm', '/root/.yarn'],
+    ['/root/.npm,/root/.yarn/', '/root/.npm', '/root/.yarn/'],
+    ['go,other', 'go', 'other'],
+    ['go,/go/x', 'go', '/go/x'],
+    ['go, /nowhere', 'go', '/nowhere'],
+    ['go, /go', 'go', '/go'],
+  ])('that looks like another mount gets a warning: %s', async (line, named, other) => {
+    await write('Dockerfile', ...dockerfile);
+    expect(await list({ cacheMounts: `\n${line}` })).toEqual({
+      mounts: [named],
+      notices: [],
+      warnings: [
+        `Input cache-mounts: line 2 names ${named} alone, as there is one mount a line: if ${other} is a mount too, put it on a line of its own.`,
+      ],
+    });
+  });
+
+  test.each(['go,/go', 'go,/go/', 'go,/nowhere', 'go,', '/root/.npm,/root/.npm', 'go,go'])(
+    'that is a path of the mount gets none: %s',
+    async (line) => {
+      await write('Dockerfile', ...dockerfile);
+      expect(await list({ cacheMounts: line })).toMatchObject({ notices: [], warnings: [] });
+    },
+  );
+});
+
+describe('the error without a Dockerfile', () => {
+  const files = [
+    ...['a.Dockerfile', 'docker-bake.hcl', 'compose.yaml', 'app/Dockerfile', 'app/Containerfile'],
+    ...['app/docker-compose.prod.yml', 'app/web/Dockerfile.dev', 'app/docker-bake.override.json'],
+  ];
+  const others = [
+    ...['Dockerfile.dockerignore', 'README.md', 'node_modules/x/Dockerfile', '.git/Dockerfile'],
+    ...['a/b/c/d/Dockerfile', 'composer.json', 'compose/x'],
+  ];
+
+  test('names what there is to build by, the nearest first', async () => {
+    for (const file of [...files, ...others]) await write(file, 'x');
+    const named = (await refusal({})).replace(/^.* In the workspace there are: /s, '');
+    expect(named).toBe(
+      'a.Dockerfile, compose.yaml, docker-bake.hcl, app/Containerfile, app/Dockerfile, app/docker-bake.override.json, app/docker-compose.prod.yml, app/web/Dockerfile.dev.',
+    );
+  });
+
+  test('names ten at most, and none if there are none', async () => {
+    expect(await refusal({})).toMatch(/in the input cache-mounts\.$/);
+    for (let index = 0; index < 12; index++) await write(`${index}.Dockerfile`, 'x');
+    expect((await refusal({})).match(/\d\.Dockerfile/g)).toHaveLength(10);
+  });
+});
+
 test.each<[options: string, mount: string]>([
   ['from=Empty', 'go'],
   ['from=empty,source=/x', 'go'],

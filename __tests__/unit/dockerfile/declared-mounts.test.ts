@@ -747,6 +747,66 @@ describe('what an image may set by ENV', () => {
   });
 });
 
+describe('what another frontend reads may bring mounts that are not seen, which is said', () => {
+  const notSeen = 'mounts that it brings are not seen: name them in the input cache-mounts';
+
+  test.each<[lines: string[], problem: string]>([
+    [
+      ['# syntax=devthefuture/dockerfile-x', 'FROM a'],
+      'Dockerfile:1: the frontend devthefuture/dockerfile-x ',
+    ],
+    [
+      ['#!/x', '# check=skip=all', '# Syntax = ghcr.io/x/y:1 z', 'FROM a'],
+      'Dockerfile:3: the frontend ghcr.io/x/y:1 ',
+    ],
+    [['// syntax=x/y', 'FROM a'], 'Dockerfile:1: the frontend x/y '],
+    [
+      ['# syntax=evil/docker/dockerfile-x', 'FROM a'],
+      'Dockerfile:1: the frontend evil/docker/dockerfile-x ',
+    ],
+    [
+      ['FROM a', 'INCLUDE x', 'include y'],
+      "Dockerfile:2: BuildKit's own Dockerfile has no instruction INCLUDE; ",
+    ],
+    [
+      ['FROM a', 'INCLUDE+ x'],
+      "Dockerfile:2: BuildKit's own Dockerfile has no instruction INCLUDE+; ",
+    ],
+    [['A', 'B', 'C', 'D', 'E', 'FROM a'], 'has no instruction A, B, C, 2 more; '],
+    [['FROM a', 'RUN\u00a0x'], 'has no instruction RUN\u00a0X; '],
+  ])('%j', (lines, problem) => {
+    const { mounts, problems } = discover([...lines, run('m')]);
+    expect(problems).toContainEqual(expect.stringContaining(problem));
+    expect(problems[0]).toContain(notSeen);
+    expect(mounts).toEqual([{ id: 'm' }]);
+  });
+
+  test('by a build argument too', () => {
+    expect(problemsOf(['FROM a'], { buildArgs: { BUILDKIT_SYNTAX: 'x/y' } })).toEqual([
+      expect.stringContaining('Dockerfile:1: the frontend x/y is not'),
+    ]);
+  });
+
+  test.each([
+    ...['docker/dockerfile', 'docker/dockerfile:1', 'docker/dockerfile:1.7-labs'],
+    ...['docker.io/docker/dockerfile:1', 'docker/dockerfile-upstream:master'],
+    ...[
+      'registry.example.org/hub/docker/dockerfile:1',
+      `docker/dockerfile:1@sha256:${'0'.repeat(64)}`,
+    ],
+  ])('not of its own: %s', (frontend) => {
+    expect(find([`# syntax=${frontend}`, 'FROM a', run('m')])).toEqual(['m']);
+    expect(find(['FROM a', '# syntax=x/y', run('m')])).toEqual(['m']);
+  });
+
+  test('nor of any instruction of its own', () => {
+    const names =
+      'ADD CMD COPY ENTRYPOINT EXPOSE HEALTHCHECK LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR';
+    const lines = names.split(' ').flatMap((name) => [`${name} x`, `${name.toLowerCase()} x`]);
+    expect(find(['FROM a', ...lines, run('m')])).toEqual(['m']);
+  });
+});
+
 test('what tells a scanner is no variable', () => {
   expect(
     find(['FROM scratch', 'ARG BUILDKIT_SBOM_SCAN_STAGE=a', run('x$BUILDKIT_SBOM_SCAN_STAGE')]),

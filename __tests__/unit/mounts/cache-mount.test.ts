@@ -409,7 +409,18 @@ describe('the lines of the input', () => {
     ['the order is kept', 'b\na\nc\n', ['b', 'a', 'c']],
     ['CRLF', 'a\r\n\r\n# c\r\ntarget=/x\r\n', ['a', '/x']],
   ])('%s', (_, text, ids) => {
-    expect(parseCacheMounts(text)).toEqual({ mounts: ids.map((id) => ({ id })), notices: [] });
+    expect(parseCacheMounts(text)).toEqual({
+      mounts: ids.map((id) => ({ id })),
+      notices: [],
+      paths: [],
+    });
+  });
+
+  test('what follows an id is told of', () => {
+    expect(parseCacheMounts('a\n\ngo,/x\n"b, c", /y\nid=z,target=/z').paths).toEqual([
+      { id: 'go', path: '/x', line: 3 },
+      { id: 'b, c', path: ' /y', line: 4 },
+    ]);
   });
 
   test('a mount named three times is merged with two notices', () => {
