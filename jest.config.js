@@ -12,6 +12,9 @@ const common = {
  * @type {import('jest').Config}
  */
 const config = {
+  // A machine may be slow: what a test waits for has its limit in silence (__tests__/support/silence.ts),
+  // and this is only for a test that waits for nothing.
+  testTimeout: 2 * 60 * 60 * 1000,
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/__tests__/unit/**/*.test.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/__tests__/e2e/**/*.test.ts'] },

@@ -1,11 +1,10 @@
 /** The ways to use it beside the pair of steps with a key: one implementation, so one round trip each. */
-import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { leftovers, useScenario } from '../support/scenario.js';
+import { execute } from '../support/silence.js';
 
 const scenario = useScenario();
 const root = resolve(fileURLToPath(import.meta.url), '../../..');
@@ -32,7 +31,7 @@ describe('the single step', () => {
     expect(await scenario.builder.run({ id: 'm' }, read)).toBe('1\n');
     const skipped = await second.runAction('.', inputs, { post: hit });
     expect(skipped.outputs).toMatchObject({ saved: 'false', reason: 'the key is saved already' });
-  }, 60_000);
+  });
 
   test('hands its post step the inputs of extract', async () => {
     const inputs = { 'cache-mounts': 'm', 'restore-keys': 'k-', 'incremental-share': '1000' };
@@ -70,7 +69,7 @@ describe('the single step', () => {
       if (post) await job.runAction('.', each, { post });
     }
     expect(scenario.service.keys()).toEqual(['a', 'b']);
-  }, 60_000);
+  });
 
   test('does nothing in its post step where its main has failed on wrong input', async () => {
     const job = await scenario.newJob();
@@ -102,7 +101,7 @@ test('a key that is made falls back to an earlier commit, and is handed to extra
   expect(first).toMatch(/^app-Linux-\w+-[0-9a-f]{16}-aaa-1$/);
   expect(second).toBe(first.replace('aaa', 'bbb'));
   expect(hits).toEqual(['none', first]);
-}, 60_000);
+});
 
 test('each step shows what it did on the page of the job, or not', async () => {
   await scenario.builder.run({ id: 'm' }, fill);
@@ -123,7 +122,7 @@ test('each step shows what it did on the page of the job, or not', async () => {
   expect(miss.summary).toContain('<h3>No saved cache mounts were found</h3>');
   const off = await scenario.injectAnew({ ...inputs, summary: 'false' });
   expect(off.summary).toBe('');
-}, 60_000);
+});
 
 describe('a directory', () => {
   test('takes the place of the cache service', async () => {
@@ -160,7 +159,7 @@ describe('a directory', () => {
     expect(await scenario.builder.run({ id: 'a' }, read)).toBe('2\n');
     expect(await scenario.builder.run({ id: 'b' }, read)).toBe('1\n');
     expect(scenario.service.requests).toEqual([]);
-  }, 60_000);
+  });
 
   test('that is damaged is a warning, and is replaced by the next save', async () => {
     const directory = join(scenario.directory, 'kept');
@@ -176,7 +175,7 @@ describe('a directory', () => {
     await scenario.builder.run({ id: 'm' }, fill);
     expect((await job.runAction('extract', {})).outputs.saved).toBe('true');
     expect((await scenario.injectAnew(inputs)).outputs['cache-hit']).toBe('true');
-  }, 60_000);
+  });
 });
 
 describe('the command line', () => {
@@ -186,7 +185,7 @@ describe('the command line', () => {
     const names = ['PATH', 'HOME', 'DOCKER_HOST', 'DOCKER_CONFIG', 'BUILDX_BUILDER'];
     const wanted = names.map((name) => [name, process.env[name] ?? '']);
     const env = { ...Object.fromEntries(wanted), TMPDIR: scenario.directory };
-    return promisify(execFile)(process.execPath, [join(root, 'dist/cli/index.js'), ...args], {
+    return execute(process.execPath, [join(root, 'dist/cli/index.js'), ...args], {
       cwd,
       env,
     }).then(
@@ -213,7 +212,7 @@ describe('the command line', () => {
     expect((await run('extract', '--directory=kept')).stdout).toContain('saved=true');
     const left = await readdir(scenario.directory);
     expect(left.filter((name) => name.startsWith('buildkit-cache-mounts'))).toHaveLength(1);
-  }, 60_000);
+  });
 
   test('tells by its exit code what is wrong', async () => {
     expect(await run('--help')).toMatchObject({ code: 0, stderr: '' });
@@ -227,7 +226,7 @@ describe('the command line', () => {
       code: 1,
       stderr: expect.stringContaining('error: No cache mount was filled'),
     });
-  }, 60_000);
+  });
 
   test('is called as the examples for other CI systems do', async () => {
     const text = await readFile(join(root, 'docs/other-ci.md'), 'utf8');
@@ -245,7 +244,7 @@ describe('the command line', () => {
       expect(result).toMatchObject({ code: 0 });
       if (words[0] === 'extract') expect(result.stdout).toContain('saved=true');
     }
-  }, 60_000);
+  });
 });
 
 test('a mount is compressed as hard as the input says', async () => {
@@ -260,4 +259,4 @@ test('a mount is compressed as hard as the input says', async () => {
   expect(hard).toBeLessThan(quick * 0.9);
   const hit = await scenario.injectAnew({ 'cache-mounts': 'm', key: '19' });
   expect(hit.outputs['cache-hit']).toBe('true');
-}, 60_000);
+});

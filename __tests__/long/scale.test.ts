@@ -31,11 +31,11 @@ const count = {
 async function roundTrip(mounts: string): Promise<void> {
   const job = await scenario.newJob();
   const inputs = { 'cache-mounts': mounts, key: 'k', timeout: '60' };
-  const saved = await job.runAction('extract', inputs, { limitMs: hour });
+  const saved = await job.runAction('extract', inputs, { silenceMs: hour });
   expect(saved).toMatchObject({ exitCode: 0, outputs: { saved: 'true' }, annotations: [] });
   expect(await leftovers(job)).toEqual([]);
   await scenario.builder.empty();
-  const hit = await scenario.runAction('inject', inputs, { limitMs: hour });
+  const hit = await scenario.runAction('inject', inputs, { silenceMs: hour });
   expect(hit).toMatchObject({
     exitCode: 0,
     outputs: { 'cache-hit': 'true' },
@@ -114,7 +114,7 @@ test('names of 255 bytes, and directories 200 deep', async () => {
   for (const name of Object.values(longest)) expect(before).toContain(` 1 ${name}\n`);
   await roundTrip('m');
   expect(await scenario.builder.run({ id: 'm' }, list)).toBe(before);
-}, 600_000);
+});
 
 test(
   `${count.extracts} extracts under load, without a hang`,

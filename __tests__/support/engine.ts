@@ -1,14 +1,11 @@
 /** Builds as a user runs them, on the engine that DOCKER_HOST names. */
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
-
-const execute = promisify(execFile);
+import { execute } from './silence.js';
 
 /** Variables by which another engine is reached than the one that the tests run on. */
 export type EngineEnv = Readonly<Record<string, string>>;

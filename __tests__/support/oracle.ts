@@ -1,13 +1,10 @@
 /** Asks BuildKit itself which cache mounts a Dockerfile has: builds it, and looks what is there. */
-import { execFile } from 'node:child_process';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
 import { docker } from './engine.js';
-
-const execute = promisify(execFile);
+import { execute } from './silence.js';
 
 /** A Dockerfile and how it is built. */
 export interface Example {

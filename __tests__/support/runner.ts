@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import type { CacheService } from './cache-service.js';
+import { longestSilenceMs, watchForSilence } from './silence.js';
 
 export interface Annotation {
   readonly level: 'error' | 'warning' | 'notice';
@@ -48,8 +49,8 @@ export interface RunOptions {
     readonly ms?: number;
     readonly signal?: NodeJS.Signals;
   };
-  /** A step that runs longer is killed and makes runAction throw. By default 5 minutes. */
-  readonly limitMs?: number;
+  /** A step that writes nothing for longer is killed, and runAction throws. By default 10 minutes. */
+  readonly silenceMs?: number;
 }
 
 export interface Job {
@@ -104,7 +105,6 @@ interface Ended {
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 const FILE_COMMANDS = ['OUTPUT', 'STATE', 'ENV', 'PATH', 'STEP_SUMMARY'] as const;
-const DEFAULT_LIMIT_MS = 5 * 60 * 1000;
 /** How long the pipes may stay open (a process left behind can hold them) after the step's end. */
 const DRAIN_MS = 5000;
 
@@ -319,26 +319,28 @@ async function runCommand(
   });
   const cancellation = cancel(child, options.signalAfter);
   let log = '';
+  const silenceMs = options.silenceMs ?? longestSilenceMs;
+  let isSilent = false;
+  const watch = watchForSilence(() => {
+    isSilent = true;
+    killGroup(child, 'SIGKILL');
+  }, silenceMs);
   const collect = (line: string): void => {
     log += line;
+    watch.heard();
     options.onLog?.(line);
     cancellation.observe(line);
   };
   forEachLine(child.stdout, collect);
   forEachLine(child.stderr, collect);
 
-  const limitMs = options.limitMs ?? DEFAULT_LIMIT_MS;
-  let overdue = false;
-  const limit = setTimeout(() => {
-    overdue = true;
-    killGroup(child, 'SIGKILL');
-  }, limitMs);
   try {
     const { code, signal } = await end(child);
-    if (overdue) throw new Error(`The step ran for more than ${limitMs} ms. Its log:\n${log}`);
+    if (isSilent)
+      throw new Error(`The step was silent for more than ${silenceMs} ms. Its log:\n${log}`);
     return { exitCode: code ?? 128 + constants.signals[signal ?? 'SIGKILL'], signal, log };
   } finally {
-    clearTimeout(limit);
+    watch.stop();
     cancellation.drop();
     if (killGroup(child, 0)) leftRunning.push(child);
   }

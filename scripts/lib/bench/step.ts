@@ -16,7 +16,7 @@ export interface MeasuredStep {
 }
 
 /** Data sets of gigabytes on slow disks. */
-const limitMs = 60 * 60 * 1000;
+const silenceMs = 60 * 60 * 1000;
 
 export async function measureStep(
   job: Job,
@@ -30,7 +30,7 @@ export async function measureStep(
     lines.push({ seconds: (performance.now() - start) / 1000, text: text.trimEnd() });
   const { result, seconds } = await timed(() => {
     start = performance.now();
-    return job.runAction(action, inputs, { onLog, limitMs, env });
+    return job.runAction(action, inputs, { onLog, silenceMs, env });
   });
   const phases = splitPhases(lines, seconds);
   const storeSeconds = storePhases.reduce((sum, phase) => sum + (phases.get(phase) ?? 0), 0);
