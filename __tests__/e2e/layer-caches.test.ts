@@ -2,31 +2,29 @@
  * Beside the caches for layers that Docker offers: https://docs.docker.com/build/cache/backends/.
  * A RUN that comes out of them leaves its cache mounts alone, so what was restored is kept.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
-import { docker, listMount } from '../support/engine.js';
-import { reachableByEngine } from '../support/engine-loopback.js';
+import { docker, listMount, useRunnersNetwork } from '../support/engine.js';
 import { type Registry, startRegistry } from '../support/registry.js';
 import type { Job } from '../support/runner.js';
 import { useScenario } from '../support/scenario.js';
+import { execute } from '../support/silence.js';
 import { describeWhere } from '../support/where-possible.js';
 
 const scenario = useScenario();
 const inputs = { 'cache-mounts': 'm', 'restore-keys': 'run-' };
 
 let registry: Registry;
-let closeRelays: () => void;
+let removeBuilder: () => Promise<void>;
 beforeAll(async () => {
-  registry = await startRegistry();
-  closeRelays = await reachableByEngine([registry.port, ...scenario.service.ports]);
-}, 60_000);
+  [registry, removeBuilder] = await Promise.all([startRegistry(), useRunnersNetwork()]);
+});
 afterAll(async () => {
-  closeRelays();
+  await removeBuilder();
   await registry.close();
 });
 
@@ -106,7 +104,7 @@ interface Step {
 async function buildx(cwd: string, ...args: string[]): Promise<Step[]> {
   const env = { ...process.env, ...scenario.service.env };
   const options = [...args, '--progress=rawjson', '--provenance=false'];
-  const { stderr } = await promisify(execFile)('docker', ['buildx', ...options], { cwd, env });
+  const { stderr } = await execute('docker', ['buildx', ...options], { cwd, env });
   const progress: { readonly vertexes?: readonly Step[] }[] = stderr
     .split('\n')
     .filter((line) => line.startsWith('{')) // others are warnings
@@ -167,7 +165,7 @@ async function keepWhatWasSaved(backend: Backend): Promise<void> {
 }
 
 describe('a RUN that comes out of a layer cache keeps what was saved of its mount', () => {
-  test('type=inline', () => keepWhatWasSaved(inline), 120_000);
+  test('type=inline', () => keepWhatWasSaved(inline));
 });
 
 test('a RUN that comes out of a layer cache, and nothing to restore: no key is spent on that', async () => {
@@ -179,17 +177,13 @@ test('a RUN that comes out of a layer cache, and nothing to restore: no key is s
     extracted: { saved: 'false', reason: expect.stringContaining('no mount holds any file') },
   });
   expect(scenario.service.entries()).toEqual([]);
-}, 120_000);
+});
 
 describeWhere(
   canExportLayers(),
   'layer caches other than inline, which the classic image store cannot export',
 )('a RUN that comes out of an exported layer cache keeps what was saved of its mount', () => {
-  test.each(Object.entries(exported))(
-    'type=%s',
-    (_, backend) => keepWhatWasSaved(backend),
-    120_000,
-  );
+  test.each(Object.entries(exported))('type=%s', (_, backend) => keepWhatWasSaved(backend));
 });
 
 test('docker buildx bake builds several images, with mounts that they share or not', async () => {
@@ -227,4 +221,4 @@ test('docker buildx bake builds several images, with mounts that they share or n
   await emptyAll();
   const seen = await bake(await scenario.newJob());
   expect(seen).toEqual(['app worker\n', 'app worker\n', 'docs\n']);
-}, 120_000);
+});

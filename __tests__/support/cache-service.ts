@@ -45,8 +45,6 @@ export interface CacheServiceOptions {
 
 export interface CacheService {
   readonly url: string;
-  /** Those of the loopback that a client talks to. */
-  readonly ports: readonly number[];
   /** What an action needs in its environment to reach the service. */
   readonly env: Readonly<Record<string, string>>;
   /** The Twirp calls so far. */
@@ -99,7 +97,6 @@ interface Reply {
 }
 
 interface BlobStore {
-  readonly url: string;
   readonly container: ContainerClient;
   close(): Promise<void>;
 }
@@ -148,7 +145,6 @@ export async function startCacheService(options: CacheServiceOptions = {}): Prom
 
   return {
     url,
-    ports: [url, store.url].map((each) => Number(new URL(each).port)),
     env: {
       ACTIONS_CACHE_SERVICE_V2: 'True',
       ACTIONS_RESULTS_URL: url,
@@ -349,7 +345,7 @@ async function startBlobStore(): Promise<BlobStore> {
     const credential = new StorageSharedKeyCredential(account, accountKey);
     const service = new BlobServiceClient(`${address}/${account}`, credential);
     const { containerClient } = await service.createContainer('entries');
-    return { url: address, container: containerClient, close };
+    return { container: containerClient, close };
   } catch (error) {
     await close();
     throw error;

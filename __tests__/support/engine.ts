@@ -54,7 +54,7 @@ export interface TestBuilder {
 }
 
 const programs =
-  'sh cat ls cp ln rm mv mkdir mkfifo touch chmod chown find sort sha256sum truncate stat dd sleep ' +
+  'sh bash cat ls cp ln rm mv mkdir mkfifo touch chmod chown find sort sha256sum truncate stat dd sleep ' +
   'setfattr getfattr setfacl getfacl tar zstd gzip grep';
 
 export async function prepareBuilder(env: EngineEnv = {}): Promise<TestBuilder> {
@@ -122,6 +122,25 @@ export async function prepareBuilder(env: EngineEnv = {}): Promise<TestBuilder> 
     empty: () => prune(),
     dropMounts: () => prune('--filter', 'type=exec.cachemount'),
     dispose: () => rm(context, { recursive: true }),
+  };
+}
+
+/**
+ * Gives a test file a docker-container builder in the network of the runner: the registry and the cache
+ * service of the tests listen on its loopback, and BuildKit takes only a registry there without TLS. A
+ * builder of another kind is in that network already.
+ *
+ * @returns removes it
+ */
+export async function useRunnersNetwork(): Promise<() => Promise<void>> {
+  if (process.env.TEST_BUILDER !== 'docker-container') return async () => undefined;
+  const name = `in-runners-network-${randomUUID()}`;
+  const options = ['--driver=docker-container', '--driver-opt=network=host', '--bootstrap'];
+  await docker(['buildx', 'create', `--name=${name}`, ...options]);
+  // Each test file has an environment of its own.
+  process.env.BUILDX_BUILDER = name;
+  return async () => {
+    await docker(['buildx', 'rm', '--force', name]);
   };
 }
 

@@ -7,7 +7,8 @@
 #     trap engine_stop EXIT           # before the start, which may be interrupted half-way
 #     trap 'exit 130' INT             # or bash goes on after a Ctrl-C that docker has handled
 #     engine_start mytest classic     # or containerd: the image store
-#     docker buildx build --network none …
+#     docker buildx build …
+#     engine_enter COMMAND…           # in the network of the engine
 #     engine_stop                     # may be called twice, and without a start
 #
 # It needs root. A shell has one engine at a time, and the engine ends with that
@@ -19,13 +20,15 @@
 # the first process of a process namespace ends, the kernel ends all the others;
 # with the last of them go their mounts and network.
 #
-# There is no network inside but the loopback, and no image can be pulled.
+# The network inside is that of a runner of GitHub's without a way out: a loopback and Docker's
+# bridge. What engine_enter starts stands where the runner's steps stand: a container reaches it at the
+# gateway of the bridge, 172.17.0.1. No image can be pulled.
 
 # What engine_install puts into DIR/bin, and the commands (with their Debian
 # packages) that the machine itself must have. runc is among these because a
 # newer Debian's wants a newer libc.
 engine__parts=(dockerd docker-init docker containerd containerd-shim-runc-v2 docker-buildx)
-engine__tools=(runc iptables ip unshare setpriv setsid pgrep)
+engine__tools=(runc iptables ip unshare nsenter setpriv setsid pgrep)
 engine__tool_packages=(runc iptables iproute2 util-linux procps)
 
 # Debian's stable releases have too old a Docker, and some no buildx.
@@ -266,7 +269,7 @@ engine__launch() {
     sh -c "$engine__inside" sh "$dir" \
     dockerd --config-file "$dir/daemon.json" --host "$DOCKER_HOST" --group root \
     --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \
-    --bridge=none --iptables=false --ip6tables=false --userland-proxy=false \
+    --bip 172.17.0.1/16 --ip6tables=false --userland-proxy=false \
     --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/${dir##*/}" \
     --feature "containerd-snapshotter=$1" </dev/null >"$dir/dockerd.log" 2>&1 &
   engine__pid=$!
@@ -274,8 +277,13 @@ engine__launch() {
 }
 
 engine__await() {
-  local deadline=$((SECONDS + 60)) used=false
+  local deadline=$((SECONDS + 60)) used=false said=0
   until engine__ask; do
+    # On a busy machine it may take long, but it tells in its log what it does.
+    if (($(stat -c %s "$ENGINE_DIR/dockerd.log") > said)); then
+      said=$(stat -c %s "$ENGINE_DIR/dockerd.log")
+      deadline=$((SECONDS + 60))
+    fi
     if ! kill -0 "$engine__pid" 2>/dev/null || ((SECONDS > deadline)); then
       engine__say 'dockerd does not answer; the end of its log:'
       tail -n 40 "$ENGINE_DIR/dockerd.log" >&2
@@ -287,6 +295,9 @@ engine__await() {
   ! grep -q io.containerd.snapshotter "$ENGINE_DIR/store" || used=true
   [[ $used == "$1" ]] || { engine__say 'dockerd uses the other image store'; return 1; }
 }
+
+# engine_enter COMMAND…: run the command in the engine's network, and with the files of the machine.
+engine_enter() { nsenter --net="/proc/$ENGINE_PID/ns/net" "$@"; }
 
 # In the background, as bash forgets a Ctrl-C that a command in the foreground has handled.
 engine__ask() {

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What scripts/test, scripts/demo and scripts/bench need before they can begin. Sourced; needs engine.sh.
+# What scripts/test, scripts/demo and scripts/bench need before they can begin. Sourced; needs engine.sh and
+# buildkit.sh.
 
 # install_packages: the npm packages of package-lock.json, where they are not there yet
 install_packages() {
@@ -9,12 +10,17 @@ install_packages() {
   fi
 }
 
-# start_builder STORE: a builder that may be filled and emptied at will, and that docker buildx uses
-# by default from then on. It sets TEST_BUILDER to what it is:
-# - "docker": the own builder of a private engine with that image store (classic or containerd);
-# - "docker-container": a builder of its own on the machine's engine, where there can be no private one.
+# start_builder KIND: a builder that may be filled and emptied at will, and that docker buildx uses by
+# default from then on. KIND is
+# - classic or containerd: the own builder of a private engine with that image store;
+# - container: a docker-container builder on the default bridge, on a private engine or, if there can be
+#   none, on the machine's own.
+# It sets TEST_BUILDER to the driver (docker or docker-container). If there can be no private engine,
+# the builder is of the kind container in any case.
 start_builder() {
-  if engine_possible; then
+  if [ "$1" = container ]; then
+    start_container_builder
+  elif engine_possible; then
     engine_install "$PWD/.cache/engine"
     engine_start buildkit-cache-mounts "$1"
     export TEST_BUILDER=docker
@@ -22,32 +28,50 @@ start_builder() {
     start_container_builder
   else
     echo "A Docker engine is needed: run this as root on a Debian system (it starts a private engine)," >&2
-    echo "or where \"docker buildx\" works and moby/buildkit:buildx-stable-1 is there or can be pulled." >&2
+    echo "or where \"docker buildx\" works and ${buildkit_image:?} is there or can be pulled." >&2
     return 1
   fi
 }
 
 stop_builder() {
-  case ${TEST_BUILDER-} in
-    docker) engine_stop ;;
-    docker-container) docker buildx rm --force "$BUILDX_BUILDER" >/dev/null ;;
-  esac
-  unset TEST_BUILDER BUILDX_BUILDER
+  if [ -n "${ENGINE_PID-}" ]; then
+    engine_stop
+  elif [ -n "${BUILDX_BUILDER-}" ]; then
+    docker buildx rm --force "$BUILDX_BUILDER" >/dev/null
+  fi
+  unset TEST_BUILDER BUILDX_BUILDER ENGINE_PID
 }
 
-# container_builder_possible: the machine's own engine answers and has, or can get, BuildKit's image
+# container_builder_possible: a private engine can have BuildKit's image, or the machine's own has it
 container_builder_possible() {
-  local image=moby/buildkit:buildx-stable-1
-  docker version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1 || return 1
-  docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" >/dev/null 2>&1
+  if engine_possible; then
+    buildkit_possible "$PWD/.cache/buildkit"
+  else
+    docker buildx version >/dev/null 2>&1 && buildkit__can_pull
+  fi
 }
 
 start_container_builder() {
+  if engine_possible; then
+    engine_install "$PWD/.cache/engine"
+    buildkit_install "$PWD/.cache/buildkit"
+    engine_start buildkit-cache-mounts classic
+    buildkit_load "$PWD/.cache/buildkit"
+  fi
+  create_container_builder
+}
+
+# create_container_builder: on the engine that docker reaches
+create_container_builder() {
   BUILDX_BUILDER=buildkit-cache-mounts-$$
   export BUILDX_BUILDER TEST_BUILDER=docker-container
-  # In the network of this machine: the tests have servers on its loopback.
-  docker buildx create --name "$BUILDX_BUILDER" --driver docker-container --driver-opt network=host \
-    --bootstrap >/dev/null
+  docker buildx create --name "$BUILDX_BUILDER" --driver docker-container --bootstrap >/dev/null
+}
+
+# as_on_runner COMMAND…: run the command where a runner's steps stand: a container reaches it at the
+# gateway of Docker's bridge
+as_on_runner() {
+  if [ -n "${ENGINE_PID-}" ]; then engine_enter "$@"; else "$@"; fi
 }
 
 # install_node24: NODE24 is a node of that version, as today's runners use for these actions
