@@ -2,13 +2,12 @@
  * Beside the caches for layers that Docker offers: https://docs.docker.com/build/cache/backends/.
  * A RUN that comes out of them leaves its cache mounts alone, so what was restored is kept.
  */
-import { execFileSync } from 'node:child_process';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
-import { docker, listMount, useRunnersNetwork } from '../support/engine.js';
+import { builderKind, docker, listMount, useRunnersNetwork } from '../support/engine.js';
 import { type Registry, startRegistry } from '../support/registry.js';
 import type { Job } from '../support/runner.js';
 import { useScenario } from '../support/scenario.js';
@@ -72,10 +71,7 @@ const exported: Readonly<Record<string, Backend>> = {
 
 /** The engine's own builder has no exporter for them where it stores images the classic way. */
 function canExportLayers(): boolean {
-  if (process.env.TEST_BUILDER === 'docker-container') return true;
-  return execFileSync('docker', ['info', '--format={{json .DriverStatus}}'], {
-    encoding: 'utf8',
-  }).includes('io.containerd.snapshotter');
+  return builderKind() !== 'classic';
 }
 
 /** Makes a build context of text files, and of the one program that its RUNs have: a shell. */

@@ -1,10 +1,12 @@
 /** Builds as a user runs them, on the engine that DOCKER_HOST names. */
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
+import type { Combination } from './combinations.js';
 import { execute } from './silence.js';
 
 /** Variables by which another engine is reached than the one that the tests run on. */
@@ -123,6 +125,14 @@ export async function prepareBuilder(env: EngineEnv = {}): Promise<TestBuilder> 
     dropMounts: () => prune('--filter', 'type=exec.cachemount'),
     dispose: () => rm(context, { recursive: true }),
   };
+}
+
+/** What the tests run on: a docker-container builder, or the own one of an engine with that image store. */
+export function builderKind(): Combination['builder'] {
+  if (process.env.TEST_BUILDER === 'docker-container') return 'container';
+  const args = ['info', '--format={{json .DriverStatus}}'];
+  const status = execFileSync('docker', args, { encoding: 'utf8' });
+  return status.includes('io.containerd.snapshotter') ? 'containerd' : 'classic';
 }
 
 /**
