@@ -42,7 +42,7 @@ describe('without cache-mounts', () => {
     expect(
       await scenario.builder.run({ id: 'npm', options: 'uid=1000' }, 'cat /c/file >/out/result'),
     ).toBe('owned\n');
-  }, 60_000);
+  });
 
   test('the inputs are those of docker/build-push-action', async () => {
     const job = await scenario.newJob();
@@ -179,7 +179,7 @@ describe('a mount that starts from a stage', () => {
     const hit = await second.runAction('inject', inputs);
     expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect((await build(second)).before).toBe('kept\nown\n');
-  }, 120_000);
+  });
 
   test('that would have to be built again is named', async () => {
     const job = await scenario.newJob();
@@ -212,7 +212,7 @@ describe('with cache-mounts', () => {
     expect(await scenario.builder.run({ id: 'npm', options }, 'cat /c/file >/out/result')).toBe(
       'owned\n',
     );
-  }, 60_000);
+  });
 
   test('variables in options have the values of build-args and of the Dockerfile', async () => {
     const job = await scenario.newJob();
@@ -238,7 +238,7 @@ describe('a namespace', () => {
     const read = 'ls /c; cat /c/file >/out/result || true';
     expect(await scenario.builder.run({ id: 'm' }, read, ns)).toBe('inside\n');
     expect(await scenario.builder.run({ id: 'm' }, read)).toBe('');
-  }, 60_000);
+  });
 });
 
 describe('before it packs, extract says', () => {
@@ -265,7 +265,7 @@ describe('before it packs, extract says', () => {
       key: 'k2',
     });
     expect(again.annotations[0]?.message).toContain('no cache mount "gobuild"');
-  }, 60_000);
+  });
 
   test('that there are more directories for an id than were asked for', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -277,7 +277,7 @@ describe('before it packs, extract says', () => {
     ]);
     const both = await job.runAction('extract', { 'cache-mounts': 'm\nid=m,uid=1000', key: 'k2' });
     expect(both.annotations).toEqual([]);
-  }, 60_000);
+  });
 
   test('that a build at the same time has forked a mount', async () => {
     const held = scenario.builder.run(
@@ -290,7 +290,7 @@ describe('before it packs, extract says', () => {
     const job = await scenario.newJob();
     const { annotations } = await job.runAction('extract', { 'cache-mounts': 'm', key: 'k' });
     expect(annotations[0]?.message).toMatch(/has 2 cache mounts.*ran at the same time/);
-  }, 60_000);
+  });
 
   test('that a builder has several nodes, and which one it uses', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -319,7 +319,7 @@ describe('before it packs, extract says', () => {
         },
       ],
     });
-  }, 60_000);
+  });
 
   test('nothing where the builder cannot tell, and packs all the same', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -336,5 +336,5 @@ describe('before it packs, extract says', () => {
     );
     expect(result).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
     expect(result.log).toMatch(/cache mounts of the builder cannot be listed.*not checked/);
-  }, 60_000);
+  });
 });

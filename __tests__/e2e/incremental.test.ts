@@ -23,7 +23,7 @@ test('what has changed is all that is saved, and comes back with what it builds 
     expect(scenario.service.sizeOf(key)).toBeLessThan(scenario.service.sizeOf('k-0') * 0.2);
     await scenario.expectWhole(key, changed.listing);
   }
-}, 240_000);
+});
 
 test('where nothing has changed, next to nothing is saved', async () => {
   const { listing } = await run(scenario, 'k-0', fill);
@@ -31,7 +31,7 @@ test('where nothing has changed, next to nothing is saved', async () => {
   expect(stateOf(second)).toBe('unchanged');
   expect(scenario.service.sizeOf('k-1')).toBeLessThan(2000);
   await scenario.expectWhole('k-1', listing);
-}, 120_000);
+});
 
 test('so it is for a mount with an owner, which starts from a directory of an image', async () => {
   const mount = { id: 'm', options: 'target=/c,uid=1000,mode=0700' };
@@ -41,4 +41,4 @@ test('so it is for a mount with an owner, which starts from a directory of an im
   expect(stateOf(second)).toBe('changes packed');
   await scenario.injectAnew({ 'cache-mounts': line, key: 'k-1' });
   expect(await scenario.builder.run(mount, listFiles)).toBe(second.listing);
-}, 120_000);
+});

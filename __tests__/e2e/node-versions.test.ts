@@ -27,5 +27,5 @@ describe.each(Object.entries(nodes))('on %s', (_, node) => {
     for (const { log } of [miss, saved, hit]) {
       expect(log).not.toMatch(/\(node:\d+\)|Warning:/);
     }
-  }, 60_000);
+  });
 });

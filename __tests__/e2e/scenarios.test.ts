@@ -82,7 +82,7 @@ describe('a round trip over two jobs', () => {
     });
     expect(await leftovers(second)).toEqual(['buildkit-cache-mounts-state']);
     expect(await scenario.builder.run({ id: 'm' }, listMount)).toBe(before);
-  }, 120_000);
+  });
 
   test('leaves no image behind', async () => {
     const images = await docker(['images', '--all', '--quiet']);
@@ -90,7 +90,7 @@ describe('a round trip over two jobs', () => {
     await scenario.save('m', 'k');
     await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k' });
     expect(await docker(['images', '--all', '--quiet'])).toBe(images);
-  }, 60_000);
+  });
 
   test('restores the newest entry that a restore key matches', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo old >/c/file');
@@ -108,7 +108,7 @@ describe('a round trip over two jobs', () => {
       'cache-matched-key': 'go-2',
     });
     expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('new\n');
-  }, 60_000);
+  });
 
   test('carries several mounts at once, with ids of any characters', async () => {
     const ids = [
@@ -128,7 +128,7 @@ describe('a round trip over two jobs', () => {
         `${index}\n`,
       ]);
     }
-  }, 180_000);
+  });
 
   test('tells mounts of one id apart by uid, gid and mode', async () => {
     const options = ['', 'uid=1000', 'uid=1000,gid=7,mode=0700', 'uid=0,gid=0,mode=0755'];
@@ -153,14 +153,14 @@ describe('a round trip over two jobs', () => {
         'cat /c/file >/out/result',
       ),
     ).toBe('1\n');
-  }, 120_000);
+  });
 
   test('finds the mount of a target that stands for the id', async () => {
     await scenario.builder.run({ options: 'ro=false' }, 'echo by target >/c/file');
     await scenario.save('target=/c/', 'k');
     await scenario.injectAnew({ 'cache-mounts': '/c', key: 'k' });
     expect(await scenario.builder.run({}, 'cat /c/file >/out/result')).toBe('by target\n');
-  }, 60_000);
+  });
 });
 
 withLocalImages('a mount that starts from an image', () => {
@@ -185,7 +185,7 @@ withLocalImages('a mount that starts from an image', () => {
     const job = await scenario.newJob();
     const result = await job.runAction('extract', { 'cache-mounts': mount, key: 'k' });
     expect(result.outputs.reason).toContain('no mount holds any file');
-  }, 60_000);
+  });
 
   test('comes back as it was left, without what was removed from it', async () => {
     const change = 'rm /c/sub/removed; echo own >/c/own; chmod 700 /c/sub;';
@@ -202,7 +202,7 @@ withLocalImages('a mount that starts from an image', () => {
       key: 'k',
     });
     expect(again.log).toMatch(/^already warm, left as it is +m /m);
-  }, 60_000);
+  });
 
   test('starts empty where it is also given an owner', async () => {
     const owned = `from=${image},uid=1000`;
@@ -211,7 +211,7 @@ withLocalImages('a mount that starts from an image', () => {
     await scenario.injectAnew({ 'cache-mounts': `id=m,${owned}`, key: 'k' });
     const seen = await scenario.builder.run({ id: 'm', options: owned }, 'ls -A /c >/out/result');
     expect(seen).toBe('own\n');
-  }, 60_000);
+  });
 
   test('is another one for another owner, but not where source is given too', async () => {
     const write = 'echo 1 >/c/own';
@@ -220,7 +220,7 @@ withLocalImages('a mount that starts from an image', () => {
     await scenario.injectAnew({ 'cache-mounts': `${mount},mode=0700`, key: 'k' });
     const seen = await scenario.builder.run({ id: 'm', options }, 'ls -A /c >/out/result');
     expect(seen.split('\n')).toContain('own');
-  }, 60_000);
+  });
 });
 
 describe('inject', () => {
@@ -238,7 +238,7 @@ describe('inject', () => {
     expect(hit.log).toMatch(/^already warm, left as it is +m$/m);
     expect(hit.log).toMatch(/^restored +n +1 file /m);
     expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('.other\n');
-  }, 60_000);
+  });
 
   test('takes what is there when the list of mounts has changed', async () => {
     await scenario.builder.run({ id: 'kept' }, 'echo 1 >/c/file');
@@ -252,7 +252,7 @@ describe('inject', () => {
     for (const id of ['added', 'dropped']) {
       expect(await scenario.builder.run({ id }, 'ls -A /c >/out/result')).toBe('');
     }
-  }, 60_000);
+  });
 
   test('calls no Docker on a miss, and fails only where told to', async () => {
     const PATH = await pathWith(
@@ -272,7 +272,7 @@ describe('inject', () => {
       annotations: [{ level: 'error', message: expect.stringContaining('fail-on-cache-miss') }],
     });
     expect(await readdir(scenario.directory)).toEqual(['fake']);
-  }, 60_000);
+  });
 
   test('removes what a killed step has left in a mount, and never saves it', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo saved >/c/file');
@@ -290,7 +290,7 @@ describe('inject', () => {
     await scenario.builder.run({ id: 'm' }, 'mkdir -p /c/.buildkit-cache-mounts/x');
     await scenario.runAction('inject', { 'cache-mounts': 'm', key: 'k' });
     expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('file\n');
-  }, 60_000);
+  });
 
   test('finishes what a step that was killed while it renamed has left', async () => {
     const directory = '/c/.buildkit-cache-mounts.complete';
@@ -307,7 +307,7 @@ describe('inject', () => {
       'cd /c; find . -printf "%p %m\\n" | sort >/out/result',
     );
     expect(seen).toBe('. 750\n./renamed 644\n./sub 755\n./sub/left 644\n');
-  }, 60_000);
+  });
 
   test('leaves a mount as it was where unpacking fails', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -330,7 +330,7 @@ describe('inject', () => {
     });
     expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('1\n');
     expect(await scenario.builder.run({ id: 'n' }, 'ls -A /c >/out/result')).toBe('');
-  }, 60_000);
+  });
 
   test('says so when the builder that is named does not exist', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -340,7 +340,7 @@ describe('inject', () => {
       exitCode: 1,
       annotations: [{ level: 'error', message: expect.stringContaining('"no-such"') }],
     });
-  }, 60_000);
+  });
 
   test('leaves out a mount whose archive is damaged', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -358,7 +358,7 @@ describe('inject', () => {
     });
     expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('1\n');
     expect(await scenario.builder.run({ id: 'n' }, 'ls -A /c >/out/result')).toBe('');
-  }, 60_000);
+  });
 
   test('warns of an inject before it that has the same key, for other mounts', async () => {
     const job = await scenario.newJob();
@@ -374,7 +374,7 @@ describe('inject', () => {
         ),
       },
     ]);
-  }, 60_000);
+  });
 });
 
 describe('extract', () => {
@@ -401,7 +401,7 @@ describe('extract', () => {
     expect((await scenario.save('m', 'k-longer')).outputs.saved).toBe('true');
     scenario.service.remove('k');
     expect((await scenario.save('m', 'k')).outputs.saved).toBe('true');
-  }, 60_000);
+  });
 
   test('says once that a saved entry lacks a mount', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -414,7 +414,7 @@ describe('extract', () => {
       outputs: { saved: 'false' },
       annotations: [{ level: 'warning', message: expect.stringContaining('lacks new') }],
     });
-  }, 60_000);
+  });
 
   test('takes what it is not told from the inject of the same job', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
@@ -436,7 +436,7 @@ describe('extract', () => {
       exitCode: 1,
       annotations: [{ level: 'error', message: expect.stringContaining('Input key is required') }],
     });
-  }, 60_000);
+  });
 
   test.each([
     ['emptied by the build', 'rm /c/file', [], 'is empty now'],
@@ -471,7 +471,6 @@ describe('extract', () => {
       expect(next.outputs['cache-hit']).toBe('true');
       expect(await scenario.builder.run({ id: 'b' }, listMount)).toBe(before);
     },
-    60_000,
   );
 
   test('does not make a mount that the builder has dropped, and ends the build that was to pack it', async () => {
@@ -493,7 +492,7 @@ describe('extract', () => {
     expect(commands.length).toBeGreaterThan(0);
     expect(commands.filter((command) => command.includes('--file=-'))).toEqual([]);
     expect(await readIds()).toEqual(['/a']);
-  }, 60_000);
+  });
 
   test('takes the programs that inject has copied', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
@@ -508,7 +507,7 @@ describe('extract', () => {
       annotations: [],
     });
     expect(await leftovers(job)).toEqual([]);
-  }, 60_000);
+  });
 
   test('saves nothing where what was restored of an empty mount is not at hand', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
@@ -532,7 +531,7 @@ describe('extract', () => {
       },
     });
     expect(scenario.service.keys()).toEqual(['k-1']);
-  }, 60_000);
+  });
 
   test('says that a mount was made anew since inject, and saves it as it is', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
@@ -550,7 +549,7 @@ describe('extract', () => {
     });
     await scenario.injectAnew({ 'cache-mounts': 'a', key: 'k-2' });
     expect(await scenario.builder.run({ id: 'a' }, listMount)).toBe(after);
-  }, 60_000);
+  });
 
   test('takes a mount that builds have changed for the same, whatever time files are given', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
@@ -567,7 +566,7 @@ describe('extract', () => {
       outputs: { saved: 'true' },
       annotations: [],
     });
-  }, 60_000);
+  });
 
   test('leaves no copy of the archives on the builder, and the rest of its cache alone', async () => {
     const describe = async () => {
@@ -589,7 +588,7 @@ describe('extract', () => {
       /^local source for (context|dockerfile)$|^\[buildkit-cache-mounts-work 1.*WORKDIR/;
     expect(left.filter((each) => !small.test(each))).toEqual([]);
     expect(await describe()).toEqual(expect.arrayContaining(before));
-  }, 60_000);
+  });
 
   test('says in every run that the entry of the key lacks a mount that was empty', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
@@ -602,7 +601,7 @@ describe('extract', () => {
     expect(annotations).toEqual([
       { level: 'warning', message: expect.stringContaining('lacks b') },
     ]);
-  }, 60_000);
+  });
 
   test('waits for a build that holds the mount, and sees all that it wrote', async () => {
     const options = 'sharing=locked';
@@ -614,7 +613,7 @@ describe('extract', () => {
     expect(result.log).toMatch(/^packed +m +2 files/m);
     // It has not made a directory of its own: there is one still.
     await scenario.save('m', 'k-2');
-  }, 60_000);
+  });
 
   test('saves nothing where no mount holds a file', async () => {
     const result = await scenario.runAction('extract', {
@@ -630,7 +629,7 @@ describe('extract', () => {
       ],
     });
     expect(scenario.service.entries()).toEqual([]);
-  }, 60_000);
+  });
 });
 
 withLocalImages('the programs of an image', () => {
@@ -666,7 +665,6 @@ withLocalImages('the programs of an image', () => {
       expect(hit.outputs['cache-hit']).toBe('true');
       expect(await scenario.builder.run({ id: 'm' }, listMount)).toBe(before);
     },
-    60_000,
   );
 
   test('save nothing where one mount cannot be packed', async () => {
@@ -689,7 +687,7 @@ withLocalImages('the programs of an image', () => {
     });
     expect(result.log).toMatch(/^packed +m .*\nfailed +n$/m);
     expect(scenario.service.entries()).toEqual([]);
-  }, 60_000);
+  });
 
   test('are checked first', async () => {
     await buildImage(['sh', 'grep', 'mkdir', 'mv', 'rm', 'zstd']);
@@ -702,7 +700,7 @@ withLocalImages('the programs of an image', () => {
     expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'false' } });
     expect(result.annotations[0]?.message).toContain('there is no tar');
     expect(scenario.service.entries()).toEqual([]);
-  }, 60_000);
+  });
 
   test('are asked for where there is no image', async () => {
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -719,5 +717,5 @@ withLocalImages('the programs of an image', () => {
       },
       annotations: [{ level: 'warning' }],
     });
-  }, 60_000);
+  });
 });

@@ -36,7 +36,7 @@ beforeAll(async () => {
   version = scenario.service.entries()[0]?.version ?? '';
   blob = await scenario.service.readBlob('k');
   scenario.service.reset();
-}, 60_000);
+});
 
 /** Text that would be a command, if it came to the beginning of a line, or to any place. */
 const hostile =
@@ -232,7 +232,7 @@ describe('an entry that cannot be read', () => {
     expect(anew).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
     await scenario.builder.empty();
     await expectHealed(job, [first, ...others.slice(0, 2)]);
-  }, 150_000);
+  });
 
   test('cannot write anywhere else on the runner', async () => {
     const { directory } = scenario;
@@ -262,7 +262,7 @@ describe('an entry that cannot be read', () => {
     expect((await stat(join(outside, 'kept'))).nlink).toBe(1);
     expect((await readdir(dirname(job.runnerTemp))).sort()).toEqual(['_temp', 'workspace']);
     await expectHealed(job, Object.keys(rows).slice(0, 1));
-  }, 60_000);
+  });
 
   test('under another key is no reason to delete it', async () => {
     await scenario.service.add({ key: 'k-1', version }, blob.subarray(0, 99));
@@ -277,7 +277,7 @@ describe('an entry that cannot be read', () => {
     expect((await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k-2' })).outputs).toMatchObject({
       'cache-hit': 'true',
     });
-  }, 60_000);
+  });
 });
 
 interface MountRow {
@@ -446,5 +446,5 @@ describe('an archive of one mount', () => {
     const next = await scenario.injectAnew(inputs);
     expect(next).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(await listAll(ids)).toEqual(before);
-  }, 150_000);
+  });
 });

@@ -62,7 +62,7 @@ withOwnEngine('an engine', () => {
     expect(scenario.service.keys()).toEqual(['k-1']);
     await engine.start();
     await expectWhole('k-1', before);
-  }, 120_000);
+  });
 
   test.each(['stop', 'crash'] as const)(
     'that does %s in the middle of inject leaves a mount empty or whole',
@@ -84,7 +84,6 @@ withOwnEngine('an engine', () => {
       expect(again).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
       expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(before);
     },
-    120_000,
   );
 
   test.each(['stop', 'crash'] as const)(
@@ -106,7 +105,6 @@ withOwnEngine('an engine', () => {
       await expectWhole('k-2', before);
       await expectWhole('k-1', saved);
     },
-    120_000,
   );
 
   test('that is restarted between inject and extract keeps the mounts', async () => {
@@ -126,7 +124,7 @@ withOwnEngine('an engine', () => {
       annotations: [],
     });
     await expectWhole('k-2', after);
-  }, 120_000);
+  });
 
   test('whose builder is removed is a wrong input for inject, and a warning for extract', async () => {
     const { DOCKER_HOST = '' } = engine.env;
@@ -156,7 +154,7 @@ withOwnEngine('an engine', () => {
     });
     expect(scenario.service.keys()).toEqual(['k-1']);
     await expectWhole('k-1', before);
-  }, 120_000);
+  });
 
   test('that cannot have one of the images that mounts start from does the others', async () => {
     const image = 'test/faults-seed';
@@ -211,7 +209,7 @@ withOwnEngine('an engine', () => {
     await injectAnew({ 'cache-mounts': mounts, key: 'k-3' });
     expect(await engine.builder.run({ id: 'm' }, listFiles)).toBe(after);
     expect(await engine.builder.run({ id: 'n', options }, listFiles)).toBe(seeded);
-  }, 120_000);
+  });
 });
 
 withOwnEngine('a builder with a small disk', () => {
@@ -230,26 +228,22 @@ withOwnEngine('a builder with a small disk', () => {
       'cd /c; i=0; while [ $i -lt 4000 ]; do : >$i; i=$((i+1)); done',
       /The cache mount m was left empty: unpacking failed\. .*disk is full/,
     ],
-  ])(
-    '%s',
-    async (_, fill, words) => {
-      await scenario.builder.run({ id: 'm' }, fill);
-      await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
-      await scenario.save('m\nn', 'k');
-      const inputs = { 'cache-mounts': 'm\nn', key: 'k' };
-      const injected = await runAction('inject', inputs);
-      expect(injected).toMatchObject({ ...warned(words), outputs: { 'cache-hit': 'false' } });
-      expect(injected.log).toMatch(/^restored +n /m);
-      const show = 'cd /c; find . ! -name . >/out/result';
-      expect(await engine.builder.run({ id: 'm' }, show)).toBe('');
-      // The next job may have a builder with a larger disk.
-      const healthy = await scenario.injectAnew(inputs);
-      expect(healthy).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
-      // And there is room for other things still.
-      await engine.builder.run({ id: 'm' }, 'echo 3 >/c/own');
-    },
-    120_000,
-  );
+  ])('%s', async (_, fill, words) => {
+    await scenario.builder.run({ id: 'm' }, fill);
+    await scenario.builder.run({ id: 'n' }, 'echo 2 >/c/file');
+    await scenario.save('m\nn', 'k');
+    const inputs = { 'cache-mounts': 'm\nn', key: 'k' };
+    const injected = await runAction('inject', inputs);
+    expect(injected).toMatchObject({ ...warned(words), outputs: { 'cache-hit': 'false' } });
+    expect(injected.log).toMatch(/^restored +n /m);
+    const show = 'cd /c; find . ! -name . >/out/result';
+    expect(await engine.builder.run({ id: 'm' }, show)).toBe('');
+    // The next job may have a builder with a larger disk.
+    const healthy = await scenario.injectAnew(inputs);
+    expect(healthy).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
+    // And there is room for other things still.
+    await engine.builder.run({ id: 'm' }, 'echo 3 >/c/own');
+  });
 
   test('that packing fills: a mount that was restored is kept as it was', async () => {
     const before = await scenario.builder.run({ id: 'm' }, `echo 1 >/c/file${listFiles}`);
@@ -272,7 +266,7 @@ withOwnEngine('a builder with a small disk', () => {
     const next = await scenario.injectAnew({ 'cache-mounts': 'm\nn', key: 'k-2' });
     expect(next).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
-  }, 120_000);
+  });
 
   test('that packing fills: without a restored one, nothing is saved', async () => {
     await engine.builder.run(
@@ -295,7 +289,7 @@ withOwnEngine('a builder with a small disk', () => {
     });
     await scenario.injectAnew(inputs);
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(after);
-  }, 120_000);
+  });
 });
 
 describe('a build whose RUN comes out of the layer cache', () => {
@@ -344,7 +338,7 @@ describe('a build whose RUN comes out of the layer cache', () => {
     expect(scenario.service.keys()).toEqual(['k-1', 'k-2']);
     await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k-2' });
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(before);
-  }, 120_000);
+  });
 });
 
 describe('two at once on one builder', () => {
@@ -387,7 +381,7 @@ describe('two at once on one builder', () => {
     expect(logs.match(/^restored +m /gm)).toHaveLength(1);
     expect(logs.match(/^already warm, left as it is +m$/gm)).toHaveLength(1);
     expect(listings).toContain(await scenario.builder.run({ id: 'm' }, listFiles));
-  }, 120_000);
+  });
 
   test('inject and extract of one mount save it whole, or nothing', async () => {
     const before = await scenario.builder.run({ id: 'm' }, `${busy}${listFiles}`);
@@ -405,7 +399,7 @@ describe('two at once on one builder', () => {
       expect(extracted?.outputs.reason).toContain('no mount holds any file');
       expect(scenario.service.keys()).toEqual(['k']);
     }
-  }, 120_000);
+  });
 });
 
 test('a build that holds a mount is waited for, and the log says what for', async () => {
@@ -429,4 +423,4 @@ test('a build that holds a mount is waited for, and the log says what for', asyn
   await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k' });
   const seen = await scenario.builder.run({ id: 'm' }, 'cd /c; cat file held >/out/result');
   expect(seen).toBe('1\nheld\n');
-}, 120_000);
+});

@@ -18,7 +18,7 @@ describe('all of a mount is saved', () => {
     expect((await job.runAction('extract', {})).log).toMatch(/^packed {2}/m);
     scenario.service.remove('k-0');
     await scenario.expectWhole('k-1', listing);
-  }, 120_000);
+  });
 
   test('where another was not: of that one, what has changed', async () => {
     const mounts = { 'cache-mounts': 'm\nn' };
@@ -42,7 +42,7 @@ describe('all of a mount is saved', () => {
     await scenario.injectAnew({ ...mounts, key: 'k-1' });
     expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(same);
     expect(await scenario.builder.run({ id: 'n' }, listFiles)).toBe(remade);
-  }, 120_000);
+  });
 
   test.each([
     [
@@ -55,19 +55,15 @@ describe('all of a mount is saved', () => {
       `${fill}; setfattr -n user.a -v b /c/1`,
       changes[0] ?? '',
     ],
-  ])(
-    'where %s',
-    async (why, before, change) => {
-      await run(scenario, 'k-0', before);
-      const last = await run(scenario, 'k-1', change);
-      expect(last.extract.log).toMatch(
-        new RegExp(`^The cache mount m is saved in full: ${why}\\.$`, 'm'),
-      );
-      scenario.service.remove('k-0');
-      await scenario.expectWhole('k-1', last.listing);
-    },
-    120_000,
-  );
+  ])('where %s', async (why, before, change) => {
+    await run(scenario, 'k-0', before);
+    const last = await run(scenario, 'k-1', change);
+    expect(last.extract.log).toMatch(
+      new RegExp(`^The cache mount m is saved in full: ${why}\\.$`, 'm'),
+    );
+    scenario.service.remove('k-0');
+    await scenario.expectWhole('k-1', last.listing);
+  });
 
   test('after as many saves of changes as are asked for, and where none are', async () => {
     const limits = { 'incremental-count': '1' };
@@ -85,7 +81,7 @@ describe('all of a mount is saved', () => {
     expect(stateOf(await run(scenario, 'k-3', 'echo 1 >/c/x', { incremental: 'false' }))).toBe(
       'packed',
     );
-  }, 180_000);
+  });
 });
 
 test('an entry that builds on one that is gone is a miss, and the next one is saved in full', async () => {
@@ -107,7 +103,7 @@ test('an entry that builds on one that is gone is a miss, and the next one is sa
   });
   expect(stateOf(next)).toBe('packed');
   await scenario.expectWhole('k-2', next.listing);
-}, 180_000);
+});
 
 test('under the exact key, the warning says how to have it saved anew', async () => {
   await run(scenario, 'k-0', fill);
@@ -130,7 +126,7 @@ test('under the exact key, the warning says how to have it saved anew', async ()
   scenario.service.remove('k-1');
   const { listing } = await run(scenario, 'k-1', fill);
   await scenario.expectWhole('k-1', listing);
-}, 180_000);
+});
 
 test('another entry with the key of one that it builds on is not taken for that', async () => {
   await run(scenario, 'k-0', fill);
@@ -145,7 +141,7 @@ test('another entry with the key of one that it builds on is not taken for that'
     ],
   });
   expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('');
-}, 180_000);
+});
 
 test('on a branch, changes bring along what could not be found under their key', async () => {
   await run(scenario, 'k-1', fill);
@@ -156,7 +152,7 @@ test('on a branch, changes bring along what could not be found under their key',
     expect(stateOf(changed)).toBe('changes packed');
     await scenario.expectWhole(key, changed.listing);
   }
-}, 240_000);
+});
 
 test('a directory keeps what changes build on', async () => {
   const directory = join(scenario.directory, 'store');
@@ -168,4 +164,4 @@ test('a directory keeps what changes build on', async () => {
   }
   await scenario.injectAnew({ 'cache-mounts': 'm', directory });
   expect(await scenario.builder.run({ id: 'm' }, listFiles)).toBe(last?.listing);
-}, 240_000);
+});

@@ -32,25 +32,21 @@ describe('without an engine that answers', () => {
       async () => ({ DOCKER_HOST: `unix://${scenario.directory}/none.sock` }),
       /Docker does not answer/,
     ],
-  ])(
-    '%s: both steps warn, and the build goes on',
-    async (_, environment, words) => {
-      await scenario.builder.run({ id: 'm' }, fill);
-      await scenario.save('m', 'k');
-      // An own builder is reached through the engine too; BUILDX_BUILDER need not be set.
-      const env = await environment();
-      const job = await scenario.newJob();
-      const injected = await job.runAction('inject', inputs, { env });
-      expect(injected).toMatchObject({ ...warned(words), outputs: { 'cache-hit': 'false' } });
-      const extracted = await job.runAction('extract', { ...inputs, key: 'other' }, { env });
-      expect(extracted).toMatchObject({ ...warned(words), outputs: { saved: 'false' } });
-      // Whatever its key, extract belongs to the only inject of the job.
-      expect(await leftovers(job)).toEqual([]);
-      const strict = { ...inputs, 'fail-on-cache-miss': 'true' };
-      expect((await job.runAction('inject', strict, { env })).exitCode).toBe(1);
-    },
-    60_000,
-  );
+  ])('%s: both steps warn, and the build goes on', async (_, environment, words) => {
+    await scenario.builder.run({ id: 'm' }, fill);
+    await scenario.save('m', 'k');
+    // An own builder is reached through the engine too; BUILDX_BUILDER need not be set.
+    const env = await environment();
+    const job = await scenario.newJob();
+    const injected = await job.runAction('inject', inputs, { env });
+    expect(injected).toMatchObject({ ...warned(words), outputs: { 'cache-hit': 'false' } });
+    const extracted = await job.runAction('extract', { ...inputs, key: 'other' }, { env });
+    expect(extracted).toMatchObject({ ...warned(words), outputs: { saved: 'false' } });
+    // Whatever its key, extract belongs to the only inject of the job.
+    expect(await leftovers(job)).toEqual([]);
+    const strict = { ...inputs, 'fail-on-cache-miss': 'true' };
+    expect((await job.runAction('inject', strict, { env })).exitCode).toBe(1);
+  });
 
   test('an engine that accepts and never answers does not hang the job', async () => {
     const socket = join(scenario.directory, 'silent.sock');
@@ -59,7 +55,7 @@ describe('without an engine that answers', () => {
     const result = await scenario.runAction('extract', inputs, { env });
     server.close();
     expect(result).toMatchObject(warned(/Docker does not answer/));
-  }, 120_000);
+  });
 });
 
 test('a builder that is gone at extract is a warning with the remedy', async () => {
@@ -75,7 +71,7 @@ test('a utility image that cannot be had is a warning', async () => {
   const result = await scenario.runAction('extract', withImage, { env });
   expect(result).toMatchObject(warned(/docker buildx build failed: .*localhost:1/));
   expect(result.log).toMatch(/^That was Docker \d+\S*, buildx \d+\S*\.$/m);
-}, 60_000);
+});
 
 test('without a cache service both steps warn, and the build goes on', async () => {
   await scenario.builder.run({ id: 'm' }, fill);
@@ -88,7 +84,7 @@ test('without a cache service both steps warn, and the build goes on', async () 
   expect(extracted).toMatchObject({ exitCode: 0, outputs: { saved: 'false' } });
   expect(extracted.annotations.map(({ level }) => level)).not.toContain('error');
   expect(await leftovers(job)).toEqual([]);
-}, 60_000);
+});
 
 describe('a cancelled job', () => {
   test.each([
@@ -96,28 +92,24 @@ describe('a cancelled job', () => {
     ['extract', 'SIGTERM', 143, /Save to the cache/],
     ['inject', 'SIGINT', 130, /Unpack into the builder/],
     ['inject', 'SIGTERM', 143, /Restore from the cache/],
-  ] as const)(
-    'in %s (%s) leaves no file and no process',
-    async (action, signal, code, log) => {
-      await scenario.builder.run(
-        { id: 'm' },
-        'dd if=/dev/urandom of=/c/big bs=1M count=200 2>/dev/null',
-      );
-      if (action === 'inject') await scenario.save('m', 'k');
-      await scenario.builder.run({ id: 'other' }, fill);
-      const job = await scenario.newJob();
-      const mounts = action === 'inject' ? 'm' : 'm\nother';
-      const result = await job.runAction(
-        action,
-        { 'cache-mounts': mounts, key: 'k' },
-        { signalAfter: { log, ms: 50, signal } },
-      );
-      expect(result).toMatchObject({ exitCode: code });
-      await expectNothingLeft(job);
-      // The next run finds nothing in its way.
-      if (action === 'extract') await scenario.save(mounts, 'k');
-      else expect((await scenario.injectAnew(inputs)).outputs['cache-hit']).toBe('true');
-    },
-    120_000,
-  );
+  ] as const)('in %s (%s) leaves no file and no process', async (action, signal, code, log) => {
+    await scenario.builder.run(
+      { id: 'm' },
+      'dd if=/dev/urandom of=/c/big bs=1M count=200 2>/dev/null',
+    );
+    if (action === 'inject') await scenario.save('m', 'k');
+    await scenario.builder.run({ id: 'other' }, fill);
+    const job = await scenario.newJob();
+    const mounts = action === 'inject' ? 'm' : 'm\nother';
+    const result = await job.runAction(
+      action,
+      { 'cache-mounts': mounts, key: 'k' },
+      { signalAfter: { log, ms: 50, signal } },
+    );
+    expect(result).toMatchObject({ exitCode: code });
+    await expectNothingLeft(job);
+    // The next run finds nothing in its way.
+    if (action === 'extract') await scenario.save(mounts, 'k');
+    else expect((await scenario.injectAnew(inputs)).outputs['cache-hit']).toBe('true');
+  });
 });

@@ -22,7 +22,7 @@ beforeAll(async () => {
   version = scenario.service.entries()[0]?.version ?? '';
   blob = await scenario.service.readBlob('k-1');
   scenario.service.reset();
-}, 60_000);
+});
 beforeEach(async () => {
   await scenario.service.add({ key: 'k-1', version }, blob);
 });
@@ -180,7 +180,7 @@ describe('inject', () => {
     expect(await contents()).toBe('1\n');
     await job.runAction('extract', {});
     expect(await leftovers(job)).toEqual([]);
-  }, 120_000);
+  });
 
   test('waits for a service that is slow', async () => {
     const env = await environment({ faults: { call: slow } });
@@ -188,7 +188,7 @@ describe('inject', () => {
     const result = await scenario.runAction('inject', inputs, { env });
     expect(result).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
     expect(await contents()).toBe('1\n');
-  }, 60_000);
+  });
 
   test.each([
     ['k'.repeat(513), /513 characters, the cache service takes 512\. Hash the longer parts/],
@@ -300,7 +300,7 @@ describe('extract', () => {
       annotations: [],
     });
     await expectNext('k-3', '2\n');
-  }, 150_000);
+  });
 
   test('removes what inject has left, too, if its time ends while the service does not answer', async () => {
     const job = await scenario.newJob();
@@ -326,7 +326,7 @@ describe('extract', () => {
     const result = await scenario.runAction('extract', inputs, { env });
     expect(result).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
     await expectNext('k-2', '2\n');
-  }, 60_000);
+  });
 
   test('leaves a key alone that another job has taken in between', async () => {
     await fill();
@@ -340,7 +340,7 @@ describe('extract', () => {
     expectWarnings('taken', { warnings: /another job has saved this key in the meantime/ }, result);
     expect(result.outputs.saved).toBe('false');
     await expectNext('k-2', '1\n');
-  }, 60_000);
+  });
 });
 
 /** A job whose build comes out of the layer cache in part fills only some of the mounts. */
@@ -355,29 +355,25 @@ async function injectAndBuildSome(row: Row): Promise<{ job: Job; injected: StepR
 test.each([
   ['the look-up', { call: refuse(429, 'too many') }],
   ['the download', { download: send(half) }],
-])(
-  'where %s has failed, extract saves again what the build has not filled',
-  async (_, faults) => {
-    const { job, injected } = await injectAndBuildSome({ faults });
-    expect(injected).toMatchObject({ exitCode: 0, outputs: { 'cache-hit': 'false' } });
-    const remark = 'The cache mount n is absent, and inject could not restore k-1';
-    const extracted = await job.runAction('extract', {});
-    expect(extracted).toMatchObject({
-      exitCode: 0,
-      outputs: { saved: 'true', reason: expect.stringContaining(remark) },
-    });
-    expect(extracted.annotations.at(-1)).toEqual({
-      level: 'warning',
-      message: expect.stringContaining(remark),
-    });
-    expect(await leftovers(job)).toEqual([]);
-    expect(scenario.service.savedKeys()).toEqual(['k-1', 'k-2']);
-    expect(await scenario.service.readBlob('k-1')).toEqual(blob);
+])('where %s has failed, extract saves again what the build has not filled', async (_, faults) => {
+  const { job, injected } = await injectAndBuildSome({ faults });
+  expect(injected).toMatchObject({ exitCode: 0, outputs: { 'cache-hit': 'false' } });
+  const remark = 'The cache mount n is absent, and inject could not restore k-1';
+  const extracted = await job.runAction('extract', {});
+  expect(extracted).toMatchObject({
+    exitCode: 0,
+    outputs: { saved: 'true', reason: expect.stringContaining(remark) },
+  });
+  expect(extracted.annotations.at(-1)).toEqual({
+    level: 'warning',
+    message: expect.stringContaining(remark),
+  });
+  expect(await leftovers(job)).toEqual([]);
+  expect(scenario.service.savedKeys()).toEqual(['k-1', 'k-2']);
+  expect(await scenario.service.readBlob('k-1')).toEqual(blob);
 
-    const next = await scenario.injectAnew({ 'cache-mounts': mounts, key: 'k-2' });
-    expect(next.outputs['cache-hit']).toBe('true');
-    expect(next.log).toMatch(/^restored +m [\s\S]*^restored +n /m);
-    expect(await contents()).toBe('2\n');
-  },
-  60_000,
-);
+  const next = await scenario.injectAnew({ 'cache-mounts': mounts, key: 'k-2' });
+  expect(next.outputs['cache-hit']).toBe('true');
+  expect(next.log).toMatch(/^restored +m [\s\S]*^restored +n /m);
+  expect(await contents()).toBe('2\n');
+});

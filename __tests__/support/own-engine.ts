@@ -34,13 +34,13 @@ export function useOwnEngine(tmpfs?: string): Omit<OwnEngine, 'dispose'> {
 
   beforeAll(async () => {
     engine = await startOwnEngine(tmpfs);
-  }, 300_000);
+  });
   afterAll(async () => {
     await engine.dispose();
-  }, 60_000);
+  });
   beforeEach(async () => {
     await engine.builder.empty();
-  }, 60_000);
+  });
 
   return {
     get env() {

@@ -45,14 +45,14 @@ export function useScenario(): Scenario {
 
   beforeAll(async () => {
     [service, builder] = await Promise.all([startCacheService(), prepareBuilder()]);
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all([service.close(), builder.dispose()]);
   });
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'scenario-'));
     await builder.empty();
-  }, 60_000);
+  });
   afterEach(async () => {
     service.reset();
     service.requests.length = 0;

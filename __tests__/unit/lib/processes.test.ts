@@ -58,4 +58,4 @@ test('killDescendants ends children and grandchildren, and not the process itsel
   } finally {
     await rm(directory, { recursive: true });
   }
-}, 30_000);
+});
