@@ -161,6 +161,13 @@ const definitions: readonly InputDefinition[] = [
     readBy: ['inject'],
   },
   {
+    name: 'save',
+    description:
+      'Whether to save the mounts; false: they were restored only, and nothing is packed or saved',
+    default: 'true',
+    readBy: ['extract', 'post'],
+  },
+  {
     name: 'save-always',
     description: 'Whether to save also when the job has failed; never when it was cancelled',
     default: 'false',

@@ -43,6 +43,8 @@ export interface ExtractInputs {
   readonly key: string | undefined;
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
+  /** Whether to save at all. */
+  readonly save: boolean;
   /** As zstd counts; gzip's ends at 9. */
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
@@ -106,6 +108,7 @@ export function readExtractInputs(getInput: GetInput, surroundings: Surroundings
     key,
     builder: optional(input, 'builder'),
     utilityImage: optional(input, 'utility-image'),
+    save: readBoolean(input, 'save'),
     compressionLevel: readNumber(input, 'compression-level', 1, maximum.compressionLevel),
     incremental: readIncremental(input),
     ...readCommonInputs(input, surroundings),

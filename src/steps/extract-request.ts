@@ -31,6 +31,14 @@ export interface PackRequest extends ExtractRequest {
   readonly incremental: IncrementalLimits;
 }
 
+/** What the inject of the same key has left, or else the only one. */
+export function findState(
+  { key }: ExtractInputs,
+  states: readonly InjectState[],
+): InjectState | undefined {
+  return states.find((state) => state.key === key) ?? (states.length === 1 ? states[0] : undefined);
+}
+
 /**
  * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
  * one.
@@ -42,8 +50,7 @@ export function resolveRequest(
   states: readonly InjectState[],
 ): ExtractRequest {
   const isComplete = areGiven(inputs.mountInputs) && inputs.key !== undefined;
-  const only = states.length === 1 ? states[0] : undefined;
-  const state = states.find(({ key }) => key === inputs.key) ?? only;
+  const state = findState(inputs, states);
   if (state === undefined && !isComplete && states.length > 1) {
     throw new InputError(
       `This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`,

@@ -14,7 +14,12 @@ import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import { describeSize } from './changes.js';
-import { type ExtractRequest, type PackRequest, resolveRequest } from './extract-request.js';
+import {
+  type ExtractRequest,
+  findState,
+  type PackRequest,
+  resolveRequest,
+} from './extract-request.js';
 import { type InjectState, readStates, removeState } from './handover.js';
 import { type ExtractedMount, fillEntry } from './new-entry.js';
 import { type PackResult, pack } from './pack-mounts.js';
@@ -53,6 +58,7 @@ export async function extractMounts(
   const inputs = readExtractInputs(getInput, surroundings);
   const { compressionLevel, incremental } = inputs;
   const states = await readStates(surroundings);
+  if (!inputs.save) return saveNothing(surroundings, findState(inputs, states));
   const request = resolveRequest(await withKey(surroundings, inputs, states), states);
   let tidied: Promise<void> | undefined;
   try {
@@ -73,6 +79,17 @@ export async function extractMounts(
   } finally {
     await Promise.all([tidied, request.state && removeState(surroundings, request.state)]);
   }
+}
+
+/** Neither the builder nor the store is asked for anything. */
+async function saveNothing(
+  surroundings: Surroundings,
+  state: InjectState | undefined,
+): Promise<void> {
+  const why = 'the input save is false';
+  print(`Nothing is saved: ${why}.`);
+  setOutput('reason', why);
+  if (state) await removeState(surroundings, state);
 }
 
 /** What ends the step before it has begun. */

@@ -165,6 +165,7 @@ describe('extract', () => {
       key: undefined,
       builder: undefined,
       utilityImage: undefined,
+      save: true,
       compressionLevel: 3,
       incremental: { count: 10, share: 0.5 },
       storeLocation: undefined,
@@ -184,6 +185,7 @@ describe('extract', () => {
       key: ' k ',
       builder: 'b',
       'utility-image': 'debian:12',
+      save: 'False',
       timeout: '1440',
       'compression-level': '19',
       'incremental-count': '99',
@@ -201,6 +203,7 @@ describe('extract', () => {
       key: 'k',
       builder: 'b',
       utilityImage: 'debian:12',
+      save: false,
       compressionLevel: 19,
       incremental: { count: 99, share: 0.01 },
       storeLocation: undefined,
@@ -212,6 +215,7 @@ describe('extract', () => {
   test.each<[name: string, wrong: Inputs, message: string]>([
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a long key', { key: 'k'.repeat(513) }, 'has 513 characters'],
+    ['another word', { save: 'never' }, 'Input save: "never" is neither true nor false.'],
     ...['0', '20', '-3', '1.5', 'fast'].map((level): [string, Inputs, string] => [
       `the level ${level}`,
       { key: 'k', 'compression-level': level },

@@ -165,6 +165,7 @@ const values: Record<string, string> = {
   'incremental-share': '60',
   timeout: '7',
   summary: 'false',
+  save: 'false',
 };
 
 test('the single step has the inputs of inject, and all that it reads itself', () => {
@@ -193,6 +194,7 @@ test('its post step reads what inject does not hand over', () => {
     builder: undefined,
     utilityImage: undefined,
     directory: undefined,
+    save: false,
     compressionLevel: 4,
     incremental: { count: 5, share: 0.6 },
     timeout: 7,

@@ -52,7 +52,7 @@ function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
     storeLocation: undefined,
   };
   const incremental = { count: 10, share: 0.5 };
-  const common = { compressionLevel: 3, incremental, timeout: 30, summary: true };
+  const common = { save: true, compressionLevel: 3, incremental, timeout: 30, summary: true };
   return resolveRequest({ mountInputs: noMountInputs, ...none, ...common, ...inputs }, states);
 }
 

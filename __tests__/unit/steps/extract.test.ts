@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { openConsole } from '../../../src/console/console.js';
+import { readSurroundings, type Surroundings } from '../../../src/lib/surroundings.js';
+import { extractMounts } from '../../../src/steps/extract.js';
+import { writeState } from '../../../src/steps/handover.js';
+
+const root = resolve(fileURLToPath(import.meta.url), '../../../..');
+
+/** https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows */
+const events = [
+  ...['branch_protection_rule', 'check_run', 'check_suite', 'create', 'delete', 'deployment'],
+  ...['deployment_status', 'discussion', 'discussion_comment', 'fork', 'gollum', 'image_version'],
+  ...['issue_comment', 'issues', 'label', 'merge_group', 'milestone', 'page_build'],
+  ...['public', 'pull_request', 'pull_request_review', 'pull_request_review_comment'],
+  ...['pull_request_target', 'push', 'registry_package', 'release', 'repository_dispatch'],
+  ...['schedule', 'status', 'watch', 'workflow_call', 'workflow_dispatch', 'workflow_run'],
+];
+
+let directory: string;
+let printed: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'extract-'));
+  printed = '';
+  for (const stream of [process.stdout, process.stderr]) {
+    jest.spyOn(stream, 'write').mockImplementation((text) => {
+      printed += text;
+      return true;
+    });
+  }
+});
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await rm(directory, { recursive: true });
+});
+
+/** A runner without docker, and with a directory for a store. */
+function surroundingsOf(event: string): Surroundings {
+  return {
+    ...readSurroundings(),
+    env: { PATH: '/nowhere', GITHUB_EVENT_NAME: event },
+    isOnGitHub: false,
+    workspace: directory,
+    temporaryRoot: join(directory, 'temp'),
+    summaryFile: undefined,
+  };
+}
+
+/** @returns whether extract has begun to work */
+async function extract(event: string, save: string): Promise<boolean> {
+  const surroundings = surroundingsOf(event);
+  openConsole(surroundings);
+  await writeState(surroundings, { key: 'k', mounts: [{ id: 'm' }], restoreKeys: [] });
+  const inputs = new Map(Object.entries({ directory: 'store', save }));
+  let isWorking = false;
+  await extractMounts(
+    surroundings,
+    (name) => inputs.get(name) ?? '',
+    async () => {
+      isWorking = true;
+      throw new Error('the runner has no room');
+    },
+  );
+  return isWorking;
+}
+
+/** What the README's expression is, of an event. */
+function evaluate(event: string): string {
+  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  const name = /^ {4}save: \$\{\{ github\.event_name != '(\w+)' \}\}/m.exec(text)?.[1];
+  expect(name).toBeDefined();
+  return String(event !== name);
+}
+
+describe.each(events)('of an event %s', (event) => {
+  test.each<[save: string, isSaved: boolean]>([
+    ['', true],
+    ['true', true],
+    ['false', false],
+    ['as in the README', event !== 'pull_request'],
+  ])('save %j decides alone: %j', async (given, isSaved) => {
+    const save = given === 'as in the README' ? evaluate(event) : given;
+    expect(await extract(event, save)).toBe(isSaved);
+    const line = 'Nothing is saved: the input save is false.\n';
+    if (isSaved) expect(printed).not.toContain(line);
+    else expect(printed.replaceAll(/^(saved|reason)=.*\n/gm, '')).toBe(line);
+    expect(printed).toMatch(/^saved=false$/m);
+    // Nothing is left for a later extract to wonder about.
+    expect(await readdir(join(directory, 'temp')).catch(() => [])).toEqual([]);
+  });
+});
