@@ -45,6 +45,7 @@ async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promi
     isOnGitHub: false,
     summaryFile: undefined,
     workspace: cwd,
+    job: undefined,
     temporaryRoot: await makeTemporaryDirectory(systemTemporary, directory),
   };
 }

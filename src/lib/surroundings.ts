@@ -20,6 +20,8 @@ export interface Surroundings {
   /** The file for what is shown on the page of the job; undefined: there is none. */
   readonly summaryFile: string | undefined;
   readonly run: Run;
+  /** What tells the job from others that the same machine has run; undefined off GitHub. */
+  readonly job: string | undefined;
 }
 
 /** The run of a workflow, as far as generated keys depend on it. */
@@ -49,7 +51,13 @@ export function readSurroundings(): Surroundings {
       commit: env.GITHUB_SHA || 'none',
       attempt: env.GITHUB_RUN_ATTEMPT || '1',
     },
+    job: jobOf(env),
   };
+}
+
+function jobOf(env: Readonly<Record<string, string>>): string | undefined {
+  const names = ['GITHUB_RUN_ID', 'GITHUB_RUN_ATTEMPT', 'GITHUB_JOB'];
+  return names.flatMap((name) => env[name] || []).join('/') || undefined;
 }
 
 function variablesOf(environment: NodeJS.ProcessEnv): Record<string, string> {

@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Surroundings } from './surroundings.js';
 
@@ -18,6 +18,25 @@ export async function createWorkDirectory({
   const root = [temporaryRoot, systemTemporary].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
   await mkdir(root, { recursive: true });
   return mkdtemp(join(root, 'buildkit-cache-mounts-'));
+}
+
+/** Removes what is in a directory and was last changed more than a day ago, if it can be removed. */
+export async function removeOlderThanADay(
+  directory: string,
+  isMeant: (name: string) => boolean = () => true,
+): Promise<void> {
+  const names = await readdir(directory).catch((): string[] => []);
+  const dayAgo = Date.now() - 24 * 60 * 60 * 1000;
+  await Promise.all(
+    names.filter(isMeant).map(async (name) => {
+      const path = join(directory, name);
+      const isOld = await stat(path).then(
+        ({ mtimeMs }) => mtimeMs < dayAgo,
+        () => false,
+      );
+      if (isOld) await rm(path, { recursive: true, force: true }).catch(() => undefined);
+    }),
+  );
 }
 
 /** Moves a file, between file systems too, and makes the directory that it goes into. */

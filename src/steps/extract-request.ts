@@ -2,7 +2,6 @@ import { areGiven } from '../discovery/mount-list.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
-import { InputError } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { InjectState } from './handover.js';
@@ -31,37 +30,42 @@ export interface PackRequest extends ExtractRequest {
   readonly incremental: IncrementalLimits;
 }
 
-/** What the inject of the same key has left, or else the only one. */
-export function findState(
-  { key }: ExtractInputs,
+/**
+ * Finds the injects that an extract may belong to: that of the same key, or else the only one. They are
+ * several if extract needs one of them and does not say which.
+ *
+ * @param states the last one that was written comes last
+ */
+export function findCandidates(
+  { key, mountInputs }: ExtractInputs,
   states: readonly InjectState[],
-): InjectState | undefined {
-  return states.find((state) => state.key === key) ?? (states.length === 1 ? states[0] : undefined);
+): readonly InjectState[] {
+  const same = states.find((state) => state.key === key);
+  if (same) return [same];
+  if (states.length > 1 && key !== undefined && areGiven(mountInputs)) return [];
+  const [first] = states;
+  const last = states.at(-1);
+  const directory = first?.storeLocation?.directory;
+  const isOneEntry =
+    directory !== undefined &&
+    states.every(({ storeLocation }) => storeLocation?.directory === directory);
+  // A directory holds what was saved last, so it is the last inject that counts.
+  return isOneEntry && last ? [last] : states;
 }
 
 /**
- * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
- * one.
+ * Fills in what extract's inputs leave out from an inject.
  *
- * @throws InputError where that leaves the key open, or which inject is meant
+ * @param state what the inject has left that extract belongs to
+ * @param makeKey makes a key if neither says one
  */
-export function resolveRequest(
+export async function resolveRequest(
   inputs: ExtractInputs,
-  states: readonly InjectState[],
-): ExtractRequest {
-  const isComplete = areGiven(inputs.mountInputs) && inputs.key !== undefined;
-  const state = findState(inputs, states);
-  if (state === undefined && !isComplete && states.length > 1) {
-    throw new InputError(
-      `This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`,
-    );
-  }
-  const key = inputs.key ?? state?.key;
-  if (key === undefined) {
-    throw new InputError('Input key is required, as no inject has run before in this job.');
-  }
+  state: InjectState | undefined,
+  makeKey: () => Promise<string>,
+): Promise<ExtractRequest> {
   return {
-    key,
+    key: inputs.key ?? state?.key ?? (await makeKey()),
     mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
     builder: inputs.builder ?? state?.builder,
     utilityImage: inputs.utilityImage ?? state?.utilityImage,

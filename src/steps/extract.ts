@@ -1,10 +1,12 @@
 import { join } from 'node:path';
+import { listRecords } from '../builder/list-records.js';
+import { isHeld } from '../builder/records.js';
 import { addSummary, print, setOutput, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
-import { listMounts, type MountList } from '../discovery/mount-list.js';
+import { areGiven, listMounts, type MountList } from '../discovery/mount-list.js';
 import { writeManifest } from '../entry/archive.js';
-import { holdsOneEntry, openStore } from '../entry/stores/open-store.js';
+import { openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
@@ -16,7 +18,7 @@ import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import { describeSize } from './changes.js';
 import {
   type ExtractRequest,
-  findState,
+  findCandidates,
   type PackRequest,
   resolveRequest,
 } from './extract-request.js';
@@ -56,15 +58,16 @@ export async function extractMounts(
 ): Promise<void> {
   setOutput('saved', 'false');
   const inputs = readExtractInputs(getInput, surroundings);
-  const { compressionLevel, incremental } = inputs;
-  const states = await readStates(surroundings);
-  if (!inputs.save) return saveNothing(surroundings, findState(inputs, states));
-  const request = resolveRequest(await withKey(surroundings, inputs, states), states);
+  const candidates = findCandidates(inputs, await readStates(surroundings));
+  if (!inputs.save) return saveNothing(surroundings, candidates);
+  let request: ExtractRequest | undefined;
   let tidied: Promise<void> | undefined;
   try {
-    const list = await listRequested(surroundings, request, inputs);
-    logMounts(list);
     const result = await withinTime(inputs.timeout, async (ended) => {
+      request = await resolve(surroundings, inputs, candidates);
+      const list = await listRequested(surroundings, request, inputs);
+      logMounts(list);
+      const { compressionLevel, incremental } = inputs;
       const store = openStore(request.storeLocation, ended);
       const asked = { ...request, ...list, compressionLevel, incremental, surroundings };
       return extract(asked, store, await makeWorkDirectory());
@@ -74,22 +77,23 @@ export async function extractMounts(
     if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
     if (inputs.summary) {
       const { title, rows, reasons } = result;
-      addSummary(renderSummary({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
+      const facts: [string, string][] = request ? [['Key', request.key]] : [];
+      addSummary(renderSummary({ title, rows, remarks: reasons, facts }));
     }
   } finally {
-    await Promise.all([tidied, request.state && removeState(surroundings, request.state)]);
+    await Promise.all([tidied, request?.state && removeState(surroundings, request.state)]);
   }
 }
 
 /** Neither the builder nor the store is asked for anything. */
 async function saveNothing(
   surroundings: Surroundings,
-  state: InjectState | undefined,
+  [state, ...others]: readonly InjectState[],
 ): Promise<void> {
   const why = 'the input save is false';
   print(`Nothing is saved: ${why}.`);
   setOutput('reason', why);
-  if (state) await removeState(surroundings, state);
+  if (state && others.length === 0) await removeState(surroundings, state);
 }
 
 /** What ends the step before it has begun. */
@@ -97,28 +101,66 @@ export function reportFailure(message: string): void {
   setOutput('reason', message);
 }
 
-/** A store that holds one entry needs no key, and so no inject that has made one. */
-async function withKey(
+/** @throws Error where it stays open which inject is meant */
+async function resolve(
   surroundings: Surroundings,
   inputs: ExtractInputs,
-  states: readonly InjectState[],
-): Promise<ExtractInputs> {
-  const { key, storeLocation, mountInputs } = inputs;
-  if (key !== undefined || !holdsOneEntry(storeLocation) || states.length > 0) return inputs;
-  const made = await resolveKeys(
-    { key, keyPrefix: defaultKeyPrefix, restoreKeys: [], mountInputs },
-    surroundings,
-  );
-  return { ...inputs, key: made.key };
+  candidates: readonly InjectState[],
+): Promise<ExtractRequest> {
+  const [first, ...others] = candidates;
+  const state = others.length === 0 ? first : await askBuilder(surroundings, inputs, candidates);
+  const { mountInputs } = inputs;
+  return resolveRequest(inputs, state, async () => {
+    const wanted = { key: undefined, keyPrefix: defaultKeyPrefix, restoreKeys: [], mountInputs };
+    return (await resolveKeys(wanted, surroundings)).key;
+  });
 }
 
+/**
+ * Finds the only one of several injects that the builder has a mount of.
+ *
+ * @throws Error where that is none of them, or more than one, or the builder does not tell
+ */
+async function askBuilder(
+  surroundings: Surroundings,
+  { builder }: ExtractInputs,
+  states: readonly InjectState[],
+): Promise<InjectState> {
+  const built = await Promise.all(
+    states.map(async (state) => {
+      const { mounts } = state;
+      const records = await listRecords(surroundings, builder ?? state.builder, mounts).catch(
+        messageOf,
+      );
+      const isBuilt = typeof records === 'string' || mounts.some((each) => isHeld(each, records));
+      return isBuilt ? [state] : [];
+    }),
+  );
+  const [only, ...others] = built.flat();
+  if (only === undefined || others.length > 0) {
+    throw new Error(
+      `This job has several injects (${states.map(({ key }) => key).join(', ')}): give the input key of the one that this extract belongs to.`,
+    );
+  }
+  print(
+    `Of the injects of this job, the builder has mounts of just that with the key ${only.key}.`,
+  );
+  return only;
+}
+
+/** @throws InputError on a wrong input of this step; Error where there is neither an input nor an inject */
 async function listRequested(
   { workspace }: Surroundings,
   { mounts, state }: ExtractRequest,
   { mountInputs }: ExtractInputs,
 ): Promise<MountList> {
-  if (mounts === undefined) return listMounts(mountInputs, workspace);
-  return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
+  if (mounts) return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
+  return listMounts(mountInputs, workspace).catch((error: unknown) => {
+    if (areGiven(mountInputs)) throw error;
+    throw new Error(
+      `No inject has run before in this job, or what it has left is gone. ${messageOf(error)}`,
+    );
+  });
 }
 
 async function extract(

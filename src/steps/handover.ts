@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Builder } from '../builder/buildx.js';
 import type { RunnerTools } from '../builder/runner-programs.js';
@@ -16,11 +16,14 @@ import { parseStoreLocation, type StoreLocation } from '../entry/stores/open-sto
 import { messageOf } from '../lib/errors.js';
 import { array, invalid, number, object, string } from '../lib/json.js';
 import type { Surroundings } from '../lib/surroundings.js';
+import { removeOlderThanADay } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 
 /** What inject leaves for the extract of the same job. */
 export interface InjectState {
   readonly key: string;
+  /** The job, as Surroundings name it; undefined off GitHub. */
+  readonly job?: string | undefined;
   readonly mounts: readonly CacheMount[];
   readonly builder?: string | undefined;
   readonly utilityImage?: string | undefined;
@@ -56,8 +59,12 @@ export interface RestoredMount extends SavedMount {
   readonly archive: Archive;
 }
 
-/** A directory a key, so that a job can have several injects. */
+/**
+ * Writes what inject leaves, and removes what was left more than a day ago, if no extract has come for it.
+ * A directory a key, so that a job can have several injects.
+ */
 export async function writeState(surroundings: Surroundings, state: InjectState): Promise<void> {
+  await removeOlderThanADay(stateDirectory(surroundings));
   const directory = directoryOf(surroundings, state.key);
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, stateName), renderState(state));
@@ -95,19 +102,26 @@ export async function takeTools(
   }
 }
 
-/** All that the injects of this job have left; what cannot be read is named and left out. */
+/**
+ * Reads what the injects of this job have left, the last one last. What cannot be read is named and left out.
+ * The runner empties its temporary directory after each job; others may not, so that an earlier job's is there.
+ */
 export async function readStates(surroundings: Surroundings): Promise<InjectState[]> {
   const directory = stateDirectory(surroundings);
   const names = await readdir(directory).catch((): string[] => []);
-  const states: InjectState[] = [];
+  const states: { readonly state: InjectState; readonly writtenAt: number }[] = [];
   for (const name of names) {
     try {
-      states.push(parseState(await readFile(join(directory, name, stateName), 'utf8')));
+      const file = join(directory, name, stateName);
+      const state = parseState(await readFile(file, 'utf8'));
+      if (state.job === surroundings.job) {
+        states.push({ state, writtenAt: (await stat(file)).mtimeMs });
+      }
     } catch (error) {
       warn(`What inject has left in this job cannot be read: ${messageOf(error)}`);
     }
   }
-  return states;
+  return states.sort((a, b) => a.writtenAt - b.writtenAt).map(({ state }) => state);
 }
 
 /** Removes what one inject has left, and the directory with the last of them. */
@@ -135,10 +149,11 @@ export function renderState(state: InjectState): string {
 
 export function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
-  const { key, mounts, builder, utilityImage, platform } = state;
+  const { key, job, mounts, builder, utilityImage, platform } = state;
   const { seedStages, storeLocation, restoreKeys, restored } = state;
   return {
     key: string(key, 'key'),
+    job: job === undefined ? undefined : string(job, 'job'),
     mounts: array(mounts, 'mounts').map(parseMount),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),

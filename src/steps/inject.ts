@@ -278,8 +278,9 @@ function outcomeOf(
 
 function stateOf(request: InjectRequest): InjectState {
   const { key, restoreKeys, mounts, seedStages } = request;
-  const { builder, platform, utilityImage, storeLocation } = request;
+  const { builder, platform, utilityImage, storeLocation, surroundings } = request;
   return {
+    job: surroundings.job,
     ...{ key, restoreKeys, mounts, seedStages },
     ...{ builder, platform, utilityImage, storeLocation },
   };

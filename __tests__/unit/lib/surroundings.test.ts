@@ -15,7 +15,9 @@ afterEach(() => {
 test('on a runner of GitHub', () => {
   const env = {
     GITHUB_ACTIONS: 'true',
+    GITHUB_JOB: 'build',
     GITHUB_RUN_ATTEMPT: '2',
+    GITHUB_RUN_ID: '7',
     GITHUB_SHA: 'c0ffee',
     GITHUB_STEP_SUMMARY: '/summary',
     GITHUB_WORKSPACE: '/workspace',
@@ -33,12 +35,21 @@ test('on a runner of GitHub', () => {
     systemTemporary: tmpdir(),
     summaryFile: '/summary',
     run: { os: 'Linux', architecture: 'X64', commit: 'c0ffee', attempt: '2' },
+    job: '7/2/build',
   });
 });
 
 test.each([undefined, ''])('elsewhere, where the variables are %j', (value) => {
   if (value !== undefined) {
-    for (const name of ['WORKSPACE', 'SHA', 'RUN_ATTEMPT', 'STEP_SUMMARY', 'ACTIONS']) {
+    for (const name of [
+      'WORKSPACE',
+      'SHA',
+      'RUN_ATTEMPT',
+      'RUN_ID',
+      'JOB',
+      'STEP_SUMMARY',
+      'ACTIONS',
+    ]) {
       process.env[`GITHUB_${name}`] = value;
     }
     for (const name of ['TEMP', 'OS', 'ARCH']) process.env[`RUNNER_${name}`] = value;
@@ -49,6 +60,7 @@ test.each([undefined, ''])('elsewhere, where the variables are %j', (value) => {
     temporaryRoot: tmpdir(),
     summaryFile: undefined,
     run: { os: process.platform, architecture: process.arch, commit: 'none', attempt: '1' },
+    job: undefined,
   });
 });
 

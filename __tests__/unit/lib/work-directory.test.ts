@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { linkFile } from '../../../src/lib/work-directory.js';
+import { linkFile, removeOlderThanADay } from '../../../src/lib/work-directory.js';
 
 let directory: string;
 
@@ -40,4 +40,14 @@ test('what cannot be linked is copied', async () => {
   } finally {
     await rm(source);
   }
+});
+
+test('what is older than a day goes, if it is meant', async () => {
+  const old = new Date(Date.now() - 25 * 60 * 60 * 1000);
+  for (const name of ['old', 'other-old', 'new']) await mkdir(path(name));
+  await writeFile(path('old/file'), '');
+  for (const name of ['old', 'other-old']) await utimes(path(name), old, old);
+  await removeOlderThanADay(directory, (name) => !name.startsWith('other'));
+  expect((await readdir(directory)).sort()).toEqual(['new', 'other-old']);
+  await removeOlderThanADay(path('nothing'));
 });

@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { MountInputs } from '../../../src/discovery/mount-list.js';
 import type { ExtractInputs } from '../../../src/inputs/read-inputs.js';
-import { InputError } from '../../../src/lib/errors.js';
-import { resolveRequest } from '../../../src/steps/extract-request.js';
+import {
+  type ExtractRequest,
+  findCandidates,
+  resolveRequest,
+} from '../../../src/steps/extract-request.js';
 import type { InjectState } from '../../../src/steps/handover.js';
 import { noMountInputs } from '../../support/no-mount-inputs.js';
 
@@ -44,7 +47,8 @@ const takenFromFirst = {
   state: first,
 };
 
-function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
+/** The inputs, with what a caller leaves out. */
+function complete(inputs: Partial<ExtractInputs>): ExtractInputs {
   const none = {
     key: undefined,
     builder: undefined,
@@ -53,7 +57,17 @@ function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
   };
   const incremental = { count: 10, share: 0.5 };
   const common = { save: true, compressionLevel: 3, incremental, timeout: 30, summary: true };
-  return resolveRequest({ mountInputs: noMountInputs, ...none, ...common, ...inputs }, states);
+  return { mountInputs: noMountInputs, ...none, ...common, ...inputs };
+}
+
+async function resolve(
+  inputs: Partial<ExtractInputs>,
+  states: InjectState[],
+): Promise<ExtractRequest> {
+  const all = complete(inputs);
+  const [state, ...others] = findCandidates(all, states);
+  expect(others).toEqual([]);
+  return resolveRequest(all, state, async () => 'made');
 }
 
 describe('what extract leaves out', () => {
@@ -121,22 +135,34 @@ describe('what extract leaves out', () => {
         nothingTaken,
       ],
     ],
-  )('%s', (_, inputs, states, request) => {
-    expect(resolve(inputs, states)).toEqual(request);
+  )('%s', async (_, inputs, states, request) => {
+    expect(await resolve(inputs, states)).toEqual(request);
   });
 
-  const several = 'This job has several injects (first, second): give the input key';
-  test.each<[name: string, inputs: Partial<ExtractInputs>, states: InjectState[], message: string]>(
-    [
-      ['everything', {}, [], 'Input key is required, as no inject has run'],
-      ['the key', { mountInputs: own }, [], 'Input key is required, as no inject has run'],
-      ['everything, after two injects', {}, [first, second], several],
-      ['the key, after two injects', { mountInputs: own }, [first, second], several],
-      ['the mounts, after two injects of other keys', { key: 'k' }, [first, second], several],
-    ],
-  )('cannot be %s', (_, inputs, states, message) => {
-    expect(() => resolve(inputs, states)).toThrow(InputError);
-    expect(() => resolve(inputs, states)).toThrow(message);
+  test.each<[name: string, inputs: Partial<ExtractInputs>]>([
+    ['everything', {}],
+    ['the key', { mountInputs: own }],
+    ["the mounts, with a key that is no inject's", { key: 'k' }],
+  ])('does not tell two injects apart: %s', (_, inputs) => {
+    expect(findCandidates(complete(inputs), [first, second])).toEqual([first, second]);
+  });
+
+  test('is that of the last inject, if all have the same directory, which holds one entry', () => {
+    const storeLocation = { directory: '/d' };
+    const [one, two] = [first, second].map((each) => ({ ...each, storeLocation }));
+    if (!one || !two) throw new Error('there are two');
+    expect(findCandidates(complete({}), [one, two])).toEqual([two]);
+    expect(
+      findCandidates(complete({}), [one, { ...two, storeLocation: { directory: '/e' } }]),
+    ).toHaveLength(2);
+    expect(findCandidates(complete({}), [first, two])).toHaveLength(2);
+  });
+
+  test.each<[name: string, inputs: Partial<ExtractInputs>]>([
+    ['everything', {}],
+    ['the key', { mountInputs: own }],
+  ])('is a key that is made, if no inject has run: %s', async (_, inputs) => {
+    expect(await resolve(inputs, [])).toMatchObject({ key: 'made', state: undefined });
   });
 
   test.each<[name: string, given: Partial<MountInputs>]>([
@@ -146,16 +172,16 @@ describe('what extract leaves out', () => {
     ['target', { target: 'build' }],
     ['build-args', { buildArgs: new Map([['A', '']]) }],
     ['platforms', { platforms: ['linux/amd64'] }],
-  ])('are not the mounts, as soon as it has the input %s', (_, given) => {
+  ])('are not the mounts, as soon as it has the input %s', async (_, given) => {
     const mountInputs = { ...noMountInputs, ...given };
-    expect(resolve({ mountInputs }, [first]).mounts).toBeUndefined();
+    expect((await resolve({ mountInputs }, [first])).mounts).toBeUndefined();
   });
 
   test.each(['', '\n', '# go', '  \n\t# go\n'])(
     'are the mounts where cache-mounts names none: %j',
-    (cacheMounts) => {
+    async (cacheMounts) => {
       const mountInputs = { ...noMountInputs, cacheMounts };
-      expect(resolve({ mountInputs }, [first]).mounts).toEqual(mounts);
+      expect((await resolve({ mountInputs }, [first])).mounts).toEqual(mounts);
     },
   );
 });

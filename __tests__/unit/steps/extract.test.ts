@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openConsole } from '../../../src/console/console.js';
+import { InputError } from '../../../src/lib/errors.js';
 import { readSurroundings, type Surroundings } from '../../../src/lib/surroundings.js';
 import { extractMounts } from '../../../src/steps/extract.js';
-import { writeState } from '../../../src/steps/handover.js';
+import { readStates, writeState } from '../../../src/steps/handover.js';
 
 const root = resolve(fileURLToPath(import.meta.url), '../../../..');
 
@@ -40,7 +41,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-/** A runner without docker, and with a directory for a store. */
+/** A runner without docker. */
 function surroundingsOf(event: string): Surroundings {
   return {
     ...readSurroundings(),
@@ -50,6 +51,20 @@ function surroundingsOf(event: string): Surroundings {
     temporaryRoot: join(directory, 'temp'),
     summaryFile: undefined,
   };
+}
+
+/** @returns what extract has printed */
+async function extractWith(
+  surroundings: Surroundings,
+  inputs: Readonly<Record<string, string>>,
+): Promise<string> {
+  openConsole(surroundings);
+  await extractMounts(
+    surroundings,
+    (name) => inputs[name] ?? '',
+    async () => directory,
+  );
+  return printed;
 }
 
 /** @returns whether extract has begun to work */
@@ -94,4 +109,72 @@ describe.each(events)('of an event %s', (event) => {
     // Nothing is left for a later extract to wonder about.
     expect(await readdir(join(directory, 'temp')).catch(() => [])).toEqual([]);
   });
+});
+
+describe('a build that went well stays so', () => {
+  const state = (key: string) => ({
+    key,
+    job: '1/1/build',
+    mounts: [{ id: key }],
+    restoreKeys: [],
+  });
+  const inputs = { directory: 'store' };
+  let surroundings: Surroundings;
+
+  beforeEach(() => {
+    surroundings = { ...surroundingsOf('push'), job: '1/1/build' };
+  });
+
+  test('if there are several injects, and the builder does not tell which is meant', async () => {
+    await writeState(surroundings, state('a'));
+    await writeState(surroundings, state('b'));
+    const text = await extractWith(surroundings, inputs);
+    expect(text).toMatch(
+      /^warning: This job has several injects \([ab], [ab]\): give the input key/m,
+    );
+    expect(text).toMatch(/^reason=This job has several injects/m);
+    // Each of them may still be extracted.
+    expect(await readStates(surroundings)).toHaveLength(2);
+  });
+
+  test('if an earlier job has left something: that is none of this job', async () => {
+    await writeState({ ...surroundings, job: '0/1/build' }, { ...state('old'), job: '0/1/build' });
+    await writeState(surroundings, state('new'));
+    const text = await extractWith(surroundings, inputs);
+    expect(text).not.toContain('several injects');
+    expect(text).toContain('Cache mounts (1)\nnew\n');
+  });
+
+  test('if no inject has run, and there is no Dockerfile', async () => {
+    const text = await extractWith(surroundings, {});
+    expect(text).toMatch(/^warning: No inject has run before in this job, .*no Dockerfile/m);
+    expect(text).toMatch(/^saved=false$/m);
+  });
+
+  test('if no inject has run: the key is made of the Dockerfile', async () => {
+    await writeFile(
+      join(directory, 'Dockerfile'),
+      'FROM a\nRUN --mount=type=cache,id=m,target=/c x',
+    );
+    const text = await extractWith(surroundings, inputs);
+    expect(text).toContain('Cache mounts (1)\nm\n');
+    expect(text).toMatch(/^warning: /m);
+  });
+
+  test('but a wrong input is an error', async () => {
+    const wrong = extractWith(surroundings, { ...inputs, context: 'nowhere' });
+    await expect(wrong).rejects.toThrow(InputError);
+  });
+});
+
+test('what inject has left more than a day ago is removed by the next', async () => {
+  const surroundings = surroundingsOf('push');
+  const root = join(surroundings.temporaryRoot, 'buildkit-cache-mounts-state');
+  await writeState(surroundings, { key: 'old', mounts: [], restoreKeys: [] });
+  const [old = ''] = await readdir(root);
+  const dayAgo = new Date(Date.now() - 25 * 60 * 60 * 1000);
+  await utimes(join(root, old), dayAgo, dayAgo);
+  await writeState(surroundings, { key: 'new', mounts: [], restoreKeys: [] });
+  expect(await readStates(surroundings)).toMatchObject([{ key: 'new' }]);
+  expect(await readdir(root)).toHaveLength(1);
 });

@@ -21,6 +21,7 @@ test.each<[name: string, state: InjectState]>([
     'all that there can be',
     {
       key: 'k',
+      job: '7/2/build',
       mounts: [mount],
       restoreKeys: ['k-'],
       builder: 'b',

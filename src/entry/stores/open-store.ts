@@ -17,11 +17,6 @@ export function openStore(location: StoreLocation | undefined, ended: AbortSigna
   return location === undefined ? githubCache(ended) : directoryStore(location.directory);
 }
 
-/** Whether a store holds one entry only, so that nobody has to choose a key. */
-export function holdsOneEntry(location: StoreLocation | undefined): boolean {
-  return location !== undefined;
-}
-
 /** Reads a location as it stands in the state that inject leaves. */
 export function parseStoreLocation(value: unknown): StoreLocation {
   const { directory } = object(value, 'storeLocation');
