@@ -98,7 +98,7 @@ test('a key that is made falls back to an earlier commit, and is handed to extra
     expect(extracted).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
   }
   const [first = '', second = ''] = scenario.service.keys();
-  expect(first).toMatch(/^app-Linux-\w+-[0-9a-f]{16}-aaa-1$/);
+  expect(first).toMatch(/^app-Linux-\w+(-[0-9a-f]{16}){3}-aaa-1$/);
   expect(second).toBe(first.replace('aaa', 'bbb'));
   expect(hits).toEqual(['none', first]);
 });

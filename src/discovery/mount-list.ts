@@ -60,7 +60,7 @@ export async function listMounts(inputs: MountInputs, workspace: string): Promis
 }
 
 /** The context, if it is the address of a repository and not a directory. */
-function remoteContext({ context = '.' }: MountInputs): string | undefined {
+export function remoteContext({ context = '.' }: MountInputs): string | undefined {
   return /^[a-z+]+:\/\/|^git@/i.test(context) ? context : undefined;
 }
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { locateFiles, type MountInputs } from '../discovery/mount-list.js';
 import type { Run, Surroundings } from '../lib/surroundings.js';
+import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
+import type { KeyedBuild } from './keyed-build.js';
 
 export interface KeyInputs {
   /** Undefined: a key is made. */
@@ -10,31 +11,61 @@ export interface KeyInputs {
   /** What a made key begins with. */
   readonly keyPrefix: string;
   readonly restoreKeys: readonly string[];
-  readonly mountInputs: MountInputs;
 }
 
-/** The key that was given, or else one that is made; what was given to fall back to comes last. */
+/** A key, and what to fall back to. */
+export interface Keys {
+  readonly key: string;
+  /** In this order; each matches what begins with it. */
+  readonly restoreKeys: readonly string[];
+  /** The hashes in a made key; undefined: the key was given. */
+  readonly hashes: KeyHashes | undefined;
+}
+
+/** The hashes in a key, in their order. */
+export interface KeyHashes {
+  /** What tells the build from others. */
+  readonly build: Hashed;
+  readonly mounts: Hashed;
+  /** The Dockerfiles and the lock files. */
+  readonly files: Hashed;
+}
+
+export interface Hashed {
+  /** 16 hexadecimal digits. */
+  readonly hash: string;
+  /** What it is of, for people. */
+  readonly of: readonly string[];
+}
+
+/**
+ * The key that was given, or else one that is made; what was given to fall back to comes last.
+ *
+ * @param mounts all mounts of the build
+ */
 export async function resolveKeys(
-  inputs: KeyInputs,
+  { key, keyPrefix, restoreKeys }: KeyInputs,
+  build: KeyedBuild,
+  mounts: readonly CacheMount[],
   { workspace, run }: Surroundings,
-): Promise<DefaultKey> {
-  const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
-  if (key !== undefined) return { key, restoreKeys };
-  const { context, files } = locateFiles(mountInputs, workspace);
-  const made = makeDefaultKey(
-    { ...run, prefix: keyPrefix },
-    await hashFiles(files, context, workspace),
-  );
-  return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
+): Promise<Keys> {
+  if (key !== undefined) return { key, restoreKeys, hashes: undefined };
+  const hashes = {
+    build: hashNames(build.names),
+    mounts: hashMounts(mounts),
+    files: await hashFiles(build.files, build.contexts, workspace),
+  };
+  const made = makeDefaultKey({ ...run, prefix: keyPrefix }, hashes);
+  return { key: made.key, restoreKeys: [...made.restoreKeys, ...restoreKeys], hashes };
 }
 
 export interface DefaultKey {
   readonly key: string;
-  /** The key without its last part, without the last two, and so on. */
+  /** The key without its last part, without the last two, and so on, down to the build. */
   readonly restoreKeys: readonly string[];
 }
 
-/** Where a run stands: what the key is made of, but for the files. */
+/** Where a run stands: what the key is made of, but for the hashes. */
 export interface RunFacts extends Run {
   readonly prefix: string;
 }
@@ -53,39 +84,69 @@ const lockFileNames = new Set([
 /** Directories of what is installed, and not of what is to be installed. */
 const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
 
+/** How many keys the cache service is asked for if the key is made: that key, and what to fall back to. */
+export const countOfMadeKeys = 5;
+
+/** How much of a commit's name is in a key. */
+const commitDigits = 12;
+
 /**
- * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
- * the same commit, the same files, anything of this kind of machine.
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<build>-<mounts>-<files>-<commit>-<attempt>`, and what to
+ * fall back to: the same commit; the same files; the same mounts; anything of this build. Nothing shorter,
+ * because that would be another build's.
  */
 export function makeDefaultKey(
   { prefix, os, architecture, commit, attempt }: RunFacts,
-  hash: string,
+  { build, mounts, files }: KeyHashes,
 ): DefaultKey {
-  const parts = [prefix, os, architecture, hash, commit, attempt];
+  const fixed = [prefix, os, architecture, build.hash];
+  const parts = [...fixed, mounts.hash, files.hash, commit.slice(0, commitDigits), attempt];
   const start = (count: number) => `${parts.slice(0, count).join('-')}-`;
-  return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
+  return { key: parts.join('-'), restoreKeys: [start(7), start(6), start(5), start(4)] };
+}
+
+/** Hashes the names of a build, in no order; one without values counts as if it was not there. */
+export function hashNames(names: KeyedBuild['names']): Hashed {
+  const given = Object.entries(names)
+    .filter(([, values]) => values.length > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    hash: hashOf(given.map((each) => JSON.stringify(each))),
+    of: given.map(([name, values]) => `${name} ${values.join(', ')}`),
+  };
+}
+
+/** Hashes what BuildKit tells the mounts by, in no order. */
+export function hashMounts(mounts: readonly CacheMount[]): Hashed {
+  return { hash: hashOf(mounts.map(identityOf).sort()), of: mounts.map(describeMount) };
 }
 
 /**
- * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
- * hexadecimal digits.
+ * Hashes Dockerfiles and all lock files below build contexts, by their paths and contents.
  *
  * @param workspace what the paths count from, as it differs between runners
  */
 export async function hashFiles(
   dockerfiles: readonly string[],
-  context: string,
+  contexts: readonly string[],
   workspace: string,
-): Promise<string> {
-  const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
-  const hash = createHash('sha256');
-  for (const file of files) {
+): Promise<Hashed> {
+  const lockFiles = (await Promise.all(contexts.map(findLockFiles))).flat();
+  const lines: string[] = [];
+  const of: string[] = [];
+  for (const file of [...new Set([...dockerfiles, ...lockFiles])].sort()) {
     const content = await readFile(file).catch(() => undefined);
     if (content === undefined) continue;
-    const digest = createHash('sha256').update(content).digest('hex');
-    hash.update(`${digest} ${relative(workspace, file)}\n`);
+    const path = relative(workspace, file);
+    lines.push(`${createHash('sha256').update(content).digest('hex')} ${path}`);
+    of.push(path);
   }
-  return hash.digest('hex').slice(0, 16);
+  return { hash: hashOf(lines), of };
+}
+
+function hashOf(lines: readonly string[]): string {
+  const text = lines.map((line) => `${line}\n`).join('');
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 /** The lock files below a directory; symbolic links are not followed. */

@@ -7,6 +7,7 @@ import type { StoreLocation } from '../entry/stores/open-store.js';
 import { InputError } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { formatPlatform, parsePlatform } from '../mounts/platform.js';
+import { countOfMadeKeys } from './generated-key.js';
 import { type GetInput, withDefaults } from './get-input.js';
 import { defaultKeyPrefix, inputsReadBy } from './input-definitions.js';
 
@@ -55,10 +56,11 @@ export interface ExtractInputs {
 }
 
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
-
-/** A key that is made, and what to fall back to. */
-const madeKeys = 4;
+const maximum = {
+  ...{ keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 },
+  /** What is left of a key's length if the rest of it is made (generated-key.ts). */
+  prefixLength: 400,
+};
 
 /** @throws InputError that names the input and the remedy */
 export function readInjectInputs(getInput: GetInput, surroundings: Surroundings): InjectInputs {
@@ -73,11 +75,11 @@ export function readInjectInputs(getInput: GetInput, surroundings: Surroundings)
       'Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.',
     );
   }
-  checkKey('key-prefix', keyPrefix ?? '');
+  checkKey('key-prefix', keyPrefix ?? '', maximum.prefixLength);
   for (const restoreKey of restoreKeys) {
     checkKey('restore-keys', restoreKey);
   }
-  const room = maximum.keys - (key === undefined ? madeKeys : 1);
+  const room = maximum.keys - (key === undefined ? countOfMadeKeys : 1);
   if (restoreKeys.length > room) {
     throw new InputError(
       `Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`,
@@ -186,10 +188,10 @@ function parseQuoted(line: string): string {
   }
 }
 
-function checkKey(input: string, key: string): void {
-  if (key.length > maximum.keyLength) {
+function checkKey(input: string, key: string, longest = maximum.keyLength): void {
+  if (key.length > longest) {
     throw new InputError(
-      `Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`,
+      `Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${longest}. Hash the longer parts (hashFiles).`,
     );
   }
   if (/[,\n]/.test(key)) {

@@ -11,6 +11,7 @@ import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
 import { defaultKeyPrefix } from '../inputs/input-definitions.js';
+import { keyedBuildOf } from '../inputs/keyed-build.js';
 import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
@@ -109,11 +110,19 @@ async function resolve(
 ): Promise<ExtractRequest> {
   const [first, ...others] = candidates;
   const state = others.length === 0 ? first : await askBuilder(surroundings, inputs, candidates);
-  const { mountInputs } = inputs;
-  return resolveRequest(inputs, state, async () => {
-    const wanted = { key: undefined, keyPrefix: defaultKeyPrefix, restoreKeys: [], mountInputs };
-    return (await resolveKeys(wanted, surroundings)).key;
-  });
+  return resolveRequest(inputs, state, () => generateKey(surroundings, inputs));
+}
+
+/** The key that an inject without inputs for the key would have made. */
+async function generateKey(
+  surroundings: Surroundings,
+  { mountInputs }: ExtractInputs,
+): Promise<string> {
+  const { workspace } = surroundings;
+  const { mounts } = await listMounts(mountInputs, workspace);
+  const wanted = { key: undefined, keyPrefix: defaultKeyPrefix, restoreKeys: [] };
+  const build = keyedBuildOf(mountInputs, workspace);
+  return (await resolveKeys(wanted, build, mounts, surroundings)).key;
 }
 
 /**
@@ -233,13 +242,21 @@ async function saveEntry(
 }
 
 function skip({ key, mounts, state }: PackRequest): ExtractResult {
-  print(`The key ${key} is saved already, nothing to do.`);
+  const isGenerated = state?.isKeyGenerated ?? false;
+  print(
+    isGenerated
+      ? `The key ${key} is saved already, nothing to do. Builds that differ only in build-args need a key-prefix each.`
+      : `The key ${key} is saved already, nothing to do.`,
+  );
   const reasons = ['the key is saved already'];
   if (state?.restored?.key === key) {
     const held = new Set(state.restored.mounts.map(({ mount }) => identityOf(mount)));
     const lacking = mounts.filter((mount) => !held.has(identityOf(mount)));
     if (lacking.length > 0) {
-      const remark = `The saved entry ${key} lacks ${lacking.map(describeMount).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
+      const remedy = isGenerated
+        ? 'If another build has saved it, give each a key-prefix of its own.'
+        : "Use a key that changes with the Dockerfile: add ${{ hashFiles('Dockerfile') }} to it.";
+      const remark = `The saved entry ${key} lacks ${lacking.map(describeMount).join(', ')}, and a saved key is never changed. ${remedy}`;
       warn(remark);
       reasons.push(remark);
     }

@@ -13,6 +13,7 @@ import { totalOf } from '../entry/manifest.js';
 import type { OpenEntry } from '../entry/open-entry.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { Store } from '../entry/stores/store.js';
+import type { KeyHashes } from '../inputs/generated-key.js';
 import { InputError } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { linkFile, moveFile } from '../lib/work-directory.js';
@@ -25,6 +26,8 @@ export interface InjectRequest {
   readonly surroundings: Surroundings;
   readonly key: string;
   readonly restoreKeys: readonly string[];
+  /** Undefined: the key was given. */
+  readonly hashes: KeyHashes | undefined;
   readonly mounts: readonly CacheMount[];
   /** The stages that some of them start from. */
   readonly seedStages: SeedStages | undefined;

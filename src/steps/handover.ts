@@ -24,6 +24,8 @@ export interface InjectState {
   readonly key: string;
   /** The job, as Surroundings name it; undefined off GitHub. */
   readonly job?: string | undefined;
+  /** True: it was made, as none was given. */
+  readonly isKeyGenerated?: true | undefined;
   readonly mounts: readonly CacheMount[];
   readonly builder?: string | undefined;
   readonly utilityImage?: string | undefined;
@@ -149,11 +151,12 @@ export function renderState(state: InjectState): string {
 
 export function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
-  const { key, job, mounts, builder, utilityImage, platform } = state;
+  const { key, job, isKeyGenerated, mounts, builder, utilityImage, platform } = state;
   const { seedStages, storeLocation, restoreKeys, restored } = state;
   return {
     key: string(key, 'key'),
     job: job === undefined ? undefined : string(job, 'job'),
+    isKeyGenerated: isKeyGenerated === true ? true : undefined,
     mounts: array(mounts, 'mounts').map(parseMount),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),

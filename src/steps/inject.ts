@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { MountReport } from '../builder/mount-report.js';
-import { addSummary, print, setOutput, warn } from '../console/console.js';
+import { addSummary, notify, print, setOutput, warn } from '../console/console.js';
 import { formatBytes, plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { listMounts } from '../discovery/mount-list.js';
@@ -11,13 +11,14 @@ import { openStore } from '../entry/stores/open-store.js';
 import { storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
+import { keyedBuildOf } from '../inputs/keyed-build.js';
 import { readInjectInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
 import { type InjectState, type RestoredMount, readStates, writeState } from './handover.js';
-import { logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
+import { logMiss, logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
 
@@ -54,12 +55,13 @@ export async function injectMounts(
   makeWorkDirectory: () => Promise<string>,
 ): Promise<string> {
   const inputs = readInjectInputs(getInput, surroundings);
-  const keys = await resolveKeys(inputs, surroundings);
   setOutput('cache-hit', 'false');
-  setOutput('cache-primary-key', keys.key);
   const list = await listMounts(inputs.mountInputs, surroundings.workspace);
-  logMounts(list);
   const { mounts, seedStages } = list;
+  const build = keyedBuildOf(inputs.mountInputs, surroundings.workspace);
+  const keys = await resolveKeys(inputs, build, mounts, surroundings);
+  setOutput('cache-primary-key', keys.key);
+  logMounts(list);
   const platform = inputs.mountInputs.platforms?.[0];
   const result = await withinTime(inputs.timeout, async (ended) => {
     const store = openStore(inputs.storeLocation, ended);
@@ -106,6 +108,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   const found = await logStage('Look up the key', () => store.find(key, restoreKeys));
   if (found === undefined) {
     print(`Nothing was found for the key ${key}: the build starts cold.`);
+    logMiss(request);
     return cold('No saved cache mounts were found');
   }
   const ready = prepare(request, workDirectory);
@@ -158,14 +161,32 @@ async function restore(
 }
 
 /** What an inject before this one has left under the same key is about to be overwritten. */
-async function warnOfSameKey({ surroundings, key, mounts }: InjectRequest): Promise<void> {
+async function warnOfSameKey(request: InjectRequest): Promise<void> {
+  const { surroundings, key, mounts } = request;
   const listOf = (some: readonly CacheMount[]) => some.map(identityOf).sort().join();
   const states = await readStates(surroundings);
   if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
     warn(
-      `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`,
+      `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. ${ofItsOwn(request)}`,
     );
   }
+}
+
+/** What to do if two builds share an entry. */
+function ofItsOwn({ hashes, storeLocation }: InjectRequest): string {
+  if (storeLocation !== undefined) return 'Give each a directory of its own.';
+  if (hashes !== undefined) return 'Give each a key-prefix of its own.';
+  return 'Give each a key, and restore keys, of its own.';
+}
+
+/** Says so if an entry has none of the mounts, because it is then mostly another build's. */
+function tellOfOthers(request: InjectRequest, { key, manifest }: OpenEntry): void {
+  const saved = new Set(manifest.mounts.map(({ mount }) => identityOf(mount)));
+  if (request.mounts.some((mount) => saved.has(identityOf(mount)))) return;
+  const held = manifest.mounts.map(({ mount }) => describeMount(mount)).join(', ') || 'no mounts';
+  notify(
+    `The entry ${key} has none of the cache mounts of this build; it has ${held}. If another build has saved it: ${ofItsOwn(request)}`,
+  );
 }
 
 /** Unpacks what is whole of a restored entry into its mounts. */
@@ -181,6 +202,7 @@ async function fill(
   if (unnamed.length > 0) {
     print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
   }
+  tellOfOthers(request, entry);
   const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
   const restored = { key, mounts: listRestored(manifest, damaged) };
   await writeState(request.surroundings, { ...stateOf(request), restored });
@@ -277,11 +299,12 @@ function outcomeOf(
 }
 
 function stateOf(request: InjectRequest): InjectState {
-  const { key, restoreKeys, mounts, seedStages } = request;
+  const { key, restoreKeys, hashes, mounts, seedStages } = request;
   const { builder, platform, utilityImage, storeLocation, surroundings } = request;
   return {
     job: surroundings.job,
     ...{ key, restoreKeys, mounts, seedStages },
+    isKeyGenerated: hashes === undefined ? undefined : true,
     ...{ builder, platform, utilityImage, storeLocation },
   };
 }

@@ -5,6 +5,7 @@ import { formatBytes, formatSeconds, formatTable, plural } from '../console/form
 import { logGroup } from '../console/log.js';
 import type { MountList } from '../discovery/mount-list.js';
 import type { ArchiveSize } from '../entry/manifest.js';
+import type { Hashed, Keys } from '../inputs/generated-key.js';
 import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
 
 /** One mount's line in the closing table. */
@@ -46,6 +47,27 @@ export function logBuilder(builder: Builder, toolkit: Toolkit): void {
       ['programs', toolkit.description],
     ]),
   );
+}
+
+/** What was asked for in vain, and what a made key is made of. */
+export function logMiss({ key, restoreKeys, hashes }: Keys): void {
+  const hashed = ({ hash, of }: Hashed, name: string) =>
+    (of.length > 0 ? of : ['nothing']).map((each, index) =>
+      index === 0 ? [name, hash, each] : ['', '', each],
+    );
+  logGroup('What was looked for', [
+    ...formatTable([['key', key], ...restoreKeys.map((each) => ['beginning with', each])]),
+    ...(hashes === undefined
+      ? []
+      : [
+          'The hashes in the generated key:',
+          ...formatTable([
+            ...hashed(hashes.build, 'build'),
+            ...hashed(hashes.mounts, 'mounts'),
+            ...hashed(hashes.files, 'files'),
+          ]),
+        ]),
+  ]);
 }
 
 /** The closing table, which stands outside of all groups: what a person looks for first. */

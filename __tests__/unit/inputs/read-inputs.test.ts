@@ -114,6 +114,11 @@ describe('inject', () => {
       { 'key-prefix': 'p' },
       'Input key-prefix: it is the prefix of the generated key',
     ],
+    [
+      'a prefix that leaves no room for the rest of the key',
+      { key: '', 'key-prefix': 'p'.repeat(401) },
+      `Input key-prefix: "${'p'.repeat(40)}…" has 401 characters, the cache service takes 400.`,
+    ],
     ['a comma in a prefix', { key: '', 'key-prefix': 'a,b' }, 'Input key-prefix: "a,b" holds'],
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a line break in the key', { key: 'a\nb' }, 'Input key: "a\nb" holds a comma or a line break'],
@@ -142,10 +147,10 @@ describe('inject', () => {
 });
 
 test('without a key there is room for fewer restore keys', () => {
-  give({ ...least, key: ' ', 'restore-keys': 'a\nb\nc\nd\ne\nf' });
+  give({ ...least, key: ' ', 'restore-keys': 'a\nb\nc\nd\ne' });
   expect(readInject().key).toBeUndefined();
-  give({ ...least, key: '', 'restore-keys': 'a\nb\nc\nd\ne\nf\ng' });
-  expect(readInject).toThrow('7 keys are too many, the cache service takes 6');
+  give({ ...least, key: '', 'restore-keys': 'a\nb\nc\nd\ne\nf' });
+  expect(readInject).toThrow('6 keys are too many, the cache service takes 5');
 });
 
 describe('extract', () => {

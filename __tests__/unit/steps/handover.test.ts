@@ -22,6 +22,7 @@ test.each<[name: string, state: InjectState]>([
     {
       key: 'k',
       job: '7/2/build',
+      isKeyGenerated: true,
       mounts: [mount],
       restoreKeys: ['k-'],
       builder: 'b',
