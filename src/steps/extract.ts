@@ -15,7 +15,7 @@ import { keyedBuildOf } from '../inputs/keyed-build.js';
 import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
-import { describeMount, identityOf } from '../mounts/cache-mount.js';
+import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { describeSize } from './changes.js';
 import {
   type ExtractRequest,
@@ -65,8 +65,13 @@ export async function extractMounts(
   let tidied: Promise<void> | undefined;
   try {
     const result = await withinTime(inputs.timeout, async (ended) => {
-      request = await resolve(surroundings, inputs, candidates);
-      const list = await listRequested(surroundings, request, inputs);
+      let own: Promise<MountList> | undefined;
+      const listOwn = () => {
+        own ??= listOwnMounts(surroundings, inputs);
+        return own;
+      };
+      request = await resolve(surroundings, inputs, candidates, listOwn);
+      const list = await listRequested(request, listOwn);
       logMounts(list);
       const { compressionLevel, incremental } = inputs;
       const store = openStore(request.storeLocation, ended);
@@ -107,21 +112,23 @@ async function resolve(
   surroundings: Surroundings,
   inputs: ExtractInputs,
   candidates: readonly InjectState[],
+  listOwn: () => Promise<MountList>,
 ): Promise<ExtractRequest> {
   const [first, ...others] = candidates;
   const state = others.length === 0 ? first : await askBuilder(surroundings, inputs, candidates);
-  return resolveRequest(inputs, state, () => generateKey(surroundings, inputs));
+  return resolveRequest(inputs, state, async () =>
+    generateKey(surroundings, inputs, (await listOwn()).mounts),
+  );
 }
 
 /** The key that an inject without inputs for the key would have made. */
 async function generateKey(
   surroundings: Surroundings,
   { mountInputs }: ExtractInputs,
+  mounts: readonly CacheMount[],
 ): Promise<string> {
-  const { workspace } = surroundings;
-  const { mounts } = await listMounts(mountInputs, workspace);
   const wanted = { key: undefined, keyPrefix: defaultKeyPrefix, restoreKeys: [] };
-  const build = keyedBuildOf(mountInputs, workspace);
+  const build = keyedBuildOf(mountInputs, surroundings.workspace);
   return (await resolveKeys(wanted, build, mounts, surroundings)).key;
 }
 
@@ -157,19 +164,31 @@ async function askBuilder(
   return only;
 }
 
-/** @throws InputError on a wrong input of this step; Error where there is neither an input nor an inject */
 async function listRequested(
-  { workspace }: Surroundings,
   { mounts, state }: ExtractRequest,
-  { mountInputs }: ExtractInputs,
+  listOwn: () => Promise<MountList>,
 ): Promise<MountList> {
   if (mounts) return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
-  return listMounts(mountInputs, workspace).catch((error: unknown) => {
+  return listOwn();
+}
+
+/**
+ * Lists the mounts that extract's own inputs say.
+ *
+ * @throws InputError on a wrong input of this step; Error if there is neither an input nor an inject
+ */
+async function listOwnMounts(
+  { workspace }: Surroundings,
+  { mountInputs }: ExtractInputs,
+): Promise<MountList> {
+  try {
+    return await listMounts(mountInputs, workspace);
+  } catch (error) {
     if (areGiven(mountInputs)) throw error;
     throw new Error(
       `No inject has run before in this job, or what it has left is gone. ${messageOf(error)}`,
     );
-  });
+  }
 }
 
 async function extract(
