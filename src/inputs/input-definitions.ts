@@ -60,7 +60,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'key',
     description:
-      'The key under which the mounts are saved, as in actions/cache; by default one is generated from the Dockerfile, the lock files and the commit, with restore keys to match',
+      'The key under which the mounts are saved, as in actions/cache; by default one is generated from what tells the build from others (context, file, target, platforms), its mounts, the Dockerfile, the lock files and the commit, with restore keys to match',
     default: '',
     readBy: ['inject'],
   },
@@ -73,7 +73,7 @@ const definitions: readonly InputDefinition[] = [
   },
   {
     name: 'key-prefix',
-    description: `Prefix of the generated key, which tells several images of a repository apart; by default ${defaultKeyPrefix}; not together with key`,
+    description: `Prefix of the generated key, for builds that it does not tell apart, as they differ in build-args or cache-mounts alone; by default ${defaultKeyPrefix}; not together with key`,
     default: '',
     readBy: ['inject'],
   },
