@@ -38,3 +38,31 @@ test('what inject has left goes also if the time ends while the cache service do
   expect(extracted.stdout.match(/::warning/g)).toHaveLength(1);
   expect(await job.leftovers()).toEqual([]);
 }, 60_000);
+
+test.each([
+  ['GitHub Enterprise Server', 'https://ghe.example.com'],
+  ['act', 'https://github.com'],
+])(
+  'without a cache service, as on %s, each step warns once and does nothing',
+  async (_, server) => {
+    const nowhere = { GITHUB_SERVER_URL: server };
+    const inputs = { 'cache-mounts': 'm', key: 'k' };
+    const injected = await job.runOnGitHub('inject.ts', { inputs, env: nowhere });
+    const extracted = await job.runOnGitHub('extract.ts', { env: nowhere });
+    for (const { code, stdout } of [injected, extracted]) {
+      expect(code).toBe(0);
+      expect(stdout.match(/^::warning.*$/gm)).toEqual([
+        expect.stringMatching(
+          /there is no GitHub Actions cache here .* the input directory names\.$/,
+        ),
+      ]);
+      // Nor is docker asked for anything, which is not there.
+      expect(stdout).not.toContain('docker');
+    }
+    const outputs = await job.readFile('GITHUB_OUTPUT');
+    expect(outputs).toMatch(/^saved<<.*\nfalse$/m);
+    expect(outputs).toMatch(/^reason<<.*\nthere is no GitHub Actions cache here/m);
+    expect(await job.leftovers()).toEqual([]);
+  },
+  60_000,
+);

@@ -199,6 +199,7 @@ async function extract(
   const { key, mounts } = request;
   const directory = join(workDirectory, storedDirectoryName);
   if (mounts.length === 0) return refuse('there are no cache mounts');
+  if (store.absence !== undefined) return refuse(store.absence);
   if (await logStage('Look up the key', () => store.isSaved(key))) return skip(request);
   const packed = await pack(request, workDirectory);
   const result = await save(request, packed, store, directory, workDirectory).catch(giveUp);

@@ -105,6 +105,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   // Also where there is nothing to do: extract without inputs asks for it.
   await writeState(request.surroundings, stateOf(request));
   if (mounts.length === 0) return cold('There are no cache mounts');
+  if (store.absence !== undefined) return cold(notRestored, [`${notRestored}: ${store.absence}.`]);
   const found = await logStage('Look up the key', () => store.find(key, restoreKeys));
   if (found === undefined) {
     print(`Nothing was found for the key ${key}: the build starts cold.`);

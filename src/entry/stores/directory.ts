@@ -13,6 +13,7 @@ import type { SaveResult, Store } from './store.js';
 
 export function directoryStore(directory: string): Store {
   return {
+    absence: undefined,
     find: () => findInDirectory(directory),
     restore: async (destination, keys) => {
       await restoreFromDirectory(directory, destination);

@@ -26,6 +26,9 @@ const flatten = [
  */
 const refuse = '--no-more-of-this-step';
 
+const noService =
+  'there is no GitHub Actions cache here (the runner names no cache service, as on a GitHub Enterprise Server without one, or with act): keep the archives in a directory, which the input directory names';
+
 /**
  * The cache of GitHub Actions.
  *
@@ -34,6 +37,8 @@ const refuse = '--no-more-of-this-step';
  */
 export function githubCache(ended: AbortSignal): Store {
   return {
+    // The client decides by the variables of the environment that it needs (6.3.0: lib/cache.js).
+    absence: cache.isFeatureAvailable() ? undefined : noService,
     find: (key, restoreKeys) => find(ended, key, restoreKeys),
     restore: (directory, keys) => restore(ended, directory, keys),
     isSaved: (key) => isSaved(ended, key),

@@ -10,6 +10,8 @@ export type SaveResult = { readonly saved: true } | { readonly saved: false; rea
 
 /** A place that entries are kept in. */
 export interface Store {
+  /** Why there is no such place here, and what to do: no sentence's full stop at its end. Undefined: there is one. */
+  readonly absence: string | undefined;
   /**
    * Finds the newest entry that matches, without fetching it. Trouble with a service is in the log,
    * never thrown.
