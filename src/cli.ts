@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
+import { rmdirSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type CommandLine, readCommandLine, usage } from './inputs/command-line.js';
+import { rewordMessages } from './console/console.js';
+import { type CommandLine, readCommandLine, speakOfOptions, usage } from './inputs/command-line.js';
 import { InputError, messageOf } from './lib/errors.js';
 import { readSurroundings, type Surroundings } from './lib/surroundings.js';
+import { removeOlderThanADay } from './lib/work-directory.js';
 import { extractMounts, reportFailure } from './steps/extract.js';
 import { injectMounts } from './steps/inject.js';
 import { runStep } from './steps/run-step.js';
@@ -17,6 +20,7 @@ try {
   if (line === 'help') {
     process.stdout.write(usage);
   } else {
+    rewordMessages(speakOfOptions);
     const surroundings = await adapt(readSurroundings(), line);
     const getInput = (name: string) => line.inputs.get(name) ?? '';
     if (line.command === 'extract') {
@@ -54,8 +58,20 @@ async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promi
 async function makeTemporaryDirectory(parent: string, directory: string): Promise<string> {
   const { uid } = userInfo();
   const id = createHash('sha256').update(directory).digest('hex').slice(0, 16);
-  const path = join(parent, `buildkit-cache-mounts-${uid}-${id}`);
+  const prefix = `buildkit-cache-mounts-${uid}-`;
+  const path = join(parent, `${prefix}${id}`);
+  // Nothing else removes it if extract never comes.
+  await removeOlderThanADay(parent, (name) => name.startsWith(prefix) && name !== `${prefix}${id}`);
   await mkdir(path, { recursive: true, mode: 0o700 });
   if ((await stat(path)).uid !== uid) throw new Error(`${path} belongs to another user`);
+  process.once('exit', () => removeIfEmpty(path));
   return path;
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // It holds what inject has left for extract.
+  }
 }

@@ -210,8 +210,9 @@ describe('the command line', () => {
     for (const { stdout, stderr } of [miss, saved, hit])
       expect(stdout + stderr).not.toContain('::');
     expect((await run('extract', '--directory=kept')).stdout).toContain('saved=true');
+    // Also the directory of what inject leaves for extract goes with the last of it.
     const left = await readdir(scenario.directory);
-    expect(left.filter((name) => name.startsWith('buildkit-cache-mounts'))).toHaveLength(1);
+    expect(left.filter((name) => name.startsWith('buildkit-cache-mounts'))).toEqual([]);
   });
 
   test('tells by its exit code what is wrong', async () => {

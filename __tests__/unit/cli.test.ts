@@ -1,3 +1,6 @@
+import { mkdir, readdir, utimes } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type EntryJob, startEntryJob } from '../support/entry.js';
 
@@ -25,4 +28,44 @@ test('nothing of it is for the runner, even on one', async () => {
   for (const name of ['GITHUB_OUTPUT', 'GITHUB_STEP_SUMMARY']) {
     expect(await job.readFile(name)).toBe('');
   }
+}, 60_000);
+
+test('each output is printed once', async () => {
+  const args = ['inject', '--directory=d', '--cache-mounts=m', '--key=k'];
+  const injected = await job.run('cli.ts', { args });
+  expect(injected.stdout).toBe('cache-hit=false\ncache-primary-key=k\n');
+  const extracted = await job.run('cli.ts', { args: ['extract', '--directory=d'] });
+  expect(extracted.stdout).toMatch(/^saved=false\nreason=.*\n$/);
+}, 60_000);
+
+const temporaryNames = async () =>
+  (await readdir(job.directory)).filter((name) => name.startsWith('buildkit-cache-mounts'));
+
+test('what inject leaves goes with extract, or if that never comes after a day', async () => {
+  const options = ['--cache-mounts=m'];
+  await job.run('cli.ts', { args: ['inject', '--directory=a', ...options] });
+  const [left = '', ...others] = await temporaryNames();
+  expect(others).toEqual([]);
+  const dayAgo = new Date(Date.now() - 25 * 60 * 60 * 1000);
+  await utimes(join(job.directory, left), dayAgo, dayAgo);
+  const otherUsers = join(job.directory, `buildkit-cache-mounts-${userInfo().uid + 1}-0`);
+  await mkdir(otherUsers);
+  await utimes(otherUsers, dayAgo, dayAgo);
+  await job.run('cli.ts', { args: ['inject', '--directory=b', ...options] });
+  expect(await temporaryNames()).toHaveLength(2);
+  expect(await temporaryNames()).not.toContain(left);
+  await job.run('cli.ts', { args: ['extract', '--directory=b'] });
+  expect(await temporaryNames()).toEqual([`buildkit-cache-mounts-${userInfo().uid + 1}-0`]);
+}, 60_000);
+
+test('the messages speak of options', async () => {
+  const none = await job.run('cli.ts', { args: ['inject', '--directory=d'] });
+  expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('no Dockerfile') });
+  expect(none.stderr).toContain('say where it is in the options --file or --context');
+  expect(none.stderr).toContain('the option --cache-mounts');
+  expect(none.stderr).not.toMatch(/actions\/checkout|input/);
+  const args = ['inject', '--directory=d', '--timeout=no'];
+  expect((await job.run('cli.ts', { args })).stderr).toContain(
+    'error: Option --timeout: "no" is no',
+  );
 }, 60_000);

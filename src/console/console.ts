@@ -12,19 +12,29 @@ let place: Pick<Surroundings, 'isOnGitHub' | 'summaryFile'> = {
   summaryFile: undefined,
 };
 
+/** What comes of a step off GitHub, until it is printed. */
+const outputs = new Map<string, string>();
+
+let reword = (message: string): string => message;
+
 /** Says for whom all that follows is printed: there is one log for the whole process. */
 export function openConsole(surroundings: Surroundings): void {
   place = surroundings;
 }
 
+/** Has the words of all messages to the user changed from now on, because not everybody has actions and inputs. */
+export function rewordMessages(change: (message: string) => string): void {
+  reword = change;
+}
+
 export function warn(message: string): void {
   if (place.isOnGitHub) core.warning(message);
-  else print(`warning: ${message}`);
+  else print(`warning: ${reword(message)}`);
 }
 
 export function notify(message: string): void {
   if (place.isOnGitHub) core.notice(message);
-  else print(`note: ${message}`);
+  else print(`note: ${reword(message)}`);
 }
 
 /** Makes the process end with a failure. */
@@ -32,7 +42,7 @@ export function fail(message: string): void {
   if (place.isOnGitHub) {
     core.setFailed(message);
   } else {
-    print(`error: ${message}`);
+    print(`error: ${reword(message)}`);
     process.exitCode = 1;
   }
 }
@@ -63,10 +73,18 @@ export function endGroup(): void {
   if (place.isOnGitHub) core.endGroup();
 }
 
-/** Hands over what came of the step. */
+/** Hands over what came of the step; of several values for one name, the last one counts. */
 export function setOutput(name: string, value: string): void {
   if (place.isOnGitHub) core.setOutput(name, value);
-  else process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+  else outputs.set(name, reword(value));
+}
+
+/** Prints each output once, at the end of the step. On GitHub they are in the runner's file by then. */
+export function printOutputs(): void {
+  for (const [name, value] of outputs) {
+    process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+  }
+  outputs.clear();
 }
 
 /** Shows HTML on the page of the job, where there is one. */

@@ -61,3 +61,22 @@ export function readCommandLine(args: readonly string[]): CommandLine | 'help' {
   if (!inputs.get('directory')) throw new InputError('--directory is required; see --help');
   return { command, inputs };
 }
+
+const optionNames = [...definitions.inject, ...definitions.extract].map(({ name }) => name);
+const namesPattern = [...new Set(optionNames)].join('|');
+
+/** Says of the command line what a message says of the actions and of their inputs. */
+export function speakOfOptions(message: string): string {
+  const option = (_: string, first: string, name: string) =>
+    `${first === 'I' ? 'Option' : 'option'} --${name}`;
+  const options = (_: string, one: string, two: string) => `options --${one} or --${two}`;
+  return message
+    .replace(new RegExp(`\\binputs (${namesPattern}) or (${namesPattern})\\b`, 'g'), options)
+    .replace(new RegExp(`\\b(I|i)nput (${namesPattern})(?![\\w-])`, 'g'), option)
+    .replaceAll('Put actions/checkout before this step', 'Run this where the sources are')
+    .replaceAll(
+      ' Put docker/setup-buildx-action before this step and pass its output "name".',
+      ' Create it before (docker buildx create), or leave out the option.',
+    )
+    .replaceAll('fail-on-cache-miss is set', '--fail-on-cache-miss is given');
+}

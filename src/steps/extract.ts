@@ -96,7 +96,7 @@ async function saveNothing(
   surroundings: Surroundings,
   [state, ...others]: readonly InjectState[],
 ): Promise<void> {
-  const why = 'the input save is false';
+  const why = 'save is false';
   print(`Nothing is saved: ${why}.`);
   setOutput('reason', why);
   if (state && others.length === 0) await removeState(surroundings, state);

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
-import { fail, openConsole, print, warn } from '../console/console.js';
+import { fail, openConsole, print, printOutputs, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
 import { currentStage } from '../console/log.js';
 import { InputError, messageOf } from '../lib/errors.js';
@@ -68,6 +68,7 @@ export async function runStep(
       print(`Received ${signal}: stopping.`);
       killDescendants();
       clear();
+      printOutputs();
       process.exit(128 + constants.signals[signal]);
     });
   }
@@ -84,6 +85,7 @@ export async function runStep(
     // What was begun ahead of its time may still be under way.
     killDescendants();
     clear();
+    printOutputs();
   }
   // Idle connections of the cache client would keep the process for seconds.
   return process.exit();

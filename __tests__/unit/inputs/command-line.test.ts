@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { readCommandLine, usage } from '../../../src/inputs/command-line.js';
+import { readCommandLine, speakOfOptions, usage } from '../../../src/inputs/command-line.js';
 import { extractInputs, injectInputs } from '../../../src/inputs/input-definitions.js';
 
 test('options become inputs, and those of lists have a value a line', () => {
@@ -50,4 +50,16 @@ test('the help tells of each option, and its default', () => {
     expect(usage).toContain(`  --${name}\n      ${description}`);
     if (standard !== '') expect(usage).toContain(`default: ${standard}`);
   }
+});
+
+test.each([
+  [
+    'Input key: it is long; or the input key-prefix.',
+    'Option --key: it is long; or the option --key-prefix.',
+  ],
+  ['Stopped after 1 minute (input timeout).', 'Stopped after 1 minute (option --timeout).'],
+  ['in the inputs file or context, or so', 'in the options --file or --context, or so'],
+  ['no input summary, nor input fileset', 'no input summary, nor input fileset'],
+])('%s is said of options', (message, said) => {
+  expect(speakOfOptions(message)).toBe(said);
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { openConsole } from '../../../src/console/console.js';
+import { openConsole, printOutputs } from '../../../src/console/console.js';
 import { InputError } from '../../../src/lib/errors.js';
 import { readSurroundings, type Surroundings } from '../../../src/lib/surroundings.js';
 import { extractMounts } from '../../../src/steps/extract.js';
@@ -64,6 +64,7 @@ async function extractWith(
     (name) => inputs[name] ?? '',
     async () => directory,
   );
+  printOutputs();
   return printed;
 }
 
@@ -82,6 +83,7 @@ async function extract(event: string, save: string): Promise<boolean> {
       throw new Error('the runner has no room');
     },
   );
+  printOutputs();
   return isWorking;
 }
 
@@ -102,7 +104,7 @@ describe.each(events)('of an event %s', (event) => {
   ])('save %j decides alone: %j', async (given, isSaved) => {
     const save = given === 'as in the README' ? evaluate(event) : given;
     expect(await extract(event, save)).toBe(isSaved);
-    const line = 'Nothing is saved: the input save is false.\n';
+    const line = 'Nothing is saved: save is false.\n';
     if (isSaved) expect(printed).not.toContain(line);
     else expect(printed.replaceAll(/^(saved|reason)=.*\n/gm, '')).toBe(line);
     expect(printed).toMatch(/^saved=false$/m);
