@@ -206,7 +206,7 @@ function readTimeout(input: GetInput): number {
   const minutes = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
     throw new InputError(
-      `Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`,
+      `Input timeout: "${text}" is no number of minutes above 0, up to ${maximum.timeout} (a day); a step without a limit could hold up a job.`,
     );
   }
   return minutes;

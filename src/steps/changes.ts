@@ -64,3 +64,10 @@ export function describeSize(saved: readonly SavedMount[], { count }: Incrementa
   const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
   return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
 }
+
+/** What to say of an entry that names only what others hold; undefined if it holds something itself. */
+export function describeNothingNew(saved: readonly SavedMount[]): string | undefined {
+  const archives = saved.flatMap(archivesOf);
+  if (archives.length === 0 || archives.some(({ entryKey }) => entryKey === undefined)) return;
+  return `Nothing changed: ${formatBytes(totalOf(archives).compressedBytes)} stay as saved`;
+}

@@ -91,15 +91,20 @@ function stateOf({ exists, report }: MountFacts): 'absent' | 'empty' | 'failed' 
   return report?.result === 'empty' ? 'empty' : 'failed';
 }
 
+/** Uncompressed. */
+const tinyBytes = 1_000_000;
+
 function tellOfPacked(
   { mount, age, whyInFull }: MountFacts,
-  { obstacle }: ReportOf<'packed'>,
+  { obstacle, bytes }: ReportOf<'packed'>,
 ): Message | undefined {
   const name = describeMount(mount);
   if (age === 'made since') {
     const text = `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`;
     return { level: 'notice', text };
   }
+  // Of a tiny mount, a change is always too much, and all of it is hardly more: nobody has to know.
+  if (whyInFull === undefined && obstacle === 'size' && bytes < tinyBytes) return undefined;
   const why = whyInFull ?? (obstacle && explainObstacle(obstacle));
   return why === undefined
     ? undefined

@@ -16,7 +16,7 @@ import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js'
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
-import { describeSize } from './changes.js';
+import { describeNothingNew, describeSize } from './changes.js';
 import {
   type ExtractRequest,
   findCandidates,
@@ -252,11 +252,16 @@ async function saveEntry(
   const result = await logStage('Save to the cache', () => store.save(directory, key));
   if (!result.saved) return refuse(result.why, outcomes);
   const size = describeSize(saved, incremental);
-  print(`Saved ${size} under the key ${key}.`);
+  const nothingNew = describeNothingNew(saved);
+  print(
+    nothingNew
+      ? `${nothingNew}, now under the key ${key} too.`
+      : `Saved ${size} under the key ${key}.`,
+  );
   const count = saved.filter(({ archive }) => archive).length;
   return {
     saved: true,
-    title: `${plural(count, 'cache mount')} saved, ${size}`,
+    title: nothingNew ?? `${plural(count, 'cache mount')} saved, ${size}`,
     ...tell(outcomes),
   };
 }

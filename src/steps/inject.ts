@@ -8,7 +8,7 @@ import { type ArchivesForMount, findDamageOfAny, selectArchives } from '../entry
 import { type Manifest, totalOf } from '../entry/manifest.js';
 import { type OpenEntry, openEntry } from '../entry/open-entry.js';
 import { openStore } from '../entry/stores/open-store.js';
-import { storedDirectoryName } from '../entry/stores/store.js';
+import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
 import { keyedBuildOf } from '../inputs/keyed-build.js';
@@ -140,18 +140,17 @@ async function restore(
     const trouble = `The saved entry ${found} could not be restored (the log says why): the build starts cold`;
     return { key: found, trouble };
   }
-  print(
-    key === wanted
-      ? `Found the entry ${key}.`
-      : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${wanted} yet.`,
-  );
+  if (key === wanted) print(`Found the entry ${key}.`);
   const unusable = (why: string) => ({
     key,
     trouble: `The saved entry ${key} cannot be used: ${why}`,
   });
   try {
     const entry = await openEntry(store, key, directory, mounts);
-    if (entry.missing.length === 0) return entry;
+    if (entry.missing.length === 0) {
+      if (key !== wanted) print(tellOfOtherKey(key, wanted, store));
+      return entry;
+    }
     const bases = entry.missing.join(', ');
     return unusable(
       `it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`,
@@ -159,6 +158,11 @@ async function restore(
   } catch (error) {
     return unusable(messageOf(error));
   }
+}
+
+function tellOfOtherKey(key: string, wanted: string, { isLasting }: Store): string {
+  const why = isLasting ? 'restore key' : 'what the directory holds';
+  return `Restored from ${key} (${why}); this run will save as ${wanted}.`;
 }
 
 /** What an inject before this one has left under the same key is about to be overwritten. */

@@ -239,7 +239,7 @@ describe('extract', () => {
     ...['0', '-1', '1441', '1e3', 'ten', '1.'].map((timeout): [string, Inputs, string] => [
       `the timeout ${timeout}`,
       { key: 'k', timeout },
-      `Input timeout: "${timeout}" is no number of minutes between 0 and 1440.`,
+      `Input timeout: "${timeout}" is no number of minutes above 0, up to 1440`,
     ]),
   ])('refuses %s', (_, wrong, message) => {
     give(wrong);

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Archive, SavedMount } from '../../../src/entry/manifest.js';
-import { describeSize, findAllowance } from '../../../src/steps/changes.js';
+import { describeNothingNew, describeSize, findAllowance } from '../../../src/steps/changes.js';
 import type { FilledMounts, InjectState } from '../../../src/steps/handover.js';
 
 const mount = { id: 'go' };
@@ -104,4 +104,13 @@ test.each<[name: string, saved: SavedMount[], size: string]>([
   ['nothing new', [{ mount, archive: base }], '0 bytes of 186 MB (incremental)'],
 ])('an entry of %s says so', (_, saved, size) => {
   expect(describeSize(saved, limits)).toBe(size);
+});
+
+test('of an entry without anything new, what stays is said', () => {
+  const other = { ...full, entryKey: 'k-1' };
+  expect(describeNothingNew([{ mount, archive: other, deltas: [other] }, { mount }])).toBe(
+    'Nothing changed: 600 bytes stay as saved',
+  );
+  expect(describeNothingNew([{ mount, archive: other, deltas: [full] }])).toBeUndefined();
+  expect(describeNothingNew([{ mount }])).toBeUndefined();
 });

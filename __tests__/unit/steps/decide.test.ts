@@ -23,7 +23,10 @@ const columns = {
     unusable: { exists: true, report: { result: 'unusable', missing: 'GNU tar', seconds: 1 } },
     empty: { exists: true, report: { result: 'empty', seconds: 1 } },
     packed: { exists: true, report: { result: 'packed', ...contents } },
-    obstacle: { exists: true, report: { result: 'packed', obstacle: 'size', ...contents } },
+    obstacle: {
+      exists: true,
+      report: { result: 'packed', obstacle: 'size', ...contents, bytes: 1_000_000 },
+    },
     changed: { exists: true, report: { result: 'changed', ...contents } },
     unchanged: { exists: true, report: { result: 'unchanged', seconds: 1 } },
   } satisfies Record<string, { exists: boolean; report: MountReport | undefined }>,
@@ -194,6 +197,14 @@ test.each(lines.map((line) => [line.join(' | '), line] as const))('%s', (_, line
     if (message !== '-') expect(expected.message).toBeDefined();
     expect({ words, ...Object(summarize(decide(factsOf(words)))) }).toEqual({ words, ...expected });
   }
+});
+
+test('that all of a tiny mount was packed needs no line, unless it was decided before', () => {
+  const report = { result: 'packed', obstacle: 'size', ...contents, bytes: 999_999 } as const;
+  const facts = factsOf(['obstacle', 'by inject', 'may', 'whole', 'same', 'no']);
+  expect(decide({ ...facts, report }).message).toBeUndefined();
+  expect(decide({ ...facts, report: { ...report, obstacle: 'tar' } }).message).toBeDefined();
+  expect(decide({ ...facts, report, whyInFull: 'it is so' }).message).toBeDefined();
 });
 
 describe('of what was restored with changes', () => {

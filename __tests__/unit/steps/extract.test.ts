@@ -22,6 +22,9 @@ const events = [
   ...['schedule', 'status', 'watch', 'workflow_call', 'workflow_dispatch', 'workflow_run'],
 ];
 
+// A step looks for programs that are not there, which takes its time on a busy machine.
+jest.setTimeout(60_000);
+
 let directory: string;
 let printed: string;
 
