@@ -46,7 +46,12 @@ export type Decision = {
       readonly report: ReportOf<'unchanged'>;
       readonly reused: readonly ReusedArchive[];
     }
-  | { readonly becomes: 'kept as restored'; readonly reused: readonly ReusedArchive[] }
+  | {
+      readonly becomes: 'kept as restored';
+      readonly reused: readonly ReusedArchive[];
+      /** What is said instead if nothing is saved, so that nothing is kept either. */
+      readonly ifNothingIsSaved: { readonly state: string; readonly text: string };
+    }
   | { readonly becomes: 'empty' }
   /** An entry without it would hide what an older one holds, or the next could: none can be saved. */
   | { readonly becomes: 'lost' }
@@ -78,7 +83,9 @@ export function decide(facts: MountFacts): Decision {
   const state = stateOf(facts);
   if (reused) {
     const message = tellOfKept(facts, state);
-    return { becomes: 'kept as restored', state: `${state}, kept as restored`, reused, message };
+    const ifNothingIsSaved = { state, text: tellOfNotKept(facts, state) };
+    const kept = `${state}, kept as restored`;
+    return { becomes: 'kept as restored', state: kept, reused, message, ifNothingIsSaved };
   }
   if (restored) return { becomes: 'lost', state, message: tellOfLost(facts, state) };
   if (state === 'failed') return { becomes: 'lost', state, message: tellOfFailed(facts) };
@@ -133,12 +140,20 @@ function tellOfKept({ mount, lateKey }: MountFacts, state: string): Message {
   return { level: 'warning', text };
 }
 
+function tellOfNotKept({ mount, report, lateKey }: MountFacts, state: string): string {
+  const name = `The cache mount ${describeMount(mount)}`;
+  if (state === 'failed') return tellOfFailed({ mount, report }).text;
+  return lateKey === undefined
+    ? `${name} was filled by inject and is ${state} now. ${causes}`
+    : `${name} is ${state}, and inject could not restore ${lateKey}.`;
+}
+
 function tellOfLost({ mount }: MountFacts, state: string): Message {
   const text = `The cache mount ${describeMount(mount)} was filled by inject and is ${state} now, and what inject has restored is not at hand any more. ${causes}`;
   return { level: 'warning', text };
 }
 
-function tellOfFailed({ mount, report }: MountFacts): Message {
+function tellOfFailed({ mount, report }: Pick<MountFacts, 'mount' | 'report'>): Message {
   const why =
     report?.result === 'unusable' ? `: there is no ${report.missing}` : ' (the log says why)';
   const text = `The cache mount ${describeMount(mount)} could not be packed${why}.`;

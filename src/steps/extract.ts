@@ -219,15 +219,32 @@ async function save(
   const previous = await findPrevious(store, request, packedCount, workDirectory);
   const maximum = request.incremental.count;
   const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
-  const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum });
+  const found = await fillEntry({ packed, previous, directory, mayRefer, maximum });
+  const obstacle = findObstacle(found);
+  const outcomes =
+    obstacle === undefined ? found : found.map((each) => ({ ...each, ...each.ifNothingIsSaved }));
   logRows(outcomes.map(({ row }) => row));
   for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
   const [result] = await Promise.all([
-    saveEntry(request, outcomes, store, directory),
+    obstacle === undefined
+      ? saveEntry(request, outcomes, store, directory)
+      : refuse(obstacle, outcomes),
     // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
     request.state && removeState(request.surroundings, request.state).catch(() => undefined),
   ]);
   return result;
+}
+
+/** Why these cannot be saved; undefined if they can. */
+function findObstacle(outcomes: readonly ExtractedMount[]): string | undefined {
+  const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
+  if (missing.length > 0) {
+    const names = missing.map(describeMount).join(', ');
+    return `an entry without ${names} would hide what is saved, or could be, for good`;
+  }
+  return outcomes.some(({ isFilled }) => isFilled)
+    ? undefined
+    : 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile; put inject, or the single step, behind docker/setup-buildx-action';
 }
 
 async function saveEntry(
@@ -236,17 +253,6 @@ async function saveEntry(
   store: Store,
   directory: string,
 ): Promise<ExtractResult> {
-  const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
-  if (missing.length > 0) {
-    const names = missing.map(describeMount).join(', ');
-    const why = `an entry without ${names} would hide what is saved, or could be, for good`;
-    return refuse(why, outcomes);
-  }
-  if (!outcomes.some(({ isFilled }) => isFilled)) {
-    const why =
-      'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
-    return refuse(why, outcomes);
-  }
   const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
   await writeManifest(directory, saved);
   const result = await logStage('Save to the cache', () => store.save(directory, key));

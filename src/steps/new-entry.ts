@@ -6,7 +6,7 @@ import { apply } from './apply.js';
 import { type Decision, decide, type MountFacts } from './decide.js';
 import type { PackedMount, PackResult } from './pack-mounts.js';
 import type { PreviousEntry } from './previous-entry.js';
-import type { MountOutcome } from './result-table.js';
+import type { MountOutcome, MountRow } from './result-table.js';
 import { listToMove } from './reuse-archives.js';
 
 /** What became of one mount in the new entry. */
@@ -16,6 +16,8 @@ export interface ExtractedMount extends MountOutcome {
   readonly saved: SavedMount | undefined;
   /** Whether the build has left something in it. */
   readonly isFilled: boolean;
+  /** What is said in the place of row and remark if nothing is saved; absent: the same. */
+  readonly ifNothingIsSaved?: { readonly row: MountRow; readonly remark: string };
 }
 
 /** What a new entry is made of. */
@@ -45,9 +47,19 @@ export async function fillEntry(parts: NewEntryParts): Promise<ExtractedMount[]>
     const applied = await apply(decision, index, mount, places);
     // Warnings are for after the closing table.
     const remark = message?.level === 'warning' ? { remark: message.text } : {};
-    outcomes.push({ mount, ...applied, isFilled: isFilled(decision), ...remark });
+    const outcome = { mount, ...applied, isFilled: isFilled(decision), ...remark };
+    outcomes.push({ ...outcome, ...tellIfNothingIsSaved(decision, mount) });
   }
   return outcomes;
+}
+
+function tellIfNothingIsSaved(
+  decision: Decision,
+  mount: CacheMount,
+): Pick<ExtractedMount, 'ifNothingIsSaved'> {
+  if (decision.becomes !== 'kept as restored') return {};
+  const { state, text } = decision.ifNothingIsSaved;
+  return { ifNothingIsSaved: { row: { mount, state }, remark: text } };
 }
 
 function isFilled({ becomes }: Decision): boolean {

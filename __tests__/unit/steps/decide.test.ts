@@ -207,6 +207,31 @@ test('that all of a tiny mount was packed needs no line, unless it was decided b
   expect(decide({ ...facts, report, whyInFull: 'it is so' }).message).toBeDefined();
 });
 
+test.each([
+  [
+    'absent',
+    undefined,
+    'absent',
+    `The cache mount go was filled by inject and is absent now. ${causes}`,
+  ],
+  [
+    'empty',
+    undefined,
+    'empty',
+    `The cache mount go was filled by inject and is empty now. ${causes}`,
+  ],
+  ['failed', undefined, 'failed', 'The cache mount go could not be packed (the log says why).'],
+  ['unusable', 'k-1', 'failed', 'The cache mount go could not be packed: there is no GNU tar.'],
+  ['empty', 'k-1', 'empty', 'The cache mount go is empty, and inject could not restore k-1.'],
+] as const)(
+  'nothing of a mount that is %s is kept if nothing is saved',
+  (builder, lateKey, state, text) => {
+    const words = [builder, 'by inject', 'may', 'whole', 'same', 'no'];
+    const decision = decide({ ...factsOf(words), lateKey });
+    expect(decision).toMatchObject({ ifNothingIsSaved: { state, text } });
+  },
+);
+
 describe('of what was restored with changes', () => {
   const older = archive(2, 'k-2', 50);
   const newer = archive(3, 'k-3', 60);
