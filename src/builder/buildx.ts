@@ -4,6 +4,9 @@ import { debug, print } from '../console/console.js';
 import { type ProgramOutput, runProgram, startProgram } from '../lib/child-process.js';
 import { messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
+import type { BuilderAddress } from './builder-address.js';
+import { type BuilderNode, pickNode } from './nodes.js';
+import { lacksNamedContexts, oldestTried } from './versions.js';
 
 /** The builder that is used, and what a person who debugs wants to know of it. */
 export interface Builder {
@@ -11,20 +14,21 @@ export interface Builder {
   readonly driver: string;
   /** How many machines it consists of; each has cache mounts of its own. */
   readonly nodes: number;
+  /** The name of the one that is used. */
+  readonly node: string;
   /** What the node that is used runs, its own platform first, such as `linux/amd64`. */
   readonly platforms: readonly string[];
   readonly buildkit: string;
 }
 
-/** A builder that was named does not exist. */
+/** A builder that was named, by an input or by inject, does not exist. */
 export class NoSuchBuilderError extends Error {
   override readonly name = 'NoSuchBuilderError';
 }
 
 export interface BuildOptions {
   readonly surroundings: Surroundings;
-  /** Undefined: the builder that buildx itself would use. */
-  readonly builder: string | undefined;
+  readonly builder: BuilderAddress;
   readonly platform: string | undefined;
   /** Directory that holds all of the following, by their names in it. */
   readonly directory: string;
@@ -50,9 +54,10 @@ const drain = 5_000;
  * Looks up a builder and boots it.
  *
  * @param name undefined for the builder that buildx itself would use
- * @param platform what is built for, which decides between several nodes
- * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
- *   there is no docker, no buildx, or no answer
+ * @param platform what the user builds for, which decides between several nodes; undefined if the build names
+ *   none
+ * @throws NoSuchBuilderError if a named builder does not exist; Error, with the remedy, if there is no docker,
+ *   no buildx, no answer, or too old a BuildKit
  */
 export async function inspectBuilder(
   surroundings: Surroundings,
@@ -64,37 +69,66 @@ export async function inspectBuilder(
       'Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.',
     );
   }
-  const inspected = await probe(
+  const named = name === undefined ? [] : [name];
+  const booted = await probe(
     surroundings,
-    ['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])],
+    ['buildx', 'inspect', '--bootstrap', ...named],
     probeTimeout.bootstrap,
   );
+  // It says nothing of the others if one of several nodes cannot be booted.
+  const inspected =
+    booted.exitCode === 0 ? booted : await probe(surroundings, ['buildx', 'inspect', ...named]);
   const found = parseInspect(inspected.stdout);
-  const node =
-    found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+  const node = pickNode(found.nodes, platform);
+  const isUsable = booted.exitCode === 0 || (found.nodes.length > 1 && node?.status === 'running');
   const error = found.error ?? node?.error;
-  if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
-    return {
-      name: found.name,
-      driver: found.driver,
-      nodes: found.nodes.length,
-      platforms: node.platforms,
-      buildkit: node.buildkit,
-    };
+  if (isUsable && inspected.exitCode === 0 && node !== undefined && error === undefined) {
+    const { buildkit, platforms } = node;
+    if (lacksNamedContexts(buildkit)) throw new Error(describeTooOld(found.name, buildkit));
+    const nodes = found.nodes.length;
+    return { name: found.name, driver: found.driver, nodes, node: node.name, platforms, buildkit };
   }
+  const trouble = error ?? lastLine(booted);
   const buildx = await probe(surroundings, ['buildx', 'version']);
+  if (/podman|buildah/i.test(`${trouble}\n${buildx.stdout}\n${buildx.stderr}`)) {
+    throw new Error(
+      'The "docker" of this runner is Podman, which is not supported: it does not build with BuildKit, whose cache mounts these are. Install Docker with buildx.',
+    );
+  }
   if (buildx.exitCode !== 0) {
     throw new Error(
       `docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`,
     );
   }
+  const byVariable = surroundings.env.BUILDX_BUILDER;
   if (name !== undefined && (await isUnknown(surroundings, name))) {
     throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
   }
+  if (name === undefined && byVariable && (await isUnknown(surroundings, byVariable))) {
+    throw new Error(
+      `The environment variable BUILDX_BUILDER names the builder "${byVariable}", and there is none of that name on this runner. Put docker/setup-buildx-action before this step and pass its output "name", or unset the variable.`,
+    );
+  }
   const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
+  const whichNode =
+    found.nodes.length > 1 && node ? `, of whose nodes buildx builds on ${node.name}` : '';
   throw new Error(
-    `Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`,
+    `Docker does not answer for ${which}${whichNode}: ${trouble}. Check that the engine runs and that this user may use it.`,
   );
+}
+
+function describeTooOld(builder: string, buildkit: string): string {
+  return `The builder ${builder} runs BuildKit ${buildkit}, which is too old: it knows no named build contexts. BuildKit ${oldestTried} or later is needed; docker/setup-buildx-action makes a builder with a current one.`;
+}
+
+/**
+ * Finds out which builder buildx uses if none is named, without booting it.
+ *
+ * @returns undefined if that cannot be told
+ */
+export async function findCurrentBuilder(surroundings: Surroundings): Promise<string | undefined> {
+  const { exitCode, stdout } = await probe(surroundings, ['buildx', 'inspect']);
+  return (exitCode === 0 && parseInspect(stdout).name) || undefined;
 }
 
 /** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
@@ -130,7 +164,7 @@ export function startBuild(options: BuildOptions): WaitingBuild {
   const args = [
     'buildx',
     'build',
-    ...namedBuilder(builder),
+    ...namedBuilder(builder.name),
     ...(platform === undefined ? [] : [`--platform=${platform}`]),
     '--progress=plain',
     '--provenance=false',
@@ -148,6 +182,7 @@ export function startBuild(options: BuildOptions): WaitingBuild {
   const command = startProgram(surroundings, 'docker', args, {
     cwd: options.directory,
     env: {
+      ...variablesFor(builder),
       // It would give another time to all files that the build puts out.
       SOURCE_DATE_EPOCH: undefined,
       // buildx writes down there what it has read from standard input; the runner's may be missing.
@@ -209,12 +244,7 @@ interface Inspected {
   readonly driver: string;
   /** Why none of it can be used. */
   readonly error: string | undefined;
-  readonly nodes: readonly {
-    readonly platforms: readonly string[];
-    readonly buildkit: string;
-    /** Why it cannot be used. */
-    readonly error: string | undefined;
-  }[];
+  readonly nodes: readonly BuilderNode[];
 }
 
 /**
@@ -227,17 +257,25 @@ export function parseInspect(text: string): Inspected {
     name: field(head, 'Name') ?? '',
     driver: field(head, 'Driver') ?? '',
     error: field(head, 'Error'),
-    nodes: rest
-      .filter((part) => part.startsWith('Name:'))
-      .map((node) => ({
-        // A platform that the user has set is marked with an asterisk.
-        platforms: (field(node, 'Platforms') ?? '')
-          .split(',')
-          .map((platform) => platform.trim().replace(/\*$/, ''))
-          .filter((platform) => platform !== ''),
-        buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
-        error: field(node, 'Error'),
-      })),
+    nodes: rest.filter((part) => part.startsWith('Name:')).map(parseNode),
+  };
+}
+
+function parseNode(text: string): BuilderNode {
+  const platforms = (field(text, 'Platforms') ?? '')
+    .split(',')
+    .map((platform) => platform.trim())
+    .filter((platform) => platform !== '');
+  // One that was declared is marked with an asterisk.
+  const declared = platforms.filter((platform) => platform.endsWith('*'));
+  const plain = (platform: string) => platform.replace(/\*$/, '');
+  return {
+    name: field(text, 'Name') ?? '',
+    status: field(text, 'Status') ?? '',
+    platforms: platforms.map(plain),
+    declared: declared.map(plain),
+    buildkit: field(text, 'BuildKit version') ?? field(text, 'BuildKit') ?? 'unknown',
+    error: field(text, 'Error'),
   };
 }
 
@@ -246,43 +284,48 @@ function field(text: string, label: string): string | undefined {
 }
 
 /**
- * Lists the cache mounts that a builder has.
+ * Lists the build cache of a builder, of all its nodes as if they were one.
  *
- * @param name undefined for the builder that buildx itself would use
  * @returns what buildx prints, for records.ts
- * @throws Error where buildx cannot tell
+ * @throws Error if buildx cannot tell
  */
-export async function listCacheMounts(
+export async function listBuildCache(
   surroundings: Surroundings,
-  name: string | undefined,
-  filter: 'type=exec.cachemount' | 'description~=cached.mount',
+  builder: BuilderAddress,
+  filter?: 'type=exec.cachemount' | 'description~=cached.mount',
 ): Promise<string> {
-  const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
+  const filters = filter === undefined ? [] : [`--filter=${filter}`];
+  const args = ['buildx', 'du', ...namedBuilder(builder.name), ...filters];
   // Older versions of buildx know only the second form.
   for (const format of ['--format=json', '--verbose']) {
-    const { exitCode, stdout } = await probe(surroundings, [...args, format]);
+    const { exitCode, stdout } = await probe(at(surroundings, builder), [...args, format]);
     if (exitCode === 0) return stdout;
   }
   throw new Error('docker buildx du fails');
 }
 
 /**
- * Removes what builds have left in the build cache, where its description matches a pattern and it is
- * not in use.
+ * Removes what builds have left in the build cache, if it matches a filter and is not in use.
  *
- * @param name undefined for the builder that buildx itself would use
- * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
 export async function removeBuildCache(
   surroundings: Surroundings,
-  name: string | undefined,
-  pattern: string,
+  builder: BuilderAddress,
+  filter: `description~=${string}` | `id=${string}`,
 ): Promise<string | undefined> {
-  const filter = `--filter=description~=${pattern}`;
-  const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
-  const result = await probe(surroundings, args);
+  const args = ['buildx', 'prune', '--force', ...namedBuilder(builder.name), `--filter=${filter}`];
+  const result = await probe(at(surroundings, builder), args);
   return result.exitCode === 0 ? undefined : lastLine(result);
+}
+
+/** The surroundings in which buildx uses what is addressed. */
+function at(surroundings: Surroundings, builder: BuilderAddress): Surroundings {
+  return { ...surroundings, env: { ...surroundings.env, ...variablesFor(builder) } };
+}
+
+function variablesFor({ configuration }: BuilderAddress): Record<string, string> {
+  return configuration === undefined ? {} : { BUILDX_CONFIG: configuration };
 }
 
 function namedBuilder(name: string | undefined): string[] {

@@ -21,10 +21,7 @@ export interface BuilderRecord {
  * @throws Error where a description is of another form
  */
 export function parseRecords(text: string): BuilderRecord[] {
-  const records = text.trimStart().startsWith('{')
-    ? text.split('\n').flatMap(readJsonLine)
-    : readVerbose(text);
-  return records
+  return parseBuildCache(text)
     .map(({ createdAt, description }) => ({
       createdAt: parseTime(createdAt),
       id: parseDescription(description),
@@ -44,35 +41,50 @@ function isOfUser({ id }: BuilderRecord): boolean {
  * is of another time.
  */
 export function parseStandIns(text: string): BuilderRecord[] {
-  const records = text.split('\n').flatMap(readJsonLine);
-  const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
+  const mounts = parseBuildCache(text).filter(({ description }) =>
+    description.startsWith('cached mount '),
+  );
   return mounts
     .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
     .filter(isOfUser);
 }
 
+/** A record of any type, in the builder's own words. */
 interface DescribedRecord {
+  /** What the builder knows it by; empty if it cannot be told. */
+  readonly id: string;
   /** As Go prints it. */
   readonly createdAt: string;
   readonly description: string;
 }
 
+/** Reads what `docker buildx du --verbose` or `--format json` prints; records without a description are left out. */
+export function parseBuildCache(text: string): DescribedRecord[] {
+  return text.trimStart().startsWith('{')
+    ? text.split('\n').flatMap(readJsonLine)
+    : readVerbose(text);
+}
+
 function readJsonLine(line: string): DescribedRecord[] {
   if (!line.startsWith('{')) return [];
-  const { CreatedAt, Description } = object(JSON.parse(line), 'record');
+  const { ID = '', CreatedAt, Description } = object(JSON.parse(line), 'record');
   if (Description === undefined) return [];
-  return [{ description: string(Description, 'Description'), createdAt: String(CreatedAt) }];
+  const description = string(Description, 'Description');
+  return [{ id: String(ID), description, createdAt: String(CreatedAt) }];
 }
 
 /** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
 function readVerbose(text: string): DescribedRecord[] {
   const records = text.matchAll(
-    /^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
+    /^ID:[ \t]+(\S+)|^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
   );
+  let id = '';
   let createdAt = '';
-  return [...records].flatMap(([, time, upToCount, line = '']) => {
-    createdAt = time ?? createdAt;
-    return time === undefined ? { createdAt, description: upToCount ?? line } : [];
+  return [...records].flatMap(([, ownId, time, upToCount, line]) => {
+    if (ownId !== undefined) id = ownId;
+    if (time !== undefined) createdAt = time;
+    const description = upToCount ?? line;
+    return description === undefined ? [] : { id, createdAt, description };
   });
 }
 

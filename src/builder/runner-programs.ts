@@ -118,6 +118,11 @@ function findObstacle(
   }
   if (missing.length > 0) return `the runner has no ${missing.join(', ')}`;
   if (obstacle !== undefined) return obstacle;
+  return whyNotGnuTar({ tarVersion });
+}
+
+/** Says what the runner's tar is; undefined if it is GNU tar. */
+export function whyNotGnuTar({ tarVersion }: Pick<RunnerTools, 'tarVersion'>): string | undefined {
   return tarVersion.includes('GNU tar')
     ? undefined
     : `the runner's tar is not GNU tar but ${tarVersion}`;

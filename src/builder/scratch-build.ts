@@ -5,9 +5,11 @@ import { print, warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import { messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
-import { describeClient, removeBuildCache, startBuild } from './buildx.js';
+import type { BuilderAddress } from './builder-address.js';
+import { describeClient, listBuildCache, removeBuildCache, startBuild } from './buildx.js';
 import { placeScript, type ScriptName } from './in-builder/scripts.js';
 import { type MountReport, parseReports } from './mount-report.js';
+import { parseBuildCache } from './records.js';
 import type { Toolkit } from './runner-programs.js';
 import {
   buildCachePattern,
@@ -39,8 +41,7 @@ export function toolsDirectory(workDirectory: string): string {
 export interface ScratchBuildOptions {
   readonly surroundings: Surroundings;
   readonly workDirectory: string;
-  /** Its name; undefined: the one that buildx itself would use. */
-  readonly builder: string | undefined;
+  readonly builder: BuilderAddress;
   readonly toolkit: Toolkit;
   readonly script: ScriptName;
   readonly mounts: readonly ScratchMount[];
@@ -51,10 +52,38 @@ export interface ScratchBuildOptions {
 /** Removes what the builds have left on the builder: copies of the archives. */
 export async function removeTraces(
   surroundings: Surroundings,
-  builder: string | undefined,
+  builder: BuilderAddress,
 ): Promise<void> {
-  const trouble = await removeBuildCache(surroundings, builder, buildCachePattern);
-  if (trouble !== undefined) print(`The builder keeps a copy of the archives (${trouble}).`);
+  const trouble = await removeBuildCache(
+    surroundings,
+    builder,
+    `description~=${buildCachePattern}`,
+  );
+  if (trouble === undefined || (await removeTracesById(surroundings, builder))) return;
+  print(`The builder keeps a copy of the archives (${trouble}).`);
+}
+
+/**
+ * The same for buildx before 0.15, which knows no patterns for descriptions (commands/prune.go): the whole
+ * build cache is listed, and what is ours is removed by its id.
+ *
+ * @returns whether nothing went wrong
+ */
+async function removeTracesById(
+  surroundings: Surroundings,
+  builder: BuilderAddress,
+): Promise<boolean> {
+  try {
+    const pattern = new RegExp(buildCachePattern);
+    const records = parseBuildCache(await listBuildCache(surroundings, builder));
+    const own = records.filter(({ id, description }) => id !== '' && pattern.test(description));
+    for (const { id } of own) {
+      if ((await removeBuildCache(surroundings, builder, `id=${id}`)) !== undefined) return false;
+    }
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A scratch build whose command has been started, and waits until it is known that it is wanted. */

@@ -29,7 +29,8 @@ export function findFilledBuilder(request: PackRequest): Builder | undefined {
   const filled = state?.restored?.filled;
   const identities = new Set(filled?.mounts.map(identityOf));
   const isAll = mounts.every((mount) => identities.has(identityOf(mount)));
-  const isAskedFor = builder === state?.builder && platform === state?.platform;
+  const isBuilder = builder === filled?.builder.name || builder === state?.builder;
+  const isAskedFor = isBuilder && platform === state?.platform;
   return isAll && isAskedFor ? filled?.builder : undefined;
 }
 

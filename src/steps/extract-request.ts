@@ -11,6 +11,7 @@ export interface ExtractRequest {
   readonly key: string;
   /** Undefined: those that extract's own inputs say. */
   readonly mounts: readonly CacheMount[] | undefined;
+  /** Undefined: the builder that buildx itself would use. */
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
   readonly storeLocation: StoreLocation | undefined;
@@ -67,7 +68,8 @@ export async function resolveRequest(
   return {
     key: inputs.key ?? state?.key ?? (await makeKey()),
     mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
-    builder: inputs.builder ?? state?.builder,
+    // Without a name, buildx would take another one if inject's is gone.
+    builder: inputs.builder ?? state?.builder ?? state?.foundBuilder,
     utilityImage: inputs.utilityImage ?? state?.utilityImage,
     storeLocation: inputs.storeLocation ?? state?.storeLocation,
     platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,

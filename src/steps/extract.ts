@@ -145,9 +145,8 @@ async function askBuilder(
   const built = await Promise.all(
     states.map(async (state) => {
       const { mounts } = state;
-      const records = await listRecords(surroundings, builder ?? state.builder, mounts).catch(
-        messageOf,
-      );
+      const name = builder ?? state.builder ?? state.foundBuilder;
+      const records = await listRecords(surroundings, { name }, mounts).catch(messageOf);
       const isBuilt = typeof records === 'string' || mounts.some((each) => isHeld(each, records));
       return isBuilt ? [state] : [];
     }),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { addressBuilder } from '../builder/builder-address.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
 import { restoredFileName } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
@@ -90,11 +91,18 @@ export async function unpack(
     allOf: [...new Set(allOf)],
   });
   logBuilder(builder, toolkit);
+  const configuration = join(workDirectory, 'buildx');
+  const address = await addressBuilder(
+    request.builder,
+    builder,
+    request.surroundings.env,
+    configuration,
+  );
   const { reports, endedAt } = await logStage('Unpack into the builder', () =>
     runScratchBuild({
       surroundings: request.surroundings,
       workDirectory,
-      builder: request.builder,
+      builder: address,
       toolkit,
       script: 'unpack',
       mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId)),

@@ -27,7 +27,10 @@ export interface InjectState {
   /** True: it was made, as none was given. */
   readonly isKeyGenerated?: true | undefined;
   readonly mounts: readonly CacheMount[];
+  /** As it was named; undefined: it was not. */
   readonly builder?: string | undefined;
+  /** The name of the one that was found then; undefined: none was looked for, or found. */
+  readonly foundBuilder?: string | undefined;
   readonly utilityImage?: string | undefined;
   readonly seedStages?: SeedStages | undefined;
   readonly storeLocation?: StoreLocation | undefined;
@@ -151,7 +154,8 @@ export function renderState(state: InjectState): string {
 
 export function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
-  const { key, job, isKeyGenerated, mounts, builder, utilityImage, platform } = state;
+  const { key, job, isKeyGenerated, mounts, builder, foundBuilder } = state;
+  const { utilityImage, platform } = state;
   const { seedStages, storeLocation, restoreKeys, restored } = state;
   return {
     key: string(key, 'key'),
@@ -159,6 +163,7 @@ export function parseState(text: string): InjectState {
     isKeyGenerated: isKeyGenerated === true ? true : undefined,
     mounts: array(mounts, 'mounts').map(parseMount),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
+    foundBuilder: foundBuilder === undefined ? undefined : string(foundBuilder, 'foundBuilder'),
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
     platform: platform === undefined ? undefined : string(platform, 'platform'),
     storeLocation: storeLocation === undefined ? undefined : parseStoreLocation(storeLocation),
@@ -199,12 +204,13 @@ function parseTools(value: unknown): RunnerTools {
 }
 
 function parseBuilder(value: unknown): Builder {
-  const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+  const { name, driver, nodes, node, platforms, buildkit } = object(value, 'builder');
   // Some of it buildx may leave empty; it is for the log.
   return {
     name: String(name),
     driver: String(driver),
     nodes: number(nodes, 'nodes'),
+    node: String(node),
     platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
     buildkit: String(buildkit),
   };

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { findCurrentBuilder } from '../builder/buildx.js';
 import type { MountReport } from '../builder/mount-report.js';
+import { whyNotGnuTar } from '../builder/runner-programs.js';
 import { addSummary, notify, print, setOutput, warn } from '../console/console.js';
 import { formatBytes, plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
@@ -110,22 +112,42 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   if (found === undefined) {
     print(`Nothing was found for the key ${key}: the build starts cold.`);
     logMiss(request);
+    await rememberBuilder(request);
     return cold('No saved cache mounts were found');
   }
   const ready = prepare(request, workDirectory);
   ready.catch(() => undefined); // it is thrown where it is needed
   setOutput('cache-matched-key', found);
   const restored = await restore(request, found, join(workDirectory, storedDirectoryName));
+  const prepared = await ready.catch(() => undefined);
+  const state = { ...stateOf(request), foundBuilder: prepared?.builder.name || undefined };
+  await writeState(request.surroundings, state);
   if ('trouble' in restored) {
-    const remark = `${restored.trouble}.${remedyFor(request, restored.key)}`;
+    const remark = `${restored.trouble}.${tellOfTar(restored, prepared)}${remedyFor(request, restored.key)}`;
     return cold(notRestored, [remark], { key: restored.key, label: store.otherKeyLabel });
   }
-  return fill(request, restored, ready, workDirectory);
+  return fill(request, state, restored, ready, workDirectory);
+}
+
+/** The cache client says no more than that tar has failed. */
+function tellOfTar({ isStored }: UnusableEntry, prepared: ReadyBuilder | undefined): string {
+  if (isStored || !prepared?.tools.tarVersion) return '';
+  const why = whyNotGnuTar(prepared.tools);
+  return why === undefined ? '' : ` GNU tar is needed, and ${why}.`;
+}
+
+/** Extract is to look at the builder that is used now, even if that is gone then. */
+async function rememberBuilder(request: InjectRequest): Promise<void> {
+  const { surroundings } = request;
+  const foundBuilder = request.builder ?? (await findCurrentBuilder(surroundings));
+  await writeState(surroundings, { ...stateOf(request), foundBuilder });
 }
 
 /** Why an entry cannot be used. */
 interface UnusableEntry {
   readonly key: string;
+  /** Whether the store has given it. */
+  readonly isStored: boolean;
   readonly trouble: string;
 }
 
@@ -138,11 +160,12 @@ async function restore(
   const [key] = await logStage('Restore from the cache', () => store.restore(directory, [found]));
   if (key === undefined) {
     const trouble = `The saved entry ${found} could not be restored (the log says why): the build starts cold`;
-    return { key: found, trouble };
+    return { key: found, isStored: false, trouble };
   }
   if (key === wanted) print(`Found the entry ${key}.`);
   const unusable = (why: string) => ({
     key,
+    isStored: true,
     trouble: `The saved entry ${key} cannot be used: ${why}`,
   });
   try {
@@ -197,6 +220,7 @@ function tellOfOthers(request: InjectRequest, { key, manifest }: OpenEntry): voi
 /** Unpacks what is whole of a restored entry into its mounts. */
 async function fill(
   request: InjectRequest,
+  state: InjectState,
   entry: OpenEntry,
   ready: Promise<ReadyBuilder>,
   workDirectory: string,
@@ -210,12 +234,9 @@ async function fill(
   tellOfOthers(request, entry);
   const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
   const restored = { key, mounts: listRestored(manifest, damaged) };
-  await writeState(request.surroundings, { ...stateOf(request), restored });
+  await writeState(request.surroundings, { ...state, restored });
   const { reports, filled } = await unpack(request, whole, ready, entry, workDirectory);
-  await writeState(request.surroundings, {
-    ...stateOf(request),
-    restored: { ...restored, filled },
-  });
+  await writeState(request.surroundings, { ...state, restored: { ...restored, filled } });
   const outcomes = [
     ...damaged,
     ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),

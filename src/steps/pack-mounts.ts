@@ -1,5 +1,7 @@
-import { type Builder, inspectBuilder } from '../builder/buildx.js';
-import { listRecords } from '../builder/list-records.js';
+import { join } from 'node:path';
+import { addressBuilder, type BuilderAddress } from '../builder/builder-address.js';
+import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
+import { listRecords, whyUnlisted } from '../builder/list-records.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
 import {
@@ -13,7 +15,7 @@ import { logStage } from '../console/log.js';
 import { messageOf } from '../lib/errors.js';
 import { type ConfirmedBuild, findFilledBuilder, startEarlyBuild } from './early-build.js';
 import type { PackRequest } from './extract-request.js';
-import { type FoundMount, findMounts, tellOfRecords } from './found-mounts.js';
+import { type FoundMount, findMounts, type Records, tellOfRecords } from './found-mounts.js';
 import { takeTools } from './handover.js';
 import { logBuilder } from './result-table.js';
 
@@ -38,21 +40,28 @@ export interface PackedMount extends FoundMount {
  */
 export async function pack(request: PackRequest, workDirectory: string): Promise<PackResult> {
   const { surroundings, mounts: asked, builder: name, state } = request;
-  const inspect = () => inspectBuilder(surroundings, name, request.platform);
   const filledOn = findFilledBuilder(request);
   // None of these looks at what another finds.
-  const listing = listRecords(surroundings, name, asked).catch(messageOf);
-  const [tools, inspected] = await Promise.all([
+  const listing = filledOn && filledOn.nodes > 1 ? undefined : listAt(request, { name });
+  const [tools, first] = await Promise.all([
     gatherTools(request, toolsDirectory(workDirectory)),
-    filledOn ? undefined : inspect(),
+    filledOn ?? inspectAsked(request),
   ]);
+  const address = await addressBuilder(
+    name,
+    first,
+    surroundings.env,
+    join(workDirectory, 'buildx'),
+  );
   const plan = (builder: Builder, mounts: readonly FoundMount[]) =>
-    planBuild(request, workDirectory, tools, builder, mounts);
+    planBuild(request, workDirectory, tools, builder, address, mounts);
   const early = filledOn && (await startEarlyBuild(request, filledOn, plan));
-  const records = await listing;
+  const isNode = address.configuration !== undefined;
+  const unlisted = whyUnlisted(first, address);
+  const records = unlisted ?? (await (isNode || !listing ? listAt(request, address) : listing));
   const mounts = findMounts(request, records);
   const confirmed = early?.confirm(mounts);
-  const builder = inspected ?? confirmed?.builder ?? (await inspect());
+  const builder = confirmed || !filledOn ? first : await inspectAsked(request);
   tellOfRecords(asked, records, builder.name);
   if (!mounts.some(({ exists }) => exists)) {
     const packed = mounts.map((mount) => ({ ...mount, report: undefined }));
@@ -61,6 +70,26 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   const options = plan(builder, mounts);
   logBuilder(builder, options.toolkit);
   return build(options, mounts, confirmed, state?.restored !== undefined);
+}
+
+async function listAt(
+  { surroundings, mounts }: PackRequest,
+  address: BuilderAddress,
+): Promise<Records> {
+  return listRecords(surroundings, address, mounts).catch(messageOf);
+}
+
+/** @throws Error, with the remedy, if there is none */
+async function inspectAsked(request: PackRequest): Promise<Builder> {
+  const { surroundings, builder, platform, state } = request;
+  try {
+    return await inspectBuilder(surroundings, builder, platform);
+  } catch (error) {
+    if (!(error instanceof NoSuchBuilderError) || builder !== state?.foundBuilder) throw error;
+    throw new Error(
+      `${messageOf(error)} It was there when inject ran, and is gone. Put this step before the one that removes it, and inject, or the single step, behind docker/setup-buildx-action: post steps run in reverse order.`,
+    );
+  }
 }
 
 /** @param hasTraces whether inject has left copies of archives on the builder */
@@ -91,16 +120,17 @@ function hasArchive({ report }: PackedMount): boolean {
 }
 
 function planBuild(
-  { surroundings, builder: name, utilityImage, compressionLevel, seedStages }: PackRequest,
+  { surroundings, utilityImage, compressionLevel, seedStages }: PackRequest,
   workDirectory: string,
   tools: RunnerTools,
   builder: Builder,
+  address: BuilderAddress,
   mounts: readonly FoundMount[],
 ): ScratchBuildOptions {
   return {
     surroundings,
     workDirectory,
-    builder: name,
+    builder: address,
     toolkit: chooseToolkit(tools, builder.platforms, utilityImage, { anyOf: ['zstd', 'gzip'] }),
     script: 'pack',
     mounts: mounts.flatMap((mount) =>

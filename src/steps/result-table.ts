@@ -34,7 +34,7 @@ export function logMounts({ mounts, notices, warnings }: MountList): void {
 export function logBuilder(builder: Builder, toolkit: Toolkit): void {
   if (builder.nodes > 1) {
     warn(
-      `The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`,
+      `The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used (${builder.node}), as buildx builds there for the first of the input platforms, or on the first node without that input.`,
     );
   }
   logGroup(
@@ -42,6 +42,7 @@ export function logBuilder(builder: Builder, toolkit: Toolkit): void {
     formatTable([
       ['builder', builder.name],
       ['driver', builder.driver],
+      ...(builder.nodes > 1 ? [['node', builder.node]] : []),
       ['platforms', builder.platforms.join(', ')],
       ['BuildKit', builder.buildkit],
       ['programs', toolkit.description],

@@ -26,7 +26,10 @@ GC Policy rule#1:
     driver: 'docker',
     nodes: [
       {
+        name: 'default',
+        status: 'running',
         platforms: ['linux/amd64', 'linux/amd64/v2', 'linux/amd64/v3', 'linux/386'],
+        declared: [],
         buildkit: 'v0.25.1',
         error: undefined,
       },
@@ -77,12 +80,29 @@ Error:    no route to host
     driver: 'docker-container',
     nodes: [
       {
+        name: 'multi0',
+        status: 'running',
         platforms: ['linux/amd64', 'linux/arm/v7', 'linux/amd64/v2', 'linux/386'],
+        declared: ['linux/amd64', 'linux/arm/v7'],
         buildkit: 'v0.18.2',
         error: undefined,
       },
-      { platforms: ['linux/arm64', 'linux/arm/v6'], buildkit: 'v0.10.3', error: undefined },
-      { platforms: [], buildkit: 'unknown', error: 'no route to host' },
+      {
+        name: 'multi1',
+        status: 'running',
+        platforms: ['linux/arm64', 'linux/arm/v6'],
+        declared: ['linux/arm64'],
+        buildkit: 'v0.10.3',
+        error: undefined,
+      },
+      {
+        name: 'multi2',
+        status: '',
+        platforms: [],
+        declared: [],
+        buildkit: 'unknown',
+        error: 'no route to host',
+      },
     ],
   });
 });
@@ -104,7 +124,10 @@ Platforms: linux/amd64, linux/arm64
     driver: 'docker',
     nodes: [
       {
+        name: 'old',
+        status: 'running',
         platforms: ['linux/amd64', 'linux/arm64'],
+        declared: [],
         buildkit: 'v0.8.2+eeb7b65',
         error: undefined,
       },
@@ -128,7 +151,10 @@ Error:    Cannot connect to the Docker daemon at unix:///var/run/docker.sock.
     driver: 'docker-container',
     nodes: [
       {
+        name: 'b0',
+        status: '',
         platforms: [],
+        declared: [],
         buildkit: 'unknown',
         error: 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.',
       },
@@ -165,7 +191,7 @@ Status:   inactive
   ).toMatchObject({
     name: 'b',
     driver: 'remote',
-    nodes: [{ platforms: [], error: undefined }],
+    nodes: [{ status: 'inactive', platforms: [], error: undefined }],
   });
 });
 

@@ -3,6 +3,7 @@ import {
   compareRecords,
   isNewer,
   isOlder,
+  parseBuildCache,
   parseRecords,
   parseStandIns,
 } from '../../../src/builder/records.js';
@@ -158,6 +159,29 @@ test.each<[boolean, times: readonly (number | undefined)[]]>([
   const records = times.map((createdAt) => ({ createdAt, id: '/go' }));
   const others = [9, 11].map((createdAt) => ({ createdAt, id: '/npm' }));
   expect(isOlder({ id: 'go' }, [...records, ...others], 10)).toBe(expected);
+});
+
+test.each([jsonLine, verbose])(
+  'what stands in for a mount is found among all records',
+  (render) => {
+    const others = `${render('local source for context')}${render('mount / from exec /bin/sh')}`;
+    const standIn = render('cached mount /c from exec x with id "/go"');
+    expect(parseStandIns(`${others}${standIn}${others}`)).toEqual([
+      { createdAt: undefined, id: '/go' },
+    ]);
+  },
+);
+
+test.each([jsonLine, verbose])('what a record is known by, whatever its type', (render) => {
+  const id = 'kqv4j0mqm2uqzqk8bq3v3z6vd';
+  const descriptions = ['local source for context', 'mount / from exec x\nID: y\n', 'x'];
+  expect(parseBuildCache(descriptions.map(render).join(''))).toEqual(
+    descriptions.map((description) => ({
+      id,
+      createdAt: '2026-01-17 18:29:20.123456789 +0000 UTC',
+      description,
+    })),
+  );
 });
 
 test.each([jsonLine, verbose])('the mounts of our own are left out', (render) => {

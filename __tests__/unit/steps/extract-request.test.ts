@@ -185,3 +185,20 @@ describe('what extract leaves out', () => {
     },
   );
 });
+
+describe('the builder', () => {
+  const found: InjectState = { ...second, builder: undefined, foundBuilder: 'found' };
+  test.each<[name: string, inputs: Partial<ExtractInputs>, state: InjectState, builder: unknown]>([
+    ['is the one that inject has found if nobody has named one', {}, found, 'found'],
+    ['is the one that inject was given', {}, { ...found, builder: 'b2' }, 'b2'],
+    ['is the one that extract is given', { builder: 'b' }, found, 'b'],
+    [
+      'is left to buildx if inject has found none',
+      {},
+      { ...second, builder: undefined },
+      undefined,
+    ],
+  ])('%s', async (_, inputs, state, builder) => {
+    expect((await resolve(inputs, [state])).builder).toBe(builder);
+  });
+});

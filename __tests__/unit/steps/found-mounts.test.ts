@@ -13,7 +13,7 @@ const archive = {
   compressedBytes: 300,
   sha256: '0'.repeat(64),
 } as const;
-const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: [], buildkit: '' };
+const builder = { name: 'b', driver: 'docker', nodes: 1, node: 'b0', platforms: [], buildkit: '' };
 const tools = { names: [], tarVersion: '', directories: [] };
 const filled = { mounts: [mount], builder, filledAt: 100, snapshotId: 'token', tools };
 

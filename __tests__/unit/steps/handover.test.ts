@@ -11,7 +11,14 @@ const archive = {
   compressedBytes: 300,
   sha256: '0'.repeat(64),
 } as const;
-const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: ['linux/amd64'], buildkit: '' };
+const builder = {
+  name: 'b',
+  driver: 'docker',
+  nodes: 1,
+  node: 'b0',
+  platforms: ['linux/amd64'],
+  buildkit: '',
+};
 const tools = { names: ['tar'], tarVersion: 'GNU tar', directories: ['bin'], obstacle: undefined };
 const least: InjectState = { key: 'k', mounts: [], restoreKeys: [] };
 
@@ -26,6 +33,7 @@ test.each<[name: string, state: InjectState]>([
       mounts: [mount],
       restoreKeys: ['k-'],
       builder: 'b',
+      foundBuilder: 'b',
       utilityImage: 'u',
       platform: 'linux/amd64',
       storeLocation: { directory: '/d' },

@@ -1,0 +1,72 @@
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { addressBuilder } from '../../../src/builder/builder-address.js';
+
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'address-'));
+});
+afterEach(async () => {
+  await rm(root, { recursive: true });
+});
+
+const first = { Name: 'b0', Endpoint: 'tcp://one:1', Platforms: null, Files: { a: 'YQ==' } };
+const second = { Name: 'b1', Endpoint: 'tcp://two:1', DriverOpts: { key: '/key' } };
+const builder = { Name: 'Both', Driver: 'remote', Nodes: [first, second], Dynamic: false };
+
+async function writeOwn(directory: string, content: unknown = builder): Promise<void> {
+  await mkdir(join(directory, 'instances'), { recursive: true });
+  await writeFile(join(directory, 'instances', 'both'), JSON.stringify(content));
+}
+
+const found = { name: 'Both', node: 'b1', nodes: 2 };
+
+test('one node is addressed by a configuration in which the builder has just that', async () => {
+  const own = join(root, 'own');
+  await writeOwn(own);
+  const directory = join(root, 'new');
+  const address = await addressBuilder(undefined, found, { BUILDX_CONFIG: own }, directory);
+  expect(address).toEqual({ name: 'Both', configuration: directory });
+  const file = join(directory, 'instances', 'both');
+  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ ...builder, Nodes: [second] });
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  // The user's is as it was.
+  expect(JSON.parse(await readFile(join(own, 'instances', 'both'), 'utf8'))).toEqual(builder);
+});
+
+test.each([
+  ['BUILDX_CONFIG', '.'],
+  ['DOCKER_CONFIG', 'buildx'],
+  ['HOME', '.docker/buildx'],
+])('the configuration of buildx is found by %s', async (variable, place) => {
+  await writeOwn(join(root, place));
+  const environment = { [variable]: root, ...(variable === 'HOME' ? {} : { HOME: '/none' }) };
+  const address = await addressBuilder(undefined, found, environment, join(root, 'new'));
+  expect(address.configuration).toBe(join(root, 'new'));
+});
+
+test('a builder of one node is addressed as it was asked for', async () => {
+  await writeOwn(root);
+  const one = { ...found, nodes: 1 };
+  const environment = { BUILDX_CONFIG: root };
+  for (const asked of [undefined, 'both']) {
+    const address = await addressBuilder(asked, one, environment, join(root, 'new'));
+    expect(address).toEqual({ name: asked });
+  }
+});
+
+test.each([
+  ['there is no file', undefined],
+  ['the file is no object', []],
+  ['the node is not told of', { ...builder, Nodes: [first] }],
+  ['two nodes have its name', { ...builder, Nodes: [second, second] }],
+  ['the nodes are no array', { ...builder, Nodes: null }],
+  ['a node has no name', { ...builder, Nodes: [{}, second] }],
+])('all nodes are addressed if %s', async (_, content) => {
+  if (content !== undefined) await writeOwn(root, content);
+  const address = await addressBuilder('Both', found, { BUILDX_CONFIG: root }, join(root, 'new'));
+  expect(address).toEqual({ name: 'Both' });
+});
