@@ -23,5 +23,6 @@ export function lacksNamedContexts(version: string): boolean {
 
 function isBefore(version: string, minor: number): boolean {
   const [, major, own] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
-  return major === '0' && Number(own) < minor;
+  // Debian's engine does not know its own: v0.0.0+unknown.
+  return major === '0' && Number(own) > 0 && Number(own) < minor;
 }

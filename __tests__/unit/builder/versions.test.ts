@@ -12,6 +12,7 @@ test.each([
   ['0.25.1', false, false],
   ['v1.0.0', false, false],
   ['461836ba0', false, false],
+  ['v0.0.0+unknown', false, false],
   ['unknown', false, false],
 ])('BuildKit %s lacks named contexts: %s; the ids of mounts: %s', (version, contexts, ids) => {
   expect(lacksNamedContexts(version)).toBe(contexts);

@@ -1,0 +1,52 @@
+/** BuildKits that a test has for itself, for builders of several nodes. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { describe } from '@jest/globals';
+import { describeWhere } from './where-possible.js';
+
+export interface OwnBuildkit {
+  /** For a builder of the driver `remote`. */
+  readonly endpoint: string;
+  /** Ends it at once, with all that it holds. */
+  dispose(): Promise<void>;
+}
+
+const script = fileURLToPath(new URL('own-buildkit.sh', import.meta.url));
+const cache = fileURLToPath(new URL('../../.cache/buildkit', import.meta.url));
+
+/** The program, if this machine has it: `BUILDKITD`, or what scripts/test has compiled. */
+const program = process.env.BUILDKITD || findCompiled();
+
+function findCompiled(): string | undefined {
+  const versions = existsSync(cache) ? readdirSync(cache).sort() : [];
+  return versions.map((version) => join(cache, version, 'usr/bin/buildkitd')).findLast(existsSync);
+}
+
+/** A describe for tests that start some. */
+export function describeWithOwnBuildkit(): typeof describe.skip {
+  const isPossible = program !== undefined && process.getuid?.() === 0;
+  return describeWhere(isPossible, 'BuildKits of their own: root, and buildkitd in BUILDKITD');
+}
+
+export async function startOwnBuildkit(): Promise<OwnBuildkit> {
+  const directory = mkdtempSync(join(tmpdir(), 'buildkit-'));
+  const child = spawn('bash', [script, program ?? '', directory], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const closed = once(child, 'close');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const { value } = await lines.next();
+  if (value !== 'ready') throw new Error('buildkitd has ended');
+  return {
+    endpoint: `unix://${directory}/socket`,
+    dispose: async () => {
+      child.stdin.end();
+      await closed;
+    },
+  };
+}
