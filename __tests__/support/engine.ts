@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
 import type { Combination } from './combinations.js';
@@ -145,8 +146,9 @@ export function builderKind(): Combination['builder'] {
 export async function useRunnersNetwork(): Promise<() => Promise<void>> {
   if (process.env.TEST_BUILDER !== 'docker-container') return async () => undefined;
   const name = `in-runners-network-${randomUUID()}`;
+  const config = fileURLToPath(new URL('../../scripts/lib/buildkitd.toml', import.meta.url));
   const options = ['--driver=docker-container', '--driver-opt=network=host', '--bootstrap'];
-  await docker(['buildx', 'create', `--name=${name}`, ...options]);
+  await docker(['buildx', 'create', `--name=${name}`, `--buildkitd-config=${config}`, ...options]);
   // Each test file has an environment of its own.
   process.env.BUILDX_BUILDER = name;
   return async () => {

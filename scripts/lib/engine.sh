@@ -233,7 +233,8 @@ engine__make_directory() {
   fi
   mkdir -p "$ENGINE_DIR"/{home,tmp,cli/cli-plugins} || return
   ln -s "$engine__home/bin/docker-buildx" "$ENGINE_DIR/cli/cli-plugins/" || return
-  echo '{}' >"$ENGINE_DIR/daemon.json"
+  # Without BuildKit's garbage collection, as in buildkitd.toml.
+  echo '{"builder":{"gc":{"enabled":false}}}' >"$ENGINE_DIR/daemon.json"
   engine__export
 }
 
