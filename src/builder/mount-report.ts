@@ -5,15 +5,20 @@ import { array, count, invalid, number, object, string } from '../lib/json.js';
 export type MountReport = {
   readonly seconds: number;
 } /** All of it, or what has changed since inject. */ & (
-  | ({ readonly result: 'changed' } & ArchiveContents)
+  | ({ readonly result: 'changed' } & PackedContents)
   /** Undefined: nobody has asked for just what has changed. */
-  | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & ArchiveContents)
+  | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & PackedContents)
   | { readonly result: 'unchanged' }
   | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
   | { readonly result: 'unusable'; readonly missing: string }
   /** Bytes that the builder has free. */
   | { readonly result: 'full'; readonly available: number }
 );
+
+export interface PackedContents extends ArchiveContents {
+  /** How many sockets were left out, as a tar archive holds none; undefined: none. */
+  readonly sockets?: number | undefined;
+}
 
 /** Why all was packed: there is no snapshot, or too much has changed, or tar cannot pack just that. */
 export type Obstacle = (typeof obstacles)[number];
@@ -44,7 +49,8 @@ function parseLine(value: unknown): [number, MountReport] {
         throw invalid('compression', compression);
       const files = count(line.files, 'files');
       const bytes = count(line.bytes, 'bytes');
-      const report = { seconds, compression, files, bytes } as const;
+      const sockets = line.sockets === undefined ? undefined : count(line.sockets, 'sockets');
+      const report = { seconds, compression, files, bytes, sockets } as const;
       if (result === 'changed') return [index, { result, ...report }];
       const obstacle = obstacles.find((each) => each === line.obstacle);
       if (line.obstacle !== obstacle) throw invalid('obstacle', line.obstacle);

@@ -1,7 +1,8 @@
 import { notify, print } from '../console/console.js';
+import { plural } from '../console/format.js';
 import { findDamage } from '../entry/archive.js';
 import type { Archive, SavedMount } from '../entry/manifest.js';
-import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { apply } from './apply.js';
 import { type Decision, decide, type MountFacts } from './decide.js';
 import type { PackedMount, PackResult } from './pack-mounts.js';
@@ -44,6 +45,8 @@ export async function fillEntry(parts: NewEntryParts): Promise<ExtractedMount[]>
     const { message } = decision;
     if (message?.level === 'notice') notify(message.text);
     if (message?.level === 'log') print(message.text);
+    const sockets = tellOfSockets(found);
+    if (sockets !== undefined) print(sockets);
     const applied = await apply(decision, index, mount, places);
     // Warnings are for after the closing table.
     const remark = message?.level === 'warning' ? { remark: message.text } : {};
@@ -60,6 +63,17 @@ function tellIfNothingIsSaved(
   if (decision.becomes !== 'kept as restored') return {};
   const { state, text } = decision.ifNothingIsSaved;
   return { ifNothingIsSaved: { row: { mount, state }, remark: text } };
+}
+
+/** @returns undefined if there were none */
+export function tellOfSockets({
+  mount,
+  report,
+}: Pick<PackedMount, 'mount' | 'report'>): string | undefined {
+  if (report?.result !== 'packed' && report?.result !== 'changed') return undefined;
+  if (report.sockets === undefined) return undefined;
+  const name = describeMount(mount);
+  return `Left out of the cache mount ${name}: ${plural(report.sockets, 'socket')}, as an archive holds none.`;
 }
 
 function isFilled({ becomes }: Decision): boolean {

@@ -22,6 +22,10 @@ test.each<[fields: string, report: object]>([
     packed.replace('packed', 'changed'),
     { result: 'changed', compression: 'zstd', files: 3, bytes: 10240 },
   ],
+  [
+    `${packed},"sockets":2`,
+    { result: 'packed', compression: 'zstd', files: 3, bytes: 10240, sockets: 2 },
+  ],
   ['"result":"unpacked"', { result: 'unpacked' }],
   ['"result":"unchanged"', { result: 'unchanged' }],
   ['"result":"empty"', { result: 'empty' }],

@@ -3,6 +3,7 @@
  * whatever happens to a mount, what was saved of it in parts comes back as it was.
  */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFile,
   mkdir,
@@ -13,6 +14,7 @@ import {
   rm,
   writeFile,
 } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -210,3 +212,29 @@ test(
   },
   rounds * 5000,
 );
+
+test('sockets are left out, and counted: all of them, or those that are new', async () => {
+  await restore([], 't');
+  await writeFile(join(mount(), 'a: socket ignored'), 'a file');
+  const servers: Server[] = [];
+  const listen = async (name: string) => {
+    const server = createServer().listen(join(mount(), name));
+    servers.push(server);
+    await once(server, 'listening');
+  };
+  try {
+    await listen('s');
+    await listen('t');
+    const full = await runScript('pack', '0:3');
+    expect(full).toMatchObject({ result: 'packed', files: 1, sockets: 2 });
+    await restore(await keep([], full, 1), 'u');
+    await listen('v');
+    const delta = await runScript('pack', '0:3:1000000:u');
+    expect(delta).toMatchObject({ result: 'changed', files: 0, sockets: 1 });
+  } finally {
+    for (const server of servers) server.close();
+  }
+  await restore([], 'x');
+  await writeFile(join(mount(), 'file'), '');
+  expect(await runScript('pack', '0:3')).toMatchObject({ result: 'packed', sockets: undefined });
+}, 60_000);
