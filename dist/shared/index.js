@@ -39754,7 +39754,72 @@ module.exports = { version: packageJson.version }
 
 /***/ }),
 
-/***/ 2949:
+/***/ 9950:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   e: () => (/* binding */ addressBuilder)
+/* harmony export */ });
+/* unused harmony export addressNode */
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
+/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(292);
+
+
+
+
+/**
+ * Says how docker buildx is told to use just the node that a builder was found to use.
+ *
+ * @param asked the name that the builder was asked for by; undefined: none
+ * @param environment where buildx finds its own configuration
+ * @param directory may be made, for a configuration
+ */
+async function addressBuilder(asked, found, environment, directory) {
+    if (found.nodes <= 1)
+        return { name: asked };
+    return (await addressNode(found.name, found.node, environment, directory)) ?? { name: asked };
+}
+/**
+ * Addresses one node of a builder: buildx has no flag for that, and lists and removes what all nodes have as if
+ * they were one. So it is given a configuration in which the builder has just this node. That is a file of
+ * JSON for each builder (store/store.go and store/nodegroup.go of buildx 0.36; the same since 0.13).
+ *
+ * @param node the node's name
+ * @param environment where buildx finds its own configuration
+ * @param directory a new one, for the configuration
+ * @returns undefined if the file does not tell of this node, such as of a pod of the kubernetes driver
+ */
+async function addressNode(builder, node, environment, directory) {
+    const file = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)('instances', builder.toLowerCase());
+    try {
+        const text = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(ownConfiguration(environment), file), 'utf8');
+        const whole = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ik)(JSON.parse(text), 'builder');
+        const isMeant = (each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .string */ .Yj)((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ik)(each, 'node').Name, 'Name') === node;
+        const nodes = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .array */ .YO)(whole.Nodes, 'Nodes').filter(isMeant);
+        if (nodes.length !== 1)
+            return undefined;
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, 'instances'), { recursive: true });
+        // It may hold what the user has set for the builder, such as a proxy with its password.
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, file), JSON.stringify({ ...whole, Nodes: nodes }), {
+            mode: 0o600,
+        });
+        return { name: builder, configuration: directory };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** util/confutil/config.go of buildx. */
+function ownConfiguration({ BUILDX_CONFIG, DOCKER_CONFIG, HOME, }) {
+    return BUILDX_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(DOCKER_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(HOME || (0,node_os__WEBPACK_IMPORTED_MODULE_1__.homedir)(), '.docker'), 'buildx');
+}
+
+
+/***/ }),
+
+/***/ 2199:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -39762,8 +39827,9 @@ module.exports = { version: packageJson.version }
 __nccwpck_require__.d(__webpack_exports__, {
   eN: () => (/* binding */ NoSuchBuilderError),
   $G: () => (/* binding */ describeClient),
+  mJ: () => (/* binding */ findCurrentBuilder),
   IK: () => (/* binding */ inspectBuilder),
-  hj: () => (/* binding */ listCacheMounts),
+  Jr: () => (/* binding */ listBuildCache),
   ZF: () => (/* binding */ removeBuildCache),
   bT: () => (/* binding */ startBuild)
 });
@@ -39780,13 +39846,72 @@ var console = __nccwpck_require__(6523);
 var child_process = __nccwpck_require__(7022);
 // EXTERNAL MODULE: ./build/lib/errors.js
 var errors = __nccwpck_require__(1469);
+// EXTERNAL MODULE: ./build/mounts/platform.js
+var mounts_platform = __nccwpck_require__(3676);
+;// CONCATENATED MODULE: ./build/builder/nodes.js
+
+/**
+ * Finds the node that buildx gives a build to (build/resolver/driver.go of buildx 0.36; the same since 0.13):
+ *
+ * - without a platform, the first;
+ * - the best of those for which just this platform was declared;
+ * - or else the best of those that can run it in any way, and the first if none can.
+ *
+ * @param platform the one that is built for; undefined if the build names none
+ */
+function pickNode(nodes, platform) {
+    if (platform === undefined)
+        return nodes[0];
+    const wanted = (0,mounts_platform/* formatPlatform */.Bq)((0,mounts_platform/* parsePlatform */.FL)(platform));
+    return (findBest(nodes, wanted, ({ declared }) => declared, withoutSubstitutes) ??
+        findBest(nodes, wanted, ({ platforms }) => platforms, withSubstitutes) ??
+        nodes[0]);
+}
+/** The first node, but for later ones that have what is wanted more exactly. */
+function findBest(nodes, wanted, platformsOf, vectorOf) {
+    let best;
+    for (const node of nodes) {
+        for (const each of platformsOf(node).map(mounts_platform/* parsePlatform */.FL)) {
+            const vector = vectorOf(each);
+            const rank = vector.indexOf(wanted);
+            if (rank < 0)
+                continue;
+            const bestRank = best === undefined ? -1 : vector.indexOf(best.platform);
+            if (best === undefined || bestRank < 0 || rank < bestRank) {
+                best = { node, platform: (0,mounts_platform/* formatPlatform */.Bq)(each) };
+            }
+        }
+    }
+    return best?.node;
+}
+function withoutSubstitutes(platform) {
+    return [(0,mounts_platform/* formatPlatform */.Bq)(platform)];
+}
+/** What a platform runs, itself first: `Only` of containerd's package platforms. */
+function withSubstitutes(platform) {
+    const { os, architecture, variant } = platform;
+    const version = Number(variant.replace(/^v/, '') || (architecture === 'arm64' ? 8 : 1));
+    const lower = (name, from, to) => Array.from({ length: Math.max(0, from - to + 1) }, (_, index) => (0,mounts_platform/* formatPlatform */.Bq)((0,mounts_platform/* parsePlatform */.FL)(`${os}/${name}/v${from - index}`)));
+    const others = {
+        amd64: () => [...lower('amd64', version - 1, 1), `${os}/386`],
+        arm: () => lower('arm', version - 1, 5),
+        arm64: () => [...lower('arm64', version - 1, 8), ...lower('arm', 8, 5)],
+    };
+    const isKnown = (name) => Object.hasOwn(others, name);
+    return [(0,mounts_platform/* formatPlatform */.Bq)(platform), ...(isKnown(architecture) ? others[architecture]() : [])];
+}
+
+// EXTERNAL MODULE: ./build/builder/versions.js
+var versions = __nccwpck_require__(8035);
 ;// CONCATENATED MODULE: ./build/builder/buildx.js
 
 
 
 
 
-/** A builder that was named does not exist. */
+
+
+/** A builder that was named, by an input or by inject, does not exist. */
 class NoSuchBuilderError extends Error {
     name = 'NoSuchBuilderError';
 }
@@ -39800,36 +39925,60 @@ const drain = 5_000;
  * Looks up a builder and boots it.
  *
  * @param name undefined for the builder that buildx itself would use
- * @param platform what is built for, which decides between several nodes
- * @throws NoSuchBuilderError where a named builder does not exist; Error, with the remedy, where
- *   there is no docker, no buildx, or no answer
+ * @param platform what the user builds for, which decides between several nodes; undefined if the build names
+ *   none
+ * @throws NoSuchBuilderError if a named builder does not exist; Error, with the remedy, if there is no docker,
+ *   no buildx, no answer, or too old a BuildKit
  */
 async function inspectBuilder(surroundings, name, platform) {
     if ((await io/* which */.K7('docker')) === '') {
         throw new Error('Docker is not installed on this runner (no "docker" in PATH): cache mounts can be neither restored nor saved.');
     }
-    const inspected = await probe(surroundings, ['buildx', 'inspect', '--bootstrap', ...(name === undefined ? [] : [name])], probeTimeout.bootstrap);
+    const named = name === undefined ? [] : [name];
+    const booted = await probe(surroundings, ['buildx', 'inspect', '--bootstrap', ...named], probeTimeout.bootstrap);
+    // It says nothing of the others if one of several nodes cannot be booted.
+    const inspected = booted.exitCode === 0 ? booted : await probe(surroundings, ['buildx', 'inspect', ...named]);
     const found = parseInspect(inspected.stdout);
-    const node = found.nodes.find(({ platforms }) => platforms.includes(platform ?? '')) ?? found.nodes[0];
+    const node = pickNode(found.nodes, platform);
+    const isUsable = booted.exitCode === 0 || (found.nodes.length > 1 && node?.status === 'running');
     const error = found.error ?? node?.error;
-    if (inspected.exitCode === 0 && node !== undefined && error === undefined) {
-        return {
-            name: found.name,
-            driver: found.driver,
-            nodes: found.nodes.length,
-            platforms: node.platforms,
-            buildkit: node.buildkit,
-        };
+    if (isUsable && inspected.exitCode === 0 && node !== undefined && error === undefined) {
+        const { buildkit, platforms } = node;
+        if ((0,versions/* lacksNamedContexts */.qd)(buildkit))
+            throw new Error(describeTooOld(found.name, buildkit));
+        const nodes = found.nodes.length;
+        return { name: found.name, driver: found.driver, nodes, node: node.name, platforms, buildkit };
     }
+    const trouble = error ?? lastLine(booted);
     const buildx = await probe(surroundings, ['buildx', 'version']);
+    if (/podman|buildah/i.test(`${trouble}\n${buildx.stdout}\n${buildx.stderr}`)) {
+        throw new Error('The "docker" of this runner is Podman, which is not supported: it does not build with BuildKit, whose cache mounts these are. Install Docker with buildx.');
+    }
     if (buildx.exitCode !== 0) {
         throw new Error(`docker buildx does not run: ${lastLine(buildx)}. Put docker/setup-buildx-action before this step.`);
     }
+    const byVariable = surroundings.env.BUILDX_BUILDER;
     if (name !== undefined && (await isUnknown(surroundings, name))) {
         throw new NoSuchBuilderError(`There is no builder "${name}" on this runner.`);
     }
+    if (name === undefined && byVariable && (await isUnknown(surroundings, byVariable))) {
+        throw new Error(`The environment variable BUILDX_BUILDER names the builder "${byVariable}", and there is none of that name on this runner. Put docker/setup-buildx-action before this step and pass its output "name", or unset the variable.`);
+    }
     const which = name === undefined ? 'the default builder' : `the builder "${name}"`;
-    throw new Error(`Docker does not answer for ${which}: ${error ?? lastLine(inspected)}. Check that the engine runs and that this user may use it.`);
+    const whichNode = found.nodes.length > 1 && node ? `, of whose nodes buildx builds on ${node.name}` : '';
+    throw new Error(`Docker does not answer for ${which}${whichNode}: ${trouble}. Check that the engine runs and that this user may use it.`);
+}
+function describeTooOld(builder, buildkit) {
+    return `The builder ${builder} runs BuildKit ${buildkit}, which is too old: it knows no named build contexts. BuildKit ${versions/* oldestTried */.yp} or later is needed; docker/setup-buildx-action makes a builder with a current one.`;
+}
+/**
+ * Finds out which builder buildx uses if none is named, without booting it.
+ *
+ * @returns undefined if that cannot be told
+ */
+async function findCurrentBuilder(surroundings) {
+    const { exitCode, stdout } = await probe(surroundings, ['buildx', 'inspect']);
+    return (exitCode === 0 && parseInspect(stdout).name) || undefined;
 }
 /** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
 async function describeClient(surroundings) {
@@ -39850,7 +39999,7 @@ function startBuild(options) {
     const args = [
         'buildx',
         'build',
-        ...namedBuilder(builder),
+        ...namedBuilder(builder.name),
         ...(platform === undefined ? [] : [`--platform=${platform}`]),
         '--progress=plain',
         '--provenance=false',
@@ -39868,6 +40017,7 @@ function startBuild(options) {
     const command = (0,child_process/* startProgram */.X)(surroundings, 'docker', args, {
         cwd: options.directory,
         env: {
+            ...variablesFor(builder),
             // It would give another time to all files that the build puts out.
             SOURCE_DATE_EPOCH: undefined,
             // buildx writes down there what it has read from standard input; the runner's may be missing.
@@ -39930,52 +40080,62 @@ function parseInspect(text) {
         name: field(head, 'Name') ?? '',
         driver: field(head, 'Driver') ?? '',
         error: field(head, 'Error'),
-        nodes: rest
-            .filter((part) => part.startsWith('Name:'))
-            .map((node) => ({
-            // A platform that the user has set is marked with an asterisk.
-            platforms: (field(node, 'Platforms') ?? '')
-                .split(',')
-                .map((platform) => platform.trim().replace(/\*$/, ''))
-                .filter((platform) => platform !== ''),
-            buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
-            error: field(node, 'Error'),
-        })),
+        nodes: rest.filter((part) => part.startsWith('Name:')).map(parseNode),
+    };
+}
+function parseNode(text) {
+    const platforms = (field(text, 'Platforms') ?? '')
+        .split(',')
+        .map((platform) => platform.trim())
+        .filter((platform) => platform !== '');
+    // One that was declared is marked with an asterisk.
+    const declared = platforms.filter((platform) => platform.endsWith('*'));
+    const plain = (platform) => platform.replace(/\*$/, '');
+    return {
+        name: field(text, 'Name') ?? '',
+        status: field(text, 'Status') ?? '',
+        platforms: platforms.map(plain),
+        declared: declared.map(plain),
+        buildkit: field(text, 'BuildKit version') ?? field(text, 'BuildKit') ?? 'unknown',
+        error: field(text, 'Error'),
     };
 }
 function field(text, label) {
     return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
 }
 /**
- * Lists the cache mounts that a builder has.
+ * Lists the build cache of a builder, of all its nodes as if they were one.
  *
- * @param name undefined for the builder that buildx itself would use
  * @returns what buildx prints, for records.ts
- * @throws Error where buildx cannot tell
+ * @throws Error if buildx cannot tell
  */
-async function listCacheMounts(surroundings, name, filter) {
-    const args = ['buildx', 'du', ...namedBuilder(name), `--filter=${filter}`];
+async function listBuildCache(surroundings, builder, filter) {
+    const filters = filter === undefined ? [] : [`--filter=${filter}`];
+    const args = ['buildx', 'du', ...namedBuilder(builder.name), ...filters];
     // Older versions of buildx know only the second form.
     for (const format of ['--format=json', '--verbose']) {
-        const { exitCode, stdout } = await probe(surroundings, [...args, format]);
+        const { exitCode, stdout } = await probe(at(surroundings, builder), [...args, format]);
         if (exitCode === 0)
             return stdout;
     }
     throw new Error('docker buildx du fails');
 }
 /**
- * Removes what builds have left in the build cache, where its description matches a pattern and it is
- * not in use.
+ * Removes what builds have left in the build cache, if it matches a filter and is not in use.
  *
- * @param name undefined for the builder that buildx itself would use
- * @param pattern in the syntax of containerd's filters
  * @returns what went wrong
  */
-async function removeBuildCache(surroundings, name, pattern) {
-    const filter = `--filter=description~=${pattern}`;
-    const args = ['buildx', 'prune', '--force', ...namedBuilder(name), filter];
-    const result = await probe(surroundings, args);
+async function removeBuildCache(surroundings, builder, filter) {
+    const args = ['buildx', 'prune', '--force', ...namedBuilder(builder.name), `--filter=${filter}`];
+    const result = await probe(at(surroundings, builder), args);
     return result.exitCode === 0 ? undefined : lastLine(result);
+}
+/** The surroundings in which buildx uses what is addressed. */
+function at(surroundings, builder) {
+    return { ...surroundings, env: { ...surroundings.env, ...variablesFor(builder) } };
+}
+function variablesFor({ configuration }) {
+    return configuration === undefined ? {} : { BUILDX_CONFIG: configuration };
 }
 function namedBuilder(name) {
     return name === undefined ? [] : [`--builder=${name}`];
@@ -40061,10 +40221,210 @@ const optionalPrograms = ['df', ...incrementalPrograms];
 
 /***/ }),
 
+/***/ 5217:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   AC: () => (/* binding */ parseBuildCache),
+/* harmony export */   Q4: () => (/* binding */ parseRecords),
+/* harmony export */   U4: () => (/* binding */ isNewer),
+/* harmony export */   aB: () => (/* binding */ compareRecords),
+/* harmony export */   i7: () => (/* binding */ isHeld),
+/* harmony export */   mo: () => (/* binding */ parseStandIns),
+/* harmony export */   tW: () => (/* binding */ isOlder)
+/* harmony export */ });
+/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(292);
+/* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1833);
+/* harmony import */ var _scratch_dockerfile_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5261);
+
+
+
+/**
+ * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
+ * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
+ * where it equals the target.
+ *
+ * @throws Error where a description is of another form
+ */
+function parseRecords(text) {
+    return parseBuildCache(text)
+        .map(({ createdAt, description }) => ({
+        createdAt: parseTime(createdAt),
+        id: parseDescription(description),
+    }))
+        .filter(isOfUser);
+}
+const snapshotMountId = new RegExp(`/${_scratch_dockerfile_js__WEBPACK_IMPORTED_MODULE_0__/* .snapshotMountPrefix */ .ad}[0-9a-f]+$`);
+/** There are mounts of our own beside the user's. */
+function isOfUser({ id }) {
+    return !snapshotMountId.test(id);
+}
+/**
+ * Reads the same of records of any type that are described as cache mounts: what stands in for one
+ * is of another time.
+ */
+function parseStandIns(text) {
+    const mounts = parseBuildCache(text).filter(({ description }) => description.startsWith('cached mount '));
+    return mounts
+        .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
+        .filter(isOfUser);
+}
+/** Reads what `docker buildx du --verbose` or `--format json` prints; records without a description are left out. */
+function parseBuildCache(text) {
+    return text.trimStart().startsWith('{')
+        ? text.split('\n').flatMap(readJsonLine)
+        : readVerbose(text);
+}
+function readJsonLine(line) {
+    if (!line.startsWith('{'))
+        return [];
+    const { ID = '', CreatedAt, Description } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_1__/* .object */ .Ik)(JSON.parse(line), 'record');
+    if (Description === undefined)
+        return [];
+    const description = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(Description, 'Description');
+    return [{ id: String(ID), description, createdAt: String(CreatedAt) }];
+}
+/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+function readVerbose(text) {
+    const records = text.matchAll(/^ID:[ \t]+(\S+)|^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
+    let id = '';
+    let createdAt = '';
+    return [...records].flatMap(([, ownId, time, upToCount, line]) => {
+        if (ownId !== undefined)
+            id = ownId;
+        if (time !== undefined)
+            createdAt = time;
+        const description = upToCount ?? line;
+        return description === undefined ? [] : { id, createdAt, description };
+    });
+}
+/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
+function parseTime(text) {
+    const [, date, time, zone] = /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
+    const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
+    return Number.isNaN(parsed) ? undefined : parsed;
+}
+function parseDescription(description) {
+    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
+    if (quoted !== undefined)
+        return unquoteGo(quoted);
+    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
+    if (target === undefined)
+        throw new Error(`a record cannot be read: ${description}`);
+    return target;
+}
+/** Go's strconv.Unquote, for what its %q writes. */
+function unquoteGo(quoted) {
+    const named = {
+        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+    };
+    return quoted
+        .slice(1, -1)
+        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
+        const code = x ?? u ?? U;
+        return code === undefined
+            ? (named[char] ?? char)
+            : String.fromCodePoint(Number.parseInt(code, 16));
+    });
+}
+/** Whether the builder has a record for the mount. */
+function isHeld(mount, records) {
+    return records.some(({ id }) => id === recordId(mount));
+}
+/**
+ * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
+ * epoch; false where that cannot be told.
+ */
+function isNewer(mount, records, time) {
+    return wereAllMade(mount, records, (createdAt) => createdAt > time);
+}
+/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
+function isOlder(mount, records, time) {
+    return wereAllMade(mount, records, (createdAt) => createdAt <= time);
+}
+function wereAllMade(mount, records, isMeant) {
+    const own = records.filter(({ id }) => id === recordId(mount));
+    const wasMade = ({ createdAt }) => createdAt !== undefined && isMeant(createdAt);
+    return own.length > 0 && own.every(wasMade);
+}
+/**
+ * Compares the mounts that are asked for with those that the builder has. A record tells the id
+ * only, not the options that make it one of several mounts.
+ */
+function compareRecords(mounts, records, builder) {
+    const held = countBy(records.map(({ id }) => id));
+    const asked = countBy(mounts.map(recordId));
+    const known = mounts.filter((mount) => held.has(recordId(mount)));
+    const others = [...held.keys()].filter((id) => !asked.has(id));
+    const warnings = [];
+    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
+        const nearest = findNearest(recordId(mount), others);
+        warnings.push(`There is no cache mount "${(0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_2__/* .describeMount */ .hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
+    }
+    for (const [id, count] of asked) {
+        const heldCount = held.get(id) ?? 0;
+        if (heldCount > count) {
+            warnings.push(`The builder ${builder} has ${heldCount} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
+        }
+    }
+    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    return { known, warnings, information };
+}
+function recordId({ namespace = '', id }) {
+    return `${namespace}/${id}`;
+}
+/** Without the slash behind an empty namespace. */
+function displayId(record) {
+    return record.replace(/^\//, '');
+}
+function listHeld(held) {
+    return held.size === 0
+        ? 'It has none at all: did the build run on this builder?'
+        : `It has ${listIds([...held.keys()])}.`;
+}
+function listIds(records) {
+    const ids = records.map(displayId).sort();
+    const rest = ids.length - maximumListed;
+    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
+}
+const maximumListed = 20;
+function countBy(ids) {
+    const counts = new Map();
+    for (const id of ids)
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+}
+/** The most similar one, where it is similar at all. */
+function findNearest(id, candidates) {
+    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+    const distances = candidates
+        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
+        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
+    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+/** Levenshtein's. */
+function editDistance(a, b) {
+    const target = [...b];
+    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
+    for (const [i, char] of [...a].entries()) {
+        const next = [i + 1];
+        for (let j = 0; j < target.length; j++) {
+            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
+            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[target.length] ?? 0;
+}
+
+
+/***/ }),
+
 /***/ 1072:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Jg: () => (/* binding */ whyNotGnuTar),
 /* harmony export */   QG: () => (/* binding */ chooseToolkit),
 /* harmony export */   hf: () => (/* binding */ gatherRunnerTools)
 /* harmony export */ });
@@ -40139,6 +40499,10 @@ function findObstacle({ names, tarVersion, obstacle }, compressions) {
         return `the runner has no ${missing.join(', ')}`;
     if (obstacle !== undefined)
         return obstacle;
+    return whyNotGnuTar({ tarVersion });
+}
+/** Says what the runner's tar is; undefined if it is GNU tar. */
+function whyNotGnuTar({ tarVersion }) {
     return tarVersion.includes('GNU tar')
         ? undefined
         : `the runner's tar is not GNU tar but ${tarVersion}`;
@@ -40226,8 +40590,8 @@ var external_node_path_ = __nccwpck_require__(6760);
 var console = __nccwpck_require__(6523);
 // EXTERNAL MODULE: ./build/lib/errors.js
 var errors = __nccwpck_require__(1469);
-// EXTERNAL MODULE: ./build/builder/buildx.js + 1 modules
-var buildx = __nccwpck_require__(2949);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(2199);
 // EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
 var scripts = __nccwpck_require__(9580);
 // EXTERNAL MODULE: ./build/lib/json.js
@@ -40258,7 +40622,8 @@ function parseLine(value) {
                 throw (0,json/* invalid */.Gq)('compression', compression);
             const files = (0,json/* count */.U9)(line.files, 'files');
             const bytes = (0,json/* count */.U9)(line.bytes, 'bytes');
-            const report = { seconds, compression, files, bytes };
+            const sockets = line.sockets === undefined ? undefined : (0,json/* count */.U9)(line.sockets, 'sockets');
+            const report = { seconds, compression, files, bytes, sockets };
             if (result === 'changed')
                 return [index, { result, ...report }];
             const obstacle = obstacles.find((each) => each === line.obstacle);
@@ -40281,9 +40646,12 @@ function parseLine(value) {
     }
 }
 
+// EXTERNAL MODULE: ./build/builder/records.js
+var builder_records = __nccwpck_require__(5217);
 // EXTERNAL MODULE: ./build/builder/scratch-dockerfile.js
 var scratch_dockerfile = __nccwpck_require__(5261);
 ;// CONCATENATED MODULE: ./build/builder/scratch-build.js
+
 
 
 
@@ -40303,9 +40671,31 @@ function toolsDirectory(workDirectory) {
 }
 /** Removes what the builds have left on the builder: copies of the archives. */
 async function removeTraces(surroundings, builder) {
-    const trouble = await (0,buildx/* removeBuildCache */.ZF)(surroundings, builder, scratch_dockerfile/* buildCachePattern */.Vb);
-    if (trouble !== undefined)
-        (0,console/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
+    const trouble = await (0,buildx/* removeBuildCache */.ZF)(surroundings, builder, `description~=${scratch_dockerfile/* buildCachePattern */.Vb}`);
+    if (trouble === undefined || (await removeTracesById(surroundings, builder)))
+        return;
+    (0,console/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
+}
+/**
+ * The same for buildx before 0.15, which knows no patterns for descriptions (commands/prune.go): the whole
+ * build cache is listed, and what is ours is removed by its id.
+ *
+ * @returns whether nothing went wrong
+ */
+async function removeTracesById(surroundings, builder) {
+    try {
+        const pattern = new RegExp(scratch_dockerfile/* buildCachePattern */.Vb);
+        const records = (0,builder_records/* parseBuildCache */.AC)(await (0,buildx/* listBuildCache */.Jr)(surroundings, builder));
+        const own = records.filter(({ id, description }) => id !== '' && pattern.test(description));
+        for (const { id } of own) {
+            if ((await (0,buildx/* removeBuildCache */.ZF)(surroundings, builder, `id=${id}`)) !== undefined)
+                return false;
+        }
+        return true;
+    }
+    catch {
+        return false;
+    }
 }
 /**
  * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
@@ -40538,21 +40928,63 @@ function digest(mount) {
 
 /***/ }),
 
+/***/ 8035:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   YB: () => (/* binding */ lacksMountIds),
+/* harmony export */   qd: () => (/* binding */ lacksNamedContexts),
+/* harmony export */   yp: () => (/* binding */ oldestTried)
+/* harmony export */ });
+/** What older versions of BuildKit cannot do. */
+/** The oldest one that was tried with all that this project does (docs/how-it-works.md). */
+const oldestTried = '0.12';
+/**
+ * Whether a BuildKit leaves the ids of cache mounts out of its list: solver/llbsolver/mounts/mount.go tells
+ * them from 0.12.0 on.
+ *
+ * @param version as `docker buildx inspect` prints it; what is no version is taken to be a new one
+ */
+function lacksMountIds(version) {
+    return isBefore(version, 12);
+}
+/**
+ * Whether a BuildKit knows no named build contexts, which our builds need: its Dockerfile frontend
+ * (frontend/dockerfile/builder/caps.go) has them from 0.10.0 on, Docker Engine from 23.0 on.
+ */
+function lacksNamedContexts(version) {
+    return isBefore(version, 10);
+}
+function isBefore(version, minor) {
+    const [, major, own] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
+    // Debian's engine does not know its own: v0.0.0+unknown.
+    return major === '0' && Number(own) > 0 && Number(own) < minor;
+}
+
+
+/***/ }),
+
 /***/ 3986:
 /***/ ((__webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
 __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
-/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8161);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6760);
-/* harmony import */ var _inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(9100);
-/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(1469);
-/* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(2233);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7148);
-/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5109);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(4868);
+/* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(3024);
+/* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1455);
+/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8161);
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6760);
+/* harmony import */ var _console_console_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6523);
+/* harmony import */ var _inputs_command_line_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(9100);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(1469);
+/* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(2233);
+/* harmony import */ var _lib_work_directory_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(2757);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4583);
+/* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5109);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(4868);
+
+
+
 
 
 
@@ -40566,48 +40998,62 @@ __nccwpck_require__.r(__webpack_exports__);
 /** How a shell is told that it was called wrongly. */
 const misused = 2;
 try {
-    const line = (0,_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .readCommandLine */ .y)(process.argv.slice(2));
+    const line = (0,_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_6__/* .readCommandLine */ .ye)(process.argv.slice(2));
     if (line === 'help') {
-        process.stdout.write(_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_4__/* .usage */ .C);
+        process.stdout.write(_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_6__/* .usage */ .CI);
     }
     else {
-        const surroundings = await adapt((0,_lib_surroundings_js__WEBPACK_IMPORTED_MODULE_5__/* .readSurroundings */ .S)(), line);
+        (0,_console_console_js__WEBPACK_IMPORTED_MODULE_5__/* .rewordMessages */ .cB)(_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_6__/* .speakOfOptions */ .GH);
+        const surroundings = await adapt((0,_lib_surroundings_js__WEBPACK_IMPORTED_MODULE_7__/* .readSurroundings */ .S)(), line);
         const getInput = (name) => line.inputs.get(name) ?? '';
         if (line.command === 'extract') {
-            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_8__/* .runStep */ .e)(surroundings, (makeWorkDirectory) => (0,_steps_extract_js__WEBPACK_IMPORTED_MODULE_6__/* .extractMounts */ .w)(surroundings, getInput, makeWorkDirectory), _steps_extract_js__WEBPACK_IMPORTED_MODULE_6__/* .reportFailure */ .x);
+            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_11__/* .runStep */ .e)(surroundings, (makeWorkDirectory) => (0,_steps_extract_js__WEBPACK_IMPORTED_MODULE_9__/* .extractMounts */ .w)(surroundings, getInput, makeWorkDirectory), _steps_extract_js__WEBPACK_IMPORTED_MODULE_9__/* .reportFailure */ .x);
         }
         else {
-            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_8__/* .runStep */ .e)(surroundings, async (makeWorkDirectory) => {
-                await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_7__/* .injectMounts */ .C)(surroundings, getInput, makeWorkDirectory);
+            await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_11__/* .runStep */ .e)(surroundings, async (makeWorkDirectory) => {
+                await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_10__/* .injectMounts */ .C)(surroundings, getInput, makeWorkDirectory);
             });
         }
     }
 }
 catch (error) {
-    process.stderr.write(`error: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_9__/* .messageOf */ .b)(error)}\n`);
-    process.exitCode = error instanceof _lib_errors_js__WEBPACK_IMPORTED_MODULE_9__/* .InputError */ .d ? misused : 1;
+    process.stderr.write(`error: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_12__/* .messageOf */ .b)(error)}\n`);
+    process.exitCode = error instanceof _lib_errors_js__WEBPACK_IMPORTED_MODULE_12__/* .InputError */ .d ? misused : 1;
 }
 /** Nothing here is for GitHub's runner, even where it is one that runs this. */
 async function adapt(surroundings, { inputs }) {
     const { cwd, systemTemporary } = surroundings;
-    const directory = (0,node_path__WEBPACK_IMPORTED_MODULE_3__.resolve)(cwd, inputs.get('directory') ?? '');
+    const directory = (0,node_path__WEBPACK_IMPORTED_MODULE_4__.resolve)(cwd, inputs.get('directory') ?? '');
     return {
         ...surroundings,
         isOnGitHub: false,
         summaryFile: undefined,
         workspace: cwd,
+        job: undefined,
         temporaryRoot: await makeTemporaryDirectory(systemTemporary, directory),
     };
 }
 /** What inject leaves for the extract with the same directory, and for nobody else. */
 async function makeTemporaryDirectory(parent, directory) {
-    const { uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_2__.userInfo)();
+    const { uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_3__.userInfo)();
     const id = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(directory).digest('hex').slice(0, 16);
-    const path = (0,node_path__WEBPACK_IMPORTED_MODULE_3__.join)(parent, `buildkit-cache-mounts-${uid}-${id}`);
-    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(path, { recursive: true, mode: 0o700 });
-    if ((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(path)).uid !== uid)
+    const prefix = `buildkit-cache-mounts-${uid}-`;
+    const path = (0,node_path__WEBPACK_IMPORTED_MODULE_4__.join)(parent, `${prefix}${id}`);
+    // Nothing else removes it if extract never comes.
+    await (0,_lib_work_directory_js__WEBPACK_IMPORTED_MODULE_8__/* .removeOlderThanADay */ .RU)(parent, (name) => name.startsWith(prefix) && name !== `${prefix}${id}`);
+    await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.mkdir)(path, { recursive: true, mode: 0o700 });
+    if ((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.stat)(path)).uid !== uid)
         throw new Error(`${path} belongs to another user`);
+    process.once('exit', () => removeIfEmpty(path));
     return path;
+}
+function removeIfEmpty(directory) {
+    try {
+        (0,node_fs__WEBPACK_IMPORTED_MODULE_1__.rmdirSync)(directory);
+    }
+    catch {
+        // It holds what inject has left for extract.
+    }
 }
 
 __webpack_async_result__();
@@ -40619,12 +41065,14 @@ __webpack_async_result__();
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   My: () => (/* binding */ printOutputs),
 /* harmony export */   N4: () => (/* binding */ endGroup),
 /* harmony export */   OZ: () => (/* binding */ openConsole),
 /* harmony export */   Oh: () => (/* binding */ startGroup),
 /* harmony export */   R8: () => (/* binding */ warn),
 /* harmony export */   S0: () => (/* binding */ addSummary),
 /* harmony export */   Yz: () => (/* binding */ debug),
+/* harmony export */   cB: () => (/* binding */ rewordMessages),
 /* harmony export */   fJ: () => (/* binding */ fail),
 /* harmony export */   me: () => (/* binding */ notify),
 /* harmony export */   uH: () => (/* binding */ setOutput),
@@ -40643,21 +41091,28 @@ let place = {
     isOnGitHub: false,
     summaryFile: undefined,
 };
+/** What comes of a step off GitHub, until it is printed. */
+const outputs = new Map();
+let reword = (message) => message;
 /** Says for whom all that follows is printed: there is one log for the whole process. */
 function openConsole(surroundings) {
     place = surroundings;
+}
+/** Has the words of all messages to the user changed from now on, because not everybody has actions and inputs. */
+function rewordMessages(change) {
+    reword = change;
 }
 function warn(message) {
     if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .warning */ .$e(message);
     else
-        print(`warning: ${message}`);
+        print(`warning: ${reword(message)}`);
 }
 function notify(message) {
     if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .notice */ .lm(message);
     else
-        print(`note: ${message}`);
+        print(`note: ${reword(message)}`);
 }
 /** Makes the process end with a failure. */
 function fail(message) {
@@ -40665,7 +41120,7 @@ function fail(message) {
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setFailed */ .C1(message);
     }
     else {
-        print(`error: ${message}`);
+        print(`error: ${reword(message)}`);
         process.exitCode = 1;
     }
 }
@@ -40695,12 +41150,19 @@ function endGroup() {
     if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
 }
-/** Hands over what came of the step. */
+/** Hands over what came of the step; of several values for one name, the last one counts. */
 function setOutput(name, value) {
     if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
     else
+        outputs.set(name, reword(value));
+}
+/** Prints each output once, at the end of the step. On GitHub they are in the runner's file by then. */
+function printOutputs() {
+    for (const [name, value] of outputs) {
         process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
+    }
+    outputs.clear();
 }
 /** Shows HTML on the page of the job, where there is one. */
 function addSummary(html) {
@@ -40807,7 +41269,7 @@ function logGroup(title, lines) {
 
 /***/ }),
 
-/***/ 8975:
+/***/ 9590:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -40815,7 +41277,8 @@ function logGroup(title, lines) {
 __nccwpck_require__.d(__webpack_exports__, {
   k4: () => (/* binding */ areGiven),
   dx: () => (/* binding */ listMounts),
-  ws: () => (/* binding */ locateFiles)
+  ws: () => (/* binding */ locateFiles),
+  Wv: () => (/* binding */ remoteContext)
 });
 
 // EXTERNAL MODULE: external "node:fs/promises"
@@ -40832,14 +41295,134 @@ var cache_mount = __nccwpck_require__(1833);
 var mounts_platform = __nccwpck_require__(3676);
 // EXTERNAL MODULE: ./build/dockerfile/csv.js
 var csv = __nccwpck_require__(171);
+;// CONCATENATED MODULE: ./build/dockerfile/image-name.js
+/*
+ * Mirrors normalize.go and regexp.go of github.com/distribution/reference v0.6.0, by which BuildKit
+ * v0.32.2 reads the names of images.
+ */
+/**
+ * The shortest name of an image: `alpine` for `alpine:latest` and `docker.io/library/alpine`, so that
+ * one image has one name.
+ *
+ * @returns undefined if BuildKit refuses the name
+ */
+function familiarName(name) {
+    if (/^[a-f0-9]{64}$/.test(name))
+        return undefined;
+    const { domain, path } = splitDomain(name);
+    const { repository, suffix } = splitRepository(path);
+    const isValid = namePattern.test(`${domain}/${repository}`) &&
+        suffixPattern.test(suffix) &&
+        repository === repository.toLowerCase() &&
+        domain.length + 1 + repository.length <= 255;
+    if (!isValid)
+        return undefined;
+    return shorten(domain, repository) + (suffix === ':latest' ? '' : suffix);
+}
+function splitRepository(path) {
+    const [repository = ''] = /^[^:@]*/.exec(path) ?? [];
+    return { repository, suffix: path.slice(repository.length) };
+}
+function splitDomain(name) {
+    const [, first = '', rest] = /^([^/]*)(?:\/([\s\S]*))?$/.exec(name) ?? [];
+    if (rest === undefined)
+        return { domain: 'docker.io', path: `library/${name}` };
+    const isDomain = first === 'localhost' || /[.:]/.test(first) || first !== first.toLowerCase();
+    const domain = isDomain ? first.replace(/^index\.docker\.io$/, 'docker.io') : 'docker.io';
+    const path = isDomain ? rest : name;
+    return { domain, path: domain === 'docker.io' && !path.includes('/') ? `library/${path}` : path };
+}
+function shorten(domain, repository) {
+    const whole = `${domain}/${repository}`;
+    if (domain !== 'docker.io')
+        return whole;
+    const short = repository.replace(/^library\/(?=[^/]+$)/, '');
+    // To BuildKit, this name alone is no image; and some repository may look like a registry.
+    return short === 'scratch' || splitDomain(short).path !== repository ? whole : short;
+}
+const label = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
+const host = `(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
+const component = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+const namePattern = new RegExp(`^(?:${host}/)?${component}(?:/${component})*$`);
+/** A tag and a digest, each of which can be absent. */
+const suffixPattern = /^(?::\w[\w.-]{0,127})?(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$/;
+
+;// CONCATENATED MODULE: ./build/dockerfile/foreign-syntax.js
+
+/** The instructions of BuildKit v0.32.2 (frontend/dockerfile/command/command.go). */
+const instructionNames = new Set('ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR'.split(' '));
+/**
+ * What there is in a Dockerfile that another frontend than BuildKit's own reads, such as one with an
+ * `INCLUDE`: it may bring mounts that are not seen here.
+ *
+ * @returns what is to be said of it, each with the line
+ */
+function findForeignSyntax({ syntax, instructions }, buildArgs) {
+    const remedy = 'mounts that it brings are not seen: name them in the input cache-mounts (with all others)';
+    const given = buildArgs.get('BUILDKIT_SYNTAX');
+    const frontend = given ? { value: given, line: 1 } : syntax;
+    const unknown = instructions.filter(({ keyword }) => !instructionNames.has(keyword));
+    const names = [...new Set(unknown.map(({ keyword }) => keyword))];
+    const shown = [...names.slice(0, 3), ...(names.length > 3 ? [`${names.length - 3} more`] : [])];
+    return [
+        ...(frontend && !isOwn(frontend.value)
+            ? [
+                {
+                    line: frontend.line,
+                    message: `the frontend ${frontend.value} is not BuildKit's own; ${remedy}`,
+                },
+            ]
+            : []),
+        ...(unknown[0]
+            ? [
+                {
+                    line: unknown[0].line,
+                    message: `BuildKit's own Dockerfile has no instruction ${shown.join(', ')}; ${remedy}`,
+                },
+            ]
+            : []),
+    ];
+}
+/** docker/dockerfile, and the copies of it that registries hold under this name. */
+function isOwn(frontend) {
+    const name = familiarName(frontend) ?? '';
+    return /^(?:[^@]*\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/.test(name);
+}
+
 // EXTERNAL MODULE: ./build/dockerfile/mount-options.js
 var mount_options = __nccwpck_require__(5997);
-;// CONCATENATED MODULE: ./build/dockerfile/flags.js
+;// CONCATENATED MODULE: ./build/dockerfile/go-text.js
 /**
- * Takes the flags off an instruction's text as BuildKit's flag lexer does: quotes are taken away, the
- * escape token makes the next character literal, white space ends a flag. The lexer goes byte by
- * byte and takes each for a character, so that a non-ASCII id becomes another one; as the mount on
- * the builder has that id, so must ours.
+ * Text as Go sees it, for the files that mirror BuildKit: JavaScript's `\s` and `trim` take a byte order
+ * mark for white space and U+0085 for none, and Go (unicode.IsSpace, strings.TrimSpace) the other way
+ * round.
+ */
+/** White space, for a character class of a regular expression. */
+const space = '\\t\\n\\v\\f\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+const spacePattern = new RegExp(`[${space}]`);
+const leadingSpace = new RegExp(`^[${space}]+`);
+/** @param char one character; the empty string is no white space */
+function isSpace(char) {
+    return spacePattern.test(char);
+}
+function trimLeadingSpace(text) {
+    return text.replace(leadingSpace, '');
+}
+function trimSpace(text) {
+    let end = text.length;
+    while (end > 0 && isSpace(text.charAt(end - 1)))
+        end--;
+    return trimLeadingSpace(text.slice(0, end));
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/flags.js
+/* Mirrors frontend/dockerfile/parser/split_command.go of BuildKit v0.32.2. */
+
+/**
+ * Takes the flags off an instruction's text as BuildKit does (extractBuilderFlags): quotes are taken
+ * away, the escape token makes the next character literal, white space ends a flag. BuildKit goes byte
+ * by byte and takes each for a character, so that a non-ASCII id becomes another one. The mount on the
+ * builder has that id, and so must ours.
  */
 function splitFlags(text, escapeToken = '\\') {
     const bytes = Buffer.from(text, 'utf8').toString('latin1');
@@ -40852,13 +41435,11 @@ function splitFlags(text, escapeToken = '\\') {
             break;
         flags.push(word.text.slice(2));
     }
-    return { flags, rest: Buffer.from(bytes.slice(at), 'latin1').toString('utf8').trim() };
+    return { flags, rest: trimSpace(Buffer.from(bytes.slice(at), 'latin1').toString('utf8')) };
 }
-/** White space below U+0100, as Go has it. */
-const space = /[\s\u0085]/;
 function skipSpace(bytes, start) {
     let at = start;
-    while (at < bytes.length && space.test(bytes.charAt(at)))
+    while (at < bytes.length && isSpace(bytes.charAt(at)))
         at++;
     return at;
 }
@@ -40866,7 +41447,7 @@ function readWord(bytes, start, escapeToken) {
     let text = '';
     let quote = '';
     let at = start;
-    for (; at < bytes.length && (quote || !space.test(bytes.charAt(at))); at++) {
+    for (; at < bytes.length && (quote || !isSpace(bytes.charAt(at))); at++) {
         const char = bytes.charAt(at);
         if (char === escapeToken) {
             at++;
@@ -40886,168 +41467,295 @@ function readWord(bytes, start, escapeToken) {
 }
 
 ;// CONCATENATED MODULE: ./build/dockerfile/shell-word.js
+/*
+ * Mirrors frontend/dockerfile/shell/lex.go of BuildKit v0.32.2: the functions have its names and its
+ * order.
+ */
+
 /** Of substitutions in one another: no word has so many, and each takes room on the stack. */
 const maximumDepth = 200;
 /**
- * Reads a word as BuildKit's frontend reads the values of its instructions (its `shell.Lex`): quotes
+ * Reads a word as BuildKit's frontend reads the values of its instructions (`Lex.ProcessWord`): quotes
  * are taken away, the escape character makes the next one literal, and variables are expanded:
  * `$x`, `${x}`, and with `-`, `+` and `?` (a colon before them treats empty as unset), `#`, `##`,
  * `%`, `%%`, `/` and `//`. A variable that is not set is empty.
  *
- * @param escape the escape character of the Dockerfile
+ * @param escapeToken the escape character of the Dockerfile
  * @throws Error on what BuildKit refuses, and whatever `lookup` throws
  */
 function expandWord(word, lookup, escapeToken = '\\') {
-    const chars = [...word];
-    let at = 0;
-    let depth = 0;
-    const next = () => chars[at++] ?? '';
-    // A variable that cannot be known is no matter in an alternative that does not count.
-    let unknown = [];
-    const look = (name, hasAlternative) => {
-        try {
-            return lookup(name, hasAlternative);
-        }
-        catch (error) {
-            unknown.push(error);
-            return hasAlternative ? undefined : '';
-        }
-    };
-    /** Up to `stop`, or to the end where there is none. */
-    function readTo(stop, keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === stop)
-                return result;
-            if (char === "'")
-                result += readSingleQuoted();
-            else if (char === '"')
-                result += readDoubleQuoted(keepEscapes);
-            else if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken)
-                result += (keepEscapes ? char : '') + next();
-            else
-                result += char;
-        }
-        if (stop !== undefined)
-            throw new Error(`"${stop}" is missing`);
-        return result;
-    }
-    function readSingleQuoted() {
-        const end = chars.indexOf("'", at);
-        if (end < 0)
-            throw unclosed("'");
-        const text = chars.slice(at, end).join('');
-        at = end + 1;
-        return text;
-    }
-    function readDoubleQuoted(keepEscapes) {
-        let result = '';
-        while (at < chars.length) {
-            const char = next();
-            if (char === '"')
-                return result;
-            if (char === '$')
-                result += readVariable();
-            else if (char === escapeToken) {
-                if (keepEscapes)
-                    result += char;
-                if (at === chars.length)
-                    break;
-                // Only what would be special inside the quotes can be escaped there.
-                result += ['"', '$', escapeToken].includes(chars[at] ?? '') ? next() : char;
-            }
-            else
-                result += char;
-        }
-        throw unclosed('"');
-    }
-    function readVariable() {
-        if (chars[at] !== '{') {
-            const name = readName();
-            return name === '' ? '$' : (look(name, false) ?? '');
-        }
-        at++;
-        if (at === chars.length)
-            throw new Error('"}" is missing');
-        if ('{}:'.includes(chars[at] ?? ''))
-            throw badSubstitution();
-        depth++;
-        if (depth > maximumDepth)
-            throw new Error('substitutions are nested too deeply');
-        const value = readSubstitution(readName());
-        depth--;
-        return value;
-    }
-    function readName() {
-        const start = at;
-        const first = chars[at] ?? '';
-        const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
-        if (/[@*#?$!-]/.test(first))
-            at++;
-        else
-            while (part.test(chars[at] ?? ''))
-                at++;
-        return chars.slice(start, at).join('');
-    }
-    /** What follows the name in `${name…}`. */
-    function readSubstitution(name) {
-        const first = next();
-        if (first === '}')
-            return look(name, false) ?? '';
-        if (first === '/')
-            return replacePattern(look(name, false) ?? '');
-        const emptyIsUnset = first === ':';
-        const operator = emptyIsUnset ? next() : first;
-        if (!(emptyIsUnset ? '+-?' : '+-?#%').includes(operator))
-            throw badSubstitution();
-        const before = unknown;
-        unknown = [];
-        const argument = readTo('}', operator === '#' || operator === '%');
-        const inArgument = unknown;
-        unknown = before;
-        const value = look(name, '-+?'.includes(operator));
-        const isSet = value !== undefined && !(emptyIsUnset && value === '');
-        const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
-        if (counts)
-            unknown = [...unknown, ...inArgument];
-        switch (operator) {
-            case '-':
-                return isSet ? value : argument;
-            case '+':
-                return isSet ? argument : '';
-            case '?':
-                if (isSet)
-                    return value;
-                throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
-            case '#':
-                return trimPrefix(argument, value ?? '');
-            case '%':
-                return trimSuffix(argument, value ?? '');
-            default:
-                throw badSubstitution();
-        }
-    }
-    function replacePattern(value) {
-        const all = chars[at] === '/';
-        if (all)
-            at++;
-        const pattern = toRegExp(readPattern(readTo('/', true)), true, all ? 'gu' : 'u');
-        const replacement = readTo('}', true);
-        return value.replace(pattern, (match) => all ? expandTemplate(replacement, match) : replacement);
-    }
-    function badSubstitution() {
-        return new Error(`a substitution \${…} in "${word}" is not valid`);
-    }
-    function unclosed(quote) {
-        return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
-    }
-    const result = readTo(undefined, false);
-    if (unknown.length > 0)
-        throw unknown[0];
+    const lexer = newLexer(word, { escapeToken }, lookup);
+    const { result } = processStopOn(lexer, undefined, false);
+    if (lexer.unknown.length > 0)
+        throw lexer.unknown[0];
     return result;
+}
+/**
+ * Splits a line into words at white space outside of quotes, as BuildKit does to find heredocs
+ * (`Lex.ProcessWords`): variables stay as they are.
+ *
+ * @param keeps whether quotes and escapes stay in the words
+ * @throws Error on what BuildKit refuses, such as a quote that is not closed
+ */
+function splitShellWords(line, keeps) {
+    const isRaw = keeps === 'quotes and escapes';
+    const options = { escapeToken: '\\', rawQuotes: isRaw, skipUnsetEnv: true };
+    return processStopOn(newLexer(line, options, () => undefined), undefined, isRaw).words;
+}
+function newLexer(word, options, lookup) {
+    const state = { at: 0, depth: 0, rawEscapes: false, buffer: '', unknown: [] };
+    return { ...options, word, chars: scan(word), lookup, ...state };
+}
+/** The characters of a text; Go's scanner passes over a byte order mark at its beginning. */
+function scan(text) {
+    return [...text.replace(/^\uFEFF/, '')];
+}
+/** The next character, which it passes over; empty at the end. */
+function next(lexer) {
+    return lexer.chars[lexer.at++] ?? '';
+}
+function peek(lexer) {
+    return lexer.chars[lexer.at] ?? '';
+}
+function isAtEnd(lexer) {
+    return lexer.at >= lexer.chars.length;
+}
+/** Reads up to `stopChar`, or to the end if there is none. */
+function processStopOn(lexer, stopChar, rawEscapes) {
+    const outerRawEscapes = lexer.rawEscapes;
+    lexer.rawEscapes = rawEscapes;
+    let result = '';
+    const words = [];
+    lexer.buffer = '';
+    const endWord = () => {
+        if (lexer.buffer !== '')
+            words.push(lexer.buffer);
+        lexer.buffer = '';
+    };
+    const addChar = (char) => {
+        if (isSpace(char))
+            endWord();
+        else
+            lexer.buffer += char;
+    };
+    const finish = () => {
+        endWord();
+        lexer.rawEscapes = outerRawEscapes;
+        return { result, words };
+    };
+    while (!isAtEnd(lexer)) {
+        const char = peek(lexer);
+        if (char === stopChar) {
+            next(lexer);
+            return finish();
+        }
+        const special = charFunctions.get(char);
+        if (special !== undefined) {
+            const text = special(lexer);
+            result += text;
+            if (char === '$')
+                for (const each of text)
+                    addChar(each);
+            else
+                lexer.buffer += text;
+        }
+        else if (next(lexer) === lexer.escapeToken) {
+            const escaped = (lexer.rawEscapes ? char : '') + next(lexer);
+            result += escaped;
+            lexer.buffer += escaped;
+        }
+        else {
+            result += char;
+            addChar(char);
+        }
+    }
+    if (stopChar !== undefined)
+        throw missing(stopChar);
+    return finish();
+}
+const charFunctions = new Map([
+    ['$', processDollar],
+    ['<', processPossibleHeredoc],
+    ["'", processSingleQuote],
+    ['"', processDoubleQuote],
+]);
+function processSingleQuote(lexer) {
+    const quote = next(lexer);
+    const end = lexer.chars.indexOf(quote, lexer.at);
+    if (end < 0)
+        throw unclosed(quote, lexer);
+    const text = lexer.chars.slice(lexer.at, end).join('');
+    lexer.at = end + 1;
+    return lexer.rawQuotes ? quote + text + quote : text;
+}
+function processDoubleQuote(lexer) {
+    const quote = next(lexer);
+    let result = lexer.rawQuotes ? quote : '';
+    while (!isAtEnd(lexer)) {
+        if (peek(lexer) === '$') {
+            result += processDollar(lexer);
+            continue;
+        }
+        const char = next(lexer);
+        if (char === quote)
+            return lexer.rawQuotes ? result + quote : result;
+        if (char !== lexer.escapeToken) {
+            result += char;
+            continue;
+        }
+        if (lexer.rawEscapes)
+            result += char;
+        if (isAtEnd(lexer))
+            break;
+        // Only what would be special inside the quotes can be escaped there.
+        result += ['"', '$', lexer.escapeToken].includes(peek(lexer)) ? next(lexer) : char;
+    }
+    throw unclosed(quote, lexer);
+}
+function processDollar(lexer) {
+    next(lexer);
+    if (peek(lexer) !== '{') {
+        const name = processName(lexer);
+        if (name === '')
+            return '$';
+        const value = getEnv(lexer, name, false);
+        return value ?? (lexer.skipUnsetEnv ? `$${name}` : '');
+    }
+    next(lexer);
+    if (isAtEnd(lexer))
+        throw missing('}');
+    if ('{}:'.includes(peek(lexer)))
+        throw badSubstitution(lexer);
+    lexer.depth++;
+    if (lexer.depth > maximumDepth)
+        throw new Error('substitutions are nested too deeply');
+    const value = processSubstitution(lexer, processName(lexer));
+    lexer.depth--;
+    return value;
+}
+/** What follows the name in `${name…}`; in BuildKit a part of processDollar. */
+function processSubstitution(lexer, name) {
+    const first = next(lexer);
+    switch (first) {
+        case '':
+            throw missing('}');
+        case '}': {
+            const value = getEnv(lexer, name, false);
+            return value ?? (lexer.skipUnsetEnv ? `\${${name}}` : '');
+        }
+        case '/':
+            return processReplacement(lexer, name);
+        case ':':
+            return processModifier(lexer, name, next(lexer), true);
+        default:
+            return processModifier(lexer, name, first, false);
+    }
+}
+function processModifier(lexer, name, operator, nullIsUnset) {
+    if (operator === '')
+        throw missing('}');
+    if (!(nullIsUnset ? '+-?' : '+-?#%').includes(operator))
+        throw badSubstitution(lexer);
+    const { unknown } = lexer;
+    lexer.unknown = [];
+    const { result: argument } = processStopOn(lexer, '}', '#%'.includes(operator));
+    const unknownInArgument = lexer.unknown;
+    lexer.unknown = unknown;
+    const value = getEnv(lexer, name, '-+?'.includes(operator));
+    if (value === undefined && lexer.skipUnsetEnv) {
+        return `\${${name}${nullIsUnset ? ':' : ''}${operator}${argument}}`;
+    }
+    const isSet = value !== undefined && !(nullIsUnset && value === '');
+    const counts = { '-': !isSet, '+': isSet, '?': !isSet }[operator] ?? true;
+    if (counts)
+        lexer.unknown = [...lexer.unknown, ...unknownInArgument];
+    switch (operator) {
+        case '-':
+            return isSet ? value : argument;
+        case '+':
+            return isSet ? argument : '';
+        case '?':
+            if (isSet)
+                return value;
+            throw new Error(`${name}: ${argument || 'is not allowed to be unset or empty'}`);
+        default: {
+            const isGreedy = argument.startsWith(operator);
+            const trim = operator === '%' ? trimSuffix : trimPrefix;
+            return trim(isGreedy ? argument.slice(1) : argument, value ?? '', isGreedy);
+        }
+    }
+}
+/** `${name/pattern/replacement}`, or with `//` for all of them. */
+function processReplacement(lexer, name) {
+    const replaceAll = peek(lexer) === '/';
+    if (replaceAll)
+        next(lexer);
+    const { result: pattern } = processStopOn(lexer, '/', true);
+    const { result: replacement } = processStopOn(lexer, '}', true);
+    const value = getEnv(lexer, name, false);
+    if (value === undefined && lexer.skipUnsetEnv) {
+        return `\${${name}/${pattern}/${replacement}}`;
+    }
+    const elements = readPattern(pattern);
+    return replaceAll
+        ? replaceAllMatches(value ?? '', toRegExp(elements, true, 'gu'), replacement)
+        : (value ?? '').replace(toRegExp(elements, true, 'u'), () => replacement);
+}
+function processName(lexer) {
+    const start = lexer.at;
+    const first = peek(lexer);
+    const part = /\p{Nd}/u.test(first) ? /\p{Nd}/u : /[\p{L}\p{Nd}_]/u;
+    if (/[@*#?$!-]/.test(first))
+        lexer.at++;
+    else
+        while (part.test(peek(lexer)))
+            lexer.at++;
+    return lexer.chars.slice(start, lexer.at).join('');
+}
+/** In `<< EOF`, the white space is of one word with what follows. */
+function processPossibleHeredoc(lexer) {
+    let result = next(lexer);
+    if (peek(lexer) !== '<')
+        return result;
+    result += next(lexer);
+    while (/[\t\r ]/.test(peek(lexer)))
+        result += next(lexer);
+    return result;
+}
+function getEnv(lexer, name, hasAlternative) {
+    try {
+        return lexer.lookup(name, hasAlternative);
+    }
+    catch (error) {
+        lexer.unknown.push(error);
+        return hasAlternative ? undefined : '';
+    }
+}
+function missing(char) {
+    return new Error(`"${char}" is missing`);
+}
+function badSubstitution({ word }) {
+    return new Error(`a substitution \${…} in "${word}" is not valid`);
+}
+function unclosed(quote, { escapeToken }) {
+    return new Error(`the quote ${quote} is not closed (a plain one is ${escapeToken}${quote})`);
+}
+/**
+ * Go's Regexp.ReplaceAllString: the replacement is a template, and an empty match counts for nothing
+ * if it begins just where the match before it ends.
+ */
+function replaceAllMatches(value, pattern, template) {
+    let result = '';
+    let end = 0;
+    let earlierEnd;
+    for (const { 0: match, index } of value.matchAll(pattern)) {
+        if (match !== '' || index !== earlierEnd) {
+            result += value.slice(end, index) + expandTemplate(template, match);
+            end = index + match.length;
+        }
+        earlierEnd = index + match.length;
+    }
+    return result + value.slice(end);
 }
 /** Go's Regexp.Expand, which BuildKit calls for `//` alone: there are no groups but the whole. */
 function expandTemplate(template, match) {
@@ -41058,44 +41766,35 @@ function expandTemplate(template, match) {
         return /^0+$/.test(name) ? match : '';
     });
 }
-function trimPrefix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '#');
-    return value.slice(matchedLength(readPattern(pattern), greedy, value));
-}
-/** Backwards, as the shortest match at the end is not found by a regular expression. */
-function trimSuffix(argument, value) {
-    const { pattern, greedy } = parsePattern(argument, '%');
-    const backwards = [...value].reverse().join('');
-    const length = matchedLength(readPattern(pattern).reverse(), greedy, backwards);
-    return value.slice(0, value.length - length);
-}
-/** The length of the match at the beginning of a value. */
-function matchedLength(elements, greedy, value) {
-    return toRegExp(elements, greedy, 'uy').exec(value)?.[0].length ?? 0;
-}
-function parsePattern(argument, operator) {
-    const greedy = argument.startsWith(operator);
-    return { greedy, pattern: greedy ? argument.slice(1) : argument };
-}
 // In Go's regular expressions, a dot is all but this one line break.
 const anyChar = '[^\\n]';
 const star = `${anyChar}*`;
-/** The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions. */
+/**
+ * The elements of a shell pattern (`*`, `?`, characters, escaped ones) as regular expressions; in
+ * BuildKit a part of convertShellPatternToRegex. It is always the backslash that escapes here.
+ */
 function readPattern(pattern) {
-    const elements = pattern.match(/\\[\s\S]?|[\s\S]/gu) ?? [];
-    return elements.map((element) => {
-        if (element === '*')
-            return star;
-        if (element === '?')
-            return anyChar;
-        if (/^\\(?![*?\\}/]$)/.test(element)) {
-            throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+    const chars = scan(pattern);
+    const elements = [];
+    for (let at = 0; at < chars.length; at++) {
+        let char = chars[at] ?? '';
+        if (char === '*' || char === '?') {
+            elements.push(char === '*' ? star : anyChar);
+            continue;
         }
-        return element.replace(/^\\/, '').replace(/[\\^$.*+?()[\]{}|]/, '\\$&');
-    });
+        if (char === '\\') {
+            at++;
+            char = chars[at] ?? '';
+            if (!/^[*?\\}/]$/.test(char)) {
+                throw new Error(`the pattern "${pattern}" has an escape that is not valid`);
+            }
+        }
+        elements.push(char.replace(/[\\^$.*+?()[\]{}|]/, '\\$&'));
+    }
+    return elements;
 }
 /**
- * The regular expression of a pattern. Where a `*` is not the last, what follows it is taken where it
+ * The regular expression of a pattern. If a `*` is not the last, what follows it is taken where it
  * is first found, which leaves the most to the rest, and by a lookahead, which is not gone back into:
  * to try all the other places as well can take forever.
  */
@@ -41106,18 +41805,42 @@ function toRegExp(elements, greedy, flags) {
     const tail = last === undefined ? '' : `${star}${greedy ? '' : '?'}${last}`;
     return new RegExp(`${head}${middle}${tail}`, flags);
 }
+function trimPrefix(pattern, value, greedy) {
+    const match = toRegExp(readPattern(pattern), greedy, 'uy').exec(value);
+    return value.slice(match?.[0].length ?? 0);
+}
+/** Each escape stays before its character; one at the end comes to stand before what it followed. */
+function reversePattern(pattern) {
+    const parts = pattern.match(/\\[\s\S]|[\s\S]/gu) ?? [];
+    return parts.reverse().join('');
+}
+function reverseString(text) {
+    return [...text].reverse().join('');
+}
+/** Backwards, as the shortest match at the end is not found by a regular expression. */
+function trimSuffix(pattern, value, greedy) {
+    return reverseString(trimPrefix(reversePattern(pattern), reverseString(value), greedy));
+}
 
 ;// CONCATENATED MODULE: ./build/dockerfile/parser.js
+/*
+ * Mirrors frontend/dockerfile/parser/parser.go of BuildKit v0.32.2, with split_command.go,
+ * line_parsers.go (the words of ARG and ENV) and directives.go.
+ */
+
 
 
 /**
- * Splits a Dockerfile into its instructions as BuildKit's parser does (parser.Parse, heredocs
- * included). A line that is read in another way hides a mount or makes one up; the parsers that there
- * are for JavaScript take a quoted `<<`, for one, for the beginning of a heredoc.
+ * Splits a Dockerfile into its instructions as BuildKit does (parser.Parse), heredocs included. If a
+ * line is read in another way, a mount is hidden or made up. The parsers that there are for JavaScript
+ * do so: they take a quoted `<<` for the beginning of a heredoc.
  */
 function parseDockerfile(text) {
-    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-    const escapeToken = readEscapeDirective(lines);
+    const lines = text
+        .replace(/^\uFEFF/, '')
+        .split('\n')
+        .map(trimCarriageReturns);
+    const escapeToken = readDirectives(lines, '#').get('escape')?.value ?? '\\';
     const instructions = [];
     for (let at = 0; at < lines.length;) {
         if (isBlankOrComment(lines[at])) {
@@ -41126,31 +41849,57 @@ function parseDockerfile(text) {
         }
         const { logicalLine, end } = joinLines(lines, at, escapeToken);
         const instruction = parseInstruction(logicalLine, at + 1, escapeToken);
-        const next = skipHeredocs(lines, end, instruction);
+        const next = skipHeredocs(lines, end, readHeredocs(logicalLine, instruction));
         instructions.push({ ...instruction, source: lines.slice(at, next).join('\n') });
         at = next;
     }
-    return { escapeToken, instructions };
+    return { escapeToken, syntax: detectSyntax(lines), instructions };
+}
+function trimCarriageReturns(line) {
+    let end = line.length;
+    while (line.charAt(end - 1) === '\r')
+        end--;
+    return line.slice(0, end);
 }
 /** Reads one instruction, such as that of an ONBUILD, in a single line. */
 function parseInstruction(text, line, escapeToken = '\\') {
-    const [, keyword = '', rest = ''] = /^\s*(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-    const { flags, rest: following } = splitFlags(rest, escapeToken);
+    const trimmed = trimSpace(text);
+    // Any other white space belongs to the keyword, which BuildKit does not know then.
+    const [separator = ''] = /[\t\v\f\r ]+/.exec(trimmed) ?? [];
+    const at = separator === '' ? trimmed.length : trimmed.indexOf(separator);
+    const keyword = trimmed.slice(0, at);
+    const { flags, rest: following } = splitFlags(trimmed.slice(at + separator.length), escapeToken);
     return { keyword: keyword.toUpperCase(), line, flags, text: following, source: text };
 }
 /** Directives stand at the top, before any other comment, and end at the first that is not known. */
-function readEscapeDirective(lines) {
-    for (const line of lines) {
-        const [, name = '', value = ''] = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(line.trim()) ?? [];
-        if (name.toLowerCase() === 'escape')
-            return value;
-        if (!['syntax', 'check'].includes(name.toLowerCase()))
+function readDirectives(lines, comment) {
+    const directives = new Map();
+    for (const [index, line] of lines.entries()) {
+        const text = trimSpace(line);
+        if (!text.startsWith(comment))
             break;
+        const [, name = '', value = ''] = /^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s.exec(trimSpace(text.slice(comment.length))) ?? [];
+        const key = name.toLowerCase();
+        if (!['syntax', 'escape', 'check'].includes(key))
+            break;
+        if (!directives.has(key))
+            directives.set(key, { value, line: index + 1 });
     }
-    return '\\';
+    return directives;
+}
+/** The `syntax` directive, which can be written in the comments of other languages too. */
+function detectSyntax(lines) {
+    const first = lines[0]?.startsWith('#!') ? 1 : 0;
+    const rest = lines.slice(first);
+    const found = ['#', '//'].flatMap((comment) => readDirectives(rest, comment).get('syntax') ?? []);
+    const [directive] = found;
+    if (directive === undefined)
+        return undefined;
+    const [value = ''] = directive.value.split(' ');
+    return { value, line: directive.line + first };
 }
 function isBlankOrComment(line = '') {
-    return /^\s*(#|$)/.test(line);
+    return /^(#|$)/.test(trimLeadingSpace(line));
 }
 /**
  * Joins continued lines, without their escape token and the white space behind it, leaving out
@@ -41174,35 +41923,46 @@ function joinLines(lines, start, escapeToken) {
     }
     return { logicalLine, end };
 }
-/** Passes over the bodies of the heredocs that an instruction opens; returns the place behind. */
-function skipHeredocs(lines, start, instruction) {
+/**
+ * Passes over the bodies of the heredocs that an instruction opens; returns the place behind. One that
+ * does not end is none: BuildKit refuses the file, and a frontend older than 1.16 takes `$((1 << 2))`
+ * for no heredoc.
+ */
+function skipHeredocs(lines, start, heredocs) {
     let at = start;
-    for (const { name, chomps } of readHeredocs(instruction)) {
-        while (at < lines.length) {
-            const line = lines[at] ?? '';
-            at++;
-            if ((chomps ? line.replace(/^\t+/, '') : line) === name)
-                break;
-        }
+    for (const { name, chomps } of heredocs) {
+        let end = at;
+        const isEnd = (line = '') => (chomps ? line.replace(/^\t+/, '') : line) === name;
+        while (end < lines.length && !isEnd(lines[end]))
+            end++;
+        if (end < lines.length)
+            at = end + 1;
     }
     return at;
 }
-function readHeredocs({ keyword, text, line }) {
-    if (keyword === 'ONBUILD')
-        return readHeredocs(parseInstruction(text, line));
-    if (!['RUN', 'COPY', 'ADD'].includes(keyword) || isJsonArray(text))
+function readHeredocs(logicalLine, instruction) {
+    if (!logicalLine.includes('<<') || !canContainHeredoc(instruction))
         return [];
-    return splitWords(text, '\\').flatMap((word) => {
-        const [, dash, quoted = ''] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
-        if (quoted === '')
-            return [];
-        try {
-            return { name: expandWord(quoted, (variable) => `$${variable}`), chomps: dash === '-' };
-        }
-        catch {
-            return []; // no word, and so no heredoc
-        }
-    });
+    try {
+        const words = splitShellWords(logicalLine, 'quotes and escapes');
+        return words.flatMap((word) => parseHeredoc(word) ?? []);
+    }
+    catch {
+        return []; // such as a quote that is not closed
+    }
+}
+function canContainHeredoc({ keyword, text, line }) {
+    if (keyword === 'ONBUILD') {
+        const trigger = parseInstruction(text, line);
+        return trigger.keyword !== 'ONBUILD' && canContainHeredoc(trigger);
+    }
+    return ['RUN', 'COPY', 'ADD'].includes(keyword) && !isJsonArray(text);
+}
+/** @throws Error on what BuildKit refuses */
+function parseHeredoc(word) {
+    const [, dash, rest = ''] = /^\d*<<(-?)[\t\n\f\r ]*([^<]*)$/.exec(word) ?? [];
+    const [name, ...others] = rest === '' ? [] : splitShellWords(rest, 'neither');
+    return name === undefined || others.length > 0 ? undefined : { name, chomps: dash === '-' };
 }
 function isJsonArray(text) {
     try {
@@ -41213,8 +41973,8 @@ function isJsonArray(text) {
     }
 }
 /**
- * Splits text into words at white space, as BuildKit does for ARG and ENV: quotes and escapes stay
- * in the words, for the expansion to take them away.
+ * Splits text into words at white space, as BuildKit does for ARG and ENV (parseWords): quotes and
+ * escapes stay in the words, for the expansion to take them away.
  */
 function splitWords(text, escapeToken) {
     const words = [];
@@ -41228,7 +41988,7 @@ function splitWords(text, escapeToken) {
             if (at < chars.length)
                 word += char + chars[at];
         }
-        else if (!quote && /\s/.test(char)) {
+        else if (!quote && isSpace(char)) {
             if (word !== '')
                 words.push(word);
             word = '';
@@ -41245,6 +42005,12 @@ function splitWords(text, escapeToken) {
 }
 
 ;// CONCATENATED MODULE: ./build/dockerfile/stages.js
+/*
+ * Mirrors frontend/dockerfile/dockerfile2llb/convert.go of BuildKit v0.32.2: which stages there are and
+ * which of them a target needs; and parseFrom in frontend/dockerfile/instructions/parse.go.
+ */
+
+
 
 
 
@@ -41259,14 +42025,16 @@ function readStages(instructions, expand) {
         const { base, name } = splitFrom(instruction.text);
         const image = expand(base, instruction.line);
         const parent = findStage(stages, image);
-        stages.push({ name, from: instruction, parent, image, instructions: [] });
+        const [flag] = valuesOf('platform', instruction.flags);
+        const platform = flag === undefined ? undefined : expand(flag, instruction.line);
+        stages.push({ name, from: instruction, parent, image, platform, instructions: [] });
     }
     return stages;
 }
 function splitFrom(text) {
-    const [, base = '', name = ''] = /^(\S*)(?:\s+as\s+(\S+))?/i.exec(text) ?? [];
+    const [base = '', as = '', name = ''] = text.split(/[\t\v\f\r ]+/);
     // BuildKit takes no other; and it stands as it is in our own Dockerfile.
-    const isValid = /^[a-z][a-z0-9_.-]*$/i.test(name);
+    const isValid = as.toLowerCase() === 'as' && /^[a-z][a-z0-9_.-]*$/i.test(name);
     return { base, name: isValid ? name.toLowerCase() : undefined };
 }
 /** The name of the last stage, which is the default target. */
@@ -41307,16 +42075,42 @@ function allInstructions({ parent, instructions }) {
     });
     return [...triggers, ...instructions];
 }
+/**
+ * What a stage is if none of its instructions makes a file: the image that it starts from, or nothing.
+ *
+ * @param isTarget whether a platform is the one that is built for: of another one it is another image
+ */
+function plainOrigin(stage, isTarget) {
+    let first = stage;
+    for (let each = stage; each; each = each.parent) {
+        if (allInstructions(each).some(makesFiles))
+            return undefined;
+        first = each;
+    }
+    const { image, platform } = first;
+    if (image === 'scratch')
+        return { kind: 'nothing' };
+    if (platform !== undefined && !isTarget(platform))
+        return undefined;
+    return { kind: 'image', image: familiarName(image) ?? image };
+}
+function makesFiles({ keyword, text }) {
+    if (keyword === 'WORKDIR')
+        return external_node_path_.posix.normalize(text) !== '/';
+    return !['ONBUILD', 'HEALTHCHECK', 'STOPSIGNAL'].includes(keyword) && !metadata.has(keyword);
+}
 /** The stages or images that an instruction reads from. */
 function sourcesOf({ keyword, flags }) {
-    if (keyword === 'COPY') {
-        return flags.flatMap((flag) => (flag.startsWith('from=') ? flag.slice('from='.length) : []));
-    }
+    if (keyword === 'COPY')
+        return valuesOf('from', flags);
     if (keyword !== 'RUN')
         return [];
     return mountFlags(flags).flatMap((value) => {
         try {
-            return lastValue((0,csv/* parseCsvRecord */.b)(value), 'from') ?? [];
+            const fields = (0,csv/* parseCsvRecord */.b)(value);
+            const type = lastValue(fields, 'type')?.toLowerCase() ?? 'bind';
+            // The others do not read what they name.
+            return ['tmpfs', 'ssh', 'secret'].includes(type) ? [] : (lastValue(fields, 'from') ?? []);
         }
         catch {
             return []; // named when the stage is walked
@@ -41325,7 +42119,10 @@ function sourcesOf({ keyword, flags }) {
 }
 /** The values of all --mount flags. */
 function mountFlags(flags) {
-    return flags.flatMap((flag) => (flag.startsWith('mount=') ? flag.slice('mount='.length) : []));
+    return valuesOf('mount', flags);
+}
+function valuesOf(name, flags) {
+    return flags.flatMap((flag) => (flag.startsWith(`${name}=`) ? flag.slice(name.length + 1) : []));
 }
 /** The value of an option in the fields of a --mount flag: the last one counts. */
 function lastValue(fields, option) {
@@ -41338,7 +42135,7 @@ function lastValue(fields, option) {
  * The text of the stages of these names and of those that they need: built with the same context,
  * they are the same to BuildKit.
  *
- * @throws Error where they do more than copy local files
+ * @throws Error if they do more than copy local files
  */
 function renderStages({ instructions, escapeToken }, stages, names) {
     const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
@@ -41362,9 +42159,17 @@ function isCheap({ keyword, text }) {
         return !/:\/\/|git@|\$/.test(text);
     return cheapInstructions.has(keyword);
 }
-const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
+/** These make no file, and need no time. */
+const metadata = new Set('ARG ENV USER LABEL SHELL CMD ENTRYPOINT EXPOSE VOLUME MAINTAINER'.split(' '));
+const cheapInstructions = new Set([...metadata, 'COPY', 'WORKDIR']);
 
 ;// CONCATENATED MODULE: ./build/dockerfile/declared-mounts.js
+/*
+ * Mirrors frontend/dockerfile/dockerfile2llb/convert.go of BuildKit v0.32.2: the variables of each
+ * stage, and what becomes of them; and convert_runmount.go, for what a mount starts from.
+ */
+
+
 
 
 
@@ -41378,24 +42183,33 @@ const cheapInstructions = new Set('ARG ENV COPY WORKDIR USER LABEL SHELL CMD ENT
  * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
  * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
  *
- * @throws InputError where the target does not exist
+ * @throws InputError if the target does not exist
  */
 function discoverMounts(text, options) {
     const dockerfile = parseDockerfile(text);
     const mounts = new Map();
     const problems = new Set();
+    for (const { line, message } of findForeignSyntax(dockerfile, options.buildArgs)) {
+        problems.add(`${options.file}:${line}: ${message}`);
+    }
     const args = [];
     let stages;
+    let plainStages = new Map();
+    const idOfTarget = new Map();
     for (const platform of options.platforms) {
         const evaluation = evaluate(dockerfile, { ...options, platform });
         for (const mount of evaluation.mounts)
             mounts.set((0,cache_mount/* identityOf */.cu)(mount), mount);
         for (const problem of evaluation.problems)
             problems.add(problem);
+        for (const [target, id] of evaluation.idOfTarget)
+            idOfTarget.set(target, id);
         args.push(evaluation.args);
         stages = evaluation.seedStages;
+        plainStages = evaluation.plainStages;
     }
-    return { mounts: [...mounts.values()], problems: [...problems], args, stages };
+    const found = { mounts: [...mounts.values()], problems: [...problems], idOfTarget };
+    return { ...found, args, stages, plainStages };
 }
 function evaluate(dockerfile, options) {
     const { escapeToken, instructions } = dockerfile;
@@ -41412,8 +42226,10 @@ function evaluate(dockerfile, options) {
     const globals = platformArgs(options, lastStageName(instructions));
     const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
     const stages = readStages(instructions, expandGlobally);
-    const common = { dockerfile, escapeToken, globals, stages, problems, args };
-    const context = { ...options, ...common, mounts: [] };
+    const plainStages = findPlainStages(stages, options.platform);
+    const common = { dockerfile, escapeToken, globals, stages, plainStages, problems, args };
+    const context = { ...options, ...common, mounts: [], idOfTarget: new Map() };
+    nameMissingArgs(context);
     const environments = new Map();
     for (const stage of neededStages(stages, resolveTarget(context))) {
         environments.set(stage, walkStage(stage, environments, context));
@@ -41421,6 +42237,48 @@ function evaluate(dockerfile, options) {
     const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
     const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
     return { ...context, seedStages };
+}
+function findPlainStages(stages, target) {
+    const format = (platform) => (0,mounts_platform/* formatPlatform */.Bq)((0,mounts_platform/* parsePlatform */.FL)(platform));
+    const isTarget = (platform) => format(platform) === format(target);
+    const plain = new Map();
+    for (const stage of stages) {
+        if (stage.name === undefined)
+            continue;
+        const origin = plainOrigin(stage, isTarget);
+        // Of several stages of one name the last counts.
+        if (origin)
+            plain.set(stage.name, origin);
+        else
+            plain.delete(stage.name);
+    }
+    return plain;
+}
+/** Names the ARGs without which a FROM names no image, so that BuildKit refuses the Dockerfile. */
+function nameMissingArgs({ stages, globals, escapeToken, problems, file }) {
+    for (const { parent, image, from } of stages) {
+        if (parent !== undefined || familiarName(image) !== undefined)
+            continue;
+        const missing = namesWithoutValue(from.text, globals, escapeToken).map((name) => `$${name}`);
+        if (missing.length === 0)
+            continue;
+        problems.push(`${file}:${from.line}: ${missing.join(' and ')} ${missing.length > 1 ? 'have' : 'has'} no value, so that "FROM ${from.text}" names no image and BuildKit refuses it: is it missing in build-args?`);
+    }
+}
+function namesWithoutValue(text, globals, escapeToken) {
+    const names = new Set();
+    const lookup = (name, hasAlternative) => {
+        if (!globals.has(name) && !hasAlternative)
+            names.add(name);
+        return globals.get(name);
+    };
+    try {
+        expandWord(text, lookup, escapeToken);
+    }
+    catch {
+        return []; // named when the stages were read
+    }
+    return [...names];
 }
 /** Adds the ARGs before the first stage to the global arguments; returns them alone, too. */
 function readGlobalArgs({ instructions, escapeToken }, buildArgs, globals, expand) {
@@ -41460,7 +42318,7 @@ function platformArgs({ platform, target, buildArgs }, lastStage) {
     ];
     return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
 }
-/** @throws InputError where there is no such stage */
+/** @throws InputError if there is no such stage */
 function resolveTarget({ stages, target, file }) {
     const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
     if (goal === undefined && target !== undefined) {
@@ -41502,8 +42360,9 @@ function startStage({ parent, image }, environments) {
     const inherited = parent && environments.get(parent);
     if (inherited) {
         const { variables, env, unset } = inherited;
+        const args = [...variables].filter(([name]) => !env.has(name));
         return {
-            variables: new Map([...variables, ...env]),
+            variables: new Map([...args.map((each) => doubtArg(each, inherited.image)), ...env]),
             env: new Map(env),
             unset: new Set(unset),
             image: inherited.image,
@@ -41518,12 +42377,22 @@ function startStage({ parent, image }, environments) {
         image: isScratch ? undefined : image,
     };
 }
+/** In a stage that starts from another one, the image's own ENV hides the other's ARG. */
+function doubtArg([name, variable], image) {
+    if (image === undefined)
+        return [name, variable];
+    const doubt = `$${name} is an ARG of the stage that this one starts from; if the image ${image} sets ${name}, the image's value counts, and that is not looked into: declare the ARG in this stage too, with its value`;
+    return [name, { value: variable.value, doubt: variable.doubt ?? doubt }];
+}
 function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken }) {
     const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
     if (given === undefined && raw === undefined) {
         environment.unset.add(name);
         return;
     }
+    // Scanners for bills of materials are told by these alone; they are no variables.
+    if (name === 'BUILDKIT_SBOM_SCAN_CONTEXT' || name === 'BUILDKIT_SBOM_SCAN_STAGE')
+        return;
     const variable = given === undefined ? expand(raw ?? '', environment, escapeToken) : { value: given };
     environment.variables.set(name, variable);
     if (variable.value !== undefined)
@@ -41540,13 +42409,10 @@ function expand(word, { variables, unset, image }, escapeToken) {
                 throw new Error(variable.doubt);
         }
         else if (unset.has(name)) {
-            // Where the word says what to do then, it is meant to be left out.
-            if (!hasAlternative) {
-                doubt ??= `$${name} has no value here, so it is empty: is it missing in build-args?`;
-            }
+            doubt ??= doubtOfUnset(name, hasAlternative, image);
         }
         else if (image !== undefined) {
-            throw new Error(`$${name} may be set by the image ${image}, which is not looked into`);
+            throw new Error(`$${name} may be set by the image ${image}, which is not looked into: name the mount in the input cache-mounts (with all others), or set ${name} by ENV in the Dockerfile`);
         }
         return variable?.value;
     };
@@ -41558,7 +42424,17 @@ function expand(word, { variables, unset, image }, escapeToken) {
         return { value: undefined, doubt: (0,lib_errors/* messageOf */.b)(error) };
     }
 }
-/** What PATH is where no image has set it. */
+/** Why the value of an ARG that has none may not be what the build has. */
+function doubtOfUnset(name, hasAlternative, image) {
+    const empty = `$${name} has no value here, so it is empty: is it missing in build-args?`;
+    // If the word says what to do then, the ARG is meant to be left out.
+    if (image === undefined)
+        return hasAlternative ? undefined : empty;
+    return hasAlternative
+        ? `$${name} has no value here; if the image ${image} sets it, the image's value counts, and that is not looked into: give ${name} in build-args, or a default in the Dockerfile`
+        : `${empty} (If the image ${image} sets it, the image's value counts, and that is not looked into.)`;
+}
+/** What PATH is if no image has set it. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** `KEY=VALUE …`, or the older `KEY VALUE`. */
 function readPairs(text, escapeToken) {
@@ -41569,7 +42445,8 @@ function readPairs(text, escapeToken) {
     const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
     return key === '' ? [] : [[key, value]];
 }
-function readMount(flag, environment, at, { dockerfile, escapeToken, stages, buildArgs, mounts }) {
+function readMount(flag, environment, at, context) {
+    const { escapeToken, buildArgs, mounts, idOfTarget } = context;
     const doubts = new Set();
     const expandOption = (word) => {
         const { value, doubt } = expand(word, environment, escapeToken);
@@ -41584,24 +42461,89 @@ function readMount(flag, environment, at, { dockerfile, escapeToken, stages, bui
         const type = lastValue(fields, 'type');
         if (type === undefined || expandOption(type).toLowerCase() !== 'cache')
             return;
-        const mount = (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)(fields, expandOption, 'last wins'));
+        const options = (0,mount_options/* parseOptions */.Ac)(fields, expandOption, 'last wins');
+        const mount = (0,mount_options/* toCacheMount */.NX)(options);
+        if (options.target !== undefined)
+            idOfTarget.set((0,mount_options/* cleanPath */.ts)(options.target), mount.id);
         const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-        const seed = mount.from === undefined ? undefined : findStage(stages, mount.from);
-        mounts.push({
-            ...(seed ? startFrom(seed, mount, dockerfile, stages) : mount),
-            ...(namespace ? { namespace } : {}),
-        });
+        mounts.push({ ...withOrigin(mount, context), ...(namespace ? { namespace } : {}) });
         for (const doubt of doubts)
             at(doubt);
     }
     catch (error) {
-        at(`a mount is left out: ${(0,lib_errors/* messageOf */.b)(error)}`);
+        at(`a mount is left out: ${(0,lib_errors/* messageOf */.b)(error)} (--mount=${flag})`);
     }
+}
+/** What the name in `from` means: nothing, an image, or a stage with files of its own. */
+function withOrigin(mount, { dockerfile, stages, plainStages }) {
+    if (mount.from === undefined)
+        return mount;
+    const stage = findStage(stages, mount.from);
+    const isPlain = stage === undefined || plainStages.has(mount.from.toLowerCase());
+    return isPlain
+        ? withPlainOrigin(mount, plainStages)
+        : startFrom(stage, mount, dockerfile, stages);
+}
+/**
+ * What the name in `from` means if it is not that of a stage with files of its own; an image has one
+ * name, however it is written.
+ */
+function withPlainOrigin(mount, plainStages) {
+    if (mount.from === undefined)
+        return mount;
+    const origin = plainStages.get(mount.from.toLowerCase());
+    if (origin?.kind === 'nothing')
+        return (0,mount_options/* startFromNothing */.kd)(mount);
+    return { ...mount, from: origin?.image ?? familiarName(mount.from) ?? mount.from };
 }
 function startFrom({ name = '' }, mount, dockerfile, stages) {
     const { from: _, ...others } = mount;
     const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
     return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
+}
+
+;// CONCATENATED MODULE: ./build/discovery/build-files.js
+
+
+/** How far down is looked, and how many are told of: it is a hint, and the workspace may be large. */
+const limits = { levels: 3, directories: 500, files: 10 };
+const buildFile = /^(?:(?:.+\.)?(?:Dockerfile|Containerfile)(?:[._-].+)?|docker-bake(?:\.override)?\.(?:hcl|json)|(?:docker-)?compose(?:[.-].+)?\.ya?ml)$/i;
+/** Directories of what is installed, and not of what is to be built; hidden ones are passed over too. */
+const passedOver = new Set(['node_modules', 'vendor', 'target', 'dist', 'build']);
+/**
+ * The Dockerfiles, bake files and compose files of a directory and of those in it, relative to it: those
+ * nearest to it first. What cannot be read is passed over.
+ */
+async function findBuildFiles(root) {
+    const found = [];
+    let level = [root];
+    let visited = 0;
+    for (let depth = 0; depth < limits.levels && level.length > 0; depth++) {
+        const next = [];
+        for (const directory of level) {
+            if (++visited > limits.directories)
+                return found.slice(0, limits.files);
+            for (const entry of await readSorted(directory)) {
+                const path = (0,external_node_path_.join)(directory, entry.name);
+                if (entry.isFile() && isBuildFile(entry.name))
+                    found.push((0,external_node_path_.relative)(root, path));
+                const isToBeSeen = !entry.name.startsWith('.') && !passedOver.has(entry.name);
+                if (entry.isDirectory() && isToBeSeen)
+                    next.push(path);
+            }
+        }
+        if (found.length >= limits.files)
+            break;
+        level = next;
+    }
+    return found.slice(0, limits.files);
+}
+function isBuildFile(name) {
+    return buildFile.test(name) && !name.endsWith('.dockerignore');
+}
+async function readSorted(directory) {
+    const entries = await (0,promises_.readdir)(directory, { withFileTypes: true }).catch(() => []);
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 ;// CONCATENATED MODULE: ./build/discovery/named-mounts.js
@@ -41623,6 +42565,7 @@ function parseCacheMounts(text, lookup = () => undefined) {
     const mounts = [];
     const notices = [];
     const errors = [];
+    const paths = [];
     for (const [index, raw] of text.split(/\r?\n/).entries()) {
         const line = raw.trim();
         const number = index + 1;
@@ -41630,7 +42573,9 @@ function parseCacheMounts(text, lookup = () => undefined) {
             continue;
         }
         try {
-            const mount = parseLine(line, lookup);
+            const { mount, path } = parseLine(line, lookup);
+            if (path !== undefined)
+                paths.push({ id: mount.id, path, line: number });
             const identity = (0,cache_mount/* identityOf */.cu)(mount);
             const earlier = lineOfIdentity.get(identity);
             if (earlier === undefined) {
@@ -41648,7 +42593,7 @@ function parseCacheMounts(text, lookup = () => undefined) {
     if (errors.length > 0) {
         throw new Error(errors.join('\n'));
     }
-    return { mounts, notices };
+    return { mounts, notices, paths };
 }
 function parseLine(line, lookup) {
     const expand = (value) => expandWord(value, (name, hasAlternative) => {
@@ -41659,12 +42604,12 @@ function parseLine(line, lookup) {
     });
     const flag = line.replace(/^RUN\s+(?=--mount)/i, '');
     if (flag.startsWith('--mount=')) {
-        return (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)((0,csv/* parseCsvRecord */.b)(readFlagValue(flag)), expand));
+        return { mount: (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)((0,csv/* parseCsvRecord */.b)(readFlagValue(flag)), expand)) };
     }
     const fields = (0,csv/* parseCsvRecord */.b)(line);
     const [first = '', second, ...more] = fields;
     if ((0,mount_options/* isOption */.oL)(first)) {
-        return (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)(fields, expand));
+        return { mount: (0,mount_options/* toCacheMount */.NX)((0,mount_options/* parseOptions */.Ac)(fields, expand)) };
     }
     if (first === '') {
         throw new Error('the id is empty');
@@ -41672,7 +42617,7 @@ function parseLine(line, lookup) {
     if (more.length > 0 || (second !== undefined && (0,mount_options/* isOption */.oL)(second))) {
         throw new Error(`options can follow only an option: write id=${first},… (or put an id that holds a comma in quotes)`);
     }
-    return { id: first };
+    return { mount: { id: first }, path: second };
 }
 /** Reads the value of a flag pasted from a Dockerfile. */
 function readFlagValue(line) {
@@ -41694,6 +42639,8 @@ function readFlagValue(line) {
 
 
 
+
+
 /** Whether any of the inputs says something. */
 function areGiven(inputs) {
     const { context, files, target, buildArgs, platforms } = inputs;
@@ -41708,18 +42655,39 @@ function namesMounts({ cacheMounts }) {
  * Dockerfiles declare.
  *
  * @param workspace what relative paths count from
- * @throws InputError where an input is wrong, or there is neither a list nor a Dockerfile
+ * @throws InputError if an input is wrong, or if there is neither a list nor a Dockerfile
  */
 async function listMounts(inputs, workspace) {
     const isNamed = namesMounts(inputs);
+    const remote = remoteContext(inputs);
+    if (isNamed && remote !== undefined) {
+        const notice = `Input context: ${remote} is no directory here, so that no Dockerfile is read: the mounts are just those of cache-mounts.`;
+        const list = nameMounts(inputs, nothingDeclared(inputs));
+        return { ...list, notices: [notice, ...list.notices] };
+    }
     const discovery = await readDockerfiles(inputs, workspace, isNamed);
     return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
 }
+/** The context, if it is the address of a repository and not a directory. */
+function remoteContext({ context = '.' }) {
+    return /^[a-z+]+:\/\/|^git@/i.test(context) ? context : undefined;
+}
+function nothingDeclared({ platforms = [(0,mounts_platform/* runnerPlatform */.GQ)()] }) {
+    return {
+        mounts: [],
+        problems: [],
+        args: platforms.map(() => new Map()),
+        idOfTarget: new Map(),
+        plainStages: new Map(),
+        seedStages: undefined,
+    };
+}
 /** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
-function locateFiles({ context, files }, workspace) {
+function locateFiles(inputs, workspace) {
+    const { context, files } = inputs;
     // What docker/build-push-action calls its Git context is what was checked out.
     const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
-    if (/^[a-z+]+:\/\/|^git@/i.test(local)) {
+    if (remoteContext(inputs) !== undefined) {
         throw new lib_errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
     }
     const root = (0,external_node_path_.resolve)(workspace, local);
@@ -41735,10 +42703,11 @@ async function readDockerfiles(inputs, workspace, optional) {
     let seedStages;
     for (const path of files) {
         const file = (0,external_node_path_.relative)(workspace, path);
-        const text = await (0,promises_.readFile)(path, 'utf8').catch((error) => {
+        const text = await (0,promises_.readFile)(path, 'utf8').catch(async (error) => {
             if (optional)
                 return undefined;
-            throw new lib_errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,lib_errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`);
+            const there = await findBuildFiles(workspace);
+            throw new lib_errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,lib_errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.${there.length > 0 ? ` In the workspace there are: ${there.join(', ')}.` : ''}`);
         });
         if (text === undefined)
             continue;
@@ -41762,6 +42731,8 @@ async function readDockerfiles(inputs, workspace, optional) {
         mounts: distinct(found.flatMap(({ mounts }) => mounts)),
         problems: found.flatMap(({ problems }) => problems),
         args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
+        idOfTarget: new Map(found.flatMap(({ idOfTarget }) => [...idOfTarget])),
+        plainStages: new Map(found.flatMap(({ plainStages }) => [...plainStages])),
         seedStages,
     };
 }
@@ -41793,10 +42764,11 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
     });
     const notices = parsed.flatMap((each) => each.notices.map((notice) => `Input cache-mounts: ${notice}`));
     const mounts = distinct(parsed.flatMap((each) => each.mounts)).flatMap((named) => {
-        const mount = namespace ? { ...named, namespace } : named;
-        const fromStage = findFromStage(mount, discovery.mounts);
+        const inNamespace = namespace ? { ...named, namespace } : named;
+        const fromStage = findFromStage(inNamespace, discovery.mounts);
         if (fromStage)
             return fromStage;
+        const mount = withPlainOrigin(inNamespace, discovery.plainStages);
         const declared = findDeclared(mount, discovery.mounts);
         if (declared.length === 0)
             return mount;
@@ -41804,9 +42776,27 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
         return declared;
     });
     const { seedStages } = discovery;
-    return { mounts: distinct(mounts), seedStages, notices: [...new Set(notices)], warnings: [] };
+    const warnings = parsed.flatMap(({ paths }) => paths.flatMap((each) => warnOfPath(each, discovery)));
+    return {
+        mounts: distinct(mounts),
+        seedStages,
+        notices: [...new Set(notices)],
+        warnings: [...new Set(warnings)],
+    };
 }
-/** What the Dockerfile declares in the very words of the list, where `from` is one of its stages. */
+/** A second field that looks like another mount is not taken, which the user may not expect. */
+function warnOfPath({ id, path, line }, { mounts, idOfTarget }) {
+    const other = path.trim();
+    const isDeclared = mounts.some((mount) => mount.id === other);
+    const declaredId = isDeclared ? other : idOfTarget.get((0,mount_options/* cleanPath */.ts)(other));
+    const isAnother = declaredId !== undefined && declaredId !== id;
+    if (other === '' || (other === path && !isAnother))
+        return [];
+    return [
+        `Input cache-mounts: line ${line} names ${id} alone, as there is one mount a line: if ${other} is a mount too, put it on a line of its own.`,
+    ];
+}
+/** What the Dockerfile declares in the very words of the list, if `from` is one of its stages. */
 function findFromStage({ from, ...others }, declared) {
     return declared.find(({ stage, ...each }) => {
         const isNamed = stage !== undefined && stage.name === from?.toLowerCase();
@@ -41814,7 +42804,7 @@ function findFromStage({ from, ...others }, declared) {
     });
 }
 /**
- * What the Dockerfile declares under a bare id, where that is not just the bare mount: its options
+ * What the Dockerfile declares under a bare id, if that is not just the bare mount: its options
  * make it another mount, and the bare one would be empty.
  */
 function findDeclared(mount, declared) {
@@ -41836,10 +42826,14 @@ function distinct(mounts) {
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
 /* harmony export */   b: () => (/* binding */ parseCsvRecord)
 /* harmony export */ });
+/*
+ * Mirrors github.com/tonistiigi/go-csvvalue v0.0.0-20240814133006, with which BuildKit v0.32.2 reads the
+ * value of `--mount`.
+ */
 /**
- * Splits one CSV record into its fields by the rules of Go's encoding/csv, with which BuildKit reads
- * the value of `--mount`: a field that begins with a quote ends at its closing quote and `""` stands
- * for one quote; a quote anywhere else is an error. Spaces belong to the field.
+ * Splits one CSV record into its fields by the rules of Go's encoding/csv: a field that begins with a
+ * quote ends at its closing quote, and `""` in it stands for one quote. A quote anywhere else is an
+ * error. Spaces belong to the field.
  *
  * @throws Error on a stray or missing quote
  */
@@ -41873,9 +42867,15 @@ function parseCsvRecord(record) {
 /* harmony export */   Ac: () => (/* binding */ parseOptions),
 /* harmony export */   Jj: () => (/* binding */ cut),
 /* harmony export */   NX: () => (/* binding */ toCacheMount),
-/* harmony export */   oL: () => (/* binding */ isOption)
+/* harmony export */   kd: () => (/* binding */ startFromNothing),
+/* harmony export */   oL: () => (/* binding */ isOption),
+/* harmony export */   ts: () => (/* binding */ cleanPath)
 /* harmony export */ });
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/*
+ * Mirrors frontend/dockerfile/instructions/commands_runmount.go (parseMount) and
+ * frontend/dockerfile/dockerfile2llb/convert_runmount.go (dispatchRunMounts) of BuildKit v0.32.2.
+ */
 
 const optionOfKey = new Map([
     ['type', 'type'],
@@ -41894,6 +42894,7 @@ const optionOfKey = new Map([
     ['ro', 'readonly'],
     ['readwrite', 'readonly'],
     ['rw', 'readonly'],
+    ['env', 'env'],
 ]);
 function isOption(field) {
     const [key, value] = cut(field);
@@ -41927,6 +42928,9 @@ function parseOptions(fields, expand, duplicates = 'refused') {
                 continue;
             throw new Error(`${field} is neither true nor false`);
         }
+        // The name of a secret's variable. BuildKit takes it for any type, and heeds it for that alone.
+        if (option === 'env')
+            continue;
         const earlier = options[option];
         if (duplicates === 'refused' && earlier !== undefined && earlier !== value) {
             throw new Error(`${option} is given twice, as "${earlier}" and as "${value}"`);
@@ -41935,7 +42939,11 @@ function parseOptions(fields, expand, duplicates = 'refused') {
     }
     return options;
 }
-/** @throws Error where the options make no cache mount */
+/**
+ * The mount that the options make. Its `from` is the name that they have, be it of a stage or an image.
+ *
+ * @throws Error if they make no cache mount
+ */
 function toCacheMount(options) {
     const { type = 'cache', sharing = 'shared', target } = options;
     if (type.toLowerCase() !== 'cache') {
@@ -41948,21 +42956,26 @@ function toCacheMount(options) {
     if (!id) {
         throw new Error('neither id nor target is given: one of them must name the mount');
     }
-    if (!options.id && id === '/') {
+    // BuildKit refuses just this one text: with `/.`, the mount is made, though its RUN fails.
+    if (!options.id && target === '/') {
         throw new Error(`target=${target} cannot be a mount`);
     }
     const ownership = parseOwnership(options);
-    const from = options.from === 'scratch' ? undefined : options.from;
     const source = cleanPath(`/${options.source ?? ''}`);
-    if (source !== '/' && !from) {
-        throw new Error(`source=${options.source} needs from=…, the image that holds it`);
-    }
-    return {
+    const mount = {
         id,
-        ...(from ? { from } : {}),
+        ...(options.from ? { from: options.from } : {}),
         ...(source === '/' ? {} : { source }),
         ...(ownership && source === '/' ? { ownership } : {}),
     };
+    return options.from && options.from !== 'scratch' ? mount : startFromNothing(mount);
+}
+/**
+ * The mount that starts from an empty directory. There, a source is a directory of the mount itself,
+ * which another RUN has made: BuildKit's directory is that of the mount without a source.
+ */
+function startFromNothing({ from: _, source: __, ...mount }) {
+    return mount;
 }
 function parseOwnership({ uid, gid, mode }) {
     if (uid === undefined && gid === undefined && mode === undefined) {
@@ -42308,9 +43321,8 @@ function withHolder({ mount, archive, deltas = [] }, key) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  fF: () => (/* binding */ holdsOneEntry),
-  Ch: () => (/* binding */ openStore),
-  sC: () => (/* binding */ parseStoreLocation)
+  C: () => (/* binding */ openStore),
+  s: () => (/* binding */ parseStoreLocation)
 });
 
 // NAMESPACE OBJECT: ./node_modules/@azure/storage-blob/dist/esm/generated/src/models/mappers.js
@@ -42525,6 +43537,7 @@ var entry_manifest = __nccwpck_require__(6018);
  */
 function directoryStore(directory) {
     return {
+        absence: undefined,
         find: () => findInDirectory(directory),
         restore: async (destination, keys) => {
             await restoreFromDirectory(directory, destination);
@@ -97292,7 +98305,7 @@ function isGhes() {
     const isLocalHost = hostname.endsWith('.LOCALHOST');
     return !isGitHubHost && !isGheHost && !isLocalHost;
 }
-function config_getCacheServiceVersion() {
+function getCacheServiceVersion() {
     // Cache service v2 is not supported on GHES. We will default to
     // cache service v1 even if the feature flag was enabled by user.
     if (isGhes())
@@ -97318,7 +98331,7 @@ function isCacheWritable(mode) {
     return mode === 'write' || mode === 'write-only';
 }
 function getCacheServiceURL() {
-    const version = config_getCacheServiceVersion();
+    const version = getCacheServiceVersion();
     // Based on the version of the cache service, we will determine which
     // URL to use.
     switch (version) {
@@ -98807,7 +99820,7 @@ function isFeatureAvailable() {
  */
 function restoreCache(paths_1, primaryKey_1, restoreKeys_1, options_1) {
     return cache_awaiter(this, arguments, void 0, function* (paths, primaryKey, restoreKeys, options, enableCrossOsArchive = false) {
-        const cacheServiceVersion = config_getCacheServiceVersion();
+        const cacheServiceVersion = getCacheServiceVersion();
         lib_core/* debug */.Yz(`Cache service version: ${cacheServiceVersion}`);
         checkPaths(paths);
         const cacheMode = getCacheMode();
@@ -99045,7 +100058,7 @@ function restoreCacheV2(paths_1, primaryKey_1, restoreKeys_1, options_1) {
  */
 function cache_saveCache(paths_1, key_1, options_1) {
     return cache_awaiter(this, arguments, void 0, function* (paths, key, options, enableCrossOsArchive = false) {
-        const cacheServiceVersion = config_getCacheServiceVersion();
+        const cacheServiceVersion = getCacheServiceVersion();
         lib_core/* debug */.Yz(`Cache service version: ${cacheServiceVersion}`);
         checkPaths(paths);
         checkKey(key);
@@ -99314,6 +100327,7 @@ const flatten = [
  * are not its own.
  */
 const refuse = '--no-more-of-this-step';
+const noService = 'there is no GitHub Actions cache here (the runner names no cache service, as on a GitHub Enterprise Server without one, or with act): keep the archives in a directory, which the input directory names';
 /**
  * The cache of GitHub Actions.
  *
@@ -99322,6 +100336,8 @@ const refuse = '--no-more-of-this-step';
  */
 function githubCache(ended) {
     return {
+        // The client decides by the variables of the environment that it needs (6.3.0: lib/cache.js).
+        absence: isFeatureAvailable() ? undefined : noService,
         find: (key, restoreKeys) => find(ended, key, restoreKeys),
         restore: (directory, keys) => restore(ended, directory, keys),
         isSaved: (key) => isSaved(ended, key),
@@ -99452,10 +100468,6 @@ function changeSurroundings(cwd, variables) {
 function openStore(location, ended) {
     return location === undefined ? githubCache(ended) : directoryStore(location.directory);
 }
-/** Whether a store holds one entry only, so that nobody has to choose a key. */
-function holdsOneEntry(location) {
-    return location !== undefined;
-}
 /** Reads a location as it stands in the state that inject leaves. */
 function parseStoreLocation(value) {
     const { directory } = (0,json/* object */.Ik)(value, 'storeLocation');
@@ -99489,7 +100501,7 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7453);
 /* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2233);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(7148);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4583);
 /* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4868);
 
 
@@ -99530,8 +100542,9 @@ __webpack_async_result__();
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   C: () => (/* binding */ usage),
-/* harmony export */   y: () => (/* binding */ readCommandLine)
+/* harmony export */   CI: () => (/* binding */ usage),
+/* harmony export */   GH: () => (/* binding */ speakOfOptions),
+/* harmony export */   ye: () => (/* binding */ readCommandLine)
 /* harmony export */ });
 /* harmony import */ var node_util__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7975);
 /* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(1469);
@@ -99592,6 +100605,19 @@ function readCommandLine(args) {
         throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_2__/* .InputError */ .d('--directory is required; see --help');
     return { command, inputs };
 }
+const optionNames = [...definitions.inject, ...definitions.extract].map(({ name }) => name);
+const namesPattern = [...new Set(optionNames)].join('|');
+/** Says of the command line what a message says of the actions and of their inputs. */
+function speakOfOptions(message) {
+    const option = (_, first, name) => `${first === 'I' ? 'Option' : 'option'} --${name}`;
+    const options = (_, one, two) => `options --${one} or --${two}`;
+    return message
+        .replace(new RegExp(`\\binputs (${namesPattern}) or (${namesPattern})\\b`, 'g'), options)
+        .replace(new RegExp(`\\b(I|i)nput (${namesPattern})(?![\\w-])`, 'g'), option)
+        .replaceAll('Put actions/checkout before this step', 'Run this where the sources are')
+        .replaceAll(' Put docker/setup-buildx-action before this step and pass its output "name".', ' Create it before (docker buildx create), or leave out the option.')
+        .replaceAll('fail-on-cache-miss is set', '--fail-on-cache-miss is given');
+}
 
 
 /***/ }),
@@ -99600,25 +100626,33 @@ function readCommandLine(args) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Kq: () => (/* binding */ countOfMadeKeys),
 /* harmony export */   LQ: () => (/* binding */ resolveKeys)
 /* harmony export */ });
-/* unused harmony exports makeDefaultKey, hashFiles */
+/* unused harmony exports makeDefaultKey, hashNames, hashMounts, hashFiles */
 /* harmony import */ var node_crypto__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1455);
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var _discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8975);
+/* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(1833);
 
 
 
 
-/** The key that was given, or else one that is made; what was given to fall back to comes last. */
-async function resolveKeys(inputs, { workspace, run }) {
-    const { key, keyPrefix, restoreKeys, mountInputs } = inputs;
+/**
+ * The key that was given, or else one that is made; what was given to fall back to comes last.
+ *
+ * @param mounts all mounts of the build
+ */
+async function resolveKeys({ key, keyPrefix, restoreKeys }, build, mounts, { workspace, run }) {
     if (key !== undefined)
-        return { key, restoreKeys };
-    const { context, files } = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_3__/* .locateFiles */ .ws)(mountInputs, workspace);
-    const made = makeDefaultKey({ ...run, prefix: keyPrefix }, await hashFiles(files, context, workspace));
-    return { ...made, restoreKeys: [...made.restoreKeys, ...restoreKeys] };
+        return { key, restoreKeys, hashes: undefined };
+    const hashes = {
+        build: hashNames(build.names),
+        mounts: hashMounts(mounts),
+        files: await hashFiles(build.files, build.contexts, workspace),
+    };
+    const made = makeDefaultKey({ ...run, prefix: keyPrefix }, hashes);
+    return { key: made.key, restoreKeys: [...made.restoreKeys, ...restoreKeys], hashes };
 }
 /** What package managers write to say exactly what they install, in the words of their own docs. */
 const lockFileNames = new Set([
@@ -99632,32 +100666,57 @@ const lockFileNames = new Set([
 ]);
 /** Directories of what is installed, and not of what is to be installed. */
 const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
+/** How many keys the cache service is asked for if the key is made: that key, and what to fall back to. */
+const countOfMadeKeys = 5;
+/** How much of a commit's name is in a key. */
+const commitDigits = 12;
 /**
- * Makes the key of a run, `<prefix>-<os>-<arch>-<hash>-<commit>-<attempt>`, and what to fall back to:
- * the same commit, the same files, anything of this kind of machine.
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<build>-<mounts>-<files>-<commit>-<attempt>`, and what to
+ * fall back to: the same commit; the same files; the same mounts; anything of this build. Nothing shorter,
+ * because that would be another build's.
  */
-function makeDefaultKey({ prefix, os, architecture, commit, attempt }, hash) {
-    const parts = [prefix, os, architecture, hash, commit, attempt];
+function makeDefaultKey({ prefix, os, architecture, commit, attempt }, { build, mounts, files }) {
+    const fixed = [prefix, os, architecture, build.hash];
+    const parts = [...fixed, mounts.hash, files.hash, commit.slice(0, commitDigits), attempt];
     const start = (count) => `${parts.slice(0, count).join('-')}-`;
-    return { key: parts.join('-'), restoreKeys: [start(5), start(4), start(3)] };
+    return { key: parts.join('-'), restoreKeys: [start(7), start(6), start(5), start(4)] };
+}
+/** Hashes the names of a build, in no order; one without values counts as if it was not there. */
+function hashNames(names) {
+    const given = Object.entries(names)
+        .filter(([, values]) => values.length > 0)
+        .sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+        hash: hashOf(given.map((each) => JSON.stringify(each))),
+        of: given.map(([name, values]) => `${name} ${values.join(', ')}`),
+    };
+}
+/** Hashes what BuildKit tells the mounts by, in no order. */
+function hashMounts(mounts) {
+    return { hash: hashOf(mounts.map(_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu).sort()), of: mounts.map(_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK) };
 }
 /**
- * Hashes Dockerfiles and all lock files below a build context, by their paths and contents: 16
- * hexadecimal digits.
+ * Hashes Dockerfiles and all lock files below build contexts, by their paths and contents.
  *
  * @param workspace what the paths count from, as it differs between runners
  */
-async function hashFiles(dockerfiles, context, workspace) {
-    const files = [...new Set([...dockerfiles, ...(await findLockFiles(context))])].sort();
-    const hash = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256');
-    for (const file of files) {
+async function hashFiles(dockerfiles, contexts, workspace) {
+    const lockFiles = (await Promise.all(contexts.map(findLockFiles))).flat();
+    const lines = [];
+    const of = [];
+    for (const file of [...new Set([...dockerfiles, ...lockFiles])].sort()) {
         const content = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)(file).catch(() => undefined);
         if (content === undefined)
             continue;
-        const digest = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(content).digest('hex');
-        hash.update(`${digest} ${(0,node_path__WEBPACK_IMPORTED_MODULE_2__.relative)(workspace, file)}\n`);
+        const path = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.relative)(workspace, file);
+        lines.push(`${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(content).digest('hex')} ${path}`);
+        of.push(path);
     }
-    return hash.digest('hex').slice(0, 16);
+    return { hash: hashOf(lines), of };
+}
+function hashOf(lines) {
+    const text = lines.map((line) => `${line}\n`).join('');
+    return (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(text).digest('hex').slice(0, 16);
 }
 /** The lock files below a directory; symbolic links are not followed. */
 async function findLockFiles(directory) {
@@ -99749,7 +100808,7 @@ const definitions = [
     },
     {
         name: 'key',
-        description: 'The key under which the mounts are saved, as in actions/cache; by default one is generated from the Dockerfile, the lock files and the commit, with restore keys to match',
+        description: 'The key under which the mounts are saved, as in actions/cache; by default one is generated from what tells the build from others (context, file, target, platforms), its mounts, the Dockerfile, the lock files and the commit, with restore keys to match',
         default: '',
         readBy: ['inject'],
     },
@@ -99761,7 +100820,7 @@ const definitions = [
     },
     {
         name: 'key-prefix',
-        description: `Prefix of the generated key, which tells several images of a repository apart; by default ${defaultKeyPrefix}; not together with key`,
+        description: `Prefix of the generated key, for builds that it does not tell apart, as they differ in build-args or cache-mounts alone; by default ${defaultKeyPrefix}; not together with key`,
         default: '',
         readBy: ['inject'],
     },
@@ -99840,6 +100899,12 @@ const definitions = [
         description: 'Fail the step when no mount was filled, whatever the reason',
         default: 'false',
         readBy: ['inject'],
+    },
+    {
+        name: 'save',
+        description: 'Whether to save the mounts; false: they were restored only, and nothing is packed or saved',
+        default: 'true',
+        readBy: ['extract', 'post'],
     },
     {
         name: 'save-always',
@@ -99927,6 +100992,55 @@ const extractOutputs = [
 
 /***/ }),
 
+/***/ 7559:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   G: () => (/* binding */ keyedBuildOf)
+/* harmony export */ });
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
+/* harmony import */ var _discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9590);
+/* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3676);
+
+
+
+/**
+ * The build that inputs name. Paths in its names count from the workspace, because that differs between
+ * runners; what the inputs leave out is named as if it had been given.
+ *
+ * @param workspace what relative paths count from
+ */
+function keyedBuildOf(inputs, workspace) {
+    const { files, target = '', platforms = [(0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .runnerPlatform */ .GQ)()] } = inputs;
+    const ways = {
+        target: target === '' ? [] : [target.toLowerCase()],
+        platform: [...new Set(platforms)].sort(),
+    };
+    const remote = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_1__/* .remoteContext */ .Wv)(inputs);
+    if (remote !== undefined) {
+        const names = { context: [withoutCommit(remote)], file: [...files].sort(), ...ways };
+        return { names, files: [], contexts: [] };
+    }
+    const located = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_1__/* .locateFiles */ .ws)(inputs, workspace);
+    const nameOf = (path) => (0,node_path__WEBPACK_IMPORTED_MODULE_0__.relative)(workspace, path) || '.';
+    const names = {
+        context: [nameOf(located.context)],
+        file: [...new Set(located.files.map(nameOf))].sort(),
+        ...ways,
+    };
+    return { names, files: located.files, contexts: [located.context] };
+}
+/** The address of a repository without the user, the commit or branch: these may differ in each run. */
+function withoutCommit(address) {
+    const [repository = '', fragment = ''] = address.split('#');
+    const directory = fragment.split(':')[1];
+    const plain = repository.replace(/\?.*$/, '').replace(/^([a-z+]+:\/\/)[^/@]*@/i, '$1');
+    return directory ? `${plain}#:${directory}` : plain;
+}
+
+
+/***/ }),
+
 /***/ 5262:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
@@ -99936,13 +101050,15 @@ const extractOutputs = [
 /* harmony export */   zP: () => (/* binding */ readSaveAlways)
 /* harmony export */ });
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(171);
+/* harmony import */ var _dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(171);
 /* harmony import */ var _dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5997);
 /* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6018);
-/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1469);
 /* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3676);
-/* harmony import */ var _get_input_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(7453);
-/* harmony import */ var _input_definitions_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(5783);
+/* harmony import */ var _generated_key_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6275);
+/* harmony import */ var _get_input_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7453);
+/* harmony import */ var _input_definitions_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5783);
+
 
 
 
@@ -99952,12 +101068,14 @@ const extractOutputs = [
 
 
 /** Limits of the cache service and of its client; minutes in a day. */
-const maximum = { keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 };
-/** A key that is made, and what to fall back to. */
-const madeKeys = 4;
+const maximum = {
+    ...{ keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 },
+    /** What is left of a key's length if the rest of it is made (generated-key.ts). */
+    prefixLength: 400,
+};
 /** @throws InputError that names the input and the remedy */
 function readInjectInputs(getInput, surroundings) {
-    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_4__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .inputsReadBy */ .rV)('inject'), getInput);
+    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_5__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .inputsReadBy */ .rV)('inject'), getInput);
     const key = optional(input, 'key');
     const keyPrefix = optional(input, 'key-prefix');
     // (An empty one would match every entry.)
@@ -99965,20 +101083,20 @@ function readInjectInputs(getInput, surroundings) {
     if (key !== undefined)
         checkKey('key', key);
     if (key !== undefined && keyPrefix !== undefined) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
     }
-    checkKey('key-prefix', keyPrefix ?? '');
+    checkKey('key-prefix', keyPrefix ?? '', maximum.prefixLength);
     for (const restoreKey of restoreKeys) {
         checkKey('restore-keys', restoreKey);
     }
-    const room = maximum.keys - (key === undefined ? madeKeys : 1);
+    const room = maximum.keys - (key === undefined ? _generated_key_js__WEBPACK_IMPORTED_MODULE_4__/* .countOfMadeKeys */ .Kq : 1);
     if (restoreKeys.length > room) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
     }
     return {
         mountInputs: readMountInputs(input, surroundings),
         key,
-        keyPrefix: keyPrefix ?? _input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .defaultKeyPrefix */ .x2,
+        keyPrefix: keyPrefix ?? _input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .defaultKeyPrefix */ .x2,
         restoreKeys,
         builder: optional(input, 'builder'),
         utilityImage: optional(input, 'utility-image'),
@@ -99989,7 +101107,7 @@ function readInjectInputs(getInput, surroundings) {
 }
 /** @throws InputError that names the input and the remedy */
 function readExtractInputs(getInput, surroundings) {
-    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_4__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .inputsReadBy */ .rV)('extract'), getInput);
+    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_5__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .inputsReadBy */ .rV)('extract'), getInput);
     const key = optional(input, 'key');
     if (key !== undefined) {
         checkKey('key', key);
@@ -99999,6 +101117,7 @@ function readExtractInputs(getInput, surroundings) {
         key,
         builder: optional(input, 'builder'),
         utilityImage: optional(input, 'utility-image'),
+        save: readBoolean(input, 'save'),
         compressionLevel: readNumber(input, 'compression-level', 1, maximum.compressionLevel),
         incremental: readIncremental(input),
         ...readCommonInputs(input, surroundings),
@@ -100015,7 +101134,7 @@ function readNumber(input, name, least, most) {
     const text = input(name).trim();
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < least || value > most) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
     }
     return value;
 }
@@ -100029,7 +101148,7 @@ function readCommonInputs(input, { workspace }) {
 }
 /** An input of the single step alone. @throws InputError that names the input and the remedy */
 function readSaveAlways(getInput) {
-    return readBoolean((0,_get_input_js__WEBPACK_IMPORTED_MODULE_4__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_5__/* .inputsReadBy */ .rV)('single'), getInput), 'save-always');
+    return readBoolean((0,_get_input_js__WEBPACK_IMPORTED_MODULE_5__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .inputsReadBy */ .rV)('single'), getInput), 'save-always');
 }
 function readMountInputs(input, { env }) {
     const platforms = linesOf(input, 'platforms')
@@ -100060,25 +101179,25 @@ function readBuildArgs(input, env) {
 }
 function parseQuoted(line) {
     try {
-        return (0,_dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_7__/* .parseCsvRecord */ .b)(line).join(',');
+        return (0,_dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_8__/* .parseCsvRecord */ .b)(line).join(',');
     }
     catch {
         return line;
     }
 }
-function checkKey(input, key) {
-    if (key.length > maximum.keyLength) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${maximum.keyLength}. Hash the longer parts (hashFiles).`);
+function checkKey(input, key, longest = maximum.keyLength) {
+    if (key.length > longest) {
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${longest}. Hash the longer parts (hashFiles).`);
     }
     if (/[,\n]/.test(key)) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
 }
 function readTimeout(input) {
     const text = input('timeout').trim();
     const minutes = Number(text);
     if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes between 0 and ${maximum.timeout}.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes above 0, up to ${maximum.timeout} (a day); a step without a limit could hold up a job.`);
     }
     return minutes;
 }
@@ -100089,7 +101208,7 @@ function readBoolean(input, name) {
         return true;
     if (/^(false|False|FALSE)$/.test(text))
         return false;
-    throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .InputError */ .d(`Input ${name}: "${text}" is neither true nor false.`);
+    throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${name}: "${text}" is neither true nor false.`);
 }
 /** The lines that are not blank, trimmed. */
 function linesOf(input, name) {
@@ -100283,7 +101402,12 @@ function readSurroundings() {
             commit: env.GITHUB_SHA || 'none',
             attempt: env.GITHUB_RUN_ATTEMPT || '1',
         },
+        job: jobOf(env),
     };
+}
+function jobOf(env) {
+    const names = ['GITHUB_RUN_ID', 'GITHUB_RUN_ATTEMPT', 'GITHUB_JOB'];
+    return names.flatMap((name) => env[name] || []).join('/') || undefined;
 }
 function variablesOf(environment) {
     const variables = Object.entries(environment);
@@ -100297,6 +101421,7 @@ function variablesOf(environment) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   RU: () => (/* binding */ removeOlderThanADay),
 /* harmony export */   TG: () => (/* binding */ linkFile),
 /* harmony export */   h$: () => (/* binding */ createWorkDirectory),
 /* harmony export */   mV: () => (/* binding */ moveFile)
@@ -100318,6 +101443,17 @@ async function createWorkDirectory({ temporaryRoot, systemTemporary, }) {
     const root = [temporaryRoot, systemTemporary].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
     return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(root, 'buildkit-cache-mounts-'));
+}
+/** Removes what is in a directory and was last changed more than a day ago, if it can be removed. */
+async function removeOlderThanADay(directory, isMeant = () => true) {
+    const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.readdir)(directory).catch(() => []);
+    const dayAgo = Date.now() - 24 * 60 * 60 * 1000;
+    await Promise.all(names.filter(isMeant).map(async (name) => {
+        const path = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, name);
+        const isOld = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.stat)(path).then(({ mtimeMs }) => mtimeMs < dayAgo, () => false);
+        if (isOld)
+            await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.rm)(path, { recursive: true, force: true }).catch(() => undefined);
+    }));
 }
 /** Moves a file, between file systems too, and makes the directory that it goes into. */
 async function moveFile(source, destination) {
@@ -100397,6 +101533,10 @@ function renderOwnership({ uid, gid, mode }) {
 /* harmony export */   FL: () => (/* binding */ parsePlatform),
 /* harmony export */   GQ: () => (/* binding */ runnerPlatform)
 /* harmony export */ });
+/*
+ * Mirrors github.com/containerd/platforms v1.0.0-rc.4 (Parse, Normalize, Format), with which
+ * frontend/dockerfile/dockerfile2llb/platform.go of BuildKit v0.32.2 makes the ARGs of a platform.
+ */
 const architectureOf = {
     x64: 'amd64',
     x86_64: 'amd64',
@@ -100464,7 +101604,7 @@ __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var _inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5783);
 /* harmony import */ var _inputs_read_inputs_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5262);
 /* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2233);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7148);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4583);
 /* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5109);
 /* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4868);
 
@@ -100497,7 +101637,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 7148:
+/***/ 4583:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -100509,14 +101649,54 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(2199);
+// EXTERNAL MODULE: ./build/builder/records.js
+var builder_records = __nccwpck_require__(5217);
+// EXTERNAL MODULE: ./build/builder/versions.js
+var versions = __nccwpck_require__(8035);
+;// CONCATENATED MODULE: ./build/builder/list-records.js
+
+
+
+/**
+ * Lists the cache mounts that a builder has.
+ *
+ * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
+ * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
+ * one of the mounts is missing, it is looked for among these.
+ *
+ * @throws Error where the builder cannot tell
+ */
+async function listRecords(surroundings, builder, mounts) {
+    const records = (0,builder_records/* parseRecords */.Q4)(await (0,buildx/* listBuildCache */.Jr)(surroundings, builder, 'type=exec.cachemount'));
+    const missing = mounts.filter((mount) => !(0,builder_records/* isHeld */.i7)(mount, records));
+    if (missing.length === 0)
+        return records;
+    const standIns = (0,builder_records/* parseStandIns */.mo)(await listDescribed(surroundings, builder));
+    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
+}
+async function listDescribed(surroundings, builder) {
+    // buildx before 0.15 knows no patterns for descriptions.
+    return (0,buildx/* listBuildCache */.Jr)(surroundings, builder, 'description~=cached.mount').catch(() => (0,buildx/* listBuildCache */.Jr)(surroundings, builder));
+}
+/** Why a list of the builder's cache mounts would not tell which of them there are; undefined if it tells. */
+function whyUnlisted(builder, address) {
+    if ((0,versions/* lacksMountIds */.YB)(builder.buildkit))
+        return `BuildKit ${builder.buildkit} does not tell their ids, as 0.12 and later do`;
+    return builder.nodes > 1 && address.configuration === undefined
+        ? `it has ${builder.nodes} nodes, whose mounts are listed as one`
+        : undefined;
+}
+
 // EXTERNAL MODULE: ./build/console/console.js
 var console = __nccwpck_require__(6523);
 // EXTERNAL MODULE: ./build/console/format.js
 var format = __nccwpck_require__(1335);
 // EXTERNAL MODULE: ./build/console/log.js
 var log = __nccwpck_require__(1532);
-// EXTERNAL MODULE: ./build/discovery/mount-list.js + 6 modules
-var mount_list = __nccwpck_require__(8975);
+// EXTERNAL MODULE: ./build/discovery/mount-list.js + 10 modules
+var mount_list = __nccwpck_require__(9590);
 // EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
 var entry_archive = __nccwpck_require__(6002);
 // EXTERNAL MODULE: ./build/entry/stores/open-store.js + 348 modules
@@ -100527,6 +101707,8 @@ var stores_store = __nccwpck_require__(8151);
 var generated_key = __nccwpck_require__(6275);
 // EXTERNAL MODULE: ./build/inputs/input-definitions.js
 var input_definitions = __nccwpck_require__(5783);
+// EXTERNAL MODULE: ./build/inputs/keyed-build.js
+var keyed_build = __nccwpck_require__(7559);
 // EXTERNAL MODULE: ./build/inputs/read-inputs.js
 var read_inputs = __nccwpck_require__(5262);
 // EXTERNAL MODULE: ./build/lib/errors.js
@@ -100582,31 +101764,48 @@ function describeSize(saved, { count }) {
     const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
     return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
 }
+/** What to say of an entry that names only what others hold; undefined if it holds something itself. */
+function describeNothingNew(saved) {
+    const archives = saved.flatMap(entry_manifest/* archivesOf */.bS);
+    if (archives.length === 0 || archives.some(({ entryKey }) => entryKey === undefined))
+        return;
+    return `Nothing changed: ${(0,format/* formatBytes */.z3)((0,entry_manifest/* totalOf */.e6)(archives).compressedBytes)} stay as saved`;
+}
 
 ;// CONCATENATED MODULE: ./build/steps/extract-request.js
 
-
 /**
- * Fills in what extract's inputs leave out from the inject of the same key, or else from the only
- * one.
+ * Finds the injects that an extract may belong to: that of the same key, or else the only one. They are
+ * several if extract needs one of them and does not say which.
  *
- * @throws InputError where that leaves the key open, or which inject is meant
+ * @param states the last one that was written comes last
  */
-function resolveRequest(inputs, states) {
-    const isComplete = (0,mount_list/* areGiven */.k4)(inputs.mountInputs) && inputs.key !== undefined;
-    const only = states.length === 1 ? states[0] : undefined;
-    const state = states.find(({ key }) => key === inputs.key) ?? only;
-    if (state === undefined && !isComplete && states.length > 1) {
-        throw new errors/* InputError */.d(`This job has several injects (${states.map((each) => each.key).join(', ')}): give the input key of the one that this extract belongs to.`);
-    }
-    const key = inputs.key ?? state?.key;
-    if (key === undefined) {
-        throw new errors/* InputError */.d('Input key is required, as no inject has run before in this job.');
-    }
+function findCandidates({ key, mountInputs }, states) {
+    const same = states.find((state) => state.key === key);
+    if (same)
+        return [same];
+    if (states.length > 1 && key !== undefined && (0,mount_list/* areGiven */.k4)(mountInputs))
+        return [];
+    const [first] = states;
+    const last = states.at(-1);
+    const directory = first?.storeLocation?.directory;
+    const isOneEntry = directory !== undefined &&
+        states.every(({ storeLocation }) => storeLocation?.directory === directory);
+    // A directory holds what was saved last, so it is the last inject that counts.
+    return isOneEntry && last ? [last] : states;
+}
+/**
+ * Fills in what extract's inputs leave out from an inject.
+ *
+ * @param state what the inject has left that extract belongs to
+ * @param makeKey makes a key if neither says one
+ */
+async function resolveRequest(inputs, state, makeKey) {
     return {
-        key,
+        key: inputs.key ?? state?.key ?? (await makeKey()),
         mounts: (0,mount_list/* areGiven */.k4)(inputs.mountInputs) ? undefined : state?.mounts,
-        builder: inputs.builder ?? state?.builder,
+        // Without a name, buildx would take another one if inject's is gone.
+        builder: inputs.builder ?? state?.builder ?? state?.foundBuilder,
         utilityImage: inputs.utilityImage ?? state?.utilityImage,
         storeLocation: inputs.storeLocation ?? state?.storeLocation,
         platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
@@ -100739,7 +101938,9 @@ function decide(facts) {
     const state = stateOf(facts);
     if (reused) {
         const message = tellOfKept(facts, state);
-        return { becomes: 'kept as restored', state: `${state}, kept as restored`, reused, message };
+        const ifNothingIsSaved = { state, text: tellOfNotKept(facts, state) };
+        const kept = `${state}, kept as restored`;
+        return { becomes: 'kept as restored', state: kept, reused, message, ifNothingIsSaved };
     }
     if (restored)
         return { becomes: 'lost', state, message: tellOfLost(facts, state) };
@@ -100753,12 +101954,17 @@ function stateOf({ exists, report }) {
         return 'absent';
     return report?.result === 'empty' ? 'empty' : 'failed';
 }
-function tellOfPacked({ mount, age, whyInFull }, { obstacle }) {
+/** Uncompressed. */
+const tinyBytes = 1_000_000;
+function tellOfPacked({ mount, age, whyInFull }, { obstacle, bytes }) {
     const name = (0,cache_mount/* describeMount */.hK)(mount);
     if (age === 'made since') {
         const text = `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`;
         return { level: 'notice', text };
     }
+    // Of a tiny mount, a change is always too much, and all of it is hardly more: nobody has to know.
+    if (whyInFull === undefined && obstacle === 'size' && bytes < tinyBytes)
+        return undefined;
     const why = whyInFull ?? (obstacle && explainObstacle(obstacle));
     return why === undefined
         ? undefined
@@ -100781,6 +101987,14 @@ function tellOfKept({ mount, lateKey }, state) {
         : `${name} was filled by inject and is ${state} now: what inject has restored is kept. ${causes}`;
     return { level: 'warning', text };
 }
+function tellOfNotKept({ mount, report, lateKey }, state) {
+    const name = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)}`;
+    if (state === 'failed')
+        return tellOfFailed({ mount, report }).text;
+    return lateKey === undefined
+        ? `${name} was filled by inject and is ${state} now. ${causes}`
+        : `${name} is ${state}, and inject could not restore ${lateKey}.`;
+}
 function tellOfLost({ mount }, state) {
     const text = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was filled by inject and is ${state} now, and what inject has restored is not at hand any more. ${causes}`;
     return { level: 'warning', text };
@@ -100792,6 +102006,7 @@ function tellOfFailed({ mount, report }) {
 }
 
 ;// CONCATENATED MODULE: ./build/steps/new-entry.js
+
 
 
 
@@ -100811,12 +102026,31 @@ async function fillEntry(parts) {
             (0,console/* notify */.me)(message.text);
         if (message?.level === 'log')
             (0,console/* print */.yy)(message.text);
+        const sockets = tellOfSockets(found);
+        if (sockets !== undefined)
+            (0,console/* print */.yy)(sockets);
         const applied = await apply(decision, index, mount, places);
         // Warnings are for after the closing table.
         const remark = message?.level === 'warning' ? { remark: message.text } : {};
-        outcomes.push({ mount, ...applied, isFilled: isFilled(decision), ...remark });
+        const outcome = { mount, ...applied, isFilled: isFilled(decision), ...remark };
+        outcomes.push({ ...outcome, ...tellIfNothingIsSaved(decision, mount) });
     }
     return outcomes;
+}
+function tellIfNothingIsSaved(decision, mount) {
+    if (decision.becomes !== 'kept as restored')
+        return {};
+    const { state, text } = decision.ifNothingIsSaved;
+    return { ifNothingIsSaved: { row: { mount, state }, remark: text } };
+}
+/** @returns undefined if there were none */
+function tellOfSockets({ mount, report, }) {
+    if (report?.result !== 'packed' && report?.result !== 'changed')
+        return undefined;
+    if (report.sockets === undefined)
+        return undefined;
+    const name = (0,cache_mount/* describeMount */.hK)(mount);
+    return `Left out of the cache mount ${name}: ${(0,format/* plural */.LS)(report.sockets, 'socket')}, as an archive holds none.`;
 }
 function isFilled({ becomes }) {
     return becomes === 'packed' || becomes === 'delta on restored' || becomes === 'unchanged';
@@ -100839,208 +102073,8 @@ async function findWhole(directory, archives) {
     return archives;
 }
 
-// EXTERNAL MODULE: ./build/builder/buildx.js + 1 modules
-var buildx = __nccwpck_require__(2949);
-// EXTERNAL MODULE: ./build/lib/json.js
-var json = __nccwpck_require__(292);
-// EXTERNAL MODULE: ./build/builder/scratch-dockerfile.js
-var scratch_dockerfile = __nccwpck_require__(5261);
-;// CONCATENATED MODULE: ./build/builder/records.js
-
-
-
-/**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
- * where it equals the target.
- *
- * @throws Error where a description is of another form
- */
-function parseRecords(text) {
-    const records = text.trimStart().startsWith('{')
-        ? text.split('\n').flatMap(readJsonLine)
-        : readVerbose(text);
-    return records
-        .map(({ createdAt, description }) => ({
-        createdAt: parseTime(createdAt),
-        id: parseDescription(description),
-    }))
-        .filter(isOfUser);
-}
-const snapshotMountId = new RegExp(`/${scratch_dockerfile/* snapshotMountPrefix */.ad}[0-9a-f]+$`);
-/** There are mounts of our own beside the user's. */
-function isOfUser({ id }) {
-    return !snapshotMountId.test(id);
-}
-/**
- * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * is of another time.
- */
-function parseStandIns(text) {
-    const records = text.split('\n').flatMap(readJsonLine);
-    const mounts = records.filter(({ description }) => description.startsWith('cached mount '));
-    return mounts
-        .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
-        .filter(isOfUser);
-}
-function readJsonLine(line) {
-    if (!line.startsWith('{'))
-        return [];
-    const { CreatedAt, Description } = (0,json/* object */.Ik)(JSON.parse(line), 'record');
-    if (Description === undefined)
-        return [];
-    return [{ description: (0,json/* string */.Yj)(Description, 'Description'), createdAt: String(CreatedAt) }];
-}
-/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
-function readVerbose(text) {
-    const records = text.matchAll(/^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
-    let createdAt = '';
-    return [...records].flatMap(([, time, upToCount, line = '']) => {
-        createdAt = time ?? createdAt;
-        return time === undefined ? { createdAt, description: upToCount ?? line } : [];
-    });
-}
-/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
-function parseTime(text) {
-    const [, date, time, zone] = /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
-    const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
-    return Number.isNaN(parsed) ? undefined : parsed;
-}
-function parseDescription(description) {
-    const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
-    if (quoted !== undefined)
-        return unquoteGo(quoted);
-    const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];
-    if (target === undefined)
-        throw new Error(`a record cannot be read: ${description}`);
-    return target;
-}
-/** Go's strconv.Unquote, for what its %q writes. */
-function unquoteGo(quoted) {
-    const named = {
-        ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
-    };
-    return quoted
-        .slice(1, -1)
-        .replace(/\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4})|(.))/g, (_, x, u, U, char = '') => {
-        const code = x ?? u ?? U;
-        return code === undefined
-            ? (named[char] ?? char)
-            : String.fromCodePoint(Number.parseInt(code, 16));
-    });
-}
-/** Whether the builder has a record for the mount. */
-function isHeld(mount, records) {
-    return records.some(({ id }) => id === recordId(mount));
-}
-/**
- * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
- * epoch; false where that cannot be told.
- */
-function isNewer(mount, records, time) {
-    return wereAllMade(mount, records, (createdAt) => createdAt > time);
-}
-/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
-function isOlder(mount, records, time) {
-    return wereAllMade(mount, records, (createdAt) => createdAt <= time);
-}
-function wereAllMade(mount, records, isMeant) {
-    const own = records.filter(({ id }) => id === recordId(mount));
-    const wasMade = ({ createdAt }) => createdAt !== undefined && isMeant(createdAt);
-    return own.length > 0 && own.every(wasMade);
-}
-/**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
- */
-function compareRecords(mounts, records, builder) {
-    const held = countBy(records.map(({ id }) => id));
-    const asked = countBy(mounts.map(recordId));
-    const known = mounts.filter((mount) => held.has(recordId(mount)));
-    const others = [...held.keys()].filter((id) => !asked.has(id));
-    const warnings = [];
-    for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
-        const nearest = findNearest(recordId(mount), others);
-        warnings.push(`There is no cache mount "${(0,cache_mount/* describeMount */.hK)(mount)}" on the builder ${builder}${nearest === undefined ? '.' : `; did you mean "${displayId(nearest)}"?`} ${listHeld(held)}`);
-    }
-    for (const [id, count] of asked) {
-        const heldCount = held.get(id) ?? 0;
-        if (heldCount > count) {
-            warnings.push(`The builder ${builder} has ${heldCount} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
-        }
-    }
-    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
-    return { known, warnings, information };
-}
-function recordId({ namespace = '', id }) {
-    return `${namespace}/${id}`;
-}
-/** Without the slash behind an empty namespace. */
-function displayId(record) {
-    return record.replace(/^\//, '');
-}
-function listHeld(held) {
-    return held.size === 0
-        ? 'It has none at all: did the build run on this builder?'
-        : `It has ${listIds([...held.keys()])}.`;
-}
-function listIds(records) {
-    const ids = records.map(displayId).sort();
-    const rest = ids.length - maximumListed;
-    return [...ids.slice(0, maximumListed), ...(rest > 0 ? [`and ${rest} more`] : [])].join(', ');
-}
-const maximumListed = 20;
-function countBy(ids) {
-    const counts = new Map();
-    for (const id of ids)
-        counts.set(id, (counts.get(id) ?? 0) + 1);
-    return counts;
-}
-/** The most similar one, where it is similar at all. */
-function findNearest(id, candidates) {
-    const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
-    const distances = candidates
-        .map((candidate) => ({ candidate, distance: editDistance(simple(id), simple(candidate)) }))
-        .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
-    return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-/** Levenshtein's. */
-function editDistance(a, b) {
-    const target = [...b];
-    let row = Array.from({ length: target.length + 1 }, (_, index) => index);
-    for (const [i, char] of [...a].entries()) {
-        const next = [i + 1];
-        for (let j = 0; j < target.length; j++) {
-            const replaced = (row[j] ?? 0) + (char === target[j] ? 0 : 1);
-            next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-        }
-        row = next;
-    }
-    return row[target.length] ?? 0;
-}
-
-;// CONCATENATED MODULE: ./build/builder/list-records.js
-
-
-/**
- * Lists the cache mounts that a builder has.
- *
- * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
- * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
- * one of the mounts is missing, it is looked for among these.
- *
- * @param builder its name; undefined for the one that buildx itself would use
- * @throws Error where the builder cannot tell
- */
-async function listRecords(surroundings, builder, mounts) {
-    const records = parseRecords(await (0,buildx/* listCacheMounts */.hj)(surroundings, builder, 'type=exec.cachemount'));
-    const missing = mounts.filter((mount) => !isHeld(mount, records));
-    if (missing.length === 0)
-        return records;
-    const standIns = parseStandIns(await (0,buildx/* listCacheMounts */.hj)(surroundings, builder, 'description~=cached.mount'));
-    return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
-}
-
+// EXTERNAL MODULE: ./build/builder/builder-address.js
+var builder_address = __nccwpck_require__(9950);
 // EXTERNAL MODULE: ./build/builder/runner-programs.js
 var runner_programs = __nccwpck_require__(1072);
 // EXTERNAL MODULE: ./build/builder/scratch-build.js + 1 modules
@@ -101053,7 +102087,7 @@ var scratch_build = __nccwpck_require__(266);
 /** Finds out what the builder has of each mount. */
 function findMounts(request, records) {
     return request.mounts.map((mount, index) => {
-        const exists = typeof records === 'string' || isHeld(mount, records);
+        const exists = typeof records === 'string' || (0,builder_records/* isHeld */.i7)(mount, records);
         return describeFound(request, index, mount, exists, ageOf(request, mount, records));
     });
 }
@@ -101070,9 +102104,9 @@ function ageOf({ state }, mount, records) {
     const isFilled = filled?.mounts.some((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
     if (!filled || !isFilled || typeof records === 'string')
         return 'unknown';
-    if (isOlder(mount, records, filled.filledAt))
+    if ((0,builder_records/* isOlder */.tW)(mount, records, filled.filledAt))
         return 'as inject left it';
-    return isNewer(mount, records, filled.filledAt) ? 'made since' : 'unknown';
+    return (0,builder_records/* isNewer */.U4)(mount, records, filled.filledAt) ? 'made since' : 'unknown';
 }
 /** Says what is odd about the mounts that the builder has, beside those that are asked for. */
 function tellOfRecords(mounts, records, builder) {
@@ -101080,7 +102114,7 @@ function tellOfRecords(mounts, records, builder) {
         (0,console/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
         return;
     }
-    const { warnings, information } = compareRecords(mounts, records, builder);
+    const { warnings, information } = (0,builder_records/* compareRecords */.aB)(mounts, records, builder);
     for (const warning of warnings)
         (0,console/* warn */.R8)(warning);
     for (const line of information)
@@ -101097,7 +102131,8 @@ function findFilledBuilder(request) {
     const filled = state?.restored?.filled;
     const identities = new Set(filled?.mounts.map(cache_mount/* identityOf */.cu));
     const isAll = mounts.every((mount) => identities.has((0,cache_mount/* identityOf */.cu)(mount)));
-    const isAskedFor = builder === state?.builder && platform === state?.platform;
+    const isBuilder = builder === filled?.builder.name || builder === state?.builder;
+    const isAskedFor = isBuilder && platform === state?.platform;
     return isAll && isAskedFor ? filled?.builder : undefined;
 }
 /**
@@ -101131,6 +102166,8 @@ var result_table = __nccwpck_require__(730);
 
 
 
+
+
 /**
  * Packs the mounts out of the builder, those that it has: our own build would make the others.
  *
@@ -101138,20 +102175,22 @@ var result_table = __nccwpck_require__(730);
  */
 async function pack(request, workDirectory) {
     const { surroundings, mounts: asked, builder: name, state } = request;
-    const inspect = () => (0,buildx/* inspectBuilder */.IK)(surroundings, name, request.platform);
     const filledOn = findFilledBuilder(request);
     // None of these looks at what another finds.
-    const listing = listRecords(surroundings, name, asked).catch(errors/* messageOf */.b);
-    const [tools, inspected] = await Promise.all([
+    const listing = filledOn && filledOn.nodes > 1 ? undefined : listAt(request, { name });
+    const [tools, first] = await Promise.all([
         gatherTools(request, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
-        filledOn ? undefined : inspect(),
+        filledOn ?? inspectAsked(request),
     ]);
-    const plan = (builder, mounts) => planBuild(request, workDirectory, tools, builder, mounts);
+    const address = await (0,builder_address/* addressBuilder */.e)(name, first, surroundings.env, (0,external_node_path_.join)(workDirectory, 'buildx'));
+    const plan = (builder, mounts) => planBuild(request, workDirectory, tools, builder, address, mounts);
     const early = filledOn && (await startEarlyBuild(request, filledOn, plan));
-    const records = await listing;
+    const isNode = address.configuration !== undefined;
+    const unlisted = whyUnlisted(first, address);
+    const records = unlisted ?? (await (isNode || !listing ? listAt(request, address) : listing));
     const mounts = findMounts(request, records);
     const confirmed = early?.confirm(mounts);
-    const builder = inspected ?? confirmed?.builder ?? (await inspect());
+    const builder = confirmed || !filledOn ? first : await inspectAsked(request);
     tellOfRecords(asked, records, builder.name);
     if (!mounts.some(({ exists }) => exists)) {
         const packed = mounts.map((mount) => ({ ...mount, report: undefined }));
@@ -101160,6 +102199,21 @@ async function pack(request, workDirectory) {
     const options = plan(builder, mounts);
     (0,result_table/* logBuilder */.wz)(builder, options.toolkit);
     return build(options, mounts, confirmed, state?.restored !== undefined);
+}
+async function listAt({ surroundings, mounts }, address) {
+    return listRecords(surroundings, address, mounts).catch(errors/* messageOf */.b);
+}
+/** @throws Error, with the remedy, if there is none */
+async function inspectAsked(request) {
+    const { surroundings, builder, platform, state } = request;
+    try {
+        return await (0,buildx/* inspectBuilder */.IK)(surroundings, builder, platform);
+    }
+    catch (error) {
+        if (!(error instanceof buildx/* NoSuchBuilderError */.eN) || builder !== state?.foundBuilder)
+            throw error;
+        throw new Error(`${(0,errors/* messageOf */.b)(error)} It was there when inject ran, and is gone. Put this step before the one that removes it, and inject, or the single step, behind docker/setup-buildx-action: post steps run in reverse order.`);
+    }
 }
 /** @param hasTraces whether inject has left copies of archives on the builder */
 async function build(options, mounts, confirmed, hasTraces) {
@@ -101179,11 +102233,11 @@ async function build(options, mounts, confirmed, hasTraces) {
 function hasArchive({ report }) {
     return report?.result === 'packed' || report?.result === 'changed';
 }
-function planBuild({ surroundings, builder: name, utilityImage, compressionLevel, seedStages }, workDirectory, tools, builder, mounts) {
+function planBuild({ surroundings, utilityImage, compressionLevel, seedStages }, workDirectory, tools, builder, address, mounts) {
     return {
         surroundings,
         workDirectory,
-        builder: name,
+        builder: address,
         toolkit: (0,runner_programs/* chooseToolkit */.QG)(tools, builder.platforms, utilityImage, { anyOf: ['zstd', 'gzip'] }),
         script: 'pack',
         mounts: mounts.flatMap((mount) => mount.exists ? scratchMountOf(mount, compressionLevel) : []),
@@ -101304,6 +102358,9 @@ var summary = __nccwpck_require__(7796);
 
 
 
+
+
+
 const notSaved = 'The cache mounts were not saved';
 /**
  * Extract: takes the mounts out of the builder and saves them.
@@ -101313,15 +102370,23 @@ const notSaved = 'The cache mounts were not saved';
 async function extractMounts(surroundings, getInput, makeWorkDirectory) {
     (0,console/* setOutput */.uH)('saved', 'false');
     const inputs = (0,read_inputs/* readExtractInputs */.NJ)(getInput, surroundings);
-    const { compressionLevel, incremental } = inputs;
-    const states = await (0,handover/* readStates */.rs)(surroundings);
-    const request = resolveRequest(await withKey(surroundings, inputs, states), states);
+    const candidates = findCandidates(inputs, await (0,handover/* readStates */.rs)(surroundings));
+    if (!inputs.save)
+        return saveNothing(surroundings, candidates);
+    let request;
     let tidied;
     try {
-        const list = await listRequested(surroundings, request, inputs);
-        (0,result_table/* logMounts */.Zx)(list);
         const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async (ended) => {
-            const store = (0,open_store/* openStore */.Ch)(request.storeLocation, ended);
+            let own;
+            const listOwn = () => {
+                own ??= listOwnMounts(surroundings, inputs);
+                return own;
+            };
+            request = await resolve(surroundings, inputs, candidates, listOwn);
+            const list = await listRequested(request, listOwn);
+            (0,result_table/* logMounts */.Zx)(list);
+            const { compressionLevel, incremental } = inputs;
+            const store = (0,open_store/* openStore */.C)(request.storeLocation, ended);
             const asked = { ...request, ...list, compressionLevel, incremental, surroundings };
             return extract(asked, store, await makeWorkDirectory());
         }).catch(giveUp);
@@ -101331,35 +102396,85 @@ async function extractMounts(surroundings, getInput, makeWorkDirectory) {
             (0,console/* setOutput */.uH)('reason', result.reasons.join('\n'));
         if (inputs.summary) {
             const { title, rows, reasons } = result;
-            (0,console/* addSummary */.S0)((0,summary/* renderSummary */.B)({ title, rows, remarks: reasons, facts: [['Key', request.key]] }));
+            const facts = request ? [['Key', request.key]] : [];
+            (0,console/* addSummary */.S0)((0,summary/* renderSummary */.B)({ title, rows, remarks: reasons, facts }));
         }
     }
     finally {
-        await Promise.all([tidied, request.state && (0,handover/* removeState */.aF)(surroundings, request.state)]);
+        await Promise.all([tidied, request?.state && (0,handover/* removeState */.aF)(surroundings, request.state)]);
     }
+}
+/** Neither the builder nor the store is asked for anything. */
+async function saveNothing(surroundings, [state, ...others]) {
+    const why = 'save is false';
+    (0,console/* print */.yy)(`Nothing is saved: ${why}.`);
+    (0,console/* setOutput */.uH)('reason', why);
+    if (state && others.length === 0)
+        await (0,handover/* removeState */.aF)(surroundings, state);
 }
 /** What ends the step before it has begun. */
 function reportFailure(message) {
     (0,console/* setOutput */.uH)('reason', message);
 }
-/** A store that holds one entry needs no key, and so no inject that has made one. */
-async function withKey(surroundings, inputs, states) {
-    const { key, storeLocation, mountInputs } = inputs;
-    if (key !== undefined || !(0,open_store/* holdsOneEntry */.fF)(storeLocation) || states.length > 0)
-        return inputs;
-    const made = await (0,generated_key/* resolveKeys */.LQ)({ key, keyPrefix: input_definitions/* defaultKeyPrefix */.x2, restoreKeys: [], mountInputs }, surroundings);
-    return { ...inputs, key: made.key };
+/** @throws Error where it stays open which inject is meant */
+async function resolve(surroundings, inputs, candidates, listOwn) {
+    const [first, ...others] = candidates;
+    const state = others.length === 0 ? first : await askBuilder(surroundings, inputs, candidates);
+    return resolveRequest(inputs, state, async () => generateKey(surroundings, inputs, (await listOwn()).mounts));
 }
-async function listRequested({ workspace }, { mounts, state }, { mountInputs }) {
-    if (mounts === undefined)
-        return (0,mount_list/* listMounts */.dx)(mountInputs, workspace);
-    return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
+/** The key that an inject without inputs for the key would have made. */
+async function generateKey(surroundings, { mountInputs }, mounts) {
+    const wanted = { key: undefined, keyPrefix: input_definitions/* defaultKeyPrefix */.x2, restoreKeys: [] };
+    const build = (0,keyed_build/* keyedBuildOf */.G)(mountInputs, surroundings.workspace);
+    return (await (0,generated_key/* resolveKeys */.LQ)(wanted, build, mounts, surroundings)).key;
+}
+/**
+ * Finds the only one of several injects that the builder has a mount of.
+ *
+ * @throws Error where that is none of them, or more than one, or the builder does not tell
+ */
+async function askBuilder(surroundings, { builder }, states) {
+    const built = await Promise.all(states.map(async (state) => {
+        const { mounts } = state;
+        const name = builder ?? state.builder ?? state.foundBuilder;
+        const records = await listRecords(surroundings, { name }, mounts).catch(errors/* messageOf */.b);
+        const isBuilt = typeof records === 'string' || mounts.some((each) => (0,builder_records/* isHeld */.i7)(each, records));
+        return isBuilt ? [state] : [];
+    }));
+    const [only, ...others] = built.flat();
+    if (only === undefined || others.length > 0) {
+        throw new Error(`This job has several injects (${states.map(({ key }) => key).join(', ')}): give the input key of the one that this extract belongs to.`);
+    }
+    (0,console/* print */.yy)(`Of the injects of this job, the builder has mounts of just that with the key ${only.key}.`);
+    return only;
+}
+async function listRequested({ mounts, state }, listOwn) {
+    if (mounts)
+        return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
+    return listOwn();
+}
+/**
+ * Lists the mounts that extract's own inputs say.
+ *
+ * @throws InputError on a wrong input of this step; Error if there is neither an input nor an inject
+ */
+async function listOwnMounts({ workspace }, { mountInputs }) {
+    try {
+        return await (0,mount_list/* listMounts */.dx)(mountInputs, workspace);
+    }
+    catch (error) {
+        if ((0,mount_list/* areGiven */.k4)(mountInputs))
+            throw error;
+        throw new Error(`No inject has run before in this job, or what it has left is gone. ${(0,errors/* messageOf */.b)(error)}`);
+    }
 }
 async function extract(request, store, workDirectory) {
     const { key, mounts } = request;
     const directory = (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c);
     if (mounts.length === 0)
         return refuse('there are no cache mounts');
+    if (store.absence !== undefined)
+        return refuse(store.absence);
     if (await (0,log/* logStage */.jl)('Look up the key', () => store.isSaved(key)))
         return skip(request);
     const packed = await pack(request, workDirectory);
@@ -101373,51 +102488,65 @@ async function save(request, packed, store, directory, workDirectory) {
     const previous = await findPrevious(store, request, packedCount, workDirectory);
     const maximum = request.incremental.count;
     const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
-    const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum });
+    const found = await fillEntry({ packed, previous, directory, mayRefer, maximum });
+    const obstacle = findObstacle(found);
+    const outcomes = obstacle === undefined ? found : found.map((each) => ({ ...each, ...each.ifNothingIsSaved }));
     (0,result_table/* logRows */.Wk)(outcomes.map(({ row }) => row));
     for (const { remark } of outcomes)
         if (remark !== undefined)
             (0,console/* warn */.R8)(remark);
     const [result] = await Promise.all([
-        saveEntry(request, outcomes, store, directory),
+        obstacle === undefined
+            ? saveEntry(request, outcomes, store, directory)
+            : refuse(obstacle, outcomes),
         // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
         request.state && (0,handover/* removeState */.aF)(request.surroundings, request.state).catch(() => undefined),
     ]);
     return result;
 }
-async function saveEntry({ key, incremental }, outcomes, store, directory) {
+/** Why these cannot be saved; undefined if they can. */
+function findObstacle(outcomes) {
     const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
     if (missing.length > 0) {
         const names = missing.map(cache_mount/* describeMount */.hK).join(', ');
-        const why = `an entry without ${names} would hide what is saved, or could be, for good`;
-        return refuse(why, outcomes);
+        return `an entry without ${names} would hide what is saved, or could be, for good`;
     }
-    if (!outcomes.some(({ isFilled }) => isFilled)) {
-        const why = 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile';
-        return refuse(why, outcomes);
-    }
+    return outcomes.some(({ isFilled }) => isFilled)
+        ? undefined
+        : 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile; put inject, or the single step, behind docker/setup-buildx-action';
+}
+async function saveEntry({ key, incremental }, outcomes, store, directory) {
     const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
     await (0,entry_archive/* writeManifest */.HN)(directory, saved);
     const result = await (0,log/* logStage */.jl)('Save to the cache', () => store.save(directory, key));
     if (!result.saved)
         return refuse(result.why, outcomes);
     const size = describeSize(saved, incremental);
-    (0,console/* print */.yy)(`Saved ${size} under the key ${key}.`);
+    const nothingNew = describeNothingNew(saved);
+    (0,console/* print */.yy)(nothingNew
+        ? `${nothingNew}, now under the key ${key} too.`
+        : `Saved ${size} under the key ${key}.`);
     const count = saved.filter(({ archive }) => archive).length;
     return {
         saved: true,
-        title: `${(0,format/* plural */.LS)(count, 'cache mount')} saved, ${size}`,
+        title: nothingNew ?? `${(0,format/* plural */.LS)(count, 'cache mount')} saved, ${size}`,
         ...tell(outcomes),
     };
 }
 function skip({ key, mounts, state }) {
-    (0,console/* print */.yy)(`The key ${key} is saved already, nothing to do.`);
+    const isGenerated = state?.isKeyGenerated ?? false;
+    (0,console/* print */.yy)(isGenerated
+        ? `The key ${key} is saved already, nothing to do. Builds that differ only in build-args need a key-prefix each.`
+        : `The key ${key} is saved already, nothing to do.`);
     const reasons = ['the key is saved already'];
     if (state?.restored?.key === key) {
         const held = new Set(state.restored.mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount)));
         const lacking = mounts.filter((mount) => !held.has((0,cache_mount/* identityOf */.cu)(mount)));
         if (lacking.length > 0) {
-            const remark = `The saved entry ${key} lacks ${lacking.map(cache_mount/* describeMount */.hK).join(', ')}, and a saved key is never changed. Use a key that changes with the Dockerfile: add \${{ hashFiles('Dockerfile') }} to it.`;
+            const remedy = isGenerated
+                ? 'If another build has saved it, give each a key-prefix of its own.'
+                : "Use a key that changes with the Dockerfile: add ${{ hashFiles('Dockerfile') }} to it.";
+            const remark = `The saved entry ${key} lacks ${lacking.map(cache_mount/* describeMount */.hK).join(', ')}, and a saved key is never changed. ${remedy}`;
             (0,console/* warn */.R8)(remark);
             reasons.push(remark);
         }
@@ -101468,8 +102597,9 @@ function tell(outcomes) {
 /* harmony import */ var _console_console_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6523);
 /* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6018);
 /* harmony import */ var _entry_stores_open_store_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(3597);
-/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(1469);
-/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(292);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1469);
+/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(292);
+/* harmony import */ var _lib_work_directory_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(2757);
 
 
 
@@ -101478,8 +102608,13 @@ function tell(outcomes) {
 
 
 
-/** A directory a key, so that a job can have several injects. */
+
+/**
+ * Writes what inject leaves, and removes what was left more than a day ago, if no extract has come for it.
+ * A directory a key, so that a job can have several injects.
+ */
 async function writeState(surroundings, state) {
+    await (0,_lib_work_directory_js__WEBPACK_IMPORTED_MODULE_6__/* .removeOlderThanADay */ .RU)(stateDirectory(surroundings));
     const directory = directoryOf(surroundings, state.key);
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { recursive: true });
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, stateName), renderState(state));
@@ -101506,20 +102641,27 @@ async function takeTools(surroundings, key, directory) {
         return false;
     }
 }
-/** All that the injects of this job have left; what cannot be read is named and left out. */
+/**
+ * Reads what the injects of this job have left, the last one last. What cannot be read is named and left out.
+ * The runner empties its temporary directory after each job; others may not, so that an earlier job's is there.
+ */
 async function readStates(surroundings) {
     const directory = stateDirectory(surroundings);
     const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readdir)(directory).catch(() => []);
     const states = [];
     for (const name of names) {
         try {
-            states.push(parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, name, stateName), 'utf8')));
+            const file = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, name, stateName);
+            const state = parseState(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.readFile)(file, 'utf8'));
+            if (state.job === surroundings.job) {
+                states.push({ state, writtenAt: (await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.stat)(file)).mtimeMs });
+            }
         }
         catch (error) {
-            (0,_console_console_js__WEBPACK_IMPORTED_MODULE_3__/* .warn */ .R8)(`What inject has left in this job cannot be read: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_6__/* .messageOf */ .b)(error)}`);
+            (0,_console_console_js__WEBPACK_IMPORTED_MODULE_3__/* .warn */ .R8)(`What inject has left in this job cannot be read: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .messageOf */ .b)(error)}`);
         }
     }
-    return states;
+    return states.sort((a, b) => a.writtenAt - b.writtenAt).map(({ state }) => state);
 }
 /** Removes what one inject has left, and the directory with the last of them. */
 async function removeState(surroundings, state) {
@@ -101540,72 +102682,77 @@ function renderState(state) {
     return JSON.stringify({ ...state, restored: restored && { ...restored, mounts } });
 }
 function parseState(text) {
-    const state = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(JSON.parse(text), 'state');
-    const { key, mounts, builder, utilityImage, platform } = state;
+    const state = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(JSON.parse(text), 'state');
+    const { key, job, isKeyGenerated, mounts, builder, foundBuilder } = state;
+    const { utilityImage, platform } = state;
     const { seedStages, storeLocation, restoreKeys, restored } = state;
     return {
-        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
-        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
-        builder: builder === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(builder, 'builder'),
-        utilityImage: utilityImage === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(utilityImage, 'utilityImage'),
-        platform: platform === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(platform, 'platform'),
-        storeLocation: storeLocation === undefined ? undefined : (0,_entry_stores_open_store_js__WEBPACK_IMPORTED_MODULE_5__/* .parseStoreLocation */ .sC)(storeLocation),
+        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(key, 'key'),
+        job: job === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(job, 'job'),
+        isKeyGenerated: isKeyGenerated === true ? true : undefined,
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
+        builder: builder === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(builder, 'builder'),
+        foundBuilder: foundBuilder === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(foundBuilder, 'foundBuilder'),
+        utilityImage: utilityImage === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(utilityImage, 'utilityImage'),
+        platform: platform === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(platform, 'platform'),
+        storeLocation: storeLocation === undefined ? undefined : (0,_entry_stores_open_store_js__WEBPACK_IMPORTED_MODULE_5__/* .parseStoreLocation */ .s)(storeLocation),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
-        restoreKeys: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'restoreKeys[]')),
+        restoreKeys: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'restoreKeys[]')),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
 }
 function parseRestored(value) {
-    const { key, mounts, filled } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'restored');
+    const { key, mounts, filled } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'restored');
     return {
-        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(key, 'key'),
-        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
+        key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(key, 'key'),
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(mounts, 'mounts').map(parseRestoredMount),
         filled: filled === undefined ? undefined : parseFilled(filled),
     };
 }
 function parseFilled(value) {
-    const { mounts, builder, filledAt, snapshotId, tools } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'filled');
+    const { mounts, builder, filledAt, snapshotId, tools } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'filled');
     return {
-        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
+        mounts: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(mounts, 'mounts').map(_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt),
         builder: parseBuilder(builder),
-        filledAt: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(filledAt, 'filledAt'),
-        snapshotId: snapshotId === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(snapshotId, 'snapshotId'),
+        filledAt: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .number */ .ai)(filledAt, 'filledAt'),
+        snapshotId: snapshotId === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(snapshotId, 'snapshotId'),
         tools: parseTools(tools),
     };
 }
 function parseTools(value) {
-    const { names, tarVersion, directories, obstacle } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'tools');
+    const { names, tarVersion, directories, obstacle } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'tools');
     return {
-        names: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(names, 'names').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'names[]')),
+        names: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(names, 'names').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'names[]')),
         tarVersion: String(tarVersion),
-        directories: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(directories, 'directories').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'directories[]')),
-        obstacle: obstacle === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(obstacle, 'obstacle'),
+        directories: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(directories, 'directories').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'directories[]')),
+        obstacle: obstacle === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(obstacle, 'obstacle'),
     };
 }
 function parseBuilder(value) {
-    const { name, driver, nodes, platforms, buildkit } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'builder');
+    const { name, driver, nodes, node, platforms, buildkit } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'builder');
     // Some of it buildx may leave empty; it is for the log.
     return {
         name: String(name),
         driver: String(driver),
-        nodes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .number */ .ai)(nodes, 'nodes'),
-        platforms: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(each, 'platforms[]')),
+        nodes: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .number */ .ai)(nodes, 'nodes'),
+        node: String(node),
+        platforms: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(platforms, 'platforms').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'platforms[]')),
         buildkit: String(buildkit),
     };
 }
 function parseRestoredMount(value) {
     const { archive, ...saved } = (0,_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseSavedMount */ .cf)(value);
     if (archive === undefined)
-        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .invalid */ .Gq)('archive', archive);
+        throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .invalid */ .Gq)('archive', archive);
     return { ...saved, archive };
 }
 function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(value, 'seedStages');
-    const args = Object.entries((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .object */ .Ik)(buildArgs, 'buildArgs'));
+    const { head, stages, context, buildArgs, ignore } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'seedStages');
+    const args = Object.entries((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(buildArgs, 'buildArgs'));
     return {
-        head: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(head, 'head'),
-        stages: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(stages, 'stages'),
-        context: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_7__/* .string */ .Yj)(context, 'context'),
+        head: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(head, 'head'),
+        stages: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(stages, 'stages'),
+        context: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(context, 'context'),
         buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
         ignore: String(ignore),
     };
@@ -101625,14 +102772,18 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(2199);
+// EXTERNAL MODULE: ./build/builder/runner-programs.js
+var runner_programs = __nccwpck_require__(1072);
 // EXTERNAL MODULE: ./build/console/console.js
 var console = __nccwpck_require__(6523);
 // EXTERNAL MODULE: ./build/console/format.js
 var format = __nccwpck_require__(1335);
 // EXTERNAL MODULE: ./build/console/log.js
 var log = __nccwpck_require__(1532);
-// EXTERNAL MODULE: ./build/discovery/mount-list.js + 6 modules
-var mount_list = __nccwpck_require__(8975);
+// EXTERNAL MODULE: ./build/discovery/mount-list.js + 10 modules
+var mount_list = __nccwpck_require__(9590);
 // EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
 var archive = __nccwpck_require__(6002);
 // EXTERNAL MODULE: ./build/entry/manifest.js
@@ -101645,6 +102796,8 @@ var open_store = __nccwpck_require__(3597);
 var stores_store = __nccwpck_require__(8151);
 // EXTERNAL MODULE: ./build/inputs/generated-key.js
 var generated_key = __nccwpck_require__(6275);
+// EXTERNAL MODULE: ./build/inputs/keyed-build.js
+var keyed_build = __nccwpck_require__(7559);
 // EXTERNAL MODULE: ./build/inputs/read-inputs.js
 var read_inputs = __nccwpck_require__(5262);
 // EXTERNAL MODULE: ./build/lib/errors.js
@@ -101653,12 +102806,10 @@ var errors = __nccwpck_require__(1469);
 var cache_mount = __nccwpck_require__(1833);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: ./build/builder/buildx.js + 1 modules
-var buildx = __nccwpck_require__(2949);
+// EXTERNAL MODULE: ./build/builder/builder-address.js
+var builder_address = __nccwpck_require__(9950);
 // EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
 var scripts = __nccwpck_require__(9580);
-// EXTERNAL MODULE: ./build/builder/runner-programs.js
-var runner_programs = __nccwpck_require__(1072);
 // EXTERNAL MODULE: ./build/builder/scratch-build.js + 1 modules
 var scratch_build = __nccwpck_require__(266);
 // EXTERNAL MODULE: ./build/lib/work-directory.js
@@ -101668,6 +102819,7 @@ var handover = __nccwpck_require__(1161);
 // EXTERNAL MODULE: ./build/steps/result-table.js
 var result_table = __nccwpck_require__(730);
 ;// CONCATENATED MODULE: ./build/steps/fill-mounts.js
+
 
 
 
@@ -101707,10 +102859,12 @@ async function unpack(request, toUnpack, ready, entry, workDirectory) {
         allOf: [...new Set(allOf)],
     });
     (0,result_table/* logBuilder */.wz)(builder, toolkit);
+    const configuration = (0,external_node_path_.join)(workDirectory, 'buildx');
+    const address = await (0,builder_address/* addressBuilder */.e)(request.builder, builder, request.surroundings.env, configuration);
     const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
         surroundings: request.surroundings,
         workDirectory,
-        builder: request.builder,
+        builder: address,
         toolkit,
         script: 'unpack',
         mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId)),
@@ -101777,6 +102931,9 @@ var summary = __nccwpck_require__(7796);
 
 
 
+
+
+
 const notRestored = 'The cache mounts were not restored';
 /**
  * Inject: restores the saved mounts into the builder.
@@ -101786,15 +102943,16 @@ const notRestored = 'The cache mounts were not restored';
  */
 async function injectMounts(surroundings, getInput, makeWorkDirectory) {
     const inputs = (0,read_inputs/* readInjectInputs */.NY)(getInput, surroundings);
-    const keys = await (0,generated_key/* resolveKeys */.LQ)(inputs, surroundings);
     (0,console/* setOutput */.uH)('cache-hit', 'false');
-    (0,console/* setOutput */.uH)('cache-primary-key', keys.key);
     const list = await (0,mount_list/* listMounts */.dx)(inputs.mountInputs, surroundings.workspace);
-    (0,result_table/* logMounts */.Zx)(list);
     const { mounts, seedStages } = list;
+    const build = (0,keyed_build/* keyedBuildOf */.G)(inputs.mountInputs, surroundings.workspace);
+    const keys = await (0,generated_key/* resolveKeys */.LQ)(inputs, build, mounts, surroundings);
+    (0,console/* setOutput */.uH)('cache-primary-key', keys.key);
+    (0,result_table/* logMounts */.Zx)(list);
     const platform = inputs.mountInputs.platforms?.[0];
     const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async (ended) => {
-        const store = (0,open_store/* openStore */.Ch)(inputs.storeLocation, ended);
+        const store = (0,open_store/* openStore */.C)(inputs.storeLocation, ended);
         const request = { ...inputs, ...keys, mounts, seedStages, platform, store, surroundings };
         return inject(request, await makeWorkDirectory());
     }).catch((error) => {
@@ -101834,39 +102992,62 @@ async function inject(request, workDirectory) {
     await (0,handover/* writeState */.Jq)(request.surroundings, stateOf(request));
     if (mounts.length === 0)
         return cold('There are no cache mounts');
+    if (store.absence !== undefined)
+        return cold(notRestored, [`${notRestored}: ${store.absence}.`]);
     const found = await (0,log/* logStage */.jl)('Look up the key', () => store.find(key, restoreKeys));
     if (found === undefined) {
         (0,console/* print */.yy)(`Nothing was found for the key ${key}: the build starts cold.`);
+        (0,result_table/* logMiss */.RY)(request);
+        await rememberBuilder(request);
         return cold('No saved cache mounts were found');
     }
     const ready = prepare(request, workDirectory);
     ready.catch(() => undefined); // it is thrown where it is needed
     (0,console/* setOutput */.uH)('cache-matched-key', found);
     const restored = await restore(request, found, (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c));
+    const prepared = await ready.catch(() => undefined);
+    const state = { ...stateOf(request), foundBuilder: prepared?.builder.name || undefined };
+    await (0,handover/* writeState */.Jq)(request.surroundings, state);
     if ('trouble' in restored) {
-        const remark = `${restored.trouble}.${remedyFor(request, restored.key)}`;
+        const remark = `${restored.trouble}.${tellOfTar(restored, prepared)}${remedyFor(request, restored.key)}`;
         return cold(notRestored, [remark], { key: restored.key, label: store.otherKeyLabel });
     }
-    return fill(request, restored, ready, workDirectory);
+    return fill(request, state, restored, ready, workDirectory);
+}
+/** The cache client says no more than that tar has failed. */
+function tellOfTar({ isStored }, prepared) {
+    if (isStored || !prepared?.tools.tarVersion)
+        return '';
+    const why = (0,runner_programs/* whyNotGnuTar */.Jg)(prepared.tools);
+    return why === undefined ? '' : ` GNU tar is needed, and ${why}.`;
+}
+/** Extract is to look at the builder that is used now, even if that is gone then. */
+async function rememberBuilder(request) {
+    const { surroundings } = request;
+    const foundBuilder = request.builder ?? (await (0,buildx/* findCurrentBuilder */.mJ)(surroundings));
+    await (0,handover/* writeState */.Jq)(surroundings, { ...stateOf(request), foundBuilder });
 }
 /** Restores an entry, with those that it builds on, into a directory. */
 async function restore({ store, key: wanted, mounts }, found, directory) {
     const [key] = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(directory, [found]));
     if (key === undefined) {
         const trouble = `The saved entry ${found} could not be restored (the log says why): the build starts cold`;
-        return { key: found, trouble };
+        return { key: found, isStored: false, trouble };
     }
-    (0,console/* print */.yy)(key === wanted
-        ? `Found the entry ${key}.`
-        : `Found the entry ${key}, whose key begins with a restore key or with the key; nothing is saved for just the key ${wanted} yet.`);
+    if (key === wanted)
+        (0,console/* print */.yy)(`Found the entry ${key}.`);
     const unusable = (why) => ({
         key,
+        isStored: true,
         trouble: `The saved entry ${key} cannot be used: ${why}`,
     });
     try {
         const entry = await (0,open_entry/* openEntry */.v)(store, key, directory, mounts);
-        if (entry.missing.length === 0)
+        if (entry.missing.length === 0) {
+            if (key !== wanted)
+                (0,console/* print */.yy)(tellOfOtherKey(key, wanted, store));
             return entry;
+        }
         const bases = entry.missing.join(', ');
         return unusable(`it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`);
     }
@@ -101874,30 +103055,49 @@ async function restore({ store, key: wanted, mounts }, found, directory) {
         return unusable((0,errors/* messageOf */.b)(error));
     }
 }
+function tellOfOtherKey(key, wanted, { isLasting }) {
+    const why = isLasting ? 'restore key' : 'what the directory holds';
+    return `Restored from ${key} (${why}); this run will save as ${wanted}.`;
+}
 /** What an inject before this one has left under the same key is about to be overwritten. */
-async function warnOfSameKey({ surroundings, key, mounts }) {
+async function warnOfSameKey(request) {
+    const { surroundings, key, mounts } = request;
     const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
     const states = await (0,handover/* readStates */.rs)(surroundings);
     if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
-        (0,console/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. Give each a key, or a key-prefix, of its own.`);
+        (0,console/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. ${ofItsOwn(request)}`);
     }
 }
+/** What to do if two builds share an entry. */
+function ofItsOwn({ hashes, storeLocation }) {
+    if (storeLocation !== undefined)
+        return 'Give each a directory of its own.';
+    if (hashes !== undefined)
+        return 'Give each a key-prefix of its own.';
+    return 'Give each a key, and restore keys, of its own.';
+}
+/** Says so if an entry has none of the mounts, because it is then mostly another build's. */
+function tellOfOthers(request, { key, manifest }) {
+    const saved = new Set(manifest.mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount)));
+    if (request.mounts.some((mount) => saved.has((0,cache_mount/* identityOf */.cu)(mount))))
+        return;
+    const held = manifest.mounts.map(({ mount }) => (0,cache_mount/* describeMount */.hK)(mount)).join(', ') || 'no mounts';
+    (0,console/* notify */.me)(`The entry ${key} has none of the cache mounts of this build; it has ${held}. If another build has saved it: ${ofItsOwn(request)}`);
+}
 /** Unpacks what is whole of a restored entry into its mounts. */
-async function fill(request, entry, ready, workDirectory) {
+async function fill(request, state, entry, ready, workDirectory) {
     const { key, manifest } = entry;
     const remedy = remedyFor(request, key);
     const { toUnpack, unsaved, unnamed } = (0,archive/* selectArchives */.wu)(request.mounts, manifest);
     if (unnamed.length > 0) {
         (0,console/* print */.yy)(`Saved, but not named any more: ${unnamed.map(cache_mount/* describeMount */.hK).join(', ')}`);
     }
+    tellOfOthers(request, entry);
     const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
     const restored = { key, mounts: listRestored(manifest, damaged) };
-    await (0,handover/* writeState */.Jq)(request.surroundings, { ...stateOf(request), restored });
+    await (0,handover/* writeState */.Jq)(request.surroundings, { ...state, restored });
     const { reports, filled } = await unpack(request, whole, ready, entry, workDirectory);
-    await (0,handover/* writeState */.Jq)(request.surroundings, {
-        ...stateOf(request),
-        restored: { ...restored, filled },
-    });
+    await (0,handover/* writeState */.Jq)(request.surroundings, { ...state, restored: { ...restored, filled } });
     const outcomes = [
         ...damaged,
         ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),
@@ -101957,10 +103157,12 @@ function outcomeOf({ mount, archives }, report, whatToDo) {
     }
 }
 function stateOf(request) {
-    const { key, restoreKeys, mounts, seedStages } = request;
-    const { builder, platform, utilityImage, storeLocation } = request;
+    const { key, restoreKeys, hashes, mounts, seedStages } = request;
+    const { builder, platform, utilityImage, storeLocation, surroundings } = request;
     return {
+        job: surroundings.job,
         ...{ key, restoreKeys, mounts, seedStages },
+        isKeyGenerated: hashes === undefined ? undefined : true,
         ...{ builder, platform, utilityImage, storeLocation },
     };
 }
@@ -101972,6 +103174,7 @@ function stateOf(request) {
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   RY: () => (/* binding */ logMiss),
 /* harmony export */   Wk: () => (/* binding */ logRows),
 /* harmony export */   Zx: () => (/* binding */ logMounts),
 /* harmony export */   wz: () => (/* binding */ logBuilder)
@@ -101994,15 +103197,33 @@ function logMounts({ mounts, notices, warnings }) {
 }
 function logBuilder(builder, toolkit) {
     if (builder.nodes > 1) {
-        (0,_console_console_js__WEBPACK_IMPORTED_MODULE_0__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used. The first line of the input platforms decides.`);
+        (0,_console_console_js__WEBPACK_IMPORTED_MODULE_0__/* .warn */ .R8)(`The builder ${builder.name} has ${builder.nodes} nodes, each with cache mounts of its own; the node of ${builder.platforms[0]} is used (${builder.node}), as buildx builds there for the first of the input platforms, or on the first node without that input.`);
     }
     (0,_console_log_js__WEBPACK_IMPORTED_MODULE_1__/* .logGroup */ .QT)('Builder', (0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatTable */ .ku)([
         ['builder', builder.name],
         ['driver', builder.driver],
+        ...(builder.nodes > 1 ? [['node', builder.node]] : []),
         ['platforms', builder.platforms.join(', ')],
         ['BuildKit', builder.buildkit],
         ['programs', toolkit.description],
     ]));
+}
+/** What was asked for in vain, and what a made key is made of. */
+function logMiss({ key, restoreKeys, hashes }) {
+    const hashed = ({ hash, of }, name) => (of.length > 0 ? of : ['nothing']).map((each, index) => index === 0 ? [name, hash, each] : ['', '', each]);
+    (0,_console_log_js__WEBPACK_IMPORTED_MODULE_1__/* .logGroup */ .QT)('What was looked for', [
+        ...(0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatTable */ .ku)([['key', key], ...restoreKeys.map((each) => ['beginning with', each])]),
+        ...(hashes === undefined
+            ? []
+            : [
+                'The hashes in the generated key:',
+                ...(0,_console_format_js__WEBPACK_IMPORTED_MODULE_3__/* .formatTable */ .ku)([
+                    ...hashed(hashes.build, 'build'),
+                    ...hashed(hashes.mounts, 'mounts'),
+                    ...hashed(hashes.files, 'files'),
+                ]),
+            ]),
+    ]);
 }
 /** The closing table, which stands outside of all groups: what a person looks for first. */
 function logRows(rows) {
@@ -102159,6 +103380,7 @@ async function runStep(surroundings, story, onFailure = () => undefined) {
             (0,console/* print */.yy)(`Received ${signal}: stopping.`);
             killDescendants();
             clear();
+            (0,console/* printOutputs */.My)();
             process.exit(128 + external_node_os_.constants.signals[signal]);
         });
     }
@@ -102179,6 +103401,7 @@ async function runStep(surroundings, story, onFailure = () => undefined) {
         // What was begun ahead of its time may still be under way.
         killDescendants();
         clear();
+        (0,console/* printOutputs */.My)();
     }
     // Idle connections of the cache client would keep the process for seconds.
     return process.exit();

@@ -5,7 +5,8 @@
 # shellcheck source=src/builder/in-builder/common.sh
 . "${0%/*}/common.sh"
 
-# pack CREATE OPTION...: sets files and bytes, and whether hard links of what is packed are not
+# pack CREATE OPTION...: sets files, bytes, how many sockets tar has left out, and whether hard links of what is
+# packed are not
 pack() {
   # tar lists what it packs on standard output; a directory ends with a slash
   files=$({
@@ -15,6 +16,7 @@ pack() {
   # On a full disk both files may be empty, and the archive cut off.
   status=
   bytes=
+  sockets=0
   missing_links=false
   read -r status <"$index.status"
   while read -r line; do
@@ -23,6 +25,7 @@ pack() {
         line=${line#Total bytes written: }
         bytes=${line%% *}
         ;;
+      *': socket ignored') sockets=$((sockets + 1)) ;;
       *': Missing links to '*) missing_links=true ;;
       *) printf '%s\n' "$line" ;;
     esac
@@ -91,7 +94,8 @@ work() {
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in
     packed | changed)
-      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${obstacle:+,\"obstacle\":\"$obstacle\"}"
+      [ "$sockets" != 0 ] || sockets=
+      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${sockets:+,\"sockets\":$sockets}${obstacle:+,\"obstacle\":\"$obstacle\"}"
       ;;
     *) report "$result" ;;
   esac
