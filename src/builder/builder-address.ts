@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { array, object, string } from '../lib/json.js';
+import type { Surroundings } from '../lib/surroundings.js';
 
 /** How docker buildx is told what to use. */
 export interface BuilderAddress {
@@ -11,21 +11,23 @@ export interface BuilderAddress {
   readonly configuration?: string | undefined;
 }
 
+type Place = Pick<Surroundings, 'env' | 'home'>;
+
 /**
  * Says how docker buildx is told to use just the node that a builder was found to use.
  *
  * @param asked the name that the builder was asked for by; undefined: none
- * @param environment where buildx finds its own configuration
+ * @param place where buildx finds its own configuration
  * @param directory may be made, for a configuration
  */
 export async function addressBuilder(
   asked: string | undefined,
   found: { readonly name: string; readonly node: string; readonly nodes: number },
-  environment: Readonly<Record<string, string | undefined>>,
+  place: Place,
   directory: string,
 ): Promise<BuilderAddress> {
   if (found.nodes <= 1) return { name: asked };
-  return (await addressNode(found.name, found.node, environment, directory)) ?? { name: asked };
+  return (await addressNode(found.name, found.node, place, directory)) ?? { name: asked };
 }
 
 /**
@@ -34,19 +36,19 @@ export async function addressBuilder(
  * JSON for each builder (store/store.go and store/nodegroup.go of buildx 0.36; the same since 0.13).
  *
  * @param node the node's name
- * @param environment where buildx finds its own configuration
+ * @param place where buildx finds its own configuration
  * @param directory a new one, for the configuration
  * @returns undefined if the file does not tell of this node, such as of a pod of the kubernetes driver
  */
 export async function addressNode(
   builder: string,
   node: string,
-  environment: Readonly<Record<string, string | undefined>>,
+  place: Place,
   directory: string,
 ): Promise<BuilderAddress | undefined> {
   const file = join('instances', builder.toLowerCase());
   try {
-    const text = await readFile(join(ownConfiguration(environment), file), 'utf8');
+    const text = await readFile(join(ownConfiguration(place), file), 'utf8');
     const whole = object(JSON.parse(text), 'builder');
     const isMeant = (each: unknown) => string(object(each, 'node').Name, 'Name') === node;
     const nodes = array(whole.Nodes, 'Nodes').filter(isMeant);
@@ -63,10 +65,6 @@ export async function addressNode(
 }
 
 /** util/confutil/config.go of buildx. */
-function ownConfiguration({
-  BUILDX_CONFIG,
-  DOCKER_CONFIG,
-  HOME,
-}: Readonly<Record<string, string | undefined>>): string {
-  return BUILDX_CONFIG || join(DOCKER_CONFIG || join(HOME || homedir(), '.docker'), 'buildx');
+function ownConfiguration({ env, home }: Place): string {
+  return env.BUILDX_CONFIG || join(env.DOCKER_CONFIG || join(home, '.docker'), 'buildx');
 }

@@ -1,4 +1,4 @@
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 
 /**
  * What a step finds around itself. An entry reads it once, first of all, and passes it down: later the
@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly temporaryRoot: string;
   /** The system's directory for temporary files. */
   readonly systemTemporary: string;
+  /** The user's own directory: HOME, or else what the system says. */
+  readonly home: string;
   /** The file for what is shown on the page of the job; undefined: there is none. */
   readonly summaryFile: string | undefined;
   readonly run: Run;
@@ -44,6 +46,7 @@ export function readSurroundings(): Surroundings {
     workspace: env.GITHUB_WORKSPACE || cwd,
     temporaryRoot: env.RUNNER_TEMP || systemTemporary,
     systemTemporary,
+    home: homedir(),
     summaryFile: env.GITHUB_STEP_SUMMARY || undefined,
     run: {
       os: env.RUNNER_OS || process.platform,

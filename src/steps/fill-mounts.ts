@@ -95,7 +95,7 @@ export async function unpack(
   const address = await addressBuilder(
     request.builder,
     builder,
-    request.surroundings.env,
+    request.surroundings,
     configuration,
   );
   const { reports, endedAt } = await logStage('Unpack into the builder', () =>

@@ -47,12 +47,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     gatherTools(request, toolsDirectory(workDirectory)),
     filledOn ?? inspectAsked(request),
   ]);
-  const address = await addressBuilder(
-    name,
-    first,
-    surroundings.env,
-    join(workDirectory, 'buildx'),
-  );
+  const address = await addressBuilder(name, first, surroundings, join(workDirectory, 'buildx'));
   const plan = (builder: Builder, mounts: readonly FoundMount[]) =>
     planBuild(request, workDirectory, tools, builder, address, mounts);
   const early = filledOn && (await startEarlyBuild(request, filledOn, plan));

@@ -22,13 +22,14 @@ async function writeOwn(directory: string, content: unknown = builder): Promise<
   await writeFile(join(directory, 'instances', 'both'), JSON.stringify(content));
 }
 
+const at = (env: Record<string, string>, home = '/none') => ({ env, home });
 const found = { name: 'Both', node: 'b1', nodes: 2 };
 
 test('one node is addressed by a configuration in which the builder has just that', async () => {
   const own = join(root, 'own');
   await writeOwn(own);
   const directory = join(root, 'new');
-  const address = await addressBuilder(undefined, found, { BUILDX_CONFIG: own }, directory);
+  const address = await addressBuilder(undefined, found, at({ BUILDX_CONFIG: own }), directory);
   expect(address).toEqual({ name: 'Both', configuration: directory });
   const file = join(directory, 'instances', 'both');
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ ...builder, Nodes: [second] });
@@ -43,7 +44,7 @@ test.each([
   ['HOME', '.docker/buildx'],
 ])('the configuration of buildx is found by %s', async (variable, place) => {
   await writeOwn(join(root, place));
-  const environment = { [variable]: root, ...(variable === 'HOME' ? {} : { HOME: '/none' }) };
+  const environment = variable === 'HOME' ? at({}, root) : at({ [variable]: root });
   const address = await addressBuilder(undefined, found, environment, join(root, 'new'));
   expect(address.configuration).toBe(join(root, 'new'));
 });
@@ -51,7 +52,7 @@ test.each([
 test('a builder of one node is addressed as it was asked for', async () => {
   await writeOwn(root);
   const one = { ...found, nodes: 1 };
-  const environment = { BUILDX_CONFIG: root };
+  const environment = at({ BUILDX_CONFIG: root });
   for (const asked of [undefined, 'both']) {
     const address = await addressBuilder(asked, one, environment, join(root, 'new'));
     expect(address).toEqual({ name: asked });
@@ -67,6 +68,11 @@ test.each([
   ['a node has no name', { ...builder, Nodes: [{}, second] }],
 ])('all nodes are addressed if %s', async (_, content) => {
   if (content !== undefined) await writeOwn(root, content);
-  const address = await addressBuilder('Both', found, { BUILDX_CONFIG: root }, join(root, 'new'));
+  const address = await addressBuilder(
+    'Both',
+    found,
+    at({ BUILDX_CONFIG: root }),
+    join(root, 'new'),
+  );
   expect(address).toEqual({ name: 'Both' });
 });

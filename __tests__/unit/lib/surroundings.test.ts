@@ -1,4 +1,4 @@
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { readSurroundings } from '../../../src/lib/surroundings.js';
 
@@ -33,6 +33,7 @@ test('on a runner of GitHub', () => {
     workspace: '/workspace',
     temporaryRoot: '/temp',
     systemTemporary: tmpdir(),
+    home: homedir(),
     summaryFile: '/summary',
     run: { os: 'Linux', architecture: 'X64', commit: 'c0ffee', attempt: '2' },
     job: '7/2/build',
