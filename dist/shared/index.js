@@ -39762,10 +39762,8 @@ module.exports = { version: packageJson.version }
 /* harmony export */ });
 /* unused harmony export addressNode */
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
-/* harmony import */ var node_os__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(8161);
-/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6760);
-/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(292);
-
+/* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(6760);
+/* harmony import */ var _lib_json_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(292);
 
 
 
@@ -39773,13 +39771,13 @@ module.exports = { version: packageJson.version }
  * Says how docker buildx is told to use just the node that a builder was found to use.
  *
  * @param asked the name that the builder was asked for by; undefined: none
- * @param environment where buildx finds its own configuration
+ * @param place where buildx finds its own configuration
  * @param directory may be made, for a configuration
  */
-async function addressBuilder(asked, found, environment, directory) {
+async function addressBuilder(asked, found, place, directory) {
     if (found.nodes <= 1)
         return { name: asked };
-    return (await addressNode(found.name, found.node, environment, directory)) ?? { name: asked };
+    return (await addressNode(found.name, found.node, place, directory)) ?? { name: asked };
 }
 /**
  * Addresses one node of a builder: buildx has no flag for that, and lists and removes what all nodes have as if
@@ -39787,22 +39785,22 @@ async function addressBuilder(asked, found, environment, directory) {
  * JSON for each builder (store/store.go and store/nodegroup.go of buildx 0.36; the same since 0.13).
  *
  * @param node the node's name
- * @param environment where buildx finds its own configuration
+ * @param place where buildx finds its own configuration
  * @param directory a new one, for the configuration
  * @returns undefined if the file does not tell of this node, such as of a pod of the kubernetes driver
  */
-async function addressNode(builder, node, environment, directory) {
-    const file = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)('instances', builder.toLowerCase());
+async function addressNode(builder, node, place, directory) {
+    const file = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)('instances', builder.toLowerCase());
     try {
-        const text = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(ownConfiguration(environment), file), 'utf8');
-        const whole = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ik)(JSON.parse(text), 'builder');
-        const isMeant = (each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .string */ .Yj)((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .object */ .Ik)(each, 'node').Name, 'Name') === node;
-        const nodes = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_3__/* .array */ .YO)(whole.Nodes, 'Nodes').filter(isMeant);
+        const text = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.readFile)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(ownConfiguration(place), file), 'utf8');
+        const whole = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_2__/* .object */ .Ik)(JSON.parse(text), 'builder');
+        const isMeant = (each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_2__/* .string */ .Yj)((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_2__/* .object */ .Ik)(each, 'node').Name, 'Name') === node;
+        const nodes = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_2__/* .array */ .YO)(whole.Nodes, 'Nodes').filter(isMeant);
         if (nodes.length !== 1)
             return undefined;
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, 'instances'), { recursive: true });
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, 'instances'), { recursive: true });
         // It may hold what the user has set for the builder, such as a proxy with its password.
-        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, file), JSON.stringify({ ...whole, Nodes: nodes }), {
+        await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, file), JSON.stringify({ ...whole, Nodes: nodes }), {
             mode: 0o600,
         });
         return { name: builder, configuration: directory };
@@ -39812,8 +39810,8 @@ async function addressNode(builder, node, environment, directory) {
     }
 }
 /** util/confutil/config.go of buildx. */
-function ownConfiguration({ BUILDX_CONFIG, DOCKER_CONFIG, HOME, }) {
-    return BUILDX_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(DOCKER_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(HOME || (0,node_os__WEBPACK_IMPORTED_MODULE_1__.homedir)(), '.docker'), 'buildx');
+function ownConfiguration({ env, home }) {
+    return env.BUILDX_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(env.DOCKER_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.docker'), 'buildx');
 }
 
 
@@ -101395,6 +101393,7 @@ function readSurroundings() {
         workspace: env.GITHUB_WORKSPACE || cwd,
         temporaryRoot: env.RUNNER_TEMP || systemTemporary,
         systemTemporary,
+        home: (0,node_os__WEBPACK_IMPORTED_MODULE_0__.homedir)(),
         summaryFile: env.GITHUB_STEP_SUMMARY || undefined,
         run: {
             os: env.RUNNER_OS || process.platform,
@@ -102182,7 +102181,7 @@ async function pack(request, workDirectory) {
         gatherTools(request, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
         filledOn ?? inspectAsked(request),
     ]);
-    const address = await (0,builder_address/* addressBuilder */.e)(name, first, surroundings.env, (0,external_node_path_.join)(workDirectory, 'buildx'));
+    const address = await (0,builder_address/* addressBuilder */.e)(name, first, surroundings, (0,external_node_path_.join)(workDirectory, 'buildx'));
     const plan = (builder, mounts) => planBuild(request, workDirectory, tools, builder, address, mounts);
     const early = filledOn && (await startEarlyBuild(request, filledOn, plan));
     const isNode = address.configuration !== undefined;
@@ -102860,7 +102859,7 @@ async function unpack(request, toUnpack, ready, entry, workDirectory) {
     });
     (0,result_table/* logBuilder */.wz)(builder, toolkit);
     const configuration = (0,external_node_path_.join)(workDirectory, 'buildx');
-    const address = await (0,builder_address/* addressBuilder */.e)(request.builder, builder, request.surroundings.env, configuration);
+    const address = await (0,builder_address/* addressBuilder */.e)(request.builder, builder, request.surroundings, configuration);
     const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
         surroundings: request.surroundings,
         workDirectory,
