@@ -16,22 +16,22 @@ import type { ReusedArchive } from './reuse-archives.js';
 
 /** The directories between which archives are moved. */
 export interface ArchivePlaces {
-  /** What the build has put out. */
+  /** The output of the build. */
   readonly packed: string;
-  /** The archives of the previous entry that are at hand; undefined if there is none. */
+  /** The archives of the previous entry that are at hand; undefined if there is no such entry. */
   readonly previous: string | undefined;
   readonly newEntry: string;
 }
 
-/** What was done with a mount. */
+/** The result for one mount. */
 export interface AppliedDecision {
   readonly row: MountRow;
-  /** What the new entry holds of it; undefined if none can be saved. */
+  /** The mount in the new entry; undefined if no entry can be saved. */
   readonly saved: SavedMount | undefined;
 }
 
 /**
- * Moves into the new entry what it is to hold of a mount.
+ * Moves the archives of a mount into the new entry.
  *
  * @param index the mount's place in the list
  */
@@ -82,7 +82,7 @@ function storePacked(
   );
 }
 
-/** @returns what the manifest says of the mount */
+/** @returns the mount as the manifest lists it */
 async function moveReused(
   mount: CacheMount,
   reused: readonly ReusedArchive[],

@@ -5,16 +5,18 @@ import type { IncrementalLimits } from '../inputs/read-inputs.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
 import type { InjectState } from './handover.js';
 
-/** What may be saved of a mount's changes since inject. */
+/** Whether the changes of a mount may be saved as a delta, or why all of it is saved. */
 export interface Allowance {
-  /** How large they may be; absent: there is nothing to tell them by. */
+  /** Absent if there is nothing to compare the mount with. */
   readonly changes?: {
-    /** Uncompressed; with 0, only that there are none is of use. */
+    /** How large they may be, uncompressed. With 0, only the result "unchanged" is of use. */
     readonly bytes: number;
-    /** What the builder knows the snapshot by. */
+    /** The id of the snapshot on the builder. */
     readonly snapshotId: string;
   };
-  /** Why all of the mount is saved, if it is; absent: nothing else is expected, or it will show. */
+  /**
+   * Why all of the mount is saved; absent if that is expected, or if only the build will show it.
+   */
   readonly whyInFull?: string;
 }
 
@@ -42,7 +44,7 @@ export function findAllowance(
   return { changes: { bytes: Math.max(0, bytes), snapshotId } };
 }
 
-/** What was in the way of saving just what has changed, as the builder tells. */
+/** Says why the builder has made no delta. */
 export function explainObstacle(obstacle: Obstacle): string {
   switch (obstacle) {
     case 'snapshot':
@@ -54,7 +56,10 @@ export function explainObstacle(obstacle: Obstacle): string {
   }
 }
 
-/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+/**
+ * The size of a new entry's own archives, and of all archives that it stands for, such as "5.9 MB
+ * of 186 MB (incremental, 2 of at most 10)".
+ */
 export function describeSize(saved: readonly SavedMount[], { count }: IncrementalLimits): string {
   const archives = saved.flatMap(archivesOf);
   const own = archives.filter(({ entryKey }) => entryKey === undefined);
@@ -65,7 +70,7 @@ export function describeSize(saved: readonly SavedMount[], { count }: Incrementa
   return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
 }
 
-/** What to say of an entry that names only what others hold; undefined if it holds something itself. */
+/** The message for an entry that only names archives of other entries; undefined for all others. */
 export function describeNothingNew(saved: readonly SavedMount[]): string | undefined {
   const archives = saved.flatMap(archivesOf);
   if (archives.length === 0 || archives.some(({ entryKey }) => entryKey === undefined)) return;

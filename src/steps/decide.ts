@@ -6,33 +6,33 @@ import type { MountAge } from './found-mounts.js';
 import type { RestoredMount } from './handover.js';
 import { type ReusedArchive, reuseArchives } from './reuse-archives.js';
 
-/** All that it depends on what becomes of a mount. */
+/** All facts that decide what becomes of a mount. */
 export interface MountFacts {
   readonly mount: CacheMount;
   /** Whether the builder has it; true if the builder cannot tell. */
   readonly exists: boolean;
   readonly age: MountAge;
-  /** What the build did with it; undefined if the build has not come to it. */
+  /** The build's report on it; undefined if the build has not come to it. */
   readonly report: MountReport | undefined;
   /** Why all of it was to be packed, if that was decided before the build. */
   readonly whyInFull: string | undefined;
-  /** What the previous entry holds of it. */
+  /** The mount in the previous entry. */
   readonly restored: RestoredMount | undefined;
-  /** The key of the previous entry, if inject could not restore that. */
+  /** The key of the previous entry, if inject could not restore that entry. */
   readonly lateKey: string | undefined;
-  /** Whether the new entry may name archives that stay in others. */
+  /** Whether the new entry may name archives that stay in other entries. */
   readonly mayRefer: boolean;
-  /** Those of the restored archives that are at hand and whole; only some are looked at (listToMove). */
+  /** The restored archives that are at hand and whole. Only those of listToMove are looked at. */
   readonly atHand: readonly Archive[];
-  /** How many times in a row changes are saved. */
+  /** How many times in a row a delta may be saved. */
   readonly maximum: number;
 }
 
-/** What becomes of a mount in the new entry. */
+/** The decision on one mount of the new entry. */
 export type Decision = {
-  /** In a few words, for the closing table. */
+  /** A few words for the closing table. */
   readonly state: string;
-  /** What the user should know of it. */
+  /** A message for the user, if there is something to tell. */
   readonly message?: Message | undefined;
 } & (
   | { readonly becomes: 'packed'; readonly report: ReportOf<'packed'> }
@@ -49,11 +49,14 @@ export type Decision = {
   | {
       readonly becomes: 'kept as restored';
       readonly reused: readonly ReusedArchive[];
-      /** What is said instead if nothing is saved, so that nothing is kept either. */
+      /** Used instead if no entry is saved, because then nothing is kept either. */
       readonly ifNothingIsSaved: { readonly state: string; readonly text: string };
     }
   | { readonly becomes: 'empty' }
-  /** An entry without it would hide what an older one holds, or the next could: none can be saved. */
+  /**
+   * No entry can be saved. Without this mount, it would hide what an older entry holds of the
+   * mount, or what the next entry could hold.
+   */
   | { readonly becomes: 'lost' }
 );
 
@@ -64,7 +67,7 @@ export interface Message {
   readonly text: string;
 }
 
-/** Decides what becomes of a mount. A saved mount is only ever followed by one at least as complete. */
+/** Decides what becomes of a mount. What follows a saved mount is always at least as complete. */
 export function decide(facts: MountFacts): Decision {
   const { report, restored, maximum } = facts;
   if (report?.result === 'packed') {
@@ -76,7 +79,7 @@ export function decide(facts: MountFacts): Decision {
     if (!reused) return { becomes: 'lost', state: report.result, message: tellOfLostBase(facts) };
     if (report.result === 'unchanged')
       return { becomes: 'unchanged', state: 'unchanged', report, reused };
-    // The first of them is no delta, and there is one more to come.
+    // The first archive is no delta, but the new delta is not in the list yet: the length is right.
     const state = `changes packed (${reused.length} of at most ${maximum})`;
     return { becomes: 'delta on restored', state, report, reused };
   }
@@ -92,7 +95,7 @@ export function decide(facts: MountFacts): Decision {
   return { becomes: 'empty', state };
 }
 
-/** Of a mount of which nothing was packed. */
+/** For a mount of which nothing was packed. */
 function stateOf({ exists, report }: MountFacts): 'absent' | 'empty' | 'failed' {
   if (!exists) return 'absent';
   return report?.result === 'empty' ? 'empty' : 'failed';
@@ -110,7 +113,7 @@ function tellOfPacked(
     const text = `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`;
     return { level: 'notice', text };
   }
-  // Of a tiny mount, a change is always too much, and all of it is hardly more: nobody has to know.
+  // In a tiny mount, every change is too large, and a full archive is hardly larger: no message.
   if (whyInFull === undefined && obstacle === 'size' && bytes < tinyBytes) return undefined;
   const why = whyInFull ?? (obstacle && explainObstacle(obstacle));
   return why === undefined

@@ -9,17 +9,22 @@ import type { PackRequest } from './extract-request.js';
 import { expectMounts, type FoundMount } from './found-mounts.js';
 
 /**
- * A build that was started before the builder has told what it has, because most often that is just what
- * inject has left: it waits for that.
+ * A build that is started before the builder has listed its mounts. It waits for that list, which
+ * most often shows just the mounts that inject has left.
  */
 export interface EarlyBuild {
-  /** @returns the build, to be run; undefined if it was not started for these mounts, and is cancelled */
+  /**
+   * @returns the build to run; undefined if it was started for other mounts: then it is cancelled
+   */
   confirm(mounts: readonly FoundMount[]): ConfirmedBuild | undefined;
 }
 
 export interface ConfirmedBuild {
   run(): Promise<ScratchBuildResult>;
-  /** If all mounts are as inject has left them, it is the same builder. To ask again would take time. */
+  /**
+   * If all mounts are as inject has left them, it is inject's builder. To ask again would take
+   * time.
+   */
   readonly builder: Builder;
 }
 
@@ -37,8 +42,8 @@ export function findFilledBuilder(request: PackRequest): Builder | undefined {
 /**
  * Starts the build for the case that the builder has all mounts as inject has left them.
  *
- * @param builder the one that inject has filled
- * @param plan says what is to be built
+ * @param builder the one on which inject has filled the mounts
+ * @param plan gives the options of the build
  */
 export async function startEarlyBuild(
   request: PackRequest,

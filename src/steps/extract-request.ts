@@ -6,36 +6,36 @@ import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { InjectState } from './handover.js';
 
-/** What extract has to do, whether its inputs say so or an inject of the same job. */
+/** The task of extract, from its own inputs and from an inject of the same job. */
 export interface ExtractRequest {
   readonly key: string;
-  /** Undefined: those that extract's own inputs say. */
+  /** Undefined: extract's own inputs say which. */
   readonly mounts: readonly CacheMount[] | undefined;
   /** Undefined: the builder that buildx itself would use. */
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
   readonly storeLocation: StoreLocation | undefined;
-  /** The first of the platforms that are built for, where it is known. */
+  /** The first of the platforms that are built for, if it is known. */
   readonly platform: string | undefined;
-  /** What the inject that this extract belongs to has left. */
+  /** The state of the inject that this extract belongs to. */
   readonly state: InjectState | undefined;
 }
 
-/** What extract has to do, with the mounts as they are known then. */
+/** The task of extract when its mounts are known. */
 export interface PackRequest extends ExtractRequest {
   readonly surroundings: Surroundings;
   readonly mounts: readonly CacheMount[];
-  /** The stages that some of them start from. */
+  /** The stages that some of the mounts start from. */
   readonly seedStages: SeedStages | undefined;
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
 }
 
 /**
- * Finds the injects that an extract may belong to: that of the same key, or else the only one. They are
- * several if extract needs one of them and does not say which.
+ * Finds the injects that an extract may belong to: the one with the same key, or else the only one.
+ * The result has several if extract needs one of them and does not say which.
  *
- * @param states the last one that was written comes last
+ * @param states in the order in which they were written
  */
 export function findCandidates(
   { key, mountInputs }: ExtractInputs,
@@ -50,15 +50,15 @@ export function findCandidates(
   const isOneEntry =
     directory !== undefined &&
     states.every(({ storeLocation }) => storeLocation?.directory === directory);
-  // A directory holds what was saved last, so it is the last inject that counts.
+  // A directory holds only the entry that was saved last. So the last inject counts.
   return isOneEntry && last ? [last] : states;
 }
 
 /**
- * Fills in what extract's inputs leave out from an inject.
+ * Takes from an inject what extract's inputs leave out.
  *
- * @param state what the inject has left that extract belongs to
- * @param makeKey makes a key if neither says one
+ * @param state the state of the inject that extract belongs to
+ * @param makeKey makes a key if neither of them has one
  */
 export async function resolveRequest(
   inputs: ExtractInputs,
@@ -68,7 +68,7 @@ export async function resolveRequest(
   return {
     key: inputs.key ?? state?.key ?? (await makeKey()),
     mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
-    // Without a name, buildx would take another one if inject's is gone.
+    // Without a name, buildx would take another builder if inject's builder is gone.
     builder: inputs.builder ?? state?.builder ?? state?.foundBuilder,
     utilityImage: inputs.utilityImage ?? state?.utilityImage,
     storeLocation: inputs.storeLocation ?? state?.storeLocation,

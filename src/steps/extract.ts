@@ -33,17 +33,17 @@ import { renderSummary } from './summary.js';
 
 const notSaved = 'The cache mounts were not saved';
 
-/** What is told of the mounts. */
+/** The results that are shown to the user. */
 interface ToldOutcomes {
   readonly rows: readonly MountRow[];
-  /** Why nothing was saved, or what is not as one would expect. */
+  /** Why nothing was saved, or facts that the user would not expect. */
   readonly reasons: readonly string[];
 }
 
 interface ExtractResult extends ToldOutcomes {
   readonly saved: boolean;
   readonly title: string;
-  /** Until the builder is tidied up; never fails. */
+  /** Done when the builder is tidied up; never fails. */
   readonly tidied?: Promise<void>;
 }
 
@@ -91,7 +91,7 @@ export async function extractMounts(
   }
 }
 
-/** Neither the builder nor the store is asked for anything. */
+/** Asks neither the builder nor the store for anything. */
 async function saveNothing(
   surroundings: Surroundings,
   [state, ...others]: readonly InjectState[],
@@ -102,12 +102,12 @@ async function saveNothing(
   if (state && others.length === 0) await removeState(surroundings, state);
 }
 
-/** What ends the step before it has begun. */
+/** Gives the reason if an error ends the step before it has begun. */
 export function reportFailure(message: string): void {
   setOutput('reason', message);
 }
 
-/** @throws Error where it stays open which inject is meant */
+/** @throws Error if it stays open which inject is meant */
 async function resolve(
   surroundings: Surroundings,
   inputs: ExtractInputs,
@@ -133,9 +133,9 @@ async function generateKey(
 }
 
 /**
- * Finds the only one of several injects that the builder has a mount of.
+ * Finds the only inject, of several, of which the builder has a mount.
  *
- * @throws Error where that is none of them, or more than one, or the builder does not tell
+ * @throws Error if there is none, or more than one, or if the builder does not tell
  */
 async function askBuilder(
   surroundings: Surroundings,
@@ -172,9 +172,9 @@ async function listRequested(
 }
 
 /**
- * Lists the mounts that extract's own inputs say.
+ * Lists the mounts according to extract's own inputs.
  *
- * @throws InputError on a wrong input of this step; Error if there is neither an input nor an inject
+ * @throws InputError if an input of this step is wrong; Error if there is no input and no inject
  */
 async function listOwnMounts(
   { workspace }: Surroundings,
@@ -205,7 +205,7 @@ async function extract(
   return { ...result, tidied: packed.tidied };
 }
 
-/** Puts what was packed, and what is kept, into an entry, and saves that. */
+/** Puts the archives that were packed or kept into an entry, and saves it. */
 async function save(
   request: PackRequest,
   packed: PackResult,
@@ -228,13 +228,13 @@ async function save(
     obstacle === undefined
       ? saveEntry(request, outcomes, store, directory)
       : refuse(obstacle, outcomes),
-    // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
+    // All that is needed of the state is in the entry. (The removal at the end reports trouble.)
     request.state && removeState(request.surroundings, request.state).catch(() => undefined),
   ]);
   return result;
 }
 
-/** Why these cannot be saved; undefined if they can. */
+/** Why these mounts cannot be saved; undefined if they can. */
 function findObstacle(outcomes: readonly ExtractedMount[]): string | undefined {
   const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
   if (missing.length > 0) {

@@ -22,7 +22,7 @@ import type { CacheMount } from '../mounts/cache-mount.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
 import { logBuilder } from './result-table.js';
 
-/** What inject has to do, and with which mounts. */
+/** The task of inject when its mounts are known. */
 export interface InjectRequest {
   readonly surroundings: Surroundings;
   readonly key: string;
@@ -30,13 +30,13 @@ export interface InjectRequest {
   /** Undefined: the key was given. */
   readonly hashes: KeyHashes | undefined;
   readonly mounts: readonly CacheMount[];
-  /** The stages that some of them start from. */
+  /** The stages that some of the mounts start from. */
   readonly seedStages: SeedStages | undefined;
   readonly builder: string | undefined;
   /** The first of the platforms that are built for, if it was given. */
   readonly platform: string | undefined;
   readonly utilityImage: string | undefined;
-  /** Whether to make ready for an extract that saves changes. */
+  /** Whether to prepare for an extract that saves deltas. */
   readonly incremental: boolean;
   readonly storeLocation: StoreLocation | undefined;
   /** The store at that location. */
@@ -49,13 +49,13 @@ export interface UnpackResult {
   readonly filled?: FilledMounts;
 }
 
-/** What can be found out and made ready before it is known what there is to unpack. */
+/** All that can be prepared before it is known what there is to unpack. */
 export interface ReadyBuilder {
   readonly builder: Builder;
   readonly tools: RunnerTools;
 }
 
-/** @throws InputError where the builder that is named does not exist; Error where there is none */
+/** @throws InputError if the builder that is named does not exist; Error if there is none */
 export async function prepare(
   request: InjectRequest,
   workDirectory: string,
@@ -68,10 +68,10 @@ export async function prepare(
 }
 
 /**
- * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
- * extract looks for them: it saves them again for a mount that it finds empty.
+ * Unpacks archives of an entry into their mounts. However that ends, the archives are then in the
+ * directory in which extract looks for them. It saves them again for a mount that it finds empty.
  *
- * @throws Error where nothing was unpacked, or what {@link prepare} throws
+ * @throws Error if nothing was unpacked, and the errors of {@link prepare}
  */
 export async function unpack(
   request: InjectRequest,
@@ -117,8 +117,9 @@ export async function unpack(
 }
 
 /**
- * Puts the archives where the build has them, and where extract looks for them: a file with two names, which
- * takes the room of one. (The build's context has it once, and so sends it as a plain file.)
+ * Puts the archives into the context of the build, and into the directory in which extract looks
+ * for them. Each is one file with two names, which takes the room of one. (The context has only one
+ * of the names, and so sends it as a plain file.)
  */
 async function placeArchives(
   { surroundings, key }: InjectRequest,
@@ -136,7 +137,7 @@ async function placeArchives(
   }
 }
 
-/** A mount, and what the script is told of it. */
+/** A mount, with the argument that the script gets for it. */
 function scratchMountOf(
   { index, mount, archives }: ArchivesForMount,
   snapshotId: string | undefined,

@@ -27,7 +27,7 @@ export type MountAge = 'as inject left it' | 'made since' | 'unknown';
 /** The records of a builder's cache mounts, or why it cannot list them. */
 export type Records = readonly BuilderRecord[] | string;
 
-/** Finds out what the builder has of each mount. */
+/** Finds out which of the mounts the builder has, and what may be saved of each. */
 export function findMounts(request: PackRequest, records: Records): FoundMount[] {
   return request.mounts.map((mount, index) => {
     const exists = typeof records === 'string' || isHeld(mount, records);
@@ -35,7 +35,7 @@ export function findMounts(request: PackRequest, records: Records): FoundMount[]
   });
 }
 
-/** The mounts as they are if nothing but builds has happened since inject has filled all of them. */
+/** The mounts as they are if only builds have run since inject has filled all of them. */
 export function expectMounts(request: PackRequest): FoundMount[] {
   return request.mounts.map((mount, index) =>
     describeFound(request, index, mount, true, 'as inject left it'),
@@ -61,7 +61,7 @@ function ageOf({ state }: PackRequest, mount: CacheMount, records: Records): Mou
   return isNewer(mount, records, filled.filledAt) ? 'made since' : 'unknown';
 }
 
-/** Says what is odd about the mounts that the builder has, beside those that are asked for. */
+/** Tells the user how the mounts of the builder differ from those that are asked for. */
 export function tellOfRecords(
   mounts: readonly CacheMount[],
   records: Records,

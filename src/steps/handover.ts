@@ -19,22 +19,24 @@ import type { Surroundings } from '../lib/surroundings.js';
 import { removeOlderThanADay } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 
-/** What inject leaves for the extract of the same job. */
+/** The state that inject leaves for the extract of the same job. */
 export interface InjectState {
   readonly key: string;
   /** The job, as Surroundings name it; undefined off GitHub. */
   readonly job?: string | undefined;
-  /** True: it was made, as none was given. */
+  /** True: the key was made, because none was given. */
   readonly isKeyGenerated?: true | undefined;
   readonly mounts: readonly CacheMount[];
-  /** As it was named; undefined: it was not. */
+  /** The name that was given; undefined: none was given. */
   readonly builder?: string | undefined;
-  /** The name of the one that was found then; undefined: none was looked for, or found. */
+  /**
+   * The name of the builder that inject has found; undefined: it looked for none, or found none.
+   */
   readonly foundBuilder?: string | undefined;
   readonly utilityImage?: string | undefined;
   readonly seedStages?: SeedStages | undefined;
   readonly storeLocation?: StoreLocation | undefined;
-  /** The first of the platforms that are built for, where it was given. */
+  /** The first of the platforms that are built for, if it was given. */
   readonly platform?: string | undefined;
   readonly restoreKeys: readonly string[];
   /** The entry that was restored. */
@@ -47,26 +49,26 @@ export interface RestoredEntry {
   readonly filled?: FilledMounts | undefined;
 }
 
-/** What inject has filled of the mounts of an entry. */
+/** The mounts of an entry that inject has filled. */
 export interface FilledMounts {
   readonly mounts: readonly CacheMount[];
   readonly builder: Builder;
   /** When they had been filled, by the builder's clock, in milliseconds since the epoch. */
   readonly filledAt: number;
-  /** What the builder knows the snapshots by that were then taken; undefined: none were. */
+  /** The id of the snapshots that were taken then; undefined: none were taken. */
   readonly snapshotId?: string | undefined;
-  /** What has filled them; it is kept. */
+  /** The programs that have filled them; they are kept. */
   readonly tools: RunnerTools;
 }
 
-/** A mount of an entry whose archives were whole; where it was named, they are kept. */
+/** A mount of an entry whose archives were whole. If the mount was named, they are kept. */
 export interface RestoredMount extends SavedMount {
   readonly archive: Archive;
 }
 
 /**
- * Writes what inject leaves, and removes what was left more than a day ago, if no extract has come for it.
- * A directory a key, so that a job can have several injects.
+ * Writes the state, and removes states that are more than a day old and that no extract has
+ * removed. One directory per key, so that a job can have several injects.
  */
 export async function writeState(surroundings: Surroundings, state: InjectState): Promise<void> {
   await removeOlderThanADay(stateDirectory(surroundings));
@@ -75,12 +77,12 @@ export async function writeState(surroundings: Surroundings, state: InjectState)
   await writeFile(join(directory, stateName), renderState(state));
 }
 
-/** Where the inject with this key keeps the archives that it has restored. */
+/** The directory in which the inject with this key keeps the archives that it has restored. */
 export function keptArchives(surroundings: Surroundings, key: string): string {
   return join(directoryOf(surroundings, key), 'archives');
 }
 
-/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+/** Keeps the programs that the inject with this key has copied for the builder, if it can. */
 export async function keepTools(
   surroundings: Surroundings,
   key: string,
@@ -88,11 +90,11 @@ export async function keepTools(
 ): Promise<void> {
   const kept = join(directoryOf(surroundings, key), 'tools');
   await rm(kept, { recursive: true, force: true });
-  // Extract copies them anew where they are not there.
+  // If they are not there, extract copies them anew.
   await rename(directory, kept).catch(() => undefined);
 }
 
-/** @returns whether they were there, and are now in a directory that was not there */
+/** @returns whether the programs were there; if so, they have been moved into the new directory */
 export async function takeTools(
   surroundings: Surroundings,
   key: string,
@@ -108,8 +110,9 @@ export async function takeTools(
 }
 
 /**
- * Reads what the injects of this job have left, the last one last. What cannot be read is named and left out.
- * The runner empties its temporary directory after each job; others may not, so that an earlier job's is there.
+ * Reads the states of the injects of this job, in the order in which they were written. A state
+ * that cannot be read is named in a warning, and left out. States of earlier jobs are left out too:
+ * the runner empties its temporary directory after each job, but others may not.
  */
 export async function readStates(surroundings: Surroundings): Promise<InjectState[]> {
   const directory = stateDirectory(surroundings);
@@ -129,10 +132,10 @@ export async function readStates(surroundings: Surroundings): Promise<InjectStat
   return states.sort((a, b) => a.writtenAt - b.writtenAt).map(({ state }) => state);
 }
 
-/** Removes what one inject has left, and the directory with the last of them. */
+/** Removes the state of one inject, and with the last state the directory of all. */
 export async function removeState(surroundings: Surroundings, state: InjectState): Promise<void> {
   await rm(directoryOf(surroundings, state.key), { recursive: true, force: true });
-  // Fails while others are left.
+  // Fails while other states are left.
   await rmdir(stateDirectory(surroundings)).catch(() => undefined);
 }
 
@@ -205,7 +208,7 @@ function parseTools(value: unknown): RunnerTools {
 
 function parseBuilder(value: unknown): Builder {
   const { name, driver, nodes, node, platforms, buildkit } = object(value, 'builder');
-  // Some of it buildx may leave empty; it is for the log.
+  // Buildx may leave some of these fields empty; they are for the log.
   return {
     name: String(name),
     driver: String(driver),

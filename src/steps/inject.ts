@@ -28,7 +28,7 @@ const notRestored = 'The cache mounts were not restored';
 
 interface MatchedEntry {
   readonly key: string;
-  /** What the summary calls it if that is not the key asked for. */
+  /** Its name in the summary, if it is not the key that was asked for. */
   readonly label: string;
 }
 
@@ -37,11 +37,11 @@ interface InjectResult {
   /** The entry that was found. */
   readonly matched: MatchedEntry | undefined;
   readonly rows: readonly MountRow[];
-  /** What is not as one would expect. */
+  /** Facts that the user would not expect. */
   readonly remarks: readonly string[];
   /** How many mounts were filled. */
   readonly filled: number;
-  /** The entry has exactly the key, and all of it that was named could be used. */
+  /** Whether the entry has exactly the key, and all of it that was named could be used. */
   readonly isHit: boolean;
 }
 
@@ -49,7 +49,7 @@ interface InjectResult {
  * Inject: restores the saved mounts into the builder.
  *
  * @returns the key that extract saves them under
- * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
+ * @throws InputError on wrong input, or if nothing was filled and that is to fail the step
  */
 export async function injectMounts(
   surroundings: Surroundings,
@@ -92,7 +92,7 @@ function factsOf(key: string, { matched }: InjectResult): [name: string, value: 
   ];
 }
 
-/** Nothing was restored. */
+/** The result if nothing was restored. */
 function cold(
   title: string,
   remarks: readonly string[] = [],
@@ -104,7 +104,7 @@ function cold(
 async function inject(request: InjectRequest, workDirectory: string): Promise<InjectResult> {
   const { store, key, restoreKeys, mounts } = request;
   await warnOfSameKey(request);
-  // Also where there is nothing to do: extract without inputs asks for it.
+  // Also if there is nothing to do, because extract without inputs reads the state.
   await writeState(request.surroundings, stateOf(request));
   if (mounts.length === 0) return cold('There are no cache mounts');
   if (store.absence !== undefined) return cold(notRestored, [`${notRestored}: ${store.absence}.`]);
@@ -116,7 +116,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
     return cold('No saved cache mounts were found');
   }
   const ready = prepare(request, workDirectory);
-  ready.catch(() => undefined); // it is thrown where it is needed
+  ready.catch(() => undefined); // unpack throws the error, if it needs the builder
   setOutput('cache-matched-key', found);
   const restored = await restore(request, found, join(workDirectory, storedDirectoryName));
   const prepared = await ready.catch(() => undefined);
@@ -129,21 +129,23 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   return fill(request, state, restored, ready, workDirectory);
 }
 
-/** The cache client says no more than that tar has failed. */
+/** Needed because the cache client tells only that tar has failed. */
 function tellOfTar({ isStored }: UnusableEntry, prepared: ReadyBuilder | undefined): string {
   if (isStored || !prepared?.tools.tarVersion) return '';
   const why = whyNotGnuTar(prepared.tools);
   return why === undefined ? '' : ` GNU tar is needed, and ${why}.`;
 }
 
-/** Extract is to look at the builder that is used now, even if that is gone then. */
+/**
+ * Notes the builder that is used now, because extract is to look at it, even if it is gone by then.
+ */
 async function rememberBuilder(request: InjectRequest): Promise<void> {
   const { surroundings } = request;
   const foundBuilder = request.builder ?? (await findCurrentBuilder(surroundings));
   await writeState(surroundings, { ...stateOf(request), foundBuilder });
 }
 
-/** Why an entry cannot be used. */
+/** An entry that cannot be used, and why. */
 interface UnusableEntry {
   readonly key: string;
   /** Whether the store has given it. */
@@ -151,7 +153,7 @@ interface UnusableEntry {
   readonly trouble: string;
 }
 
-/** Restores an entry, with those that it builds on, into a directory. */
+/** Restores an entry, and the entries that it builds on, into a directory. */
 async function restore(
   { store, key: wanted, mounts }: InjectRequest,
   found: string,
@@ -188,7 +190,7 @@ function tellOfOtherKey(key: string, wanted: string, { isLasting }: Store): stri
   return `Restored from ${key} (${why}); this run will save as ${wanted}.`;
 }
 
-/** What an inject before this one has left under the same key is about to be overwritten. */
+/** Needed because this inject overwrites the state of an earlier one with the same key. */
 async function warnOfSameKey(request: InjectRequest): Promise<void> {
   const { surroundings, key, mounts } = request;
   const listOf = (some: readonly CacheMount[]) => some.map(identityOf).sort().join();
@@ -200,14 +202,14 @@ async function warnOfSameKey(request: InjectRequest): Promise<void> {
   }
 }
 
-/** What to do if two builds share an entry. */
+/** The remedy if two builds share an entry. */
 function ofItsOwn({ hashes, storeLocation }: InjectRequest): string {
   if (storeLocation !== undefined) return 'Give each a directory of its own.';
   if (hashes !== undefined) return 'Give each a key-prefix of its own.';
   return 'Give each a key, and restore keys, of its own.';
 }
 
-/** Says so if an entry has none of the mounts, because it is then mostly another build's. */
+/** Tells the user if an entry has none of the mounts: most often another build has saved it. */
 function tellOfOthers(request: InjectRequest, { key, manifest }: OpenEntry): void {
   const saved = new Set(manifest.mounts.map(({ mount }) => identityOf(mount)));
   if (request.mounts.some((mount) => saved.has(identityOf(mount)))) return;
@@ -217,7 +219,7 @@ function tellOfOthers(request: InjectRequest, { key, manifest }: OpenEntry): voi
   );
 }
 
-/** Unpacks what is whole of a restored entry into its mounts. */
+/** Unpacks a restored entry into its mounts, except for those with a damaged archive. */
 async function fill(
   request: InjectRequest,
   state: InjectState,
@@ -255,7 +257,7 @@ async function fill(
   };
 }
 
-/** Finds out which of the mounts have all of their archives, undamaged. */
+/** Finds the mounts of which all archives are there and undamaged. */
 async function checkArchives(
   toUnpack: readonly ArchivesForMount[],
   { directory }: OpenEntry,
@@ -280,7 +282,7 @@ async function checkArchives(
   };
 }
 
-/** What to do about a damaged entry, where no later extract can save its key again. */
+/** The remedy for a damaged entry, if no later extract can save its key again. */
 function remedyFor({ key, store }: InjectRequest, found: string): string {
   const remedy = found === key ? store.remedy(found) : '';
   return remedy === '' ? '' : ` ${remedy}`;
@@ -298,7 +300,7 @@ function leftOut(mount: CacheMount, why: string): MountOutcome {
   return { row: { mount, state: 'left out' }, remark };
 }
 
-/** @param whatToDo where the entry may be damaged */
+/** @param whatToDo the remedy if the entry may be damaged */
 function outcomeOf(
   { mount, archives }: ArchivesForMount,
   report: MountReport | undefined,

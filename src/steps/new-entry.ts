@@ -10,27 +10,26 @@ import type { PreviousEntry } from './previous-entry.js';
 import type { MountOutcome, MountRow } from './result-table.js';
 import { listToMove } from './reuse-archives.js';
 
-/** What became of one mount in the new entry. */
+/** The outcome of one mount in the new entry. */
 export interface ExtractedMount extends MountOutcome {
   readonly mount: CacheMount;
-  /** Undefined if an entry would hide a better one: none can be saved then. */
+  /** Undefined if the new entry would hide a better one: then none can be saved. */
   readonly saved: SavedMount | undefined;
   /** Whether the build has left something in it. */
   readonly isFilled: boolean;
-  /** What is said in the place of row and remark if nothing is saved; absent: the same. */
+  /** Replaces row and remark if nothing is saved; absent: they stay as they are. */
   readonly ifNothingIsSaved?: { readonly row: MountRow; readonly remark: string };
 }
 
-/** What a new entry is made of. */
 export interface NewEntryParts {
   readonly packed: PackResult;
-  /** What inject, or an earlier run, has restored or saved. */
+  /** The entry of an earlier run that inject, or else extract, has restored. */
   readonly previous: PreviousEntry | undefined;
   /** Directory of the new entry. */
   readonly directory: string;
-  /** Whether the new entry may name archives that stay in others. */
+  /** Whether the new entry may name archives that stay in other entries. */
   readonly mayRefer: boolean;
-  /** How many times in a row changes are saved. */
+  /** How many times in a row a delta may be saved. */
   readonly maximum: number;
 }
 
@@ -48,7 +47,7 @@ export async function fillEntry(parts: NewEntryParts): Promise<ExtractedMount[]>
     const sockets = tellOfSockets(found);
     if (sockets !== undefined) print(sockets);
     const applied = await apply(decision, index, mount, places);
-    // Warnings are for after the closing table.
+    // Warnings come after the closing table.
     const remark = message?.level === 'warning' ? { remark: message.text } : {};
     const outcome = { mount, ...applied, isFilled: isFilled(decision), ...remark };
     outcomes.push({ ...outcome, ...tellIfNothingIsSaved(decision, mount) });
@@ -93,7 +92,10 @@ async function gatherFacts(
   return { ...reported, restored, lateKey, mayRefer, atHand, maximum };
 }
 
-/** Which archives are at hand and whole, up to the first that is not: without it, the next are of no use. */
+/**
+ * The archives that are at hand and whole, up to the first that is not. Without that one, the next
+ * are of no use.
+ */
 async function findWhole(
   directory: string,
   archives: readonly Archive[],

@@ -21,27 +21,28 @@ import { logBuilder } from './result-table.js';
 
 export interface PackResult {
   readonly mounts: readonly PackedMount[];
-  /** The files that the build has put out are there. */
+  /** Holds the files that the build has put out. */
   readonly directory: string;
-  /** Until the builder has no copy of the archives any more; never fails. */
+  /** Done when the builder has no copy of the archives any more; never fails. */
   readonly tidied: Promise<void>;
 }
 
-/** A mount, and what the build did with it. */
+/** A mount, with the build's report on it. */
 export interface PackedMount extends FoundMount {
   /** Undefined if the build has not come to it. */
   readonly report: MountReport | undefined;
 }
 
 /**
- * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ * Packs the mounts that the builder has. The others are left out, because our own build would make
+ * them.
  *
  * @throws Error if nothing was packed
  */
 export async function pack(request: PackRequest, workDirectory: string): Promise<PackResult> {
   const { surroundings, mounts: asked, builder: name, state } = request;
   const filledOn = findFilledBuilder(request);
-  // None of these looks at what another finds.
+  // These run at once, because none needs the result of another.
   const listing = filledOn && filledOn.nodes > 1 ? undefined : listAt(request, { name });
   const [tools, first] = await Promise.all([
     gatherTools(request, toolsDirectory(workDirectory)),
@@ -74,7 +75,7 @@ async function listAt(
   return listRecords(surroundings, address, mounts).catch(messageOf);
 }
 
-/** @throws Error, with the remedy, if there is none */
+/** @throws Error, with the remedy, if there is no such builder */
 async function inspectAsked(request: PackRequest): Promise<Builder> {
   const { surroundings, builder, platform, state } = request;
   try {
@@ -95,13 +96,13 @@ async function build(
   hasTraces: boolean,
 ): Promise<PackResult> {
   const { surroundings, builder } = options;
-  // To remove them takes the builder as long as they are large: beside the build.
+  // The larger they are, the longer it takes to remove them. So this runs beside the build.
   const tidiedBefore = hasTraces ? removeTraces(surroundings, builder) : undefined;
   const { reports, directory } = await logStage('Pack out of the builder', () =>
     confirmed ? confirmed.run() : runScratchBuild(options),
   );
   const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
-  // Without an archive, what this build leaves is just the programs that it has run.
+  // If this build puts out no archive, it leaves just the programs that it has run.
   const isTidy = tidiedBefore && !packed.some(hasArchive);
   return {
     mounts: packed,
@@ -136,7 +137,7 @@ function planBuild(
   };
 }
 
-/** A mount, and what the script is told of it. */
+/** A mount, with the argument that the script gets for it. */
 function scratchMountOf(
   { index, mount, allowance }: FoundMount,
   compressionLevel: number,

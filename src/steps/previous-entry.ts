@@ -18,15 +18,15 @@ export interface PreviousEntry {
   readonly key: string;
   /** Each archive names the entry that holds it. */
   readonly mounts: readonly RestoredMount[];
-  /** The archives of those that were named are there. */
+  /** Holds the archives of those mounts that were named. */
   readonly directory: string;
   /** Whether extract has restored it, because inject could not. */
   readonly isLate: boolean;
 }
 
 /**
- * Finds what inject has restored. If that is nothing, and the build has filled only some of the mounts, it
- * looks for what inject should have restored.
+ * Finds the entry that inject has restored. If there is none, and the build has filled only some of
+ * the mounts, it looks for the entry that inject should have restored.
  *
  * @param packed how many mounts the build has packed
  */
@@ -44,9 +44,10 @@ export async function findPrevious(
 }
 
 /**
- * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
- * answers with what begins with it on the job's own branch, before it looks on the default branch for just
- * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
+ * Whether a new entry would hide the entries that hold the restored archives. When GitHub is asked
+ * for a key, it looks on the job's own branch first, and there every key that begins with the asked
+ * one is an answer. Only then does it look on the default branch for just that key:
+ * https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
  */
 export function areHidden({ mounts }: PreviousEntry, newKey: string): boolean {
   return mounts.flatMap(archivesOf).some(({ entryKey = newKey }) => newKey.startsWith(entryKey));
@@ -62,10 +63,11 @@ function keptByInject(
 }
 
 /**
- * Restores what inject would have, had the cache service not failed it then: the client does not
- * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ * Restores the entry that inject has missed if the cache service failed then. The client does not
+ * tell trouble from a miss, and a new entry with less than the one before would hide that one for
+ * good.
  *
- * @returns undefined where there is nothing, or nothing that can be used
+ * @returns undefined if there is nothing, or nothing that can be used
  */
 async function restoreLate(
   store: Store,

@@ -11,20 +11,19 @@ import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
 /** One mount's line in the closing table. */
 export interface MountRow {
   readonly mount: CacheMount;
-  /** What was done with it, in a word or a few. */
+  /** The result, in a few words. */
   readonly state: string;
   readonly archive?: ArchiveSize;
   readonly seconds?: number;
 }
 
-/** What became of one mount. */
 export interface MountOutcome {
   readonly row: MountRow;
-  /** What is not as one would expect. */
+  /** A fact that the user would not expect. */
   readonly remark?: string;
 }
 
-/** The mounts as they were understood, and all that the user should know of them. */
+/** Shows the mounts as they were understood, and all that the user should know of them. */
 export function logMounts({ mounts, notices, warnings }: MountList): void {
   for (const notice of notices) notify(notice);
   for (const warning of warnings) warn(warning);
@@ -50,7 +49,7 @@ export function logBuilder(builder: Builder, toolkit: Toolkit): void {
   );
 }
 
-/** What was asked for in vain, and what a made key is made of. */
+/** Shows the keys that were not found, and the parts of a made key. */
 export function logMiss({ key, restoreKeys, hashes }: Keys): void {
   const hashed = ({ hash, of }: Hashed, name: string) =>
     (of.length > 0 ? of : ['nothing']).map((each, index) =>
@@ -71,7 +70,7 @@ export function logMiss({ key, restoreKeys, hashes }: Keys): void {
   ]);
 }
 
-/** The closing table, which stands outside of all groups: what a person looks for first. */
+/** Prints the closing table outside of all groups, because people look for it first. */
 export function logRows(rows: readonly MountRow[]): void {
   const cells = rows.map(({ mount, state, archive, seconds }) => [
     state,

@@ -3,34 +3,34 @@ import { type Archive, archivesOf, totalOf } from '../entry/manifest.js';
 import type { RestoredMount } from './handover.js';
 
 /**
- * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
- * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
- * when it is restored.
+ * If the deltas of an entry are at most this share of the full archive, both compressed, they are
+ * saved again with the next delta. Otherwise that delta would build on one entry for each run, and
+ * a restore would have to ask for all of these.
  */
 const smallShare = 0.1;
 
 /** An archive that was restored, and that the new entry builds on. */
 export interface ReusedArchive {
   readonly archive: Archive;
-  /** Whether the new entry is to hold it; if not, the entry that does is named. */
+  /** Whether the new entry is to hold it. If not, the new entry names the one that does. */
   readonly isMoved: boolean;
 }
 
-/** What is needed to tell which archives the new entry should hold. */
+/** The facts that decide which archives the new entry should hold. */
 export interface MoveFacts {
   readonly report: MountReport | undefined;
-  /** Whether the new entry may name archives that stay in others. */
+  /** Whether the new entry may name archives that stay in other entries. */
   readonly mayRefer: boolean;
 }
 
 export interface ReuseFacts extends MoveFacts {
-  /** Those of the restored archives that are at hand and whole. */
+  /** The restored archives that are at hand and whole. */
   readonly atHand: readonly Archive[];
 }
 
 /**
- * Those of a restored mount's archives that the new entry should hold: all if none may be named, and
- * small deltas if it gets another one. Nothing else needs to be at hand.
+ * The archives of a restored mount that the new entry should hold: all if it may not name those of
+ * other entries, and small deltas if it gets another delta. No other archive needs to be at hand.
  */
 export function listToMove(
   restored: RestoredMount,
@@ -41,7 +41,9 @@ export function listToMove(
   return report?.result === 'changed' ? smallDeltas(restored) : [];
 }
 
-/** @returns undefined if an archive that may not be named is not at hand */
+/**
+ * @returns undefined if an archive is not at hand, and the new entry may not name it in another one
+ */
 export function reuseArchives(
   restored: RestoredMount,
   facts: ReuseFacts,

@@ -9,11 +9,11 @@ import type { Surroundings } from '../lib/surroundings.js';
 import { createWorkDirectory } from '../lib/work-directory.js';
 
 /**
- * Gives up on work that takes longer than a number of minutes, with all processes that it has
- * started; what it does itself goes on until the process ends.
+ * Gives up on work that takes longer than a number of minutes, and ends all processes that it has
+ * started. What the work does in this process goes on until the process ends.
  *
- * @param work is told by the signal that nobody waits for it any more
- * @throws Error that says where it stood
+ * @param work gets a signal, which tells it that nobody waits for it any more
+ * @throws Error that names the stage in which the work was
  */
 export async function withinTime<T>(
   minutes: number,
@@ -41,11 +41,11 @@ export async function withinTime<T>(
 
 /**
  * Runs one action from its first line to the end of the process, and turns what it throws into the
- * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
- * a build: also where no file can be written, so that the story itself asks for the work directory
- * when it has read its inputs. That is gone afterwards, however the step ends.
+ * step's result. Wrong input fails the step. Everything else is a warning, because a cache must not
+ * break a build. That holds even if no file can be written: therefore the story itself asks for the
+ * work directory, after it has read its inputs. The directory is removed, however the step ends.
  *
- * @param onFailure is told in either case
+ * @param onFailure gets the message in both cases
  */
 export async function runStep(
   surroundings: Surroundings,
@@ -82,7 +82,7 @@ export async function runStep(
     if (error instanceof InputError) fail(error.message);
     else warn(messageOf(error));
   } finally {
-    // What was begun ahead of its time may still be under way.
+    // Work that was begun early may still be running.
     killDescendants();
     clear();
     printOutputs();

@@ -3,18 +3,18 @@ import { describeMount } from '../mounts/cache-mount.js';
 import type { MountRow } from './result-table.js';
 
 export interface Summary {
-  /** What came of the step, in a few words. */
+  /** The result of the step, in a few words. */
   readonly title: string;
-  /** Such as the keys: each a name and its value. */
+  /** Names with their values, such as the keys. */
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly rows: readonly MountRow[];
-  /** What is not as one would expect. */
+  /** Facts that the user would not expect. */
   readonly remarks: readonly string[];
 }
 
 /**
- * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
- * name that a mount can have.
+ * Renders the summary of a step for the job's page. It is HTML, because some names of mounts cannot
+ * stand in a table of Markdown.
  */
 export function renderSummary({ title, facts, rows, remarks }: Summary): string {
   const lines = [`<h3>${asText(title)}</h3>`];
@@ -75,14 +75,17 @@ function tableRow(element: 'th' | 'td', cells: readonly string[]): string {
 }
 
 /**
- * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
+ * Text outside of `<code>` that may hold names. GitHub makes links, pictures and formulas of @name,
  * #1, :name: and $x$, but not across elements.
  */
 function asProse(text: string): string {
   return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
 }
 
-/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
+/**
+ * Any text as HTML. Control characters are escaped, because a blank line would end the table and
+ * begin Markdown.
+ */
 function asText(text: string): string {
   return text
     .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
