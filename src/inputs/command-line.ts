@@ -4,7 +4,7 @@ import { extractInputs, type InputDefinition, injectInputs } from './input-defin
 
 export interface CommandLine {
   readonly command: 'inject' | 'extract';
-  /** Values by the names of the inputs; those of lists are one a line. */
+  /** Values by the names of the inputs; a list has one value per line. */
   readonly inputs: ReadonlyMap<string, string>;
 }
 
@@ -13,7 +13,7 @@ const definitions = {
   extract: extractInputs.filter(({ isForGitHub }) => !isForGitHub),
 };
 
-/** What `--help` prints. */
+/** The text that `--help` prints. */
 export const usage = `Carries BuildKit cache mounts (RUN --mount=type=cache) from one CI run to the next.
 
   node dist/cli/index.js inject  --directory DIR [OPTION]...   before the build
@@ -65,7 +65,7 @@ export function readCommandLine(args: readonly string[]): CommandLine | 'help' {
 const optionNames = [...definitions.inject, ...definitions.extract].map(({ name }) => name);
 const namesPattern = [...new Set(optionNames)].join('|');
 
-/** Says of the command line what a message says of the actions and of their inputs. */
+/** Rewords a message about the actions and their inputs for the command line. */
 export function speakOfOptions(message: string): string {
   const option = (_: string, first: string, name: string) =>
     `${first === 'I' ? 'Option' : 'option'} --${name}`;

@@ -8,15 +8,15 @@ import type { KeyedBuild } from './keyed-build.js';
 export interface KeyInputs {
   /** Undefined: a key is made. */
   readonly key: string | undefined;
-  /** What a made key begins with. */
+  /** The beginning of a made key. */
   readonly keyPrefix: string;
   readonly restoreKeys: readonly string[];
 }
 
-/** A key, and what to fall back to. */
+/** A key, and the keys to fall back to. */
 export interface Keys {
   readonly key: string;
-  /** In this order; each matches what begins with it. */
+  /** In this order; each matches all keys that begin with it. */
   readonly restoreKeys: readonly string[];
   /** The hashes in a made key; undefined: the key was given. */
   readonly hashes: KeyHashes | undefined;
@@ -24,7 +24,7 @@ export interface Keys {
 
 /** The hashes in a key, in their order. */
 export interface KeyHashes {
-  /** What tells the build from others. */
+  /** The names that tell the build from others. */
   readonly build: Hashed;
   readonly mounts: Hashed;
   /** The Dockerfiles and the lock files. */
@@ -34,12 +34,12 @@ export interface KeyHashes {
 export interface Hashed {
   /** 16 hexadecimal digits. */
   readonly hash: string;
-  /** What it is of, for people. */
+  /** The names of what was hashed, for people. */
   readonly of: readonly string[];
 }
 
 /**
- * The key that was given, or else one that is made; what was given to fall back to comes last.
+ * The key that was given, or else one that is made. Restore keys that were given come last.
  *
  * @param mounts all mounts of the build
  */
@@ -65,12 +65,12 @@ export interface DefaultKey {
   readonly restoreKeys: readonly string[];
 }
 
-/** Where a run stands: what the key is made of, but for the hashes. */
+/** The parts of a key, except for the hashes. */
 export interface RunFacts extends Run {
   readonly prefix: string;
 }
 
-/** What package managers write to say exactly what they install, in the words of their own docs. */
+/** Files that say exactly what a package manager installs, named as in its own docs. */
 const lockFileNames = new Set([
   ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
   ...['bun.lock', 'bun.lockb', 'deno.lock'],
@@ -81,19 +81,22 @@ const lockFileNames = new Set([
   ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
 ]);
 
-/** Directories of what is installed, and not of what is to be installed. */
+/** Directories of things that are installed already: lock files in them do not say what will be. */
 const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
 
-/** How many keys the cache service is asked for if the key is made: that key, and what to fall back to. */
+/**
+ * The number of keys to ask the cache service for if the key is made: that key, and those to fall
+ * back to.
+ */
 export const countOfMadeKeys = 5;
 
-/** How much of a commit's name is in a key. */
+/** The length of the commit's name in a key. */
 const commitDigits = 12;
 
 /**
- * Makes the key of a run, `<prefix>-<os>-<arch>-<build>-<mounts>-<files>-<commit>-<attempt>`, and what to
- * fall back to: the same commit; the same files; the same mounts; anything of this build. Nothing shorter,
- * because that would be another build's.
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<build>-<mounts>-<files>-<commit>-<attempt>`, and
+ * the keys to fall back to: the same commit, the same files, the same mounts, anything of this
+ * build. None is shorter, because it would find entries of other builds.
  */
 export function makeDefaultKey(
   { prefix, os, architecture, commit, attempt }: RunFacts,
@@ -105,7 +108,9 @@ export function makeDefaultKey(
   return { key: parts.join('-'), restoreKeys: [start(7), start(6), start(5), start(4)] };
 }
 
-/** Hashes the names of a build, in no order; one without values counts as if it was not there. */
+/**
+ * Hashes the names of a build. Their order does not count, and a name without values is left out.
+ */
 export function hashNames(names: KeyedBuild['names']): Hashed {
   const given = Object.entries(names)
     .filter(([, values]) => values.length > 0)
@@ -116,7 +121,7 @@ export function hashNames(names: KeyedBuild['names']): Hashed {
   };
 }
 
-/** Hashes what BuildKit tells the mounts by, in no order. */
+/** Hashes the identities of the mounts. Their order does not count. */
 export function hashMounts(mounts: readonly CacheMount[]): Hashed {
   return { hash: hashOf(mounts.map(identityOf).sort()), of: mounts.map(describeMount) };
 }
@@ -124,7 +129,7 @@ export function hashMounts(mounts: readonly CacheMount[]): Hashed {
 /**
  * Hashes Dockerfiles and all lock files below build contexts, by their paths and contents.
  *
- * @param workspace what the paths count from, as it differs between runners
+ * @param workspace paths count from here, because it differs between runners
  */
 export async function hashFiles(
   dockerfiles: readonly string[],

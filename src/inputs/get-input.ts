@@ -16,7 +16,7 @@ export function limitTo(definitions: readonly InputDefinition[], getInput: GetIn
 /**
  * The inputs with their defaults.
  *
- * @returns what throws an Error if an input is not among the definitions
+ * @returns a function that throws an Error if an input is not among the definitions
  */
 export function withDefaults(
   definitions: readonly InputDefinition[],

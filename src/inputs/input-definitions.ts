@@ -1,26 +1,29 @@
 /**
- * The inputs and outputs of the three actions, and the options of the command line, which are the inputs
- * of inject and extract. `npm run build` writes the action files and docs/inputs.md from them.
+ * The inputs and outputs of the three actions, and the options of the command line, which are the
+ * inputs of inject and extract. `npm run build` writes the action files and docs/inputs.md from
+ * them.
  */
 
 /** An input of an action, and an option of the command line. */
 export interface InputDefinition {
   readonly name: string;
   readonly description: string;
-  /** What counts if it is not given, or is empty. */
+  /** The value if the input is not given, or is empty. */
   readonly default: string;
-  /** Who reads it; nobody: it is accepted only. */
+  /** Who reads it; if nobody does, it is only accepted. */
   readonly readBy: readonly Reader[];
-  /** It has several values, one a line; on the command line, the option is given several times. */
+  /**
+   * It has several values, one per line; on the command line, the option is given several times.
+   */
   readonly isList?: true;
   /** It is of no use outside of GitHub. */
   readonly isForGitHub?: true;
 }
 
 /**
- * Inject and extract are also the main and the post step of the single step. Its main step reads what
- * `inject` and `single` read. Its post step reads only what `post` reads: it has all else from inject, as
- * extract without inputs does.
+ * Inject and extract are also the main and the post step of the single step. Its main step reads
+ * what `inject` and `single` read. Its post step reads only what `post` reads: it has all else from
+ * inject, as extract without inputs does.
  */
 export type Reader = 'inject' | 'extract' | 'single' | 'post';
 
@@ -29,10 +32,10 @@ export interface OutputDefinition {
   readonly description: string;
 }
 
-/** What a generated key begins with if the input key-prefix is not given. */
+/** The beginning of a generated key if the input key-prefix is not given. */
 export const defaultKeyPrefix = 'buildkit-cache-mounts';
 
-/** The variable of the environment by which the single step hands save-always to its own `post-if`. */
+/** The environment variable by which the single step hands save-always to its own `post-if`. */
 export const saveAlwaysVariable = 'BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS';
 
 const mountsText =
@@ -41,7 +44,10 @@ const mountsText =
 const imageText =
   "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
 
-/** In the order of the action files. An input that inject and extract describe in other words stands twice. */
+/**
+ * In the order of the action files. If inject and extract describe an input in other words, it
+ * stands twice.
+ */
 const definitions: readonly InputDefinition[] = [
   {
     name: 'cache-mounts',
@@ -233,7 +239,7 @@ export const injectInputs: readonly InputDefinition[] = [...inputsReadBy('inject
 
 export const extractInputs: readonly InputDefinition[] = [...inputsReadBy('extract'), ...unread];
 
-/** Those of inject first. */
+/** The inputs of inject come first. */
 export const singleInputs: readonly InputDefinition[] = [
   ...inputsReadBy('inject'),
   ...definitions.filter(

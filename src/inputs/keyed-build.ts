@@ -5,9 +5,9 @@ import { runnerPlatform } from '../mounts/platform.js';
 /** A build, as far as a generated key depends on it. */
 export interface KeyedBuild {
   /**
-   * What tells the build from the others of a repository and stays the same from commit to commit; by what
-   * it is. No build arguments: they often name the commit or the time, and then no later run would find
-   * anything.
+   * The names that tell the build from the others of a repository and stay the same from commit to
+   * commit, each under its kind. Build arguments are not among them, because they often name the
+   * commit or the time, and then no later run would find anything.
    */
   readonly names: Readonly<Record<string, readonly string[]>>;
   /** Absolute paths of the files that say how it is built. */
@@ -17,10 +17,11 @@ export interface KeyedBuild {
 }
 
 /**
- * The build that inputs name. Paths in its names count from the workspace, because that differs between
- * runners; what the inputs leave out is named as if it had been given.
+ * The build that the inputs name. Paths in its names count from the workspace, because the
+ * workspace differs between runners. Paths and platforms that the inputs leave out are named as if
+ * they had been given.
  *
- * @param workspace what relative paths count from
+ * @param workspace relative paths count from here
  */
 export function keyedBuildOf(inputs: MountInputs, workspace: string): KeyedBuild {
   const { files, target = '', platforms = [runnerPlatform()] } = inputs;
@@ -43,7 +44,10 @@ export function keyedBuildOf(inputs: MountInputs, workspace: string): KeyedBuild
   return { names, files: located.files, contexts: [located.context] };
 }
 
-/** The address of a repository without the user, the commit or branch: these may differ in each run. */
+/**
+ * The address of a repository without the user, and without the commit or branch, because these may
+ * differ in each run.
+ */
 function withoutCommit(address: string): string {
   const [repository = '', fragment = ''] = address.split('#');
   const directory = fragment.split(':')[1];

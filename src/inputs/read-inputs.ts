@@ -21,7 +21,7 @@ export interface InjectInputs {
   readonly builder: string | undefined;
   readonly utilityImage: string | undefined;
   readonly failOnCacheMiss: boolean;
-  /** Whether to make ready for an extract that saves changes. */
+  /** Whether to prepare for an extract that saves deltas. */
   readonly incremental: boolean;
   /** Undefined: the cache of GitHub Actions. */
   readonly storeLocation: StoreLocation | undefined;
@@ -30,15 +30,15 @@ export interface InjectInputs {
   readonly summary: boolean;
 }
 
-/** When changes are saved instead of all of a mount. */
+/** The limits within which a delta is saved instead of all of a mount. */
 export interface IncrementalLimits {
   /** How many times in a row; 0: never. */
   readonly count: number;
-  /** How large they may become together, as a part of all that the mount held at first. */
+  /** How large the deltas may become together, as a part of all that the mount held at first. */
   readonly share: number;
 }
 
-/** What is left out here is taken from what inject has left. */
+/** Fields that are undefined here are taken from the state of inject. */
 export interface ExtractInputs {
   readonly mountInputs: MountInputs;
   readonly key: string | undefined;
@@ -46,7 +46,7 @@ export interface ExtractInputs {
   readonly utilityImage: string | undefined;
   /** Whether to save at all. */
   readonly save: boolean;
-  /** As zstd counts; gzip's ends at 9. */
+  /** The level of zstd; the levels of gzip end at 9. */
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
   readonly storeLocation: StoreLocation | undefined;
@@ -55,10 +55,10 @@ export interface ExtractInputs {
   readonly summary: boolean;
 }
 
-/** Limits of the cache service and of its client; minutes in a day. */
+/** Limits of the cache service and of its client; the timeout is a day, in minutes. */
 const maximum = {
   ...{ keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 },
-  /** What is left of a key's length if the rest of it is made (generated-key.ts). */
+  /** The room for the prefix in a key if the rest is made (generated-key.ts). */
   prefixLength: 400,
 };
 
@@ -67,7 +67,7 @@ export function readInjectInputs(getInput: GetInput, surroundings: Surroundings)
   const input = withDefaults(inputsReadBy('inject'), getInput);
   const key = optional(input, 'key');
   const keyPrefix = optional(input, 'key-prefix');
-  // (An empty one would match every entry.)
+  // Empty lines are left out, because an empty key would match every entry.
   const restoreKeys = linesOf(input, 'restore-keys');
   if (key !== undefined) checkKey('key', key);
   if (key !== undefined && keyPrefix !== undefined) {
@@ -147,7 +147,11 @@ function readCommonInputs(
   };
 }
 
-/** An input of the single step alone. @throws InputError that names the input and the remedy */
+/**
+ * An input of the single step alone.
+ *
+ * @throws InputError that names the input and the remedy
+ */
 export function readSaveAlways(getInput: GetInput): boolean {
   return readBoolean(withDefaults(inputsReadBy('single'), getInput), 'save-always');
 }
@@ -159,7 +163,7 @@ function readMountInputs(input: GetInput, { env }: Surroundings): MountInputs {
     .filter((platform) => platform !== '')
     .map((platform) => formatPlatform(parsePlatform(platform)));
   return {
-    // Not trimmed: the line numbers of messages are those of the workflow.
+    // Not trimmed, because messages name the line numbers of the workflow.
     cacheMounts: input('cache-mounts'),
     context: optional(input, 'context'),
     files: linesOf(input, 'file'),
@@ -169,7 +173,10 @@ function readMountInputs(input: GetInput, { env }: Surroundings): MountInputs {
   };
 }
 
-/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+/**
+ * One `KEY=VALUE` per line, in CSV quotes if needed. `KEY` alone is the variable of the
+ * environment.
+ */
 function readBuildArgs(input: GetInput, env: Surroundings['env']): Map<string, string> {
   const buildArgs = new Map<string, string>();
   for (const line of linesOf(input, 'build-args')) {
@@ -212,7 +219,7 @@ function readTimeout(input: GetInput): number {
   return minutes;
 }
 
-/** The same words as those that `getBooleanInput` of @actions/core takes. */
+/** Takes the same words as `getBooleanInput` of @actions/core. */
 function readBoolean(input: GetInput, name: string): boolean {
   const text = input(name).trim();
   if (/^(true|True|TRUE)$/.test(text)) return true;
