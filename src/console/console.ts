@@ -3,8 +3,8 @@ import * as core from '@actions/core';
 import type { Surroundings } from '../lib/surroundings.js';
 
 /**
- * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
- * other kind, which gets plain text on its standard error, and what comes of the step on its standard
+ * The place in which a step runs. On GitHub, the runner reads commands from what we print. In any
+ * other shell, plain text goes to standard error, and the outputs of the step go to standard
  * output.
  */
 let place: Pick<Surroundings, 'isOnGitHub' | 'summaryFile'> = {
@@ -12,17 +12,17 @@ let place: Pick<Surroundings, 'isOnGitHub' | 'summaryFile'> = {
   summaryFile: undefined,
 };
 
-/** What comes of a step off GitHub, until it is printed. */
+/** The outputs of a step off GitHub, until they are printed. */
 const outputs = new Map<string, string>();
 
 let reword = (message: string): string => message;
 
-/** Says for whom all that follows is printed: there is one log for the whole process. */
+/** Sets for whom all that follows is printed: there is one log for the whole process. */
 export function openConsole(surroundings: Surroundings): void {
   place = surroundings;
 }
 
-/** Has the words of all messages to the user changed from now on, because not everybody has actions and inputs. */
+/** Changes the words of all later messages, because not every user has actions and inputs. */
 export function rewordMessages(change: (message: string) => string): void {
   reword = change;
 }
@@ -53,7 +53,8 @@ export function debug(message: string): void {
 
 /**
  * Prints text that may hold anything, such as the names of files in a cache that others can write
- * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
+ * to. GitHub's runner takes a line for a command if it begins with `::` or holds `##[`. Such a line
+ * is changed before it is printed.
  */
 export function print(text: string): void {
   if (!place.isOnGitHub) {
@@ -73,13 +74,15 @@ export function endGroup(): void {
   if (place.isOnGitHub) core.endGroup();
 }
 
-/** Hands over what came of the step; of several values for one name, the last one counts. */
+/** Hands over an output of the step. If a name gets several values, the last one counts. */
 export function setOutput(name: string, value: string): void {
   if (place.isOnGitHub) core.setOutput(name, value);
   else outputs.set(name, reword(value));
 }
 
-/** Prints each output once, at the end of the step. On GitHub they are in the runner's file by then. */
+/**
+ * Prints each output once, at the end of the step. On GitHub they are in the runner's file by then.
+ */
 export function printOutputs(): void {
   for (const [name, value] of outputs) {
     process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
@@ -87,7 +90,7 @@ export function printOutputs(): void {
   outputs.clear();
 }
 
-/** Shows HTML on the page of the job, where there is one. */
+/** Shows HTML on the page of the job, if there is one. */
 export function addSummary(html: string): void {
   const file = place.summaryFile;
   if (file === undefined) return;

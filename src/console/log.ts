@@ -1,6 +1,9 @@
 import { endGroup, print, startGroup } from './console.js';
 
-/** The stages of the steps. The benchmark finds them in the log, to tell where the time goes. */
+/**
+ * The stages of the steps. The benchmark finds them in the log, and tells from them where the time
+ * goes.
+ */
 export type StageTitle =
   | 'Look up the key'
   | 'Restore from the cache'
@@ -24,12 +27,12 @@ export async function logStage<T>(title: StageTitle, work: () => Promise<T>): Pr
   }
 }
 
-/** Where the step stands. */
+/** The stage that the step has reached. */
 export function currentStage(): string {
   return stage;
 }
 
-/** A group of the log that stands by itself. */
+/** Prints a group of the log that is no stage. */
 export function logGroup(title: string, lines: readonly string[]): void {
   startGroup(title);
   for (const line of lines) {
