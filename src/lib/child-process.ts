@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { getExecOutput } from '@actions/exec';
 import type { Surroundings } from './surroundings.js';
 
-/** What a program has said by its end. */
+/** The output and the exit code of a program that has ended. */
 export interface ProgramOutput {
   readonly exitCode: number;
   readonly stdout: string;
@@ -17,12 +17,12 @@ export interface ProgramLimits {
 }
 
 /**
- * Runs a program to its end, in the surroundings that the step began in. One that is not waited for any
- * more is left to `killDescendants`, which ends it with the step: @actions/exec keeps its process id to
- * itself.
+ * Runs a program to its end, in the surroundings that the step began in. If it is not waited for
+ * any more, it runs on, and `killDescendants` ends it with the step. It cannot be ended earlier,
+ * because @actions/exec keeps its process id to itself.
  *
- * @throws Error if it cannot be started, has taken too long, or is not to be waited for any more; an exit
- *   code is no error
+ * @throws Error if it cannot be started, has taken too long, or is not to be waited for any more;
+ *   an exit code is no error
  */
 export async function runProgram(
   { cwd, env }: Surroundings,
@@ -53,14 +53,15 @@ export async function runProgram(
 export interface StartOptions extends ProgramLimits {
   /** By default that of the surroundings. */
   readonly cwd?: string;
-  /** Variables that it has beside, or instead of, those of the surroundings; undefined: it has none such. */
+  /** Variables to add to those of the surroundings, or to replace; undefined removes one. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /**
  * Starts a program that is told later, by its standard input, what to do.
  *
- * @returns the process; it is ended if it takes too long, or if `signal` is aborted, which is then an error
+ * @returns the process; it is ended if it takes too long, or if `signal` is aborted, which is then
+ *   an error
  */
 export function startProgram(
   surroundings: Surroundings,

@@ -1,6 +1,6 @@
 /**
- * What the user wrote is wrong: the step fails at once with this message, which names the input and
- * the remedy. Every other error is trouble with the cache: a warning, and the build goes on cold.
+ * Wrong input of the user. The step fails at once with this message, which names the input and the
+ * remedy. Every other error is trouble with the cache: it is a warning, and the build goes on cold.
  */
 export class InputError extends Error {
   override readonly name = 'InputError';

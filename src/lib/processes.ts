@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 /**
  * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
+ * client. They are looked for in /proc, because @actions/exec keeps their process ids to itself.
+ * Without a /proc, none is ended. If the client of a build is gone, BuildKit cancels the build.
  */
 export function killDescendants(): void {
   const parentOf = readParents();
@@ -34,7 +34,7 @@ function readParents(): Map<number, number> {
   }
   for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
     try {
-      // "pid (comm) state ppid …", where comm may hold spaces and brackets
+      // "pid (comm) state ppid …"; comm may hold spaces and brackets
       const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
       parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
     } catch {

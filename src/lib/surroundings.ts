@@ -1,9 +1,9 @@
 import { homedir, tmpdir } from 'node:os';
 
 /**
- * What a step finds around itself. An entry reads it once, first of all, and passes it down: later the
- * process may have other surroundings, because the cache client needs some of its own for each call
- * (entry/stores/github-cache.ts).
+ * The surroundings of a step. The file that starts an action or the command line reads them once,
+ * first of all, and passes them down. Later the process may have others, because the cache client
+ * needs some of its own for each call (entry/stores/github-cache.ts).
  */
 export interface Surroundings {
   readonly cwd: string;
@@ -11,9 +11,12 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string>>;
   /** Whether GitHub's runner, or one that acts like it, reads what is printed. */
   readonly isOnGitHub: boolean;
-  /** What relative paths in inputs count from: GITHUB_WORKSPACE, or else the working directory. */
+  /** Relative paths in inputs count from here: GITHUB_WORKSPACE, or else the working directory. */
   readonly workspace: string;
-  /** Where this job's temporary files belong: RUNNER_TEMP, which the runner empties after each job. */
+  /**
+   * The directory for this job's temporary files: RUNNER_TEMP, which the runner empties after each
+   * job.
+   */
   readonly temporaryRoot: string;
   /** The system's directory for temporary files. */
   readonly systemTemporary: string;
@@ -22,7 +25,7 @@ export interface Surroundings {
   /** The file for what is shown on the page of the job; undefined: there is none. */
   readonly summaryFile: string | undefined;
   readonly run: Run;
-  /** What tells the job from others that the same machine has run; undefined off GitHub. */
+  /** A name that tells the job from others that the same machine has run; undefined off GitHub. */
   readonly job: string | undefined;
 }
 

@@ -3,13 +3,13 @@ import { dirname, join } from 'node:path';
 import type { Surroundings } from './surroundings.js';
 
 /**
- * Makes the directory that holds all that one step writes; the step removes it at its end.
+ * Makes the directory that holds all that one step writes. The step removes it at its end.
  *
  * It is never inside the workspace: there it would be sent along with `context: .` and change what
- * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
- * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
+ * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes.
+ * Therefore a RUNNER_TEMP or a TMPDIR with white space or quotes cannot be used.
  *
- * @throws Error where nothing can be written there
+ * @throws Error if nothing can be written there
  */
 export async function createWorkDirectory({
   temporaryRoot,
@@ -20,7 +20,7 @@ export async function createWorkDirectory({
   return mkdtemp(join(root, 'buildkit-cache-mounts-'));
 }
 
-/** Removes what is in a directory and was last changed more than a day ago, if it can be removed. */
+/** Removes the contents of a directory that were last changed more than a day ago, if it can. */
 export async function removeOlderThanADay(
   directory: string,
   isMeant: (name: string) => boolean = () => true,
@@ -52,9 +52,9 @@ export async function moveFile(source: string, destination: string): Promise<voi
 }
 
 /**
- * Gives a file a second name, and makes the directory that it goes into; what had that name is replaced. If
- * the file cannot have both names, because they are on two file systems or because theirs has no hard links,
- * it is copied.
+ * Gives a file a second name, and makes the directory that it goes into. A file that had that name
+ * is replaced. If the file cannot have both names, because they are on two file systems or because
+ * theirs has no hard links, it is copied.
  */
 export async function linkFile(source: string, destination: string): Promise<void> {
   await mkdir(dirname(destination), { recursive: true });
