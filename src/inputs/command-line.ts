@@ -19,10 +19,10 @@ export const usage = `Carries BuildKit cache mounts (RUN --mount=type=cache) fro
   node dist/cli/index.js inject  --directory DIR [OPTION]...   before the build
   node dist/cli/index.js extract --directory DIR [OPTION]...   after it
 
-What is saved is kept in DIR; bring it from one run to the next. The log goes to standard error, what
-came of it (cache-hit, saved, reason, …) to standard output, one NAME=VALUE a line.
-Exit code: 0, even where the cache has trouble; 1 for wrong options' values, or with
---fail-on-cache-miss=true where nothing was restored; 2 for wrong options.
+The saved mounts are kept in DIR; bring it from one run to the next. The log goes to standard error. The
+outputs (cache-hit, saved, reason, …) go to standard output, one NAME=VALUE per line.
+Exit code: 0, also if there is trouble with the cache; 1 if the value of an option is wrong, or if nothing was
+restored with --fail-on-cache-miss=true; 2 if an option is wrong.
 
 Options of inject:
 ${definitions.inject.map(describe).join('\n')}

@@ -39,10 +39,10 @@ export const defaultKeyPrefix = 'buildkit-cache-mounts';
 export const saveAlwaysVariable = 'BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS';
 
 const mountsText =
-  'The cache mounts, one a line: an id, a target that stands for the id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
+  'The cache mounts, one per line: an id, or the target of a mount without an id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
 
 const imageText =
-  "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
+  "An image with sh, GNU tar, and zstd or gzip. It is used only if the runner's own programs cannot run in the builder, such as on another platform;";
 
 /**
  * In the order of the action files. If inject and extract describe an input in other words, it
@@ -66,55 +66,55 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'key',
     description:
-      'The key under which the mounts are saved, as in actions/cache; by default one is generated from what tells the build from others (context, file, target, platforms), its mounts, the Dockerfile, the lock files and the commit, with restore keys to match',
+      'The key under which the mounts are saved, as in actions/cache. By default one is generated, with restore keys to match. It is made of the names of the build (context, file, target, platforms), its mounts, the Dockerfile, the lock files and the commit',
     default: '',
     readBy: ['inject'],
   },
   {
     name: 'key',
     description:
-      'The key to save the mounts under; by default that of the inject that ran earlier in the job',
+      'The key to save the mounts under; by default the key of the inject that ran earlier in the job',
     default: '',
     readBy: ['extract'],
   },
   {
     name: 'key-prefix',
-    description: `Prefix of the generated key, for builds that it does not tell apart, as they differ in build-args or cache-mounts alone; by default ${defaultKeyPrefix}; not together with key`,
+    description: `The prefix of the generated key. Builds that differ only in build-args or cache-mounts need different ones, because the key does not tell them apart. By default ${defaultKeyPrefix}; not together with key`,
     default: '',
     readBy: ['inject'],
   },
   {
     name: 'restore-keys',
     description:
-      'Keys to look for where nothing is saved under the key itself, one a line; each matches what begins with it, the newest first',
+      'Keys to look for if nothing is saved under the key itself, one per line; each matches all keys that begin with it, the newest first',
     default: '',
     readBy: ['inject'],
     isList: true,
   },
   {
     name: 'builder',
-    description: 'Name of the builder; by default the one that docker buildx itself would use',
+    description: 'The name of the builder; by default the one that docker buildx itself would use',
     default: '',
     readBy: ['inject'],
   },
   {
     name: 'builder',
     description:
-      'Name of the builder; by default that of the inject that ran earlier in the job, or else the one that docker buildx itself would use',
+      'The name of the builder; by default that of the inject that ran earlier in the job, or else the one that docker buildx itself would use',
     default: '',
     readBy: ['extract'],
   },
   {
     name: 'context',
     description:
-      'The build context, as in docker/build-push-action, where the Dockerfile is looked for; by default the workspace',
+      'The build context, as in docker/build-push-action, which has the Dockerfile; by default the workspace',
     default: '',
     readBy: ['inject', 'extract'],
   },
   {
     name: 'file',
     description:
-      'Path of the Dockerfile, as in docker/build-push-action; several one a line; by default the Dockerfile of the context',
+      'The path of the Dockerfile, as in docker/build-push-action, or several, one per line; by default the Dockerfile of the context',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -128,7 +128,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'build-args',
     description:
-      'The build arguments, KEY=VALUE one a line, as in docker/build-push-action; the ids of mounts may depend on them',
+      'The build arguments, as in docker/build-push-action, one KEY=VALUE per line; the ids of mounts may depend on them',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -136,7 +136,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'platforms',
     description:
-      "The platforms that are built for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
+      "The platforms to build for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -156,54 +156,54 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'incremental',
     description:
-      'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
+      'Whether extract saves only what has changed in a mount since inject filled it, if that is little; false: it always saves all of the mount',
     default: 'true',
     readBy: ['inject', 'extract', 'post'],
   },
   {
     name: 'fail-on-cache-miss',
-    description: 'Fail the step when no mount was filled, whatever the reason',
+    description: 'Whether the step fails if no mount was filled, whatever the reason',
     default: 'false',
     readBy: ['inject'],
   },
   {
     name: 'save',
     description:
-      'Whether to save the mounts; false: they were restored only, and nothing is packed or saved',
+      'Whether to save the mounts; false: nothing is packed or saved, so that the run only restores',
     default: 'true',
     readBy: ['extract', 'post'],
   },
   {
     name: 'save-always',
-    description: 'Whether to save also when the job has failed; never when it was cancelled',
+    description: 'Whether to save also if the job has failed; a job that was cancelled never saves',
     default: 'false',
     readBy: ['single'],
     isForGitHub: true,
   },
   {
     name: 'compression-level',
-    description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
+    description: 'The level of compression with zstd, 1 to 19 (if there is only gzip: at most 9)',
     default: '3',
     readBy: ['extract', 'post'],
   },
   {
     name: 'incremental-count',
     description:
-      'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
+      'How many times in a row only the changes of a mount are saved, before all of it is saved again; 1 to 99',
     default: '10',
     readBy: ['extract', 'post'],
   },
   {
     name: 'incremental-share',
     description:
-      'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
+      'How large these changes may become together before all of the mount is saved again, in percent of its content at the last full save; 1 to 1000',
     default: '50',
     readBy: ['extract', 'post'],
   },
   {
     name: 'directory',
     description:
-      'Path of a directory to keep the archives in instead of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
+      'The path of a directory that keeps the archives in place of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
     default: '',
     readBy: ['inject', 'extract'],
   },
@@ -253,12 +253,12 @@ export const injectOutputs: readonly OutputDefinition[] = [
   {
     name: 'cache-hit',
     description:
-      'true only if the entry that was found has exactly the key, and all that is in it and named could be used; else false',
+      'true if the entry that was found has exactly the key, and all of its archives for the listed mounts could be used; else false',
   },
   { name: 'cache-primary-key', description: 'The key, as it was given or generated' },
   {
     name: 'cache-matched-key',
-    description: 'The key of the entry that was found; empty where there was none',
+    description: 'The key of the entry that was found; empty if there was none',
   },
 ];
 
@@ -267,6 +267,6 @@ export const extractOutputs: readonly OutputDefinition[] = [
   {
     name: 'reason',
     description:
-      'Why they were not saved, or what was left out or kept as it was saved before; empty where nothing is to be said',
+      'Why the mounts were not saved, or which were left out or kept as they were saved before; empty if all went well',
   },
 ];
