@@ -3,22 +3,23 @@ import { join } from 'node:path';
 import { array, object, string } from '../lib/json.js';
 import type { Surroundings } from '../lib/surroundings.js';
 
-/** How docker buildx is told what to use. */
+/** Tells docker buildx which builder to use. */
 export interface BuilderAddress {
-  /** The builder's name; undefined: the one that buildx itself would use. */
+  /** The builder's name; undefined: the builder that buildx itself would use. */
   readonly name: string | undefined;
-  /** A directory in the place of buildx's own configuration; undefined: none. */
+  /** A directory that buildx uses instead of its own configuration; undefined: none. */
   readonly configuration?: string | undefined;
 }
 
 type Place = Pick<Surroundings, 'env' | 'home'>;
 
 /**
- * Says how docker buildx is told to use just the node that a builder was found to use.
+ * Makes docker buildx use only the node that was chosen.
  *
- * @param asked the name that the builder was asked for by; undefined: none
- * @param place where buildx finds its own configuration
- * @param directory may be made, for a configuration
+ * @param asked the name of the builder as the user gave it; undefined: none
+ * @param found the builder, the node that was chosen, and the number of its nodes
+ * @param place tells where buildx finds its own configuration
+ * @param directory for a configuration; it is made only if one is needed
  */
 export async function addressBuilder(
   asked: string | undefined,
@@ -31,14 +32,15 @@ export async function addressBuilder(
 }
 
 /**
- * Addresses one node of a builder: buildx has no flag for that, and lists and removes what all nodes have as if
- * they were one. So it is given a configuration in which the builder has just this node. That is a file of
- * JSON for each builder (store/store.go and store/nodegroup.go of buildx 0.36; the same since 0.13).
+ * Addresses one node of a builder. Buildx has no flag for that: it lists and removes the build
+ * cache of all nodes as if they were one. So it gets a configuration in which the builder has only
+ * this node. A configuration has one JSON file for each builder (store/store.go and
+ * store/nodegroup.go of buildx 0.36; the same since 0.13).
  *
  * @param node the node's name
- * @param place where buildx finds its own configuration
+ * @param place tells where buildx finds its own configuration
  * @param directory a new one, for the configuration
- * @returns undefined if the file does not tell of this node, such as of a pod of the kubernetes driver
+ * @returns undefined if the file does not name this node, such as a pod of the kubernetes driver
  */
 export async function addressNode(
   builder: string,
@@ -54,7 +56,7 @@ export async function addressNode(
     const nodes = array(whole.Nodes, 'Nodes').filter(isMeant);
     if (nodes.length !== 1) return undefined;
     await mkdir(join(directory, 'instances'), { recursive: true });
-    // It may hold what the user has set for the builder, such as a proxy with its password.
+    // The file may hold secrets that the user has set for the builder, such as a proxy's password.
     await writeFile(join(directory, file), JSON.stringify({ ...whole, Nodes: nodes }), {
       mode: 0o600,
     });
@@ -64,7 +66,7 @@ export async function addressNode(
   }
 }
 
-/** util/confutil/config.go of buildx. */
+/** Finds the directory in the same way as buildx (its util/confutil/config.go). */
 function ownConfiguration({ env, home }: Place): string {
   return env.BUILDX_CONFIG || join(env.DOCKER_CONFIG || join(home, '.docker'), 'buildx');
 }

@@ -8,20 +8,20 @@ import type { BuilderAddress } from './builder-address.js';
 import { type BuilderNode, pickNode } from './nodes.js';
 import { lacksNamedContexts, oldestTried } from './versions.js';
 
-/** The builder that is used, and what a person who debugs wants to know of it. */
+/** The builder that is used, with some facts that help to find errors. */
 export interface Builder {
   readonly name: string;
   readonly driver: string;
-  /** How many machines it consists of; each has cache mounts of its own. */
+  /** The number of its machines; each has its own cache mounts. */
   readonly nodes: number;
-  /** The name of the one that is used. */
+  /** The name of the node that is used. */
   readonly node: string;
-  /** What the node that is used runs, its own platform first, such as `linux/amd64`. */
+  /** The platforms that this node runs, its own first, such as `linux/amd64`. */
   readonly platforms: readonly string[];
   readonly buildkit: string;
 }
 
-/** A builder that was named, by an input or by inject, does not exist. */
+/** A builder does not exist, although an input or inject has named it. */
 export class NoSuchBuilderError extends Error {
   override readonly name = 'NoSuchBuilderError';
 }
@@ -30,34 +30,34 @@ export interface BuildOptions {
   readonly surroundings: Surroundings;
   readonly builder: BuilderAddress;
   readonly platform: string | undefined;
-  /** Directory that holds all of the following, by their names in it. */
+  /** The directory that holds all of the following; their names are relative to it. */
   readonly directory: string;
   readonly context: string;
   readonly namedContexts: Readonly<Record<string, string>>;
-  /** The name of its file, or `-`: the build is given its text when it is run. */
+  /** The name of its file, or `-` if the build gets its text when it is run. */
   readonly dockerfile: string;
-  /** The files of the last stage are put into this directory. */
+  /** The directory for the files of the last stage. */
   readonly output: string;
   readonly buildArgs: Readonly<Record<string, string>>;
 }
 
-// Starting a docker-container builder pulls its image first.
+// The bootstrap takes longer, because a docker-container builder first pulls its image.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
 
-/** How long a build may be silent before the log says what it may be waiting for. */
+/** If a build is silent for longer than this, the log says what it may be waiting for. */
 const patience = 10_000;
 
-/** How long a build's output may stay open after its end. */
+/** The longest wait for a build's output to be closed after the build has ended. */
 const drain = 5_000;
 
 /**
  * Looks up a builder and boots it.
  *
  * @param name undefined for the builder that buildx itself would use
- * @param platform what the user builds for, which decides between several nodes; undefined if the build names
- *   none
- * @throws NoSuchBuilderError if a named builder does not exist; Error, with the remedy, if there is no docker,
- *   no buildx, no answer, or too old a BuildKit
+ * @param platform the platform that the user builds for, because it decides between several nodes;
+ *   undefined if the build names none
+ * @throws NoSuchBuilderError if a named builder does not exist; Error, with the remedy, if there is
+ *   no docker, no buildx or no answer, or if BuildKit is too old
  */
 export async function inspectBuilder(
   surroundings: Surroundings,
@@ -75,7 +75,8 @@ export async function inspectBuilder(
     ['buildx', 'inspect', '--bootstrap', ...named],
     probeTimeout.bootstrap,
   );
-  // It says nothing of the others if one of several nodes cannot be booted.
+  // If one of several nodes cannot be booted, buildx says nothing about the others. So it is asked
+  // again, without booting.
   const inspected =
     booted.exitCode === 0 ? booted : await probe(surroundings, ['buildx', 'inspect', ...named]);
   const found = parseInspect(inspected.stdout);
@@ -122,16 +123,16 @@ function describeTooOld(builder: string, buildkit: string): string {
 }
 
 /**
- * Finds out which builder buildx uses if none is named, without booting it.
+ * Finds out which builder buildx uses if none is named. The builder is not booted.
  *
- * @returns undefined if that cannot be told
+ * @returns undefined if buildx does not tell
  */
 export async function findCurrentBuilder(surroundings: Surroundings): Promise<string | undefined> {
   const { exitCode, stdout } = await probe(surroundings, ['buildx', 'inspect']);
   return (exitCode === 0 && parseInspect(stdout).name) || undefined;
 }
 
-/** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
+/** Tells the versions of Docker's command line and of buildx, which help to find errors. */
 export async function describeClient(surroundings: Surroundings): Promise<string> {
   const [docker, buildx] = await Promise.all([
     probe(surroundings, ['--version']),
@@ -142,13 +143,13 @@ export async function describeClient(surroundings: Surroundings): Promise<string
   return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 
-/** A build whose command has been started, and waits to be told what to build. */
+/** A build whose command has been started and waits for its Dockerfile. */
 export interface WaitingBuild {
   /**
-   * Builds; the progress goes to the log as it happens. BuildKit has no word for the wait until another
-   * build has unlocked a mount: what a silence may mean is said here.
+   * Builds, and prints the progress as it happens. BuildKit says nothing while it waits until
+   * another build has unlocked a mount. So the log explains a long silence.
    *
-   * @throws Error with buildx's own last line where the build fails
+   * @throws Error with buildx's own last line if the build fails
    */
   run(dockerfile: string): Promise<void>;
   /** Ends the command, which has at most started the builder. */
@@ -156,8 +157,9 @@ export interface WaitingBuild {
 }
 
 /**
- * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
- * it has been loaded and has connected to the builder, which takes longer than many a build does.
+ * Starts `docker buildx build`, which reads its Dockerfile from standard input. Before it reads,
+ * the command is loaded and connects to the builder. An early start saves time, because this often
+ * takes longer than the build itself.
  */
 export function startBuild(options: BuildOptions): WaitingBuild {
   const { surroundings, builder, platform, buildArgs } = options;
@@ -169,10 +171,10 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     '--progress=plain',
     '--provenance=false',
     '--sbom=false',
-    // No part of the build needs a network, and an engine may have none to give.
+    // No part of the build needs a network, and some engines cannot provide one.
     '--network=none',
     `--file=${options.dockerfile}`,
-    // A bare path needs no CSV quoting; it stands for type=local.
+    // A path alone means type=local, and needs no CSV quoting.
     `--output=${options.output}`,
     ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
     ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
@@ -183,21 +185,22 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     cwd: options.directory,
     env: {
       ...variablesFor(builder),
-      // It would give another time to all files that the build puts out.
+      // With this variable, all files in the build's output would get another time.
       SOURCE_DATE_EPOCH: undefined,
-      // buildx writes down there what it has read from standard input; the runner's may be missing.
+      // Buildx writes the text from standard input to a file there. The runner's own temporary
+      // directory may be missing.
       TMPDIR: options.directory,
     },
   });
   const exit = new Promise<number>((resolve, reject) => {
     command.once('error', reject);
     command.once('close', (code) => resolve(code ?? -1));
-    // What it has started and left behind may hold its output open.
+    // Processes that the command has left behind may keep its output open.
     command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
   });
-  // Where it is never run, nobody asks how it ended.
+  // If the build is never run, nothing else handles this rejection.
   exit.catch(() => undefined);
-  // A command that has ended does not read what it is given; its exit code says so.
+  // Writing fails if the command has already ended. Its exit code is reported instead.
   command.stdin.on('error', () => undefined);
   const said: string[] = [];
   let hear = (line: string) => {
@@ -233,7 +236,8 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     },
     cancel: () => {
       command.kill();
-      // What docker has started may not hear of that, and waits for this.
+      // The signal may not reach the processes that docker has started. They end when their input
+      // is closed.
       command.stdin.destroy();
     },
   };
@@ -242,14 +246,14 @@ export function startBuild(options: BuildOptions): WaitingBuild {
 interface Inspected {
   readonly name: string;
   readonly driver: string;
-  /** Why none of it can be used. */
+  /** The reason why the whole builder cannot be used. */
   readonly error: string | undefined;
   readonly nodes: readonly BuilderNode[];
 }
 
 /**
- * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
- * after `Nodes:`, of each node. The machine-readable form is too young to count on.
+ * Reads the output of `docker buildx inspect`: `Label: value` lines, first for the builder, then,
+ * after `Nodes:`, for each node. The machine-readable form is too new to rely on.
  */
 export function parseInspect(text: string): Inspected {
   const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
@@ -266,7 +270,7 @@ function parseNode(text: string): BuilderNode {
     .split(',')
     .map((platform) => platform.trim())
     .filter((platform) => platform !== '');
-  // One that was declared is marked with an asterisk.
+  // An asterisk marks a platform that was declared.
   const declared = platforms.filter((platform) => platform.endsWith('*'));
   const plain = (platform: string) => platform.replace(/\*$/, '');
   return {
@@ -284,10 +288,10 @@ function field(text: string, label: string): string | undefined {
 }
 
 /**
- * Lists the build cache of a builder, of all its nodes as if they were one.
+ * Lists the build cache of a builder. Buildx lists all nodes as if they were one.
  *
- * @returns what buildx prints, for records.ts
- * @throws Error if buildx cannot tell
+ * @returns the output of buildx, which records.ts reads
+ * @throws Error if buildx cannot list it
  */
 export async function listBuildCache(
   surroundings: Surroundings,
@@ -305,9 +309,9 @@ export async function listBuildCache(
 }
 
 /**
- * Removes what builds have left in the build cache, if it matches a filter and is not in use.
+ * Removes those parts of the build cache that match a filter and are not in use.
  *
- * @returns what went wrong
+ * @returns the trouble; undefined if there was none
  */
 export async function removeBuildCache(
   surroundings: Surroundings,
@@ -319,7 +323,7 @@ export async function removeBuildCache(
   return result.exitCode === 0 ? undefined : lastLine(result);
 }
 
-/** The surroundings in which buildx uses what is addressed. */
+/** The surroundings in which buildx uses the given address. */
 function at(surroundings: Surroundings, builder: BuilderAddress): Surroundings {
   return { ...surroundings, env: { ...surroundings.env, ...variablesFor(builder) } };
 }
@@ -339,8 +343,8 @@ async function isUnknown(surroundings: Surroundings, name: string): Promise<bool
 }
 
 /**
- * Runs a docker command that only asks for something, and gives up on it after a while. It is ended with
- * the step: other work may be under way.
+ * Runs a docker command that only asks for something, and gives up after a while. The command is
+ * ended together with the step, because the step may end while other work is under way.
  */
 async function probe(
   surroundings: Surroundings,

@@ -8,11 +8,11 @@ import { lacksMountIds } from './versions.js';
 /**
  * Lists the cache mounts that a builder has.
  *
- * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
- * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
- * one of the mounts is missing, it is looked for among these.
+ * BuildKit sometimes measures a cache mount, for its garbage collection or for somebody else's
+ * `docker buildx du`. During that time it lists a copy instead, which has another type
+ * (cacheManager.DiskUsage, commit). So if a mount is missing, it is looked for among the copies.
  *
- * @throws Error where the builder cannot tell
+ * @throws Error if the builder cannot list them
  */
 export async function listRecords(
   surroundings: Surroundings,
@@ -27,13 +27,13 @@ export async function listRecords(
 }
 
 async function listDescribed(surroundings: Surroundings, builder: BuilderAddress): Promise<string> {
-  // buildx before 0.15 knows no patterns for descriptions.
+  // Buildx before 0.15 knows no patterns for descriptions.
   return listBuildCache(surroundings, builder, 'description~=cached.mount').catch(() =>
     listBuildCache(surroundings, builder),
   );
 }
 
-/** Why a list of the builder's cache mounts would not tell which of them there are; undefined if it tells. */
+/** The reason why the builder's list does not show which mounts exist; undefined if it does. */
 export function whyUnlisted(builder: Builder, address: BuilderAddress): string | undefined {
   if (lacksMountIds(builder.buildkit))
     return `BuildKit ${builder.buildkit} does not tell their ids, as 0.12 and later do`;

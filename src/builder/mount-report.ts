@@ -1,34 +1,37 @@
 import type { ArchiveContents } from '../entry/manifest.js';
 import { array, count, invalid, number, object, string } from '../lib/json.js';
 
-/** What a script in the build did with one mount. */
+/** The result of a script in the build for one mount. */
 export type MountReport = {
   readonly seconds: number;
-} /** All of it, or what has changed since inject. */ & (
+} & (
   | ({ readonly result: 'changed' } & PackedContents)
-  /** Undefined: nobody has asked for just what has changed. */
+  /** All content was packed, not a delta. No obstacle: nobody has asked for a delta. */
   | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & PackedContents)
   | { readonly result: 'unchanged' }
   | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
   | { readonly result: 'unusable'; readonly missing: string }
-  /** Bytes that the builder has free. */
+  /** `available`: the free bytes on the builder. */
   | { readonly result: 'full'; readonly available: number }
 );
 
 export interface PackedContents extends ArchiveContents {
-  /** How many sockets were left out, as a tar archive holds none; undefined: none. */
+  /** The number of sockets left out, because tar cannot pack sockets; undefined: none. */
   readonly sockets?: number | undefined;
 }
 
-/** Why all was packed: there is no snapshot, or too much has changed, or tar cannot pack just that. */
+/**
+ * The reason why all content was packed and not a delta: there is no snapshot, or too much has
+ * changed, or tar cannot pack only the changes.
+ */
 export type Obstacle = (typeof obstacles)[number];
 
 const obstacles = ['snapshot', 'size', 'tar'] as const;
 
 /**
- * Reads what the scripts in the build have written (in-builder/common.sh): a line of JSON per mount.
+ * Reads the report of a script (in-builder/common.sh): one line of JSON for each mount.
  *
- * @returns the reports by the mount's index
+ * @returns the results by the mount's index
  * @throws Error on anything else
  */
 export function parseReports(text: string): Map<number, MountReport> {

@@ -3,25 +3,27 @@ import { formatPlatform, type Platform, parsePlatform } from '../mounts/platform
 /** One of the machines that a builder consists of. */
 export interface BuilderNode {
   readonly name: string;
-  /** `running`; or else why not, in a word. Empty if it is not told. */
+  /** `running`, or one word that says why it is not running; empty if buildx does not tell. */
   readonly status: string;
-  /** What it runs, its own platform first, such as `linux/amd64`. */
+  /** The platforms that it runs, its own first, such as `linux/amd64`. */
   readonly platforms: readonly string[];
-  /** Those of them that were given to `docker buildx create`. */
+  /** The platforms among them that were given to `docker buildx create`. */
   readonly declared: readonly string[];
   readonly buildkit: string;
-  /** Why it cannot be used. */
+  /** The reason why it cannot be used. */
   readonly error: string | undefined;
 }
 
 /**
- * Finds the node that buildx gives a build to (build/resolver/driver.go of buildx 0.36; the same since 0.13):
+ * Finds the node that buildx chooses for a build (build/resolver/driver.go of buildx 0.36; the same
+ * since 0.13):
  *
- * - without a platform, the first;
- * - the best of those for which just this platform was declared;
- * - or else the best of those that can run it in any way, and the first if none can.
+ * - If the build names no platform, the first node.
+ * - Otherwise the best node for which exactly this platform was declared.
+ * - If there is none, the best node that can run the platform in any way.
+ * - If no node can, the first node.
  *
- * @param platform the one that is built for; undefined if the build names none
+ * @param platform the platform of the build; undefined if the build names none
  */
 export function pickNode(
   nodes: readonly BuilderNode[],
@@ -36,7 +38,7 @@ export function pickNode(
   );
 }
 
-/** The first node, but for later ones that have what is wanted more exactly. */
+/** Finds the first node that fits, unless a later node fits the wanted platform more exactly. */
 function findBest(
   nodes: readonly BuilderNode[],
   wanted: string,
@@ -62,7 +64,7 @@ function withoutSubstitutes(platform: Platform): string[] {
   return [formatPlatform(platform)];
 }
 
-/** What a platform runs, itself first: `Only` of containerd's package platforms. */
+/** The platforms that a platform can run, itself first (`Only` of containerd's platforms). */
 function withSubstitutes(platform: Platform): string[] {
   const { os, architecture, variant } = platform;
   const version = Number(variant.replace(/^v/, '') || (architecture === 'arm64' ? 8 : 1));

@@ -2,11 +2,11 @@ import { object, string } from '../lib/json.js';
 import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
 import { snapshotMountPrefix } from './scratch-dockerfile.js';
 
-/** A directory that the builder keeps for a cache mount. */
+/** The builder's facts about one cache mount that it has. */
 export interface BuilderRecord {
   /**
-   * When it was made, by the builder's clock, in milliseconds since the epoch. It stays over builds
-   * and changes when the directory is made anew. Undefined where it cannot be told.
+   * The time when the mount was made, by the builder's clock, in milliseconds since the epoch. A
+   * build does not change it. It changes if the mount is made anew. Undefined if it is not known.
    */
   readonly createdAt: number | undefined;
   /** The mount's id with its namespace in front: `NAMESPACE/ID`. */
@@ -14,11 +14,11 @@ export interface BuilderRecord {
 }
 
 /**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
- * where it equals the target.
+ * Reads the output of `docker buildx du --verbose` or `--format json` for the type exec.cachemount.
+ * Each record has a time and a description. The description ends in the id, quoted as in Go; the id
+ * is missing if it equals the target.
  *
- * @throws Error where a description is of another form
+ * @throws Error if a description has another form
  */
 export function parseRecords(text: string): BuilderRecord[] {
   return parseBuildCache(text)
@@ -31,14 +31,14 @@ export function parseRecords(text: string): BuilderRecord[] {
 
 const snapshotMountId = new RegExp(`/${snapshotMountPrefix}[0-9a-f]+$`);
 
-/** There are mounts of our own beside the user's. */
+/** The list also holds our own cache mounts, which keep the snapshots. */
 function isOfUser({ id }: BuilderRecord): boolean {
   return !snapshotMountId.test(id);
 }
 
 /**
- * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * is of another time.
+ * Reads the same output for all types, and takes those that are described as cache mounts. The time
+ * is dropped, because a copy has another time than the mount.
  */
 export function parseStandIns(text: string): BuilderRecord[] {
   const mounts = parseBuildCache(text).filter(({ description }) =>
@@ -49,16 +49,19 @@ export function parseStandIns(text: string): BuilderRecord[] {
     .filter(isOfUser);
 }
 
-/** A record of any type, in the builder's own words. */
+/** A part of the build cache of any type, in the builder's own words. */
 interface DescribedRecord {
-  /** What the builder knows it by; empty if it cannot be told. */
+  /** The builder's own id for it; empty if it is not known. */
   readonly id: string;
   /** As Go prints it. */
   readonly createdAt: string;
   readonly description: string;
 }
 
-/** Reads what `docker buildx du --verbose` or `--format json` prints; records without a description are left out. */
+/**
+ * Reads the output of `docker buildx du --verbose` or `--format json`. Parts without a description
+ * are left out.
+ */
 export function parseBuildCache(text: string): DescribedRecord[] {
   return text.trimStart().startsWith('{')
     ? text.split('\n').flatMap(readJsonLine)
@@ -73,7 +76,10 @@ function readJsonLine(line: string): DescribedRecord[] {
   return [{ id: String(ID), description, createdAt: String(CreatedAt) }];
 }
 
-/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+/**
+ * A description holds the command unchanged. It can have several lines, because the command may be
+ * a heredoc. So it ends only at the line with the usage count.
+ */
 function readVerbose(text: string): DescribedRecord[] {
   const records = text.matchAll(
     /^ID:[ \t]+(\S+)|^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
@@ -88,7 +94,7 @@ function readVerbose(text: string): DescribedRecord[] {
   });
 }
 
-/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
+/** Reads `2026-01-17 18:29:20.123456789 +0000 UTC`, or the form of RFC 3339 of some versions. */
 function parseTime(text: string): number | undefined {
   const [, date, time, zone] =
     /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
@@ -104,7 +110,7 @@ function parseDescription(description: string): string {
   return target;
 }
 
-/** Go's strconv.Unquote, for what its %q writes. */
+/** Does the same as Go's strconv.Unquote for the output of %q. */
 function unquoteGo(quoted: string): string {
   const named: Readonly<Record<string, string>> = {
     ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
@@ -128,8 +134,8 @@ export function isHeld(mount: CacheMount, records: readonly BuilderRecord[]): bo
 }
 
 /**
- * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
- * epoch; false where that cannot be told.
+ * Whether all records for a mount's id are of mounts that were made after a time, in milliseconds
+ * since the epoch; false if that is not known.
  */
 export function isNewer(
   mount: CacheMount,
@@ -139,7 +145,7 @@ export function isNewer(
   return wereAllMade(mount, records, (createdAt) => createdAt > time);
 }
 
-/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
+/** Whether all mounts with a mount's id already existed at a time; false if that is not known. */
 export function isOlder(
   mount: CacheMount,
   records: readonly BuilderRecord[],
@@ -158,7 +164,7 @@ function wereAllMade(
   return own.length > 0 && own.every(wasMade);
 }
 
-/** What a comparison of the mounts asked for with those of the builder shows. */
+/** The result of a comparison of the mounts asked for with the mounts of the builder. */
 export interface Comparison {
   /** The mounts that the builder has. */
   readonly known: readonly CacheMount[];
@@ -167,8 +173,8 @@ export interface Comparison {
 }
 
 /**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
+ * Compares the mounts that are asked for with the mounts that the builder has. Several mounts can
+ * have the same id and differ in their options, but a record tells only the id.
  */
 export function compareRecords(
   mounts: readonly CacheMount[],
@@ -203,7 +209,7 @@ function recordId({ namespace = '', id }: CacheMount): string {
   return `${namespace}/${id}`;
 }
 
-/** Without the slash behind an empty namespace. */
+/** Leaves out the slash after an empty namespace. */
 function displayId(record: string): string {
   return record.replace(/^\//, '');
 }
@@ -228,7 +234,7 @@ function countBy(ids: readonly string[]): Map<string, number> {
   return counts;
 }
 
-/** The most similar one, where it is similar at all. */
+/** Finds the most similar id, if one is similar enough. */
 function findNearest(id: string, candidates: readonly string[]): string | undefined {
   const simple = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
   const distances = candidates
@@ -237,7 +243,7 @@ function findNearest(id: string, candidates: readonly string[]): string | undefi
   return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
 }
 
-/** Levenshtein's. */
+/** The Levenshtein distance. */
 function editDistance(a: string, b: string): number {
   const target = [...b];
   let row = Array.from({ length: target.length + 1 }, (_, index) => index);

@@ -13,41 +13,44 @@ export type Toolkit =
   | {
       readonly kind: 'runner';
       readonly platform: string;
-      /** What is to be mounted into the build. */
+      /** The directories to mount into the build. */
       readonly directories: readonly string[];
       readonly description: string;
     }
   | {
       readonly kind: 'image';
-      /** Undefined: the builder's own. */
+      /** Undefined: the builder's own platform. */
       readonly platform: string | undefined;
       readonly image: string;
       readonly description: string;
     };
 
-/** To pack, one of some is enough; to unpack, each that an archive was made with is needed. */
+/**
+ * Packing needs any one of some compressions. Unpacking needs each compression that an archive was
+ * made with.
+ */
 export type NeededCompressions =
   | { readonly anyOf: readonly Compression[] }
   | { readonly allOf: readonly Compression[] };
 
 export interface Program {
   readonly name: string;
-  /** Where it really is, all symbolic links followed. */
+  /** Its path with all symbolic links followed. */
   readonly path: string;
 }
 
-/** The runner's own programs, copied to where a build can mount them. */
+/** The runner's own programs, as copies that a build can mount. */
 export interface RunnerTools {
   readonly names: readonly string[];
-  /** The first line of what tar says of itself. */
+  /** The first line of `tar --version`. */
   readonly tarVersion: string;
-  /** Names of the top-level directories that they are in. */
+  /** The names of the top-level directories of the copies. */
   readonly directories: readonly string[];
-  /** Why they cannot be used at all. */
+  /** The reason why none of them can be used. */
   readonly obstacle?: string | undefined;
 }
 
-/** Copies those of the runner's programs that a build may need below a directory. */
+/** Copies the runner's programs that a build may need. The copies are below a directory. */
 export async function gatherRunnerTools(
   surroundings: Surroundings,
   directory: string,
@@ -67,13 +70,13 @@ export async function gatherRunnerTools(
 }
 
 /**
- * Decides what runs inside the build. The runner's own programs are taken where the builder can run
- * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
- * `FROM scratch` with the libraries that they are linked to.
+ * Decides which programs run inside the build. If the builder can run the runner's own programs,
+ * they are used, because then no image has to be pulled. BuildKit runs them on `FROM scratch` with
+ * the libraries that they are linked to.
  *
- * @param platforms of the builder
- * @param image the image to use where the runner's programs cannot run
- * @throws Error, with the remedy, where neither is possible
+ * @param platforms the builder's platforms
+ * @param image the image to use if the runner's programs cannot run
+ * @throws Error, with the remedy, if neither is possible
  */
 export function chooseToolkit(
   tools: RunnerTools,
@@ -82,7 +85,7 @@ export function chooseToolkit(
   compressions: NeededCompressions,
 ): Toolkit {
   const runner = runnerPlatform();
-  // 32-bit ARM is listed with its variant only
+  // The builder lists 32-bit ARM only with a variant.
   const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
   const obstacle =
     platform === undefined
@@ -121,24 +124,24 @@ function findObstacle(
   return whyNotGnuTar({ tarVersion });
 }
 
-/** Says what the runner's tar is; undefined if it is GNU tar. */
+/** Describes the runner's tar; undefined if it is GNU tar. */
 export function whyNotGnuTar({ tarVersion }: Pick<RunnerTools, 'tarVersion'>): string | undefined {
   return tarVersion.includes('GNU tar')
     ? undefined
     : `the runner's tar is not GNU tar but ${tarVersion}`;
 }
 
-/** Finds those of the programs that the runner has. */
+/** Finds the programs; those that the runner does not have are left out. */
 export async function findPrograms(names: readonly string[]): Promise<Program[]> {
   const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
   return found.filter((program): program is Program => program.path !== undefined);
 }
 
 /**
- * Copies programs and the shared libraries that they are linked to below a directory, at the places
- * where they are on the runner, and makes all of them callable from its `bin`.
+ * Copies programs, and the shared libraries that they are linked to, below a directory. Each copy
+ * has the same path there as on the runner. All programs can also be called from `bin`.
  *
- * @returns the names of the top-level directories made there
+ * @returns the names of the top-level directories that were made
  */
 export async function copyPrograms(
   surroundings: Surroundings,
@@ -160,7 +163,7 @@ export async function copyPrograms(
   return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
 }
 
-/** What ldd prints for all of the programs; musl's looks at its first argument only. */
+/** The output of ldd for all programs. The ldd of musl reads only its first argument. */
 async function listLibraries(
   surroundings: Surroundings,
   paths: readonly string[],
@@ -171,8 +174,8 @@ async function listLibraries(
 }
 
 /**
- * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
- * static program has none.
+ * Finds the absolute paths of libraries and loaders in the output of ldd. A static program has
+ * none.
  */
 export function parseLdd(text: string): string[] {
   const paths = text.split('\n').flatMap((line) => {
@@ -180,14 +183,14 @@ export function parseLdd(text: string): string[] {
       throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
     }
     const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
-    // A loader may be asked for under one path and found under another.
+    // A program may name its loader by one path, and ldd may find it at another.
     return [name, path].filter((each) => each.startsWith('/'));
   });
   return [...new Set(paths)].sort();
 }
 
 async function locate(name: string): Promise<string | undefined> {
-  // GNU tar starts its compressor through this very path
+  // GNU tar starts its compressor by exactly this path.
   const path = name === 'sh' ? '/bin/sh' : await io.which(name);
   return path === '' ? undefined : realpath(path);
 }
@@ -197,7 +200,7 @@ async function output(
   program: string,
   args: readonly string[],
 ): Promise<string> {
-  // ldd fails where one program of several is static
+  // The exit code is not checked, because ldd fails if even one of several programs is static.
   const { stdout } = await runProgram(surroundings, program, args);
   return stdout;
 }

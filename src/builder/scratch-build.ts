@@ -20,20 +20,20 @@ import {
 } from './scratch-dockerfile.js';
 
 export interface ScratchBuildResult {
-  /** By the mount's index; a mount that the script has not come to has none. */
+  /** By the mount's index. If the script has not reached a mount, that mount has no report. */
   readonly reports: ReadonlyMap<number, MountReport>;
-  /** Where the files are that the scripts have written. */
+  /** The directory with the files that the scripts have written. */
   readonly directory: string;
-  /** When the last of them was written, by the builder's clock, in milliseconds since the epoch. */
+  /** The time of the last report, by the builder's clock, in milliseconds since the epoch. */
   readonly endedAt: number;
 }
 
-/** Directory with the archives to unpack, below the work directory of the step. */
+/** The directory with the archives to unpack, below the work directory of the step. */
 export function archivesDirectory(workDirectory: string): string {
   return join(workDirectory, 'context', 'archives');
 }
 
-/** Directory with the programs to run. */
+/** The directory with the programs to run. */
 export function toolsDirectory(workDirectory: string): string {
   return join(workDirectory, 'context', 'tools');
 }
@@ -49,7 +49,7 @@ export interface ScratchBuildOptions {
   readonly seedStages: SeedStages | undefined;
 }
 
-/** Removes what the builds have left on the builder: copies of the archives. */
+/** Removes the copies of the archives that the builds have left on the builder. */
 export async function removeTraces(
   surroundings: Surroundings,
   builder: BuilderAddress,
@@ -64,10 +64,10 @@ export async function removeTraces(
 }
 
 /**
- * The same for buildx before 0.15, which knows no patterns for descriptions (commands/prune.go): the whole
- * build cache is listed, and what is ours is removed by its id.
+ * Does the same for buildx before 0.15, which knows no patterns for descriptions
+ * (commands/prune.go). The whole build cache is listed, and our parts are removed by id.
  *
- * @returns whether nothing went wrong
+ * @returns whether there was no trouble
  */
 async function removeTracesById(
   surroundings: Surroundings,
@@ -86,23 +86,23 @@ async function removeTracesById(
   }
 }
 
-/** A scratch build whose command has been started, and waits until it is known that it is wanted. */
+/** A scratch build whose command has been started; it builds nothing until it is run. */
 export interface WaitingScratchBuild {
   run(): Promise<ScratchBuildResult>;
   cancel(): void;
 }
 
 /**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
+ * Runs a script in the builder for all mounts. Some mounts may start from images or stages. If the
+ * build fails with these, the script runs once more for the other mounts only.
  *
- * @throws Error where the build fails
+ * @throws Error if the build fails
  */
 export async function runScratchBuild(options: ScratchBuildOptions): Promise<ScratchBuildResult> {
   return (await startScratchBuild(options)).run();
 }
 
-/** The same, begun before it is known whether it is wanted: nothing is built until then. */
+/** Starts a scratch build before it is known whether it is needed. It builds nothing yet. */
 export async function startScratchBuild(
   options: ScratchBuildOptions,
 ): Promise<WaitingScratchBuild> {
@@ -136,7 +136,7 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   });
   const ignore = seedStages?.ignore ?? '';
   if (ignore !== '') {
-    // BuildKit looks for it beside the Dockerfile's file.
+    // BuildKit looks for the ignore file beside the Dockerfile, so the Dockerfile must be a file.
     await writeFile(join(workDirectory, 'Dockerfile'), text);
     await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), ignore);
   }
@@ -146,14 +146,14 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
       builder,
       platform: toolkit.platform,
       directory: workDirectory,
-      // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+      // Only stages of the user's Dockerfile copy files from the main context.
       context: seedStages?.context ?? 'context',
       namedContexts: { [filesContext]: 'context' },
       dockerfile: ignore === '' ? '-' : 'Dockerfile',
       output: 'output',
       buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
     });
-  // With a file, it would not wait.
+  // If the Dockerfile is a file, the command does not wait for it, so it cannot start early.
   const waiting = ignore === '' ? start() : undefined;
   return {
     cancel: () => waiting?.cancel(),
@@ -182,7 +182,7 @@ async function readResult(workDirectory: string): Promise<ScratchBuildResult> {
   }
 }
 
-/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+/** If there is no room for the output, BuildKit says only "EOF". So the disk is checked. */
 async function isFull(directory: string): Promise<boolean> {
   const { bavail, bsize } = await statfs(directory);
   return bavail * bsize < 1 << 20;

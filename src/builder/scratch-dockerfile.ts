@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { StageText } from '../dockerfile/stages.js';
 import { type CacheMount, identityOf, renderOwnership } from '../mounts/cache-mount.js';
 
-/** What the RUNs of the scratch Dockerfile run in. */
+/** The base image of the scratch build's RUNs. */
 export type ScratchBase =
   | {
       /** An empty image, into which directories of the build context are mounted. */
@@ -12,12 +12,12 @@ export type ScratchBase =
     }
   | { readonly kind: 'image'; readonly image: string };
 
-/** One mount, and what the script is told of it. */
+/** One mount, with the script's argument for it. */
 export interface ScratchMount {
   readonly index: number;
   readonly mount: CacheMount;
   readonly argument: string;
-  /** Whether the script is to have what inject notes of the mount, at `/snapshots/INDEX`. */
+  /** Whether the script gets the cache mount for the snapshot, at `/snapshots/INDEX`. */
   readonly withSnapshot?: boolean;
 }
 
@@ -27,8 +27,8 @@ export interface ScratchDockerfile {
 }
 
 /**
- * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
- * with more mounts than this a RUN has several of them.
+ * Every RUN takes some time to start and adds a layer, and the classic image store allows only 125
+ * layers. If there are more mounts than this, one RUN has several mounts.
  */
 const maximumRuns = 16;
 
@@ -36,42 +36,43 @@ const maximumRuns = 16;
 export const filesContext = 'buildkit-cache-mounts';
 
 /**
- * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
- * this, and a digest of the mount's identity.
+ * Inject keeps a mount's snapshot in a cache mount of our own, and leaves nothing in the user's
+ * mount. The id of our mount is this prefix and a digest of the identity of the user's mount.
  */
 export const snapshotMountPrefix = `${filesContext}-snapshot-`;
 
-// The stages of the user's Dockerfile may have any name but such.
+// No stage of the user's Dockerfile may have a name like this.
 const workStage = `${filesContext}-work`;
 
-// A name that nobody else has: by it our own build cache is known.
+// Nobody else uses this name, so it identifies our own parts of the build cache.
 const scriptsDirectory = `/${filesContext}`;
 
 /**
- * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
- * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
- * containerd's filters, which has no room for white space.
+ * Matches BuildKit's descriptions of what a scratch build leaves in the build cache: the output of
+ * its RUNs, and the copy of its files. It does not match the cache mounts. The syntax is that of
+ * containerd's filters, which allows no white space.
  */
 export const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
 
-/** Directory, in what the build puts out, with all that the scripts have written. */
+/** The directory in the build's output with all files that the scripts have written. */
 export const outputDirectory = 'out';
 
 /**
- * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
- * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
+ * Renders the Dockerfile of a scratch build. It has one RUN for each mount, which runs
+ * `scripts/run.sh ARGUMENT` of the build context. The mount is at `/mounts/INDEX`, and the archives
+ * of the build context are at `/archives`. The content that a mount was created with is at
+ * `/seeds/INDEX`.
  *
- * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
- *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
- *   {@link maximumRuns}.)
- * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
- *   written.
- * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
- *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
+ * - A RUN with one mount holds only one lock that other builds may want, because the snapshot's
+ *   mount is ours alone. It holds the lock no longer than it must. So two builds cannot wait for
+ *   each other. (If there are many mounts, see {@link maximumRuns}.)
+ * - The mode is `sharing=locked`. Only this mode never copies a mount that is in use, and never
+ *   shows a mount that is half written.
+ * - Ids, sources and images are build arguments, because the value of an ARG is taken unchanged.
+ *   The text of a flag passes through a lexer, a CSV reader and a shell-like expansion.
  *
- * @param nonce a value never used before: BuildKit does not run again what it has already run, and
- *   `--no-cache` would wipe the mounts
+ * @param options `nonce` is a value never used before, because BuildKit does not repeat a RUN that
+ *   it has already run, and `--no-cache` would empty the mounts
  */
 export function renderScratchDockerfile(
   base: ScratchBase,
@@ -79,7 +80,7 @@ export function renderScratchDockerfile(
   options: {
     readonly nonce: string;
     readonly withArchives: boolean;
-    /** Stages that mounts start from; they are built with their own context, the main one. */
+    /** The stages that mounts start from; they are built with their own context, the main one. */
     readonly seedStages: StageText | undefined;
   },
 ): ScratchDockerfile {
@@ -93,7 +94,7 @@ export function renderScratchDockerfile(
   };
   const namespace = mounts[0]?.mount.namespace;
   if (namespace !== undefined) {
-    // A build has one for all its mounts; no ARG is needed for it.
+    // One build has one namespace for all its mounts. BuildKit reads it without an ARG.
     buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
   }
   const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
@@ -143,7 +144,8 @@ export function renderScratchDockerfile(
         ...start,
         ...(ownership === undefined ? [] : renderOwnership(ownership)),
       ];
-      // Given an owner, BuildKit starts the mount from a new directory in the image.
+      // If the mount has an owner, BuildKit does not start it from the content of the image, but
+      // from a new directory in it.
       const isSeeded = origin !== undefined && ownership === undefined;
       const seed = [`type=bind,target=/seeds/${index}`, ...start];
       const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotMountPrefix}${digest(mount)}`;
@@ -163,7 +165,7 @@ export function renderScratchDockerfile(
     );
   }
   if (base.kind === 'image') {
-    // Without this the whole image would be put out; the runner's tools are only mounted.
+    // Without this, the output would be the whole image. The runner's programs are only mounted.
     lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
   }
   return { text: `${lines.join('\n')}\n`, buildArgs };

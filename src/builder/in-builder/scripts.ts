@@ -2,18 +2,18 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { archiveExtension, type Compression } from '../../entry/manifest.js';
 
-/** What a script that runs in the builder does with mounts; common.sh says how they work. */
+/** The script to run in the builder; common.sh explains how the scripts work. */
 export type ScriptName = 'pack' | 'unpack';
 
-// Spelt out, because the bundler looks for this very form: it puts the files beside the bundle, and the
-// path of each in place of its URL.
+// These lines are written out, because the bundler looks for exactly this form. It puts the files
+// beside the bundle and replaces each URL with the file's path.
 const commonFile = new URL('./common.sh', import.meta.url);
 const files: Readonly<Record<ScriptName, URL>> = {
   pack: new URL('./pack.sh', import.meta.url),
   unpack: new URL('./unpack.sh', import.meta.url),
 };
 
-/** Puts a script into a directory, as `run.sh`, with what it sources beside it. */
+/** Puts a script into a directory, as `run.sh`, together with common.sh. */
 export async function placeScript(name: ScriptName, directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   await Promise.all([
@@ -22,13 +22,17 @@ export async function placeScript(name: ScriptName, directory: string): Promise<
   ]);
 }
 
-/** Where the pack script puts what it makes. @param index the mount's place in the list */
+/**
+ * The name of the file that the pack script makes.
+ *
+ * @param index the mount's place in the list
+ */
 export function packedFileName(index: number, compression: Compression): string {
   return `${index}.${archiveExtension[compression]}`;
 }
 
 /**
- * Where the unpack script looks for an archive.
+ * The name by which the unpack script looks for an archive.
  *
  * @param index the mount's place in the list
  * @param place the archive's place among those of the mount, from 0
@@ -37,10 +41,10 @@ export function restoredFileName(index: number, place: number, compression: Comp
   return `${index}.${String(place).padStart(2, '0')}.${archiveExtension[compression]}`;
 }
 
-/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+/** The programs that the scripts call; GNU tar also needs sh to start its compressor. */
 export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as const;
 
-/** What it takes to pack only what has changed; sed must be GNU's. */
+/** The additional programs for a delta; sed must be GNU sed. */
 export const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'] as const;
 
 /** Without df, the scripts do not look at the free space before they unpack. */
