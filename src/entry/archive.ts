@@ -17,24 +17,24 @@ import {
 
 export const manifestName = 'manifest.json';
 
-/** Archives, and the mount of the list that they go into. */
+/** Some archives, and the mount that they are unpacked into. */
 export interface ArchivesForMount {
   /** The mount's place in the list. */
   readonly index: number;
   readonly mount: CacheMount;
-  /** The first with all of its content, the others with what has changed since. */
+  /** The archive with all content first, then the deltas. */
   readonly archives: readonly [Archive, ...Archive[]];
 }
 
 export interface Selection {
   readonly toUnpack: readonly ArchivesForMount[];
-  /** Named, but not in the entry, or empty there. */
+  /** The mounts that were named, but are not in the entry, or are empty there. */
   readonly unsaved: readonly CacheMount[];
-  /** In the entry, but not named. */
+  /** The mounts that are in the entry, but were not named. */
   readonly unnamed: readonly CacheMount[];
 }
 
-/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
+/** Selects archives. An archive goes only into a mount with the identity of its origin. */
 export function selectArchives(named: readonly CacheMount[], manifest: Manifest): Selection {
   const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
   const toUnpack = named.flatMap((mount, index): ArchivesForMount[] => {
@@ -49,7 +49,7 @@ export function selectArchives(named: readonly CacheMount[], manifest: Manifest)
   };
 }
 
-/** @throws Error where there is no manifest, or one that cannot be read */
+/** @throws Error if there is no manifest, or if it cannot be read */
 export async function readManifest(directory: string): Promise<Manifest> {
   const file = join(directory, manifestName);
   if ((await sizeOf(file)) === 'no file') throw new Error(`${manifestName} is no file`);
@@ -57,9 +57,9 @@ export async function readManifest(directory: string): Promise<Manifest> {
 }
 
 /**
- * Compares an archive's file with what the manifest says of it.
+ * Compares an archive's file with its size and digest in the manifest.
  *
- * @returns what is wrong with it
+ * @returns the damage; undefined if there is none
  */
 export async function findDamage(directory: string, archive: Archive): Promise<string | undefined> {
   const file = join(directory, archive.file);
@@ -72,7 +72,10 @@ export async function findDamage(directory: string, archive: Archive): Promise<s
   return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
 }
 
-/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+/**
+ * Finds the first damage among a mount's archives. If one of them is damaged, the others cannot be
+ * used either.
+ */
 export async function findDamageOfAny(
   directory: string,
   archives: readonly Archive[],
@@ -81,7 +84,10 @@ export async function findDamageOfAny(
   return (await Promise.all(damage)).find((each) => each !== undefined);
 }
 
-/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+/**
+ * Accepts only plain files, because an entry can hold anything: the reader of a pipe would wait
+ * forever, and a link leads outside.
+ */
 async function sizeOf(path: string): Promise<number | 'no file'> {
   const found = await lstat(path);
   return found.isFile() ? found.size : 'no file';
@@ -90,7 +96,7 @@ async function sizeOf(path: string): Promise<number | 'no file'> {
 /**
  * Moves an archive that the build has made into an entry.
  *
- * @returns what the manifest says of it
+ * @returns the archive as the manifest describes it
  */
 export async function storeArchive(
   source: string,

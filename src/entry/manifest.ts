@@ -15,70 +15,70 @@ import {
   type StageReference,
 } from '../mounts/cache-mount.js';
 
-/** The format that this code writes, and the only one that it reads. */
+/** The format that this code writes, and the only format that it reads. */
 export const manifestFormat = 1;
 
 export type Compression = 'zstd' | 'gzip';
 
-/** What was packed into an archive. */
+/** The content of an archive, in numbers. */
 export interface ArchiveContents {
   readonly compression: Compression;
-  /** All that is in it but directories. */
+  /** The number of files, without directories. */
   readonly files: number;
-  /** Of the tar stream before compression. */
+  /** The size of the tar stream before compression. */
   readonly bytes: number;
 }
 
 export interface ArchiveSize {
-  /** All that is in it but directories. */
+  /** The number of files, without directories. */
   readonly files: number;
-  /** Of the tar stream before compression. */
+  /** The size of the tar stream before compression. */
   readonly bytes: number;
   readonly compressedBytes: number;
 }
 
-/** One mount's content, packed. */
+/** An archive as a manifest describes it. */
 export interface Archive extends ArchiveContents, ArchiveSize {
-  /** Name of the file in the entry that holds it; no other archive has the same. */
+  /** The name of its file in the entry that holds it; no other archive has the same name. */
   readonly file: string;
-  /** The key of that entry; absent: the manifest's own. */
+  /** The key of that entry; absent: the entry of the manifest. */
   readonly entryKey?: string;
-  /** Of the compressed file, in hex. */
+  /** The SHA-256 of the compressed file, in hex. */
   readonly sha256: string;
 }
 
 export interface SavedMount {
   readonly mount: CacheMount;
-  /** All of the mount's content; absent where it was empty when it was saved. */
+  /** All of the mount's content; absent if the mount was empty when it was saved. */
   readonly archive?: Archive;
-  /** What has changed since, oldest first, in the incremental format of GNU tar. */
+  /** The changes since then, oldest first, in the incremental format of GNU tar. */
   readonly deltas?: readonly Archive[];
 }
 
-/** The archives to unpack one after another. */
+/** The archives of a mount, in the order in which they are unpacked. */
 export function archivesOf({ archive, deltas = [] }: SavedMount): readonly Archive[] {
   return archive === undefined ? [] : [archive, ...deltas];
 }
 
-/** What some archives hold together. */
+/** The total size of some archives. */
 export function totalOf(archives: readonly Archive[]): ArchiveSize {
   const sum = (size: keyof ArchiveSize) => archives.reduce((total, each) => total + each[size], 0);
   return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
 }
 
-/** What an entry in the cache holds: the list of its mounts, beside their archives. */
+/** The list of the mounts of an entry. The entry holds it beside their archives. */
 export interface Manifest {
-  /** The key that it was saved under, where the store does not know it itself. */
+  /** The key that the entry was saved under, if the store itself does not know it. */
   readonly key?: string;
   readonly mounts: readonly SavedMount[];
 }
 
 export const archiveExtension: Record<Compression, string> = { zstd: 'tar.zst', gzip: 'tar.gz' };
 
-/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+/** Matches only names of archives, because an entry's files can share a directory with others. */
 export const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
 
-/** In the builder, their numbers have two digits, which sort as they count. */
+/** In the builder, the number of an archive has two digits, because the shell sorts by text. */
 export const maximumDeltas = 99;
 
 export function renderManifest(manifest: Manifest): string {
@@ -86,7 +86,10 @@ export function renderManifest(manifest: Manifest): string {
   return `${JSON.stringify({ format: manifestFormat, ...manifest, mounts }, undefined, 2)}\n`;
 }
 
-/** What a manifest, or the state that inject leaves, says of one mount; JSON leaves out what is undefined. */
+/**
+ * Renders one mount for a manifest, or for the state that inject leaves. JSON leaves out undefined
+ * fields.
+ */
 export function renderSavedMount({ mount, archive, deltas }: SavedMount): object {
   return {
     mount: renderMount(mount),
@@ -99,16 +102,16 @@ function renderMount({ id, namespace, from, stage, source, ownership }: CacheMou
   return { id, namespace, from, stage, source, ownership } satisfies AllFields<CacheMount>;
 }
 
-/** (All of its other fields go into the manifest as they are.) */
+/** All other fields go into the manifest unchanged. */
 function renderArchive({ file, entryKey, ...others }: Archive): object {
   return { file, entry: entryKey, ...others };
 }
 
 /**
- * Reads a manifest that came out of the cache, which others can write to: nothing in it is used
- * that is not of the expected form. File names in particular can only be those that we give.
+ * Reads a manifest that comes from a store. Others can write to the store, so everything must have
+ * the expected form. In particular, a file name must have the form of our own names.
  *
- * @throws Error that says what is wrong with it
+ * @throws Error that names the fault
  */
 export function parseManifest(text: string): Manifest {
   const value = object(JSON.parse(text), 'manifest');
@@ -126,7 +129,7 @@ export function parseManifest(text: string): Manifest {
   return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
 }
 
-/** Reads what a manifest, or the state that inject leaves, says of one mount. */
+/** Reads one mount with its archives from a manifest, or from the state that inject leaves. */
 export function parseSavedMount(value: unknown): SavedMount {
   const { mount, archive, deltas } = object(value, 'mounts[]');
   return omitUndefined<SavedMount>({
@@ -136,7 +139,7 @@ export function parseSavedMount(value: unknown): SavedMount {
   });
 }
 
-/** Reads a mount as it stands in a manifest or in the state that inject leaves. */
+/** Reads a mount's identity from a manifest, or from the state that inject leaves. */
 export function parseMount(value: unknown): CacheMount {
   const { id, namespace, from, stage, source, ownership } = object(value, 'mount');
   return omitUndefined<CacheMount>({

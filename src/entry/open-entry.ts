@@ -4,22 +4,22 @@ import { readManifest } from './archive.js';
 import { type Archive, archivesOf, type Manifest, type SavedMount } from './manifest.js';
 import type { Store } from './stores/store.js';
 
-/** An entry that was restored, with those that it builds on, and whose manifest was read. */
+/** An entry whose manifest was read. The entries that it builds on were restored, too. */
 export interface OpenEntry {
   readonly key: string;
   /** Each archive names the entry that holds it. */
   readonly manifest: Manifest;
-  /** Where the archives that were wanted are. */
+  /** The directory with the wanted archives. */
   readonly directory: string;
-  /** The keys of those that it builds on and that could not be restored. */
+  /** The keys of the entries that it builds on, but that could not be restored. */
   readonly missing: readonly string[];
 }
 
 /**
- * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ * Reads an entry that was restored into `directory`, and restores the entries that it builds on.
  *
- * @param wanted the mounts whose archives are
- * @throws Error that says why it cannot be read
+ * @param wanted the mounts whose archives are wanted
+ * @throws Error with the reason if it cannot be read
  */
 export async function openEntry(
   store: Store,

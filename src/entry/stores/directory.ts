@@ -7,7 +7,7 @@ import { archiveFilePattern, archivesOf, type Manifest, renderManifest } from '.
 import type { SaveResult, Store } from './store.js';
 
 /**
- * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
+ * A directory as a store. It holds one entry, under any key. The caller brings the directory from
  * one run to the next.
  */
 
@@ -31,7 +31,7 @@ export function directoryStore(directory: string): Store {
   };
 }
 
-/** The key of what the directory holds; undefined where it holds nothing. */
+/** The key of the entry in the directory; undefined if there is none. */
 export async function findInDirectory(directory: string): Promise<string | undefined> {
   const names = await readdir(directory).catch((): string[] => []);
   if (!names.includes(manifestName)) return undefined;
@@ -40,10 +40,10 @@ export async function findInDirectory(directory: string): Promise<string | undef
 }
 
 /**
- * Puts what the directory holds into `destination`, and leaves it where it is, too. An archive that is missing
- * is so there, too: it concerns one mount only.
+ * Puts the entry of the directory into `destination`, and also leaves it in the directory. If an
+ * archive is missing, that is no error here, because it concerns only one mount.
  *
- * @throws Error where there is no manifest, or one that cannot be read
+ * @throws Error if there is no manifest, or if it cannot be read
  */
 export async function restoreFromDirectory(directory: string, destination: string): Promise<void> {
   await mkdir(destination, { recursive: true });
@@ -57,9 +57,10 @@ export async function restoreFromDirectory(directory: string, destination: strin
 }
 
 /**
- * Puts the entry in `source` into the place of what the directory holds: first the archives that are not there yet,
- * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
- * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ * Replaces the entry of the directory by the entry in `source`. The new archives come first, under
+ * names that no others have. Then one rename puts the manifest into place. Last, the archives that
+ * the manifest does not name are removed. So a reader always finds the old entry or the new entry
+ * complete, even if this is killed.
  */
 export async function saveToDirectory(
   directory: string,
@@ -80,7 +81,7 @@ export async function saveToDirectory(
   return { saved: true };
 }
 
-/** Only what has the form of our own files: the directory may hold others. */
+/** Removes only files that are named like our archives, because the directory may hold others. */
 async function removeUnnamed(directory: string, { mounts }: Manifest): Promise<void> {
   const named = new Set(mounts.flatMap(archivesOf).map(({ file }) => file));
   const names = await readdir(directory);

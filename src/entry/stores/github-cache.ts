@@ -6,11 +6,12 @@ import { messageOf } from '../../lib/errors.js';
 import { type SaveResult, type Store, storedDirectoryName } from './store.js';
 
 /**
- * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
- * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
- * one flat directory: whatever path a member, or the target of a link, is given, only its last part
- * counts, in that directory, which is there before and is not replaced. Where several entries are
- * restored into it at once, the first file of a name stays: none is taken away under another's tar.
+ * The options for GNU tar, in TAR_OPTIONS. They are needed because others can write to the cache,
+ * and the client unpacks with -P. With -P, a tar file can write to `/x`, to `../x` and through its
+ * own links. But an entry of ours is one flat directory. So of each member's path, and
+ * of each link's target, only the last part counts, inside that directory. The directory exists
+ * before, and is not replaced. If several entries are restored into it at once, the first file with
+ * a name stays, because one tar must not remove a file that another tar uses.
  */
 const flatten = [
   `--transform=s,^${storedDirectoryName}$,${storedDirectoryName}/.,`,
@@ -20,9 +21,9 @@ const flatten = [
 ].join('');
 
 /**
- * What GNU tar is told once the step does not wait for the client any more: an option that it does not
- * know, so that it ends at once. What the client still downloads must not be unpacked in surroundings that
- * are not its own.
+ * The option for GNU tar after the step has stopped waiting for the client. Tar does not know it
+ * and ends at once. This is needed because the client may still download an entry, and that must
+ * not be unpacked in surroundings that are not its own.
  */
 const refuse = '--no-more-of-this-step';
 
@@ -32,12 +33,12 @@ const noService =
 /**
  * The cache of GitHub Actions.
  *
- * @param ended aborted once the step does not wait for it any more. The client cannot be stopped: its
- *   calls then never settle, so that nothing follows from them.
+ * @param ended aborted when the step stops waiting for the cache. The client cannot be stopped. So
+ *   its calls then never settle, and nothing follows from them.
  */
 export function githubCache(ended: AbortSignal): Store {
   return {
-    // The client decides by the variables of the environment that it needs (6.3.0: lib/cache.js).
+    // The client checks the environment variables that it needs (6.3.0: lib/cache.js).
     absence: cache.isFeatureAvailable() ? undefined : noService,
     find: (key, restoreKeys) => find(ended, key, restoreKeys),
     restore: (directory, keys) => restore(ended, directory, keys),
@@ -56,7 +57,7 @@ async function find(
   restoreKeys: readonly string[],
 ): Promise<string | undefined> {
   return whileWaitedFor(ended, () =>
-    // To look a key up, the client needs the path for its hash only, and touches no file.
+    // When the client looks up a key, it only computes a hash of the path, and touches no file.
     cache.restoreCache([storedDirectoryName], key, [...restoreKeys], { lookupOnly: true }),
   );
 }
@@ -71,7 +72,8 @@ async function restore(
     try {
       return await cache.restoreCache([path], key);
     } catch (error) {
-      // Such as a key that cannot be one. The others' tars still run, and need the environment.
+      // For example, the key may not be valid. This must not throw, because other restores still
+      // run and need the changed environment.
       print(`The entry ${key} cannot be restored: ${messageOf(error)}`);
       return undefined;
     }
@@ -82,7 +84,7 @@ async function restore(
 }
 
 async function isSaved(ended: AbortSignal, key: string): Promise<boolean> {
-  // The service also answers with an entry whose key merely begins with this one.
+  // The service also answers with an entry whose key only begins with this key.
   return (await find(ended, key, [])) === key;
 }
 
@@ -95,19 +97,19 @@ async function save(ended: AbortSignal, directory: string, key: string): Promise
   } catch (error) {
     return { saved: false, why: `the cache could not be saved: ${messageOf(error)}` };
   }
-  // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
+  // -1 means any other trouble, which the client has logged, or that another job was faster.
   return (await isSaved(ended, key))
     ? { saved: false, why: 'another job has saved this key in the meantime' }
     : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
 
 /**
- * Of these calls only one at a time may be under way.
+ * Calls the client in changed surroundings. Only one such call may run at a time.
  *
  * The client resolves paths against the working directory, unpacks into GITHUB_WORKSPACE and puts
- * its own files into RUNNER_TEMP: with all three at the directory's parent, the path that it is
- * given is the same on every runner, and nothing lands outside. All of that is put back when the call
- * settles, or when the step does not wait for it any more.
+ * its own files into RUNNER_TEMP. All three are set to the directory's parent. So the client gets
+ * the same path on every runner, and writes nothing outside. The surroundings are put back when the
+ * call settles, or when the step stops waiting for it.
  */
 async function inParentOf<T>(
   directory: string,
@@ -134,7 +136,10 @@ async function inParentOf<T>(
   }
 }
 
-/** Calls the client, which retries for half a minute without a word. Never settles once the step has ended. */
+/**
+ * Calls the client. The log shows the time, because the client retries for half a minute and says
+ * nothing. The result never settles after the step has stopped waiting.
+ */
 async function whileWaitedFor<T>(ended: AbortSignal, call: () => Promise<T>): Promise<T> {
   if (ended.aborted) return never();
   const started = performance.now();
@@ -156,7 +161,7 @@ function never(): Promise<never> {
   return new Promise(() => undefined);
 }
 
-/** @returns what puts all of it back */
+/** @returns a function that puts everything back */
 function changeSurroundings(cwd: string, variables: Readonly<Record<string, string>>): () => void {
   const before = {
     cwd: process.cwd(),

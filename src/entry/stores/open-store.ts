@@ -3,21 +3,21 @@ import { directoryStore } from './directory.js';
 import { githubCache } from './github-cache.js';
 import type { Store } from './store.js';
 
-/** Where entries are kept, if not in the cache of GitHub Actions. */
+/** The place of a store that is not the cache of GitHub Actions. */
 export interface StoreLocation {
-  /** Absolute path. */
+  /** An absolute path. */
   readonly directory: string;
 }
 
 /**
  * @param location undefined for the cache of GitHub Actions
- * @param ended aborted once the step does not wait for the store any more
+ * @param ended aborted when the step stops waiting for the store
  */
 export function openStore(location: StoreLocation | undefined, ended: AbortSignal): Store {
   return location === undefined ? githubCache(ended) : directoryStore(location.directory);
 }
 
-/** Reads a location as it stands in the state that inject leaves. */
+/** Reads a location from the state that inject leaves. */
 export function parseStoreLocation(value: unknown): StoreLocation {
   const { directory } = object(value, 'storeLocation');
   return { directory: string(directory, 'directory') };

@@ -1,44 +1,48 @@
 /**
- * The directory that is saved, by the name that it has in its parent. The cache service knows an
- * entry by key and by a hash of this very string, so every runner must use the same one; the
- * archives' format version is part of it, so that an action never meets a format older than it can
- * read.
+ * The name of the directory that is saved, in its parent. The cache service finds an entry by its
+ * key and by a hash of exactly this string. So every runner must use the same string. It contains
+ * the version of the archives' format, because an action must never meet a format that is too old
+ * for it.
  */
 export const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
 export type SaveResult = { readonly saved: true } | { readonly saved: false; readonly why: string };
 
-/** A place that entries are kept in. */
+/** A place that keeps entries. */
 export interface Store {
-  /** Why there is no such place here, and what to do: no sentence's full stop at its end. Undefined: there is one. */
+  /**
+   * The reason why the store is absent here, and the remedy, without a full stop at the end.
+   * Undefined if the store is there.
+   */
   readonly absence: string | undefined;
   /**
-   * Finds the newest entry that matches, without fetching it. Trouble with a service is in the log,
-   * never thrown.
+   * Finds the newest entry that matches, and does not fetch it. Trouble with a service is logged
+   * and never thrown.
    *
-   * @returns its key; undefined where there is none, or no service to tell
+   * @returns its key; undefined if there is none, or if no service answers
    */
   find(key: string, restoreKeys: readonly string[]): Promise<string | undefined>;
   /**
-   * Restores the entries with these keys, all at once, beside what is there; a file that more than
-   * one of them has is that of any.
+   * Restores the entries with these keys, all at once, beside the files that are already there. If
+   * several entries have a file with the same name, the file can come from any of them.
    *
    * @param directory its name is {@link storedDirectoryName}
-   * @returns the keys of what was restored; undefined where that failed, and the log says why
+   * @returns the keys of the restored entries; undefined for an entry that failed, which is logged
    */
   restore(directory: string, keys: readonly string[]): Promise<readonly (string | undefined)[]>;
-  /** Whether an entry with exactly this key can be saved no more. */
+  /** Whether exactly this key is taken, because then no entry can be saved under it any more. */
   isSaved(key: string): Promise<boolean>;
   /**
-   * Saves the entry in a directory, whose files may be moved. Trouble is a result, never thrown.
+   * Saves the entry that is in a directory. The files may be moved away. Trouble is returned, never
+   * thrown.
    *
    * @param directory its name is {@link storedDirectoryName}
    */
   save(directory: string, key: string): Promise<SaveResult>;
-  /** Whether an entry stays when others are saved, so that these may build on it. */
+  /** Whether an entry stays when others are saved. Only then may these build on it. */
   readonly isLasting: boolean;
-  /** What to do about a damaged entry; empty where the next one takes its place. */
+  /** The advice for a damaged entry; empty if the next entry replaces it. */
   remedy(key: string): string;
-  /** What the summary calls an entry that was found though it has another key. */
+  /** The summary's label for an entry that was found under another key. */
   readonly otherKeyLabel: string;
 }
