@@ -1,11 +1,11 @@
-/** A stage, with what tells it from others of its name. */
+/** A stage of a Dockerfile, with a digest that tells it from others with the same name. */
 export interface StageReference {
   readonly name: string;
-  /** Of the text of all that it is built from. */
+  /** The digest of the text of everything that the stage is built from. */
   readonly digest: string;
 }
 
-/** Owner and permissions that a mount is created with. */
+/** The owner and the permissions that a mount is created with. */
 export interface Ownership {
   readonly uid: number;
   readonly gid: number;
@@ -13,34 +13,35 @@ export interface Ownership {
 }
 
 /**
- * A cache mount by what BuildKit tells it from others by: its cache id and the directory that it
- * starts from. Two mounts that differ in any field are two directories on the builder; target,
- * sharing and ro are no part of it (`dispatchRunMounts` in BuildKit's Dockerfile frontend).
+ * A cache mount, described by its identity: the cache id and the directory that it starts from. If
+ * two mounts differ in any field, the builder keeps two directories. The options target, sharing
+ * and ro are not part of the identity (`dispatchRunMounts` in BuildKit's Dockerfile frontend).
  */
 export interface CacheMount {
   readonly id: string;
   /** The build argument BUILDKIT_CACHE_MOUNT_NS; absent: none. */
   readonly namespace?: string;
-  /** The image whose directory the mount starts from; absent: an empty one, or a stage's. */
+  /** The image whose directory the mount starts from; absent: an empty directory, or a stage's. */
   readonly from?: string;
   /** The stage of a Dockerfile whose directory the mount starts from. */
   readonly stage?: StageReference;
-  /** Directory in the image or stage, absolute and cleaned; absent: its root. */
+  /** The directory in the image or stage, absolute and cleaned; absent: the root. */
   readonly source?: string;
   /**
-   * Present as soon as one of uid, gid and mode is given, the others then being 0, 0 and 0755; even
-   * where all have these values, the mount is another than one without them. Absent beside
-   * `source`, where BuildKit ignores all three.
+   * Present if at least one of uid, gid and mode is given. The others are then 0, 0 and 0755. Even
+   * if all three have these values, the mount is not the same as a mount without them. Absent if
+   * there is a `source`, because BuildKit then ignores all three.
    */
   readonly ownership?: Ownership;
 }
 
-/** A string that is equal for two mounts just when BuildKit holds them for one. */
+/** A string that is equal for two mounts if, and only if, they are one mount for BuildKit. */
 export function identityOf(mount: CacheMount): string {
   const { id, namespace = null, from = null, source = null } = mount;
   const stage = mount.stage ? valuesOfStage(mount.stage) : null;
   const ownership = mount.ownership ? valuesOfOwnership(mount.ownership) : null;
-  // All fields count, in this order: the builder keeps snapshots by a digest of it (scratch-dockerfile.ts).
+  // All fields count, and their order must stay, because the builder keeps the snapshots under a
+  // digest of this string (scratch-dockerfile.ts).
   const fields = { id, namespace, from, stage, source, ownership };
   return JSON.stringify(Object.values(fields satisfies Record<keyof CacheMount, unknown>));
 }
@@ -53,7 +54,7 @@ function valuesOfOwnership({ uid, gid, mode }: Ownership): unknown[] {
   return Object.values({ uid, gid, mode } satisfies Record<keyof Ownership, unknown>);
 }
 
-/** A mount as a person would name it: the id, and the options that make it another mount. */
+/** Describes a mount for people: its id, and the options that are part of its identity. */
 export function describeMount(mount: CacheMount): string {
   const { namespace, source, ownership } = mount;
   const from = mount.from ?? mount.stage?.name;

@@ -1,13 +1,14 @@
 /*
- * Mirrors github.com/containerd/platforms v1.0.0-rc.4 (Parse, Normalize, Format), with which
- * frontend/dockerfile/dockerfile2llb/platform.go of BuildKit v0.32.2 makes the ARGs of a platform.
+ * Does the same as github.com/containerd/platforms v1.0.0-rc.4 (Parse, Normalize, Format). BuildKit
+ * v0.32.2 uses that package to make the ARGs of a platform
+ * (frontend/dockerfile/dockerfile2llb/platform.go).
  */
 
-/** A platform as Docker names it: `linux/amd64`, `linux/arm/v7`. */
+/** A platform as Docker names it, such as `linux/amd64` or `linux/arm/v7`. */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;
-  /** Empty if there is but one. */
+  /** Empty if there is only one variant. */
   readonly variant: string;
 }
 
@@ -22,13 +23,12 @@ const architectureOf: Readonly<Record<string, string>> = {
   armel: 'arm',
 };
 
-/** The runner's platform. */
 export function runnerPlatform(): string {
   const os = process.platform === 'win32' ? 'windows' : process.platform;
   return `${os}/${architectureOf[process.arch] ?? process.arch}`;
 }
 
-/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+/** Reads a platform with the aliases and defaults of containerd, because BuildKit uses these. */
 export function parsePlatform(text: string): Platform {
   const [first = '', second, third = ''] = text.toLowerCase().split('/');
   const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
