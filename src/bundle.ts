@@ -1,6 +1,6 @@
 /**
- * The start of the one bundle: it holds all entries, because they share nearly all of their code.
- * `dist/NAME/index.js` starts the entry of that name; nothing of the others is run.
+ * The start of the only bundle. It holds all programs, because they share nearly all of their code.
+ * `dist/NAME/index.js` starts the program with that name. The code of the others is not run.
  */
 export const start = {
   inject: () => import(/* webpackMode: "eager" */ './inject.js'),

@@ -12,7 +12,7 @@ import { extractMounts, reportFailure } from './steps/extract.js';
 import { injectMounts } from './steps/inject.js';
 import { runStep } from './steps/run-step.js';
 
-/** How a shell is told that it was called wrongly. */
+/** The usual exit code of a command that was called wrongly. */
 const misused = 2;
 
 try {
@@ -40,7 +40,7 @@ try {
   process.exitCode = error instanceof InputError ? misused : 1;
 }
 
-/** Nothing here is for GitHub's runner, even where it is one that runs this. */
+/** Removes everything that is meant for GitHub's runner, even if this runs on one. */
 async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promise<Surroundings> {
   const { cwd, systemTemporary } = surroundings;
   const directory = resolve(cwd, inputs.get('directory') ?? '');
@@ -54,13 +54,13 @@ async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promi
   };
 }
 
-/** What inject leaves for the extract with the same directory, and for nobody else. */
+/** Makes the directory for the state that inject leaves for the extract with the same directory. */
 async function makeTemporaryDirectory(parent: string, directory: string): Promise<string> {
   const { uid } = userInfo();
   const id = createHash('sha256').update(directory).digest('hex').slice(0, 16);
   const prefix = `buildkit-cache-mounts-${uid}-`;
   const path = join(parent, `${prefix}${id}`);
-  // Nothing else removes it if extract never comes.
+  // If extract never runs, nothing else removes the old directories.
   await removeOlderThanADay(parent, (name) => name.startsWith(prefix) && name !== `${prefix}${id}`);
   await mkdir(path, { recursive: true, mode: 0o700 });
   if ((await stat(path)).uid !== uid) throw new Error(`${path} belongs to another user`);
@@ -72,6 +72,6 @@ function removeIfEmpty(directory: string): void {
   try {
     rmdirSync(directory);
   } catch {
-    // It holds what inject has left for extract.
+    // The directory holds the state that inject has left for extract.
   }
 }

@@ -14,12 +14,12 @@ const key = core.getState(keyState);
 if (core.getState('isPost') === '') {
   core.saveState('isPost', 'true');
   await runStep(surroundings, async (makeWorkDirectory) => {
-    // `post-if` of action.yml cannot read inputs; it reads this.
+    // `post-if` in action.yml cannot read inputs. So it reads this variable.
     core.exportVariable(saveAlwaysVariable, String(readSaveAlways(getFromRunner)));
     core.saveState(keyState, await injectMounts(surroundings, getFromRunner, makeWorkDirectory));
   });
 } else if (key !== '') {
-  // All else is as inject had it, which has left it for the extract with its key.
+  // Extract takes all other inputs from the state that inject has left under this key.
   const own = limitTo(inputsReadBy('post'), getFromRunner);
   await runStep(
     surroundings,
