@@ -3,7 +3,7 @@
  * was made can be removed.
  */
 import { messageOf } from '../../src/lib/errors.js';
-import { killDescendants } from '../../src/lib/processes.js';
+import { killDescendants } from '../../src/lib/kill-descendants.js';
 
 const interruption = new AbortController();
 

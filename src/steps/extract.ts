@@ -16,7 +16,6 @@ import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js'
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
-import { describeNothingNew, describeSize } from './changes.js';
 import {
   type ExtractRequest,
   findCandidates,
@@ -24,6 +23,7 @@ import {
   resolveRequest,
 } from './extract-request.js';
 import { type InjectState, readStates, removeState } from './handover.js';
+import { describeNothingNew, describeSize } from './incremental.js';
 import { type ExtractedMount, fillEntry } from './new-entry.js';
 import { type PackResult, pack } from './pack-mounts.js';
 import { areHidden, findPrevious } from './previous-entry.js';

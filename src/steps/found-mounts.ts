@@ -7,8 +7,8 @@ import {
 } from '../builder/records.js';
 import { print, warn } from '../console/console.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
-import { type Allowance, findAllowance } from './changes.js';
 import type { PackRequest } from './extract-request.js';
+import { type Allowance, findAllowance } from './incremental.js';
 
 /** A mount as the builder has it, and what may be saved of it. */
 export interface FoundMount {

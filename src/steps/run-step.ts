@@ -4,7 +4,7 @@ import { fail, openConsole, print, printOutputs, warn } from '../console/console
 import { plural } from '../console/format.js';
 import { currentStage } from '../console/log.js';
 import { InputError, messageOf } from '../lib/errors.js';
-import { killDescendants } from '../lib/processes.js';
+import { killDescendants } from '../lib/kill-descendants.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { createWorkDirectory } from '../lib/work-directory.js';
 

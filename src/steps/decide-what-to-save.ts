@@ -1,9 +1,9 @@
 import type { MountReport } from '../builder/mount-report.js';
 import type { Archive } from '../entry/manifest.js';
 import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
-import { explainObstacle } from './changes.js';
 import type { MountAge } from './found-mounts.js';
 import type { RestoredMount } from './handover.js';
+import { explainObstacle } from './incremental.js';
 import { type ReusedArchive, reuseArchives } from './reuse-archives.js';
 
 /** All facts that decide what becomes of a mount. */

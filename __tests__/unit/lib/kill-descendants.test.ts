@@ -18,7 +18,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout } from 'node:timers/promises';
-import { killDescendants } from './src/lib/processes.ts';
+import { killDescendants } from './src/lib/kill-descendants.ts';
 
 const script = '"$0" 60 & echo $!; sleep 60 & echo $!; wait';
 const shell = spawn('sh', ['-c', script, process.env.ODDLY_NAMED_SLEEP]);

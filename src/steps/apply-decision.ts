@@ -10,7 +10,7 @@ import {
 } from '../entry/manifest.js';
 import { moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
-import type { Decision } from './decide.js';
+import type { Decision } from './decide-what-to-save.js';
 import type { MountRow } from './result-table.js';
 import type { ReusedArchive } from './reuse-archives.js';
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Archive, SavedMount } from '../../../src/entry/manifest.js';
-import { describeNothingNew, describeSize, findAllowance } from '../../../src/steps/changes.js';
 import type { FilledMounts, InjectState } from '../../../src/steps/handover.js';
+import { describeNothingNew, describeSize, findAllowance } from '../../../src/steps/incremental.js';
 
 const mount = { id: 'go' };
 const full: Archive = {

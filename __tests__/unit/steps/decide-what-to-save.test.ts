@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { MountReport } from '../../../src/builder/mount-report.js';
 import type { Archive } from '../../../src/entry/manifest.js';
-import { type Decision, decide, type MountFacts } from '../../../src/steps/decide.js';
+import { type Decision, decide, type MountFacts } from '../../../src/steps/decide-what-to-save.js';
 import { listToMove, type ReuseFacts, reuseArchives } from '../../../src/steps/reuse-archives.js';
 
 function archive(number: number, entryKey: string, compressedBytes: number): Archive {
