@@ -81,6 +81,7 @@ export async function unpack(
   workDirectory: string,
 ): Promise<UnpackResult> {
   if (toUnpack.length === 0) return { reports: new Map() };
+  const { surroundings } = request;
   await placeArchives(request, toUnpack, entry, workDirectory);
   // Extract saves nothing under a key that is saved already.
   const isFinal = request.store.isLasting && entry.key === request.key;
@@ -92,15 +93,10 @@ export async function unpack(
   });
   logBuilder(builder, toolkit);
   const configuration = join(workDirectory, 'buildx');
-  const address = await addressBuilder(
-    request.builder,
-    builder,
-    request.surroundings,
-    configuration,
-  );
+  const address = await addressBuilder(request.builder, builder, surroundings, configuration);
   const { reports, endedAt } = await logStage('Unpack into the builder', () =>
     runScratchBuild({
-      surroundings: request.surroundings,
+      surroundings,
       workDirectory,
       builder: address,
       toolkit,
@@ -110,7 +106,7 @@ export async function unpack(
       seedStages: request.seedStages,
     }),
   );
-  await keepTools(request.surroundings, request.key, toolsDirectory(workDirectory));
+  await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
   const filled = toUnpack.filter(({ index }) => reports.get(index)?.result === 'unpacked');
   const mounts = filled.map(({ mount }) => mount);
   return { reports, filled: { mounts, builder, filledAt: endedAt, snapshotId, tools } };
