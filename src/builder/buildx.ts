@@ -359,6 +359,14 @@ async function probe(
   }
 }
 
+/** Runs a docker command that only asks for something. Never fails: its exit code says so. */
+export async function askDocker(
+  surroundings: Surroundings,
+  args: readonly string[],
+): Promise<ProgramOutput> {
+  return probe(surroundings, args);
+}
+
 function lastLine({ exitCode, stdout, stderr }: ProgramOutput): string {
   const lines = `${stdout}\n${stderr}`.trim().split('\n');
   return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');

@@ -164,6 +164,23 @@ function wereAllMade(
   return own.length > 0 && own.every(wasMade);
 }
 
+/** A mount that a stage declares which is not built, as far as inject was told. */
+export interface OtherMount {
+  readonly mount: CacheMount;
+  readonly stage: string;
+  /** The Dockerfile, for messages. */
+  readonly file: string;
+  /** The input that names what is built. */
+  readonly input: 'target' | 'bake-targets';
+}
+
+/** What is known beside the mounts that are asked for. */
+export interface KnownBeside {
+  readonly others: readonly OtherMount[];
+  /** What may be the matter if the mounts do not fit. */
+  readonly hint: string | undefined;
+}
+
 /** The result of a comparison of the mounts asked for with the mounts of the builder. */
 export interface Comparison {
   /** The mounts that the builder has. */
@@ -180,6 +197,7 @@ export function compareRecords(
   mounts: readonly CacheMount[],
   records: readonly BuilderRecord[],
   builder: string,
+  { others: declared, hint }: KnownBeside = { others: [], hint: undefined },
 ): Comparison {
   const held = countBy(records.map(({ id }) => id));
   const asked = countBy(mounts.map(recordId));
@@ -200,9 +218,29 @@ export function compareRecords(
       );
     }
   }
+  const forgotten = declared.filter(({ mount }) => others.includes(recordId(mount)));
+  warnings.push(...describeForgotten(forgotten, builder));
+  if (warnings[0] !== undefined && hint !== undefined) warnings[0] += ` ${hint}`;
+  const named = new Set(forgotten.map(({ mount }) => recordId(mount)));
+  const rest = others.filter((id) => !named.has(id));
   const information =
-    others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    rest.length > 0 ? [`Not asked for, but on the builder: ${listIds(rest)}`] : [];
   return { known, warnings, information };
+}
+
+/** One text for each stage. */
+function describeForgotten(forgotten: readonly OtherMount[], builder: string): string[] {
+  const stages = new Map<string, OtherMount[]>();
+  for (const each of forgotten) {
+    const stage = JSON.stringify([each.file, each.stage]);
+    stages.set(stage, [...(stages.get(stage) ?? []), each]);
+  }
+  return [...stages.values()].map((mounts) => {
+    const names = mounts.map(({ mount }) => describeMount(mount)).join(', ');
+    const { stage = '', file = '', input = 'target' } = mounts[0] ?? {};
+    const what = input === 'target' ? 'stages' : 'bake targets';
+    return `The builder ${builder} has ${names}, which the stage ${stage} of ${file} declares, and which was not asked for: it is not saved. If that stage is built, too, name all ${what} that are built in the input ${input}, one a line.`;
+  });
 }
 
 function recordId({ namespace = '', id }: CacheMount): string {

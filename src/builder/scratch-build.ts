@@ -148,7 +148,7 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
       directory: workDirectory,
       // Only stages of the user's Dockerfile copy files from the main context.
       context: seedStages?.context ?? 'context',
-      namedContexts: { [filesContext]: 'context' },
+      namedContexts: { ...seedStages?.namedContexts, [filesContext]: 'context' },
       dockerfile: ignore === '' ? '-' : 'Dockerfile',
       output: 'output',
       buildArgs: { ...seedStages?.buildArgs, ...buildArgs },

@@ -10,11 +10,21 @@ import { parseCsvRecord } from './csv.js';
 import { findForeignSyntax } from './foreign-syntax.js';
 import { familiarName } from './image-name.js';
 import { cleanPath, cut, parseOptions, startFromNothing, toCacheMount } from './mount-options.js';
+import {
+  type BuildResult,
+  findContext,
+  type NamedContext,
+  type NamedContexts,
+  type ResolvedContext,
+  resolveContexts,
+  type Variable,
+} from './named-contexts.js';
 import { type Dockerfile, parseDockerfile, splitWords } from './parser.js';
 import { expandWord } from './shell-word.js';
 import {
   allInstructions,
   findStage,
+  imageOrigin,
   lastStageName,
   lastValue,
   mountFlags,
@@ -35,6 +45,12 @@ export interface DiscoveryOptions {
   readonly buildArgs: ReadonlyMap<string, string>;
   /** At least one. */
   readonly platforms: readonly string[];
+  /** Named build contexts, by their names. */
+  readonly contexts?: ReadonlyMap<string, NamedContext>;
+  /** What names the target, for messages; by default the input `target`. */
+  readonly targetOrigin?: string;
+  /** What to ask if an ARG has no value; by default whether it is missing in `build-args`. */
+  readonly argQuestion?: string;
 }
 
 export interface Discovery {
@@ -50,6 +66,8 @@ export interface Discovery {
   readonly idOfTarget: ReadonlyMap<string, string>;
   /** By their names, the stages that have no files of their own. */
   readonly plainStages: ReadonlyMap<string, PlainOrigin>;
+  /** What a build that starts from this one finds, by platform. */
+  readonly results: ReadonlyMap<string, BuildResult>;
 }
 
 /**
@@ -69,22 +87,25 @@ export function discoverMounts(text: string, options: DiscoveryOptions): Discove
   let stages: StageText | undefined;
   let plainStages: ReadonlyMap<string, PlainOrigin> = new Map();
   const idOfTarget = new Map<string, string>();
+  const results = new Map<string, BuildResult>();
   for (const platform of options.platforms) {
     const evaluation = evaluate(dockerfile, { ...options, platform });
     for (const mount of evaluation.mounts) mounts.set(identityOf(mount), mount);
     for (const problem of evaluation.problems) problems.add(problem);
     for (const [target, id] of evaluation.idOfTarget) idOfTarget.set(target, id);
     args.push(evaluation.args);
+    results.set(platform, evaluation.result);
     stages = evaluation.seedStages;
     plainStages = evaluation.plainStages;
   }
   const found = { mounts: [...mounts.values()], problems: [...problems], idOfTarget };
-  return { ...found, args, stages, plainStages };
+  return { ...found, args, stages, plainStages, results };
 }
 
 type Environment = Map<string, string>;
 
-interface Context extends Omit<DiscoveryOptions, 'platforms'> {
+interface Context extends Omit<DiscoveryOptions, 'platforms' | 'contexts'> {
+  readonly contexts: NamedContexts;
   readonly dockerfile: Dockerfile;
   readonly escapeToken: string;
   readonly globals: Environment;
@@ -101,6 +122,7 @@ function evaluate(
   options: Omit<DiscoveryOptions, 'platforms'> & { readonly platform: string },
 ): Pick<Context, 'mounts' | 'problems' | 'args' | 'idOfTarget' | 'plainStages'> & {
   readonly seedStages: StageText | undefined;
+  readonly result: BuildResult;
 } {
   const { escapeToken, instructions } = dockerfile;
   const problems: string[] = [];
@@ -114,24 +136,47 @@ function evaluate(
   };
   const globals = platformArgs(options, lastStageName(instructions));
   const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
-  const stages = readStages(instructions, expandGlobally);
-  const plainStages = findPlainStages(stages, options.platform);
+  const contexts = resolveContexts(options.contexts ?? new Map(), options.platform);
+  const stages = readStages(instructions, expandGlobally, contexts);
+  const plainStages = findPlainStages(stages, contexts, options.platform);
   const common = { dockerfile, escapeToken, globals, stages, plainStages, problems, args };
-  const context: Context = { ...options, ...common, mounts: [], idOfTarget: new Map() };
+  const context: Context = { ...options, ...common, contexts, mounts: [], idOfTarget: new Map() };
   nameMissingArgs(context);
   const environments = new Map<Stage, StageEnvironment>();
-  for (const stage of neededStages(stages, resolveTarget(context))) {
+  const goal = resolveTarget(context);
+  for (const stage of neededStages(stages, goal)) {
     environments.set(stage, walkStage(stage, environments, context));
   }
   const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
-  const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
-  return { ...context, seedStages };
+  const seedStages =
+    seeds.length > 0 ? renderStages(dockerfile, stages, seeds, contexts) : undefined;
+  return { ...context, seedStages, result: resultOf(goal, environments) };
 }
 
-function findPlainStages(stages: readonly Stage[], target: string): Map<string, PlainOrigin> {
+function resultOf(
+  goal: Stage | undefined,
+  environments: ReadonlyMap<Stage, StageEnvironment>,
+): BuildResult {
+  if (goal?.context?.kind === 'build') return goal.context;
+  const environment = goal && environments.get(goal);
+  return {
+    env: environment?.env ?? new Map(),
+    image: environment?.image,
+    instructions: goal?.instructions ?? [],
+  };
+}
+
+function findPlainStages(
+  stages: readonly Stage[],
+  contexts: NamedContexts,
+  target: string,
+): Map<string, PlainOrigin> {
   const format = (platform: string) => formatPlatform(parsePlatform(platform));
   const isTarget = (platform: string) => format(platform) === format(target);
   const plain = new Map<string, PlainOrigin>();
+  for (const [name, context] of contexts) {
+    if (context.kind === 'image') plain.set(name, imageOrigin(context.image));
+  }
   for (const stage of stages) {
     if (stage.name === undefined) continue;
     const origin = plainOrigin(stage, isTarget);
@@ -143,13 +188,15 @@ function findPlainStages(stages: readonly Stage[], target: string): Map<string, 
 }
 
 /** Names the ARGs without which a FROM names no image, so that BuildKit refuses the Dockerfile. */
-function nameMissingArgs({ stages, globals, escapeToken, problems, file }: Context): void {
-  for (const { parent, image, from } of stages) {
-    if (parent !== undefined || familiarName(image) !== undefined) continue;
+function nameMissingArgs(discovery: Context): void {
+  const { stages, globals, escapeToken, problems, file, argQuestion } = discovery;
+  for (const { parent, context, image, from } of stages) {
+    if (parent !== undefined || context !== undefined) continue;
+    if (familiarName(image) !== undefined) continue;
     const missing = namesWithoutValue(from.text, globals, escapeToken).map((name) => `$${name}`);
     if (missing.length === 0) continue;
     problems.push(
-      `${file}:${from.line}: ${missing.join(' and ')} ${missing.length > 1 ? 'have' : 'has'} no value, so that "FROM ${from.text}" names no image and BuildKit refuses it: is it missing in build-args?`,
+      `${file}:${from.line}: ${missing.join(' and ')} ${missing.length > 1 ? 'have' : 'has'} no value, so that "FROM ${from.text}" names no image and BuildKit refuses it: ${argQuestion ?? missingArg}`,
     );
   }
 }
@@ -215,22 +262,15 @@ function platformArgs(
 }
 
 /** @throws InputError if there is no such stage */
-function resolveTarget({ stages, target, file }: Context): Stage | undefined {
+function resolveTarget({ stages, target, file, targetOrigin }: Context): Stage | undefined {
   const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
   if (goal === undefined && target !== undefined) {
     const names = stages.flatMap(({ name }) => name ?? []);
     throw new InputError(
-      `Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`,
+      `${targetOrigin ?? 'Input target'}: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`,
     );
   }
   return goal;
-}
-
-interface Variable {
-  /** Undefined if it cannot be known. */
-  readonly value: string | undefined;
-  /** Why it is not known, or may not be what the build has. */
-  readonly doubt?: string | undefined;
 }
 
 /** The variables at the end of a stage. */
@@ -238,8 +278,8 @@ interface StageEnvironment {
   readonly variables: Map<string, Variable>;
   /** Those of them that ENV has set: in a stage that starts from this one, they hide its ARGs. */
   readonly env: Map<string, Variable>;
-  /** ARGs that were declared and have no value. */
-  readonly unset: Set<string>;
+  /** ARGs that were declared and have no value, with what to ask then. */
+  readonly unset: Map<string, string>;
   /** The image whose own variables are not known here. */
   readonly image: string | undefined;
 }
@@ -276,28 +316,41 @@ function walkStage(
 }
 
 function startStage(
-  { parent, image }: Stage,
+  { parent, image, context }: Stage,
   environments: ReadonlyMap<Stage, StageEnvironment>,
 ): StageEnvironment {
-  const inherited = parent && environments.get(parent);
+  if (context !== undefined) return startFromContext(context);
+  const inherited = parent && (environments.get(parent) ?? startStage(parent, environments));
   if (inherited) {
     const { variables, env, unset } = inherited;
     const args = [...variables].filter(([name]) => !env.has(name));
     return {
       variables: new Map([...args.map((each) => doubtArg(each, inherited.image)), ...env]),
       env: new Map(env),
-      unset: new Set(unset),
+      unset: new Map(unset),
       image: inherited.image,
     };
   }
-  const isScratch = image === 'scratch';
-  const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
-  return {
-    variables: new Map(env),
-    env,
-    unset: new Set(),
-    image: isScratch ? undefined : image,
-  };
+  return image === 'scratch' ? newEnvironment(emptyEnv) : newEnvironment([], image);
+}
+
+/** Of another build, as of an image, the ENVs are known, and not the ARGs. */
+function startFromContext(context: ResolvedContext): StageEnvironment {
+  switch (context.kind) {
+    case 'directory':
+      return newEnvironment(emptyEnv);
+    case 'image':
+      return newEnvironment([], context.image);
+    case 'build':
+      return newEnvironment(context.env, context.image);
+  }
+}
+
+function newEnvironment(
+  env: Iterable<readonly [string, Variable]>,
+  image?: string,
+): StageEnvironment {
+  return { variables: new Map(env), env: new Map(env), unset: new Map(), image };
 }
 
 /** In a stage that starts from another one, the image's own ENV hides the other's ARG. */
@@ -314,11 +367,11 @@ function declareArg(
   name: string,
   raw: string | undefined,
   environment: StageEnvironment,
-  { buildArgs, globals, args, escapeToken }: Context,
+  { buildArgs, globals, args, escapeToken, argQuestion }: Context,
 ): void {
   const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
   if (given === undefined && raw === undefined) {
-    environment.unset.add(name);
+    environment.unset.set(name, argQuestion ?? missingArg);
     return;
   }
   // Scanners for bills of materials are told by these alone; they are no variables.
@@ -342,7 +395,7 @@ function expand(
       doubt ??= variable.doubt;
       if (variable.value === undefined) throw new Error(variable.doubt);
     } else if (unset.has(name)) {
-      doubt ??= doubtOfUnset(name, hasAlternative, image);
+      doubt ??= doubtOfUnset(name, hasAlternative, image, unset.get(name));
     } else if (image !== undefined) {
       throw new Error(
         `$${name} may be set by the image ${image}, which is not looked into: name the mount in the input cache-mounts (with all others), or set ${name} by ENV in the Dockerfile`,
@@ -363,8 +416,9 @@ function doubtOfUnset(
   name: string,
   hasAlternative: boolean,
   image: string | undefined,
+  question = missingArg,
 ): string | undefined {
-  const empty = `$${name} has no value here, so it is empty: is it missing in build-args?`;
+  const empty = `$${name} has no value here, so it is empty: ${question}`;
   // If the word says what to do then, the ARG is meant to be left out.
   if (image === undefined) return hasAlternative ? undefined : empty;
   return hasAlternative
@@ -372,8 +426,12 @@ function doubtOfUnset(
     : `${empty} (If the image ${image} sets it, the image's value counts, and that is not looked into.)`;
 }
 
-/** What PATH is if no image has set it. */
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const missingArg = 'is it missing in build-args?';
+
+/** What is set if there is no image: BuildKit's own PATH. */
+const emptyEnv = new Map<string, Variable>([
+  ['PATH', { value: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }],
+]);
 
 /** `KEY=VALUE …`, or the older `KEY VALUE`. */
 function readPairs(text: string, escapeToken: string): [string, string][] {
@@ -415,13 +473,21 @@ function readMount(
 }
 
 /** What the name in `from` means: nothing, an image, or a stage with files of its own. */
-function withOrigin(mount: CacheMount, { dockerfile, stages, plainStages }: Context): CacheMount {
+function withOrigin(mount: CacheMount, context: Context): CacheMount {
+  const { dockerfile, stages, plainStages, contexts } = context;
   if (mount.from === undefined) return mount;
   const stage = findStage(stages, mount.from);
+  const named = stage === undefined ? findContext(contexts, mount.from) : stage.context;
+  if (named !== undefined && named.kind !== 'image') {
+    const what = named.kind === 'build' ? `the bake target ${named.name}` : 'a directory';
+    throw new Error(
+      `it starts from the build context ${mount.from}, which is ${what}; that is not supported`,
+    );
+  }
   const isPlain = stage === undefined || plainStages.has(mount.from.toLowerCase());
   return isPlain
     ? withPlainOrigin(mount, plainStages)
-    : startFrom(stage, mount, dockerfile, stages);
+    : startFrom(stage, mount, dockerfile, stages, contexts);
 }
 
 /**
@@ -433,9 +499,10 @@ export function withPlainOrigin(
   plainStages: ReadonlyMap<string, PlainOrigin>,
 ): CacheMount {
   if (mount.from === undefined) return mount;
-  const origin = plainStages.get(mount.from.toLowerCase());
+  const name = familiarName(mount.from) ?? mount.from;
+  const origin = plainStages.get(mount.from.toLowerCase()) ?? plainStages.get(name);
   if (origin?.kind === 'nothing') return startFromNothing(mount);
-  return { ...mount, from: origin?.image ?? familiarName(mount.from) ?? mount.from };
+  return { ...mount, from: origin?.image ?? name };
 }
 
 function startFrom(
@@ -443,8 +510,9 @@ function startFrom(
   mount: CacheMount,
   dockerfile: Dockerfile,
   stages: readonly Stage[],
+  contexts: NamedContexts,
 ): CacheMount {
   const { from: _, ...others } = mount;
-  const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
+  const text = JSON.stringify(renderStages(dockerfile, stages, [name], contexts));
   return { ...others, stage: { name, digest: createHash('sha256').update(text).digest('hex') } };
 }

@@ -6,6 +6,7 @@ import { posix } from 'node:path';
 import { parseCsvRecord } from './csv.js';
 import { familiarName } from './image-name.js';
 import { cut } from './mount-options.js';
+import { findContext, type NamedContexts, type ResolvedContext } from './named-contexts.js';
 import { type Dockerfile, type Instruction, parseInstruction } from './parser.js';
 
 /** A stage of a Dockerfile. */
@@ -20,6 +21,8 @@ export interface Stage {
   /** As its FROM gives it; undefined: the one that is built for. */
   readonly platform: string | undefined;
   readonly instructions: readonly Instruction[];
+  /** The named build context that this stage is; its own instructions are then not run. */
+  readonly context?: ResolvedContext | undefined;
 }
 
 /** Stages as text: what stands before the first of them in their Dockerfile, and they themselves. */
@@ -35,12 +38,19 @@ export interface SeedStages extends StageText {
   readonly buildArgs: Readonly<Record<string, string>>;
   /** The content of the Dockerfile's own ignore file; empty if there is none. */
   readonly ignore: string;
+  /** Named build contexts: a path or an address by name. */
+  readonly namedContexts: Readonly<Record<string, string>>;
 }
 
-/** @param expand expands a FROM's words with the global arguments */
+/**
+ * @param expand expands a FROM's words with the global arguments
+ * @param contexts a named build context takes the place of the stage of its name, and of the image
+ *   (buildDispatchStates and resolveBaseImage)
+ */
 export function readStages(
   instructions: readonly Instruction[],
   expand: (word: string, line: number) => string,
+  contexts: NamedContexts = new Map(),
 ): Stage[] {
   const stages: (Stage & { instructions: Instruction[] })[] = [];
   for (const instruction of instructions) {
@@ -50,10 +60,17 @@ export function readStages(
     }
     const { base, name } = splitFrom(instruction.text);
     const image = expand(base, instruction.line);
-    const parent = findStage(stages, image);
     const [flag] = valuesOf('platform', instruction.flags);
     const platform = flag === undefined ? undefined : expand(flag, instruction.line);
-    stages.push({ name, from: instruction, parent, image, platform, instructions: [] });
+    const stage = { name, from: instruction, parent: undefined, image, platform, instructions: [] };
+    const replacement = name === undefined ? undefined : findContext(contexts, name);
+    if (replacement !== undefined) {
+      stages.push({ ...stage, context: replacement });
+      continue;
+    }
+    const context = image === 'scratch' ? undefined : findContext(contexts, image);
+    const named = context && { ...stage, name: undefined, context };
+    stages.push({ ...stage, parent: findStage(stages, image) ?? named, instructions: [] });
   }
   return stages;
 }
@@ -63,6 +80,13 @@ function splitFrom(text: string): { base: string; name: string | undefined } {
   // BuildKit takes no other; and it stands as it is in our own Dockerfile.
   const isValid = as.toLowerCase() === 'as' && /^[a-z][a-z0-9_.-]*$/i.test(name);
   return { base, name: isValid ? name.toLowerCase() : undefined };
+}
+
+/** The names of a Dockerfile's stages. */
+export function stageNames({ instructions }: Dockerfile): string[] {
+  return instructions.flatMap(({ keyword, text }) =>
+    keyword === 'FROM' ? (splitFrom(text).name ?? []) : [],
+  );
 }
 
 /** The name of the last stage, which is the default target. */
@@ -98,8 +122,11 @@ function findSource(stages: readonly Stage[], name: string): Stage | undefined {
 }
 
 /** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
-export function allInstructions({ parent, instructions }: Stage): Instruction[] {
-  const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
+export function allInstructions({ parent, instructions, context }: Stage): Instruction[] {
+  if (context !== undefined) return [];
+  const inherited =
+    parent?.context?.kind === 'build' ? parent.context.instructions : parent?.instructions;
+  const triggers = (inherited ?? []).flatMap(({ keyword, text, flags, line }) => {
     if (keyword !== 'ONBUILD' || flags.length > 0) return [];
     return parseInstruction(text, line);
   });
@@ -123,9 +150,15 @@ export function plainOrigin(
     if (allInstructions(each).some(makesFiles)) return undefined;
     first = each;
   }
-  const { image, platform } = first;
+  const { context, platform } = first;
+  if (context !== undefined && context.kind !== 'image') return undefined;
+  const image = context?.image ?? first.image;
   if (image === 'scratch') return { kind: 'nothing' };
   if (platform !== undefined && !isTarget(platform)) return undefined;
+  return imageOrigin(image);
+}
+
+export function imageOrigin(image: string): PlainOrigin {
   return { kind: 'image', image: familiarName(image) ?? image };
 }
 
@@ -177,11 +210,22 @@ export function renderStages(
   { instructions, escapeToken }: Dockerfile,
   stages: readonly Stage[],
   names: readonly string[],
+  contexts: NamedContexts = new Map(),
 ): StageText {
   const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
   const needed = stages.filter((stage) => found.has(stage));
   const parts: string[] = [];
   for (const stage of needed) {
+    const build = findBuild(stage, contexts);
+    if (build !== undefined) {
+      throw new Error(
+        `it starts from the stage ${stage.name ?? ''}, which needs the bake target ${build}; that is not supported`,
+      );
+    }
+    if (stage.context !== undefined) {
+      parts.push(stage.from.source);
+      continue;
+    }
     const costly = stage.instructions.find((instruction) => !isCheap(instruction));
     if (costly) {
       throw new Error(
@@ -193,6 +237,15 @@ export function renderStages(
   const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
   const head = instructions.slice(0, firstFrom).map(({ source }) => source);
   return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
+}
+
+/** The other build, by its name, whose result a stage needs itself. */
+function findBuild(stage: Stage, contexts: NamedContexts): string | undefined {
+  const copied = allInstructions(stage)
+    .flatMap(sourcesOf)
+    .map((name) => findContext(contexts, name));
+  const used = [stage.context, stage.parent?.context, ...copied];
+  return used.flatMap((context) => (context?.kind === 'build' ? context.name : []))[0];
 }
 
 /** Needs only files of the build context, and little time. */

@@ -53,7 +53,7 @@ export async function resolveKeys(
   const hashes = {
     build: hashNames(build.names),
     mounts: hashMounts(mounts),
-    files: await hashFiles(build.files, build.contexts, workspace),
+    files: await hashFiles(build.files, build.contexts, workspace, build.texts),
   };
   const made = makeDefaultKey({ ...run, prefix: keyPrefix }, hashes);
   return { key: made.key, restoreKeys: [...made.restoreKeys, ...restoreKeys], hashes };
@@ -127,14 +127,16 @@ export function hashMounts(mounts: readonly CacheMount[]): Hashed {
 }
 
 /**
- * Hashes Dockerfiles and all lock files below build contexts, by their paths and contents.
+ * Hashes Dockerfiles, bake files and all lock files below build contexts, by their paths and contents.
  *
  * @param workspace paths count from here, because it differs between runners
+ * @param texts Dockerfiles that are no files
  */
 export async function hashFiles(
   dockerfiles: readonly string[],
   contexts: readonly string[],
   workspace: string,
+  texts: readonly string[] = [],
 ): Promise<Hashed> {
   const lockFiles = (await Promise.all(contexts.map(findLockFiles))).flat();
   const lines: string[] = [];
@@ -145,6 +147,9 @@ export async function hashFiles(
     const path = relative(workspace, file);
     lines.push(`${createHash('sha256').update(content).digest('hex')} ${path}`);
     of.push(path);
+  }
+  for (const text of [...texts].sort()) {
+    lines.push(createHash('sha256').update(text).digest('hex'));
   }
   return { hash: hashOf(lines), of };
 }

@@ -121,9 +121,11 @@ const definitions: readonly InputDefinition[] = [
   },
   {
     name: 'target',
-    description: 'The stage that is built, as in docker/build-push-action; by default the last one',
+    description:
+      'The stage that is built, as in docker/build-push-action; several one a line; by default the last one',
     default: '',
     readBy: ['inject', 'extract'],
+    isList: true,
   },
   {
     name: 'build-args',
@@ -137,6 +139,45 @@ const definitions: readonly InputDefinition[] = [
     name: 'platforms',
     description:
       "The platforms to build for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
+    default: '',
+    readBy: ['inject', 'extract'],
+    isList: true,
+  },
+  {
+    name: 'build-contexts',
+    description:
+      'Named build contexts, NAME=VALUE one a line, as in docker/build-push-action; stages may start from them',
+    default: '',
+    readBy: ['inject', 'extract'],
+    isList: true,
+  },
+  {
+    name: 'bake-files',
+    description:
+      'Bake or Compose files, as the files of docker/bake-action, one a line; with this or another bake input the mounts are those of all bake targets that are built, and context is the directory that bake runs in',
+    default: '',
+    readBy: ['inject', 'extract'],
+    isList: true,
+  },
+  {
+    name: 'bake-targets',
+    description:
+      'Bake targets, as the targets of docker/bake-action, one a line; by default those of the group default',
+    default: '',
+    readBy: ['inject', 'extract'],
+    isList: true,
+  },
+  {
+    name: 'bake-set',
+    description: 'Values to override, as the set of docker/bake-action, one a line',
+    default: '',
+    readBy: ['inject', 'extract'],
+    isList: true,
+  },
+  {
+    name: 'bake-vars',
+    description:
+      'Bake variables, NAME=VALUE one a line, as the vars of docker/bake-action; needs buildx 0.31',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,

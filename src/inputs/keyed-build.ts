@@ -1,5 +1,7 @@
 import { relative } from 'node:path';
-import { locateFiles, type MountInputs, remoteContext } from '../discovery/mount-list.js';
+import type { BakeSources } from '../discovery/build-plan.js';
+import { locateFiles, remoteContext } from '../discovery/builds.js';
+import type { MountInputs } from '../discovery/mount-inputs.js';
 import { runnerPlatform } from '../mounts/platform.js';
 
 /** A build, as far as a generated key depends on it. */
@@ -14,6 +16,8 @@ export interface KeyedBuild {
   readonly files: readonly string[];
   /** Absolute paths of the directories whose lock files say what goes into it. */
   readonly contexts: readonly string[];
+  /** Texts that say how it is built, and are no files. */
+  readonly texts?: readonly string[];
 }
 
 /**
@@ -22,11 +26,17 @@ export interface KeyedBuild {
  * they had been given.
  *
  * @param workspace relative paths count from here
+ * @param bake the bake definition, if it is one that is built
  */
-export function keyedBuildOf(inputs: MountInputs, workspace: string): KeyedBuild {
-  const { files, target = '', platforms = [runnerPlatform()] } = inputs;
+export function keyedBuildOf(
+  inputs: MountInputs,
+  workspace: string,
+  bake?: BakeSources,
+): KeyedBuild {
+  if (bake !== undefined) return keyedBuildOfBake(inputs, workspace, bake);
+  const { files, targets, platforms = [runnerPlatform()] } = inputs;
   const ways = {
-    target: target === '' ? [] : [target.toLowerCase()],
+    target: [...new Set(targets.map((target) => target.toLowerCase()))].sort(),
     platform: [...new Set(platforms)].sort(),
   };
   const remote = remoteContext(inputs);
@@ -42,6 +52,21 @@ export function keyedBuildOf(inputs: MountInputs, workspace: string): KeyedBuild
     ...ways,
   };
   return { names, files: located.files, contexts: [located.context] };
+}
+
+/** No settings and variables: as build arguments, they often name the commit or the time. */
+function keyedBuildOfBake(
+  { bake: { targets } }: MountInputs,
+  workspace: string,
+  { directory, definitions, dockerfiles, texts, contexts }: BakeSources,
+): KeyedBuild {
+  const nameOf = (path: string) => relative(workspace, path) || '.';
+  const names = {
+    context: [nameOf(directory)],
+    bake: [...new Set(definitions.map(nameOf))].sort(),
+    target: [...new Set(targets)].sort(),
+  };
+  return { names, files: [...definitions, ...dockerfiles], contexts, texts };
 }
 
 /**

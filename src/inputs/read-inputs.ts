@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import type { MountInputs } from '../discovery/mount-list.js';
+import type { MountInputs } from '../discovery/mount-inputs.js';
 import { parseCsvRecord } from '../dockerfile/csv.js';
+import { familiarName } from '../dockerfile/image-name.js';
 import { cut } from '../dockerfile/mount-options.js';
 import { maximumDeltas } from '../entry/manifest.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
@@ -157,20 +158,40 @@ export function readSaveAlways(getInput: GetInput): boolean {
 }
 
 function readMountInputs(input: GetInput, { env }: Surroundings): MountInputs {
-  const platforms = linesOf(input, 'platforms')
-    .flatMap((line) => line.split(','))
-    .map((platform) => platform.trim())
-    .filter((platform) => platform !== '')
-    .map((platform) => formatPlatform(parsePlatform(platform)));
+  const platforms = namesOf(input, 'platforms').map((platform) =>
+    formatPlatform(parsePlatform(platform)),
+  );
   return {
     // Not trimmed, because messages name the line numbers of the workflow.
     cacheMounts: input('cache-mounts'),
     context: optional(input, 'context'),
     files: linesOf(input, 'file'),
-    target: optional(input, 'target'),
+    targets: namesOf(input, 'target'),
     buildArgs: readBuildArgs(input, env),
     platforms: platforms.length > 0 ? platforms : undefined,
+    buildContexts: readBuildContexts(input),
+    bake: {
+      files: namesOf(input, 'bake-files'),
+      targets: namesOf(input, 'bake-targets'),
+      set: linesOf(input, 'bake-set'),
+      vars: linesOf(input, 'bake-vars'),
+    },
   };
+}
+
+/** `NAME=VALUE` a line. */
+function readBuildContexts(input: GetInput): Map<string, string> {
+  const contexts = new Map<string, string>();
+  for (const line of linesOf(input, 'build-contexts')) {
+    const [name, value] = cut(line.startsWith('"') ? parseQuoted(line) : line);
+    if (value === undefined) {
+      throw new InputError(
+        `Input build-contexts: "${line}" is not of the form NAME=VALUE, as in docker/build-push-action.`,
+      );
+    }
+    contexts.set(familiarName(name) ?? name, value);
+  }
+  return contexts;
 }
 
 /**
@@ -233,6 +254,12 @@ function linesOf(input: GetInput, name: string): string[] {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
+}
+
+/** Names, one a line or with commas between them. */
+function namesOf(input: GetInput, name: string): string[] {
+  const names = linesOf(input, name).flatMap((line) => line.split(','));
+  return names.map((each) => each.trim()).filter((each) => each !== '');
 }
 
 function optional(input: GetInput, name: string): string | undefined {

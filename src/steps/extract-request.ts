@@ -1,4 +1,5 @@
-import { areGiven } from '../discovery/mount-list.js';
+import type { OtherMount } from '../builder/records.js';
+import { areGiven } from '../discovery/mount-inputs.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
@@ -27,6 +28,10 @@ export interface PackRequest extends ExtractRequest {
   readonly mounts: readonly CacheMount[];
   /** The stages that some of the mounts start from. */
   readonly seedStages: SeedStages | undefined;
+  /** Mounts of stages that were not asked for. */
+  readonly others: readonly OtherMount[];
+  /** What may be the matter if the builder has other mounts. */
+  readonly hint: string | undefined;
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
 }

@@ -4,7 +4,9 @@ import { isHeld } from '../builder/records.js';
 import { addSummary, print, setOutput, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
-import { areGiven, listMounts, type MountList } from '../discovery/mount-list.js';
+import { findBuilds } from '../discovery/builds.js';
+import { areGiven } from '../discovery/mount-inputs.js';
+import { listMounts, type MountList } from '../discovery/mount-list.js';
 import { writeManifest } from '../entry/archive.js';
 import { openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
@@ -15,7 +17,7 @@ import { keyedBuildOf } from '../inputs/keyed-build.js';
 import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
-import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
+import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import {
   type ExtractRequest,
   findCandidates,
@@ -75,7 +77,8 @@ export async function extractMounts(
       logMounts(list);
       const { compressionLevel, incremental } = inputs;
       const store = openStore(request.storeLocation, ended);
-      const asked = { ...request, ...list, compressionLevel, incremental, surroundings };
+      const platform = request.platform ?? list.platform;
+      const asked = { ...request, ...list, platform, compressionLevel, incremental, surroundings };
       return extract(asked, store, await makeWorkDirectory());
     }).catch(giveUp);
     tidied = result.tidied;
@@ -117,7 +120,7 @@ async function resolve(
   const [first, ...others] = candidates;
   const state = others.length === 0 ? first : await askBuilder(surroundings, inputs, candidates);
   return resolveRequest(inputs, state, async () =>
-    generateKey(surroundings, inputs, (await listOwn()).mounts),
+    generateKey(surroundings, inputs, await listOwn()),
   );
 }
 
@@ -125,10 +128,10 @@ async function resolve(
 async function generateKey(
   surroundings: Surroundings,
   { mountInputs }: ExtractInputs,
-  mounts: readonly CacheMount[],
+  { mounts, bake }: MountList,
 ): Promise<string> {
   const wanted = { key: undefined, keyPrefix: defaultKeyPrefix, restoreKeys: [] };
-  const build = keyedBuildOf(mountInputs, surroundings.workspace);
+  const build = keyedBuildOf(mountInputs, surroundings.workspace, bake);
   return (await resolveKeys(wanted, build, mounts, surroundings)).key;
 }
 
@@ -167,8 +170,12 @@ async function listRequested(
   { mounts, state }: ExtractRequest,
   listOwn: () => Promise<MountList>,
 ): Promise<MountList> {
-  if (mounts) return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
-  return listOwn();
+  if (mounts === undefined) return listOwn();
+  const { seedStages, platform, others = [], hint } = state ?? {};
+  return {
+    ...{ mounts, seedStages, platform, others, hint },
+    ...{ bake: undefined, notices: [], warnings: [] },
+  };
 }
 
 /**
@@ -177,11 +184,11 @@ async function listRequested(
  * @throws InputError if an input of this step is wrong; Error if there is no input and no inject
  */
 async function listOwnMounts(
-  { workspace }: Surroundings,
+  surroundings: Surroundings,
   { mountInputs }: ExtractInputs,
 ): Promise<MountList> {
   try {
-    return await listMounts(mountInputs, workspace);
+    return await listMounts(mountInputs, await findBuilds(mountInputs, surroundings));
   } catch (error) {
     if (areGiven(mountInputs)) throw error;
     throw new Error(

@@ -4,6 +4,7 @@ import { addressBuilder } from '../builder/builder-address.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
 import { restoredFileName } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
+import type { OtherMount } from '../builder/records.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
 import { archivesDirectory, runScratchBuild, toolsDirectory } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
@@ -32,6 +33,10 @@ export interface InjectRequest {
   readonly mounts: readonly CacheMount[];
   /** The stages that some of the mounts start from. */
   readonly seedStages: SeedStages | undefined;
+  /** Mounts of stages that were not asked for. */
+  readonly others: readonly OtherMount[];
+  /** What may be the matter if the builder has other mounts. */
+  readonly hint: string | undefined;
   readonly builder: string | undefined;
   /** The first of the platforms that are built for, if it was given. */
   readonly platform: string | undefined;

@@ -62,16 +62,12 @@ function ageOf({ state }: PackRequest, mount: CacheMount, records: Records): Mou
 }
 
 /** Tells the user how the mounts of the builder differ from those that are asked for. */
-export function tellOfRecords(
-  mounts: readonly CacheMount[],
-  records: Records,
-  builder: string,
-): void {
+export function tellOfRecords(request: PackRequest, records: Records, builder: string): void {
   if (typeof records === 'string') {
     print(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
     return;
   }
-  const { warnings, information } = compareRecords(mounts, records, builder);
+  const { warnings, information } = compareRecords(request.mounts, records, builder, request);
   for (const warning of warnings) warn(warning);
   for (const line of information) print(line);
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Builder } from '../builder/buildx.js';
+import type { OtherMount } from '../builder/records.js';
 import type { RunnerTools } from '../builder/runner-programs.js';
 import { warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
@@ -38,6 +39,10 @@ export interface InjectState {
   readonly storeLocation?: StoreLocation | undefined;
   /** The first of the platforms that are built for, if it was given. */
   readonly platform?: string | undefined;
+  /** Mounts of stages that inject was not asked for. */
+  readonly others?: readonly OtherMount[] | undefined;
+  /** What may be the matter if the builder has other mounts. */
+  readonly hint?: string | undefined;
   readonly restoreKeys: readonly string[];
   /** The entry that was restored. */
   readonly restored?: RestoredEntry | undefined;
@@ -159,7 +164,7 @@ export function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
   const { key, job, isKeyGenerated, mounts, builder, foundBuilder } = state;
   const { utilityImage, platform } = state;
-  const { seedStages, storeLocation, restoreKeys, restored } = state;
+  const { seedStages, storeLocation, restoreKeys, restored, others, hint } = state;
   return {
     key: string(key, 'key'),
     job: job === undefined ? undefined : string(job, 'job'),
@@ -171,6 +176,8 @@ export function parseState(text: string): InjectState {
     platform: platform === undefined ? undefined : string(platform, 'platform'),
     storeLocation: storeLocation === undefined ? undefined : parseStoreLocation(storeLocation),
     seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+    others: others === undefined ? undefined : parseOthers(others),
+    hint: hint === undefined ? undefined : string(hint, 'hint'),
     restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
     restored: restored === undefined ? undefined : parseRestored(restored),
   };
@@ -226,13 +233,32 @@ function parseRestoredMount(value: unknown): RestoredMount {
 }
 
 function parseSeedStages(value: unknown): SeedStages {
-  const { head, stages, context, buildArgs, ignore } = object(value, 'seedStages');
-  const args = Object.entries(object(buildArgs, 'buildArgs'));
+  const fields = object(value, 'seedStages');
+  const { head, stages, context, ignore } = fields;
   return {
     head: string(head, 'head'),
     stages: string(stages, 'stages'),
     context: string(context, 'context'),
-    buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+    buildArgs: parseTexts(fields.buildArgs, 'buildArgs'),
     ignore: String(ignore),
+    namedContexts: parseTexts(fields.namedContexts, 'namedContexts'),
   };
+}
+
+function parseTexts(value: unknown, name: string): Record<string, string> {
+  const entries = Object.entries(object(value, name));
+  return Object.fromEntries(entries.map(([key, each]) => [key, String(each)]));
+}
+
+function parseOthers(value: unknown): OtherMount[] {
+  return array(value, 'others').map((each) => {
+    const { mount, stage, file, input } = object(each, 'others[]');
+    if (input !== 'target' && input !== 'bake-targets') throw invalid('input', input);
+    return {
+      mount: parseMount(mount),
+      stage: string(stage, 'stage'),
+      file: string(file, 'file'),
+      input,
+    };
+  });
 }

@@ -5,6 +5,7 @@ import { whyNotGnuTar } from '../builder/runner-programs.js';
 import { addSummary, notify, print, setOutput, warn } from '../console/console.js';
 import { formatBytes, plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
+import { findBuilds } from '../discovery/builds.js';
 import { listMounts } from '../discovery/mount-list.js';
 import { type ArchivesForMount, findDamageOfAny, selectArchives } from '../entry/archive.js';
 import { type Manifest, totalOf } from '../entry/manifest.js';
@@ -58,16 +59,15 @@ export async function injectMounts(
 ): Promise<string> {
   const inputs = readInjectInputs(getInput, surroundings);
   setOutput('cache-hit', 'false');
-  const list = await listMounts(inputs.mountInputs, surroundings.workspace);
-  const { mounts, seedStages } = list;
-  const build = keyedBuildOf(inputs.mountInputs, surroundings.workspace);
-  const keys = await resolveKeys(inputs, build, mounts, surroundings);
+  const { mountInputs } = inputs;
+  const list = await listMounts(mountInputs, await findBuilds(mountInputs, surroundings));
+  const build = keyedBuildOf(mountInputs, surroundings.workspace, list.bake);
+  const keys = await resolveKeys(inputs, build, list.mounts, surroundings);
   setOutput('cache-primary-key', keys.key);
   logMounts(list);
-  const platform = inputs.mountInputs.platforms?.[0];
   const result = await withinTime(inputs.timeout, async (ended) => {
     const store = openStore(inputs.storeLocation, ended);
-    const request = { ...inputs, ...keys, mounts, seedStages, platform, store, surroundings };
+    const request = { ...inputs, ...keys, ...list, store, surroundings };
     return inject(request, await makeWorkDirectory());
   }).catch((error: unknown) => {
     if (error instanceof InputError) throw error;
@@ -327,11 +327,11 @@ function outcomeOf(
 }
 
 function stateOf(request: InjectRequest): InjectState {
-  const { key, restoreKeys, hashes, mounts, seedStages } = request;
+  const { key, restoreKeys, hashes, mounts, seedStages, others, hint } = request;
   const { builder, platform, utilityImage, storeLocation, surroundings } = request;
   return {
     job: surroundings.job,
-    ...{ key, restoreKeys, mounts, seedStages },
+    ...{ key, restoreKeys, mounts, seedStages, others, hint },
     isKeyGenerated: hashes === undefined ? undefined : true,
     ...{ builder, platform, utilityImage, storeLocation },
   };

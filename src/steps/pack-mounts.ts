@@ -40,7 +40,7 @@ export interface PackedMount extends FoundMount {
  * @throws Error if nothing was packed
  */
 export async function pack(request: PackRequest, workDirectory: string): Promise<PackResult> {
-  const { surroundings, mounts: asked, builder: name, state } = request;
+  const { surroundings, builder: name, state } = request;
   const filledOn = findFilledBuilder(request);
   // These run at once, because none needs the result of another.
   const listing = filledOn && filledOn.nodes > 1 ? undefined : listAt(request, { name });
@@ -58,7 +58,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   const mounts = findMounts(request, records);
   const confirmed = early?.confirm(mounts);
   const builder = confirmed || !filledOn ? first : await inspectAsked(request);
-  tellOfRecords(asked, records, builder.name);
+  tellOfRecords(request, records, builder.name);
   if (!mounts.some(({ exists }) => exists)) {
     const packed = mounts.map((mount) => ({ ...mount, report: undefined }));
     return { mounts: packed, directory: workDirectory, tidied: Promise.resolve() };

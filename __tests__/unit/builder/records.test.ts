@@ -3,6 +3,7 @@ import {
   compareRecords,
   isNewer,
   isOlder,
+  type OtherMount,
   parseBuildCache,
   parseRecords,
   parseStandIns,
@@ -237,6 +238,44 @@ describe('a comparison', () => {
       known: [{ id: 'go' }],
       warnings: [],
       information: ['Not asked for, but on the builder: /c, n/go, npm'],
+    });
+  });
+
+  describe('what another stage declares', () => {
+    const other = (id: string, stage: string, input: OtherMount['input'] = 'target') => ({
+      ...{ mount: { id }, stage, file: 'Dockerfile', input },
+    });
+    const compareBeside = (ids: readonly string[], others: OtherMount[], hint?: string) =>
+      compareRecords(
+        [{ id: 'go' }],
+        ids.map((id) => ({ createdAt: 0, id })),
+        'b',
+        { others, hint },
+      );
+
+    test('is a warning for each stage, and no plain line', () => {
+      const others = [other('x', 'test'), other('y', 'test'), other('z', 'lint', 'bake-targets')];
+      const { warnings, information } = compareBeside(['/go', '/x', '/y', '/z', '/npm'], others);
+      expect(warnings).toEqual([
+        'The builder b has x, y, which the stage test of Dockerfile declares, and which was not asked for: it is not saved. If that stage is built, too, name all stages that are built in the input target, one a line.',
+        expect.stringMatching(/has z, .*stage lint.*all bake targets .* in the input bake-targets/),
+      ]);
+      expect(information).toEqual(['Not asked for, but on the builder: npm']);
+    });
+
+    test('is nothing if the builder does not have it', () => {
+      const { warnings, information } = compareBeside(['/go'], [other('x', 'test')]);
+      expect([...warnings, ...information]).toEqual([]);
+    });
+
+    test('what may be the matter is told once, and only beside a warning', () => {
+      const others = [other('x', 'test'), other('y', 'lint')];
+      const { warnings } = compareBeside(['/go', '/x', '/y'], others, 'HINT');
+      expect(warnings.map((warning) => warning.endsWith(' HINT'))).toEqual([true, false]);
+      expect(compareBeside(['/npm'], [], 'HINT').warnings[0]).toMatch(
+        /no cache mount "go".* HINT$/,
+      );
+      expect(compareBeside(['/go'], [], 'HINT').warnings).toEqual([]);
     });
   });
 

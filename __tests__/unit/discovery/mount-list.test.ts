@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { areGiven, listMounts, type MountInputs } from '../../../src/discovery/mount-list.js';
+import { findBuilds } from '../../../src/discovery/builds.js';
+import { areGiven, type MountInputs } from '../../../src/discovery/mount-inputs.js';
+import { listMounts } from '../../../src/discovery/mount-list.js';
 import { InputError } from '../../../src/lib/errors.js';
 import { readSurroundings } from '../../../src/lib/surroundings.js';
 import { describeMount } from '../../../src/mounts/cache-mount.js';
@@ -28,12 +30,13 @@ async function write(path: string, ...lines: string[]): Promise<void> {
   await writeFile(file, lines.join('\n'));
 }
 
+async function listAll(inputs: MountInputs, from: string) {
+  return listMounts(inputs, await findBuilds(inputs, { ...readSurroundings(), workspace: from }));
+}
+
 /** Lists the mounts as a person would name them. */
 async function list(inputs: Partial<MountInputs>) {
-  const { mounts, notices, warnings } = await listMounts(
-    { ...noMountInputs, ...inputs },
-    workspace,
-  );
+  const { mounts, notices, warnings } = await listAll({ ...noMountInputs, ...inputs }, workspace);
   return { mounts: mounts.map(describeMount), notices, warnings };
 }
 
@@ -108,7 +111,7 @@ describe('without a list, the mounts are those of the Dockerfile', () => {
 
   test('in the stages that the target needs', async () => {
     await write('Dockerfile', 'FROM golang AS a', run('id=a'), 'FROM golang AS b', run('id=b'));
-    expect(await list({ target: 'a' })).toEqual(just('a'));
+    expect(await list({ targets: ['a'] })).toEqual(just('a'));
     expect(await list({})).toEqual(just('b'));
   });
 
@@ -136,7 +139,7 @@ describe('without a list, the mounts are those of the Dockerfile', () => {
     const before = process.cwd();
     process.chdir(workspace);
     try {
-      const { mounts } = await listMounts(noMountInputs, readSurroundings().workspace);
+      const { mounts } = await listAll(noMountInputs, readSurroundings().workspace);
       expect(mounts).toEqual([{ id: 'here' }]);
     } finally {
       process.chdir(before);
@@ -187,7 +190,7 @@ describe('without a Dockerfile there is an error with the remedies', () => {
 test('a target that does not exist is an error, whether mounts are named or not', async () => {
   await write('app/Dockerfile', 'FROM golang AS build', run('id=a'));
   for (const cacheMounts of ['', 'a']) {
-    expect(await refusal({ cacheMounts, context: 'app', target: 'test' })).toBe(
+    expect(await refusal({ cacheMounts, context: 'app', targets: ['test'] })).toBe(
       'Input target: app/Dockerfile has no stage "test"; it has build.',
     );
   }
@@ -226,10 +229,7 @@ describe('a list', () => {
 
   test('is in the namespace of the build argument', async () => {
     const buildArgs = new Map([['BUILDKIT_CACHE_MOUNT_NS', 'ns']]);
-    const { mounts } = await listMounts(
-      { ...noMountInputs, cacheMounts: 'go', buildArgs },
-      workspace,
-    );
+    const { mounts } = await listAll({ ...noMountInputs, cacheMounts: 'go', buildArgs }, workspace);
     expect(mounts).toEqual([{ id: 'go', namespace: 'ns' }]);
   });
 
@@ -273,13 +273,13 @@ test.each(['from=Seed', 'from=seed,source=/x', 'from=seed,uid=7,gid=0,mode=0755'
       'FROM golang',
       run(`id=go,${options}`),
     );
-    const { mounts } = await listMounts(
+    const { mounts } = await listAll(
       { ...noMountInputs, cacheMounts: `id=go,${options}` },
       workspace,
     );
     expect(mounts).toMatchObject([{ id: 'go', stage: { name: 'seed' } }]);
     expect(mounts[0]).not.toHaveProperty('from');
-    const others = await listMounts(
+    const others = await listAll(
       { ...noMountInputs, cacheMounts: `id=other,${options}` },
       workspace,
     );
@@ -292,7 +292,7 @@ test.each(['https://github.com/o/r.git#main:app', 'git@github.com:o/r.git', 'ssh
   async (context) => {
     await write('Dockerfile', 'FROM golang', run('id=go,uid=1'));
     const platforms = ['linux/amd64', 'linux/arm64'];
-    expect(await list({ context, cacheMounts: 'go\nid=x', platforms, target: 'none' })).toEqual({
+    expect(await list({ context, cacheMounts: 'go\nid=x', platforms, targets: ['none'] })).toEqual({
       mounts: ['go', 'x'],
       notices: [
         `Input context: ${context} is no directory here, so that no Dockerfile is read: the mounts are just those of cache-mounts.`,
@@ -348,7 +348,11 @@ describe('the error without a Dockerfile', () => {
 
   test('names what there is to build by, the nearest first', async () => {
     for (const file of [...files, ...others]) await write(file, 'x');
-    const named = (await refusal({})).replace(/^.* In the workspace there are: /s, '');
+    // Without any input, the bake file would be taken.
+    const named = (await refusal({ targets: ['x'] })).replace(
+      /^.* In the workspace there are: /s,
+      '',
+    );
     expect(named).toBe(
       'a.Dockerfile, compose.yaml, docker-bake.hcl, app/Containerfile, app/Dockerfile, app/docker-bake.override.json, app/docker-compose.prod.yml, app/web/Dockerfile.dev.',
     );
@@ -500,7 +504,7 @@ describe('stages that mounts start from', () => {
     await write('app/Dockerfile.dockerignore', '*\n!x');
     const inputs = { ...noMountInputs, context: 'app', buildArgs: new Map([['V', '2']]) };
     for (const cacheMounts of ['', 'go']) {
-      expect(await listMounts({ ...inputs, cacheMounts }, workspace)).toMatchObject({
+      expect(await listAll({ ...inputs, cacheMounts }, workspace)).toMatchObject({
         mounts: [{ id: 'go', stage: { name: 'seed' } }],
         warnings: [],
         seedStages: {
@@ -517,15 +521,15 @@ describe('stages that mounts start from', () => {
   test('may have no ignore file of their own', async () => {
     await write('Dockerfile', ...dockerfile);
     await write('.dockerignore', '*');
-    const { seedStages } = await listMounts(noMountInputs, workspace);
+    const { seedStages } = await listAll(noMountInputs, workspace);
     expect(seedStages).toMatchObject({ context: workspace, ignore: '' });
   });
 
   test('are none where no mount starts from one', async () => {
     await write('Dockerfile', 'FROM golang', run('id=go'));
-    expect((await listMounts(noMountInputs, workspace)).seedStages).toBeUndefined();
+    expect((await listAll(noMountInputs, workspace)).seedStages).toBeUndefined();
     expect(
-      (await listMounts({ ...noMountInputs, cacheMounts: 'go' }, workspace)).seedStages,
+      (await listAll({ ...noMountInputs, cacheMounts: 'go' }, workspace)).seedStages,
     ).toBeUndefined();
   });
 
@@ -533,9 +537,12 @@ describe('stages that mounts start from', () => {
     await write('a/Dockerfile', ...dockerfile, run('id=a'));
     await write('b', 'FROM golang', run('id=b'));
     const inputs = { ...noMountInputs, files: ['a/Dockerfile', 'b'] };
-    expect(await listMounts(inputs, workspace)).toEqual({
+    expect(await listAll(inputs, workspace)).toEqual({
       mounts: [{ id: 'a' }, { id: 'b' }],
       seedStages: undefined,
+      others: [],
+      platform: undefined,
+      hint: undefined,
       notices: [],
       warnings: [
         'a/Dockerfile: the mount go is left out: it starts from the stage seed, which is supported for a single Dockerfile only',
@@ -551,7 +558,7 @@ test.each<[name: string, given: Partial<MountInputs>, expected: boolean]>([
   ['a mount', { cacheMounts: '# go\n  npm' }, true],
   ['a context', { context: '.' }, true],
   ['a file', { files: ['x'] }, true],
-  ['a target', { target: 'x' }, true],
+  ['a target', { targets: ['x'] }, true],
   ['build arguments', { buildArgs: new Map([['A', '']]) }, true],
   ['platforms', { platforms: ['linux/amd64'] }, true],
 ])('%s: are any inputs given?', (_, given, expected) => {

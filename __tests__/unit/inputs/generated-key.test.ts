@@ -105,7 +105,7 @@ test.each<[what: string, change: () => unknown, inputs: object, mounts: string[]
     ],
     ['the context', () => undefined, { context: 'app' }, ['a'], []],
     ['the Dockerfile', () => undefined, { files: ['other/Dockerfile'] }, ['a'], []],
-    ['the target', () => undefined, { target: 'test' }, ['a'], []],
+    ['the target', () => undefined, { targets: ['test'] }, ['a'], []],
     ['the platforms', () => undefined, { platforms: ['linux/riscv64'] }, ['a'], []],
   ],
 )('with another state of %s, an entry is found as far as it is of use', async (...row) => {
@@ -121,7 +121,10 @@ test.each<[what: string, change: () => unknown, inputs: object, mounts: string[]
 
 test('no two of three targets on two platforms share an entry', async () => {
   const jobs = ['api', 'web', 'cli'].flatMap((target) =>
-    ['linux/amd64', 'linux/arm64'].map((platform) => ({ target, platforms: [platform] })),
+    ['linux/amd64', 'linux/arm64'].map((platform) => ({
+      targets: [target],
+      platforms: [platform],
+    })),
   );
   const keys = await Promise.all(jobs.map((job) => keysOf(job)));
   for (const [index, each] of keys.entries()) {
@@ -204,4 +207,11 @@ test('without any file there is a hash, too', async () => {
     hash: expect.stringMatching(/^[0-9a-f]{16}$/),
     of: [],
   });
+});
+
+test('the hash changes with a text that is no file, in no order', async () => {
+  const of = async (...texts: string[]) => (await hashFiles([], [], workspace, texts)).hash;
+  expect(await of('FROM b', 'FROM a')).toBe(await of('FROM a', 'FROM b'));
+  const hashes = [await of(), await of('FROM a'), await of('FROM a', 'FROM b'), await of('FROM c')];
+  expect(new Set(hashes).size).toBe(hashes.length);
 });

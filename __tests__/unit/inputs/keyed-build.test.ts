@@ -21,7 +21,7 @@ describe('the names of a build', () => {
     ['the context is absolute', { context: 'a' }, { context: '/w/a' }],
     ['the Dockerfile is written out', { context: 'a' }, { context: 'a', files: ['a/Dockerfile'] }],
     ['Dockerfiles are in another order', { files: ['a', 'b'] }, { files: ['b', 'a'] }],
-    ['the target has capitals', { target: 'Test' }, { target: 'test' }],
+    ['the target has capitals', { targets: ['Test'] }, { targets: ['test'] }],
     ['platforms are in another order', { platforms: ['x', 'y'] }, { platforms: ['y', 'x', 'y'] }],
     ['the platform is written out', {}, { platforms: [runnerPlatform()] }],
     ['there are build arguments', {}, { buildArgs: new Map([['COMMIT', 'c0ffee']]) }],
@@ -41,5 +41,38 @@ test.each([
     names: { context: [name], file: ['sub/Dockerfile'], target: [], platform: [runnerPlatform()] },
     files: [],
     contexts: [],
+  });
+});
+
+describe('of a bake definition', () => {
+  const sources = {
+    directory: '/w/deploy',
+    definitions: ['/w/deploy/docker-bake.hcl', '/w/deploy/compose.yml'],
+    dockerfiles: ['/w/api/Dockerfile'],
+    texts: ['FROM scratch'],
+    contexts: ['/w/deploy', '/w/api'],
+  };
+  const bake = (targets: string[], set: string[] = []) =>
+    keyedBuildOf(
+      { ...noMountInputs, bake: { ...noMountInputs.bake, targets, set } },
+      '/w',
+      sources,
+    );
+
+  test('the names are those of its files and targets, and its Dockerfiles are hashed', () => {
+    expect(bake(['web', 'api', 'web'])).toEqual({
+      names: {
+        context: ['deploy'],
+        bake: ['deploy/compose.yml', 'deploy/docker-bake.hcl'],
+        target: ['api', 'web'],
+      },
+      files: ['/w/deploy/docker-bake.hcl', '/w/deploy/compose.yml', '/w/api/Dockerfile'],
+      contexts: ['/w/deploy', '/w/api'],
+      texts: ['FROM scratch'],
+    });
+  });
+
+  test('settings, which often name the commit or the time, are not in the names', () => {
+    expect(bake(['api'], ['*.tags=app:c0ffee'])).toEqual(bake(['api']));
   });
 });

@@ -64,10 +64,11 @@ describe('inject', () => {
     });
     expect(readInject()).toEqual({
       mountInputs: {
+        ...noMountInputs,
         cacheMounts: '\ngo\n# comment\nid=npm,uid=1000\n',
         context: 'app',
         files: ['app/Dockerfile', 'other'],
-        target: 'build',
+        targets: ['build'],
         buildArgs: new Map([['A', '1']]),
         platforms: ['linux/amd64'],
       },
@@ -198,10 +199,11 @@ describe('extract', () => {
     });
     expect(readExtract()).toEqual({
       mountInputs: {
+        ...noMountInputs,
         cacheMounts: 'go',
         context: 'app',
         files: ['app/Dockerfile'],
-        target: 'build',
+        targets: ['build'],
         buildArgs: new Map([['A', '1']]),
         platforms: ['linux/amd64'],
       },

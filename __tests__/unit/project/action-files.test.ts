@@ -129,7 +129,7 @@ test('the defaults of inject mean what their descriptions say', () => {
     builder: undefined,
     utilityImage: undefined,
     failOnCacheMiss: false,
-    mountInputs: { context: undefined, files: [], target: undefined, platforms: undefined },
+    mountInputs: { context: undefined, files: [], targets: [], platforms: undefined },
   });
 });
 
@@ -223,7 +223,10 @@ test('the single step injects in its main and extracts in its post step', () => 
 });
 
 test('the inputs that say which mounts there are mean the same to both', () => {
-  const names = ['context', 'file', 'target', 'build-args', 'platforms'];
+  const names = [
+    ...['context', 'file', 'target', 'build-args', 'platforms', 'build-contexts'],
+    ...['bake-files', 'bake-targets', 'bake-set', 'bake-vars'],
+  ];
   const declared = Object.values(actions).map(({ file }) => names.map((name) => file.inputs[name]));
   expect(declared[0]).toEqual(declared[1]);
   const given = {
@@ -234,6 +237,11 @@ test('the inputs that say which mounts there are mean the same to both', () => {
     target: 'build',
     'build-args': 'A=1',
     platforms: 'linux/arm64',
+    'build-contexts': 'base=docker-image://alpine',
+    'bake-files': 'docker-bake.hcl, compose.yml',
+    'bake-targets': 'api\nweb',
+    'bake-set': '*.args.A=1,2',
+    'bake-vars': 'V=1',
   };
   const read = Object.values(actions).map(({ file, readInputs }) => {
     const { getInput } = provideInputs(file, given);
@@ -243,9 +251,16 @@ test('the inputs that say which mounts there are mean the same to both', () => {
     cacheMounts: 'go',
     context: 'app',
     files: ['a', 'b'],
-    target: 'build',
+    targets: ['build'],
     buildArgs: new Map([['A', '1']]),
     platforms: ['linux/arm64'],
+    buildContexts: new Map([['base', 'docker-image://alpine']]),
+    bake: {
+      files: ['docker-bake.hcl', 'compose.yml'],
+      targets: ['api', 'web'],
+      set: ['*.args.A=1,2'],
+      vars: ['V=1'],
+    },
   });
   expect(read[1]).toEqual(read[0]);
 });

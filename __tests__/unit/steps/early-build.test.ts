@@ -35,6 +35,8 @@ const request: PackRequest = {
   storeLocation: undefined,
   platform: 'linux/arm64',
   seedStages: undefined,
+  others: [],
+  hint: undefined,
   compressionLevel: 3,
   incremental: { count: 3, share: 0.5 },
   state,

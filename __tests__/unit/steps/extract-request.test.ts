@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { MountInputs } from '../../../src/discovery/mount-list.js';
+import type { MountInputs } from '../../../src/discovery/mount-inputs.js';
 import type { ExtractInputs } from '../../../src/inputs/read-inputs.js';
 import {
   type ExtractRequest,
@@ -169,7 +169,10 @@ describe('what extract leaves out', () => {
     ['cache-mounts', { cacheMounts: '\n# comment\n  go\n' }],
     ['context', { context: 'app' }],
     ['file', { files: ['app/Dockerfile'] }],
-    ['target', { target: 'build' }],
+    ['target', { targets: ['build'] }],
+    ['build-contexts', { buildContexts: new Map([['base', 'dir']]) }],
+    ['bake-files', { bake: { ...noMountInputs.bake, files: ['docker-bake.hcl'] } }],
+    ['bake-vars', { bake: { ...noMountInputs.bake, vars: ['A=1'] } }],
     ['build-args', { buildArgs: new Map([['A', '']]) }],
     ['platforms', { platforms: ['linux/amd64'] }],
   ])('are not the mounts, as soon as it has the input %s', async (_, given) => {

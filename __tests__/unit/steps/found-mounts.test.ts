@@ -27,6 +27,8 @@ const request: PackRequest = {
   storeLocation: undefined,
   platform: undefined,
   seedStages: undefined,
+  others: [],
+  hint: undefined,
   compressionLevel: 3,
   incremental: { count: 3, share: 0.5 },
   state: {

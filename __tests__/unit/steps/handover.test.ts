@@ -37,7 +37,15 @@ test.each<[name: string, state: InjectState]>([
       utilityImage: 'u',
       platform: 'linux/amd64',
       storeLocation: { directory: '/d' },
-      seedStages: { head: 'h', stages: 's', context: '.', buildArgs: { A: '1' }, ignore: 'i' },
+      seedStages: {
+        ...{ head: 'h', stages: 's', context: '.', buildArgs: { A: '1' }, ignore: 'i' },
+        namedContexts: { base: 'docker-image://alpine' },
+      },
+      others: [
+        { mount, stage: 'test', file: 'Dockerfile', input: 'target' },
+        { mount, stage: 'test', file: 'Dockerfile', input: 'bake-targets' },
+      ],
+      hint: 'h',
       restored: {
         key: 'k-1',
         mounts: [
