@@ -390,11 +390,14 @@ function completeWorkflow(text: string): string | undefined {
   return `${job}      - uses: docker/build-push-action@v7\n        with:\n${indent(10)}`;
 }
 
-test('all snippets but the one for GitLab are for GitHub', () => {
+test('all snippets but those for GitLab and of a Compose file are for GitHub', () => {
   const others = documents
     .flatMap(snippetsOf)
     .filter(({ text }) => completeWorkflow(text) === undefined);
-  expect(others.map(({ where }) => where)).toEqual([expect.stringMatching(/^docs\/other-ci\.md:/)]);
+  expect(others.map(({ where }) => where)).toEqual([
+    expect.stringMatching(/^docs\/other-ci\.md:/),
+    expect.stringMatching(/^docs\/recipes\.md:/),
+  ]);
 });
 
 test('the parser of GitHub finds what is wrong', async () => {
