@@ -39768,11 +39768,12 @@ module.exports = { version: packageJson.version }
 
 
 /**
- * Says how docker buildx is told to use just the node that a builder was found to use.
+ * Makes docker buildx use only the node that was chosen.
  *
- * @param asked the name that the builder was asked for by; undefined: none
- * @param place where buildx finds its own configuration
- * @param directory may be made, for a configuration
+ * @param asked the name of the builder as the user gave it; undefined: none
+ * @param found the builder, the node that was chosen, and the number of its nodes
+ * @param place tells where buildx finds its own configuration
+ * @param directory for a configuration; it is made only if one is needed
  */
 async function addressBuilder(asked, found, place, directory) {
     if (found.nodes <= 1)
@@ -39780,14 +39781,15 @@ async function addressBuilder(asked, found, place, directory) {
     return (await addressNode(found.name, found.node, place, directory)) ?? { name: asked };
 }
 /**
- * Addresses one node of a builder: buildx has no flag for that, and lists and removes what all nodes have as if
- * they were one. So it is given a configuration in which the builder has just this node. That is a file of
- * JSON for each builder (store/store.go and store/nodegroup.go of buildx 0.36; the same since 0.13).
+ * Addresses one node of a builder. Buildx has no flag for that: it lists and removes the build
+ * cache of all nodes as if they were one. So it gets a configuration in which the builder has only
+ * this node. A configuration has one JSON file for each builder (store/store.go and
+ * store/nodegroup.go of buildx 0.36; the same since 0.13).
  *
  * @param node the node's name
- * @param place where buildx finds its own configuration
+ * @param place tells where buildx finds its own configuration
  * @param directory a new one, for the configuration
- * @returns undefined if the file does not tell of this node, such as of a pod of the kubernetes driver
+ * @returns undefined if the file does not name this node, such as a pod of the kubernetes driver
  */
 async function addressNode(builder, node, place, directory) {
     const file = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)('instances', builder.toLowerCase());
@@ -39799,7 +39801,7 @@ async function addressNode(builder, node, place, directory) {
         if (nodes.length !== 1)
             return undefined;
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, 'instances'), { recursive: true });
-        // It may hold what the user has set for the builder, such as a proxy with its password.
+        // The file may hold secrets that the user has set for the builder, such as a proxy's password.
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, file), JSON.stringify({ ...whole, Nodes: nodes }), {
             mode: 0o600,
         });
@@ -39809,7 +39811,7 @@ async function addressNode(builder, node, place, directory) {
         return undefined;
     }
 }
-/** util/confutil/config.go of buildx. */
+/** Finds the directory in the same way as buildx (its util/confutil/config.go). */
 function ownConfiguration({ env, home }) {
     return env.BUILDX_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(env.DOCKER_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.docker'), 'buildx');
 }
@@ -39824,6 +39826,7 @@ function ownConfiguration({ env, home }) {
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
   eN: () => (/* binding */ NoSuchBuilderError),
+  ad: () => (/* binding */ askDocker),
   $G: () => (/* binding */ describeClient),
   mJ: () => (/* binding */ findCurrentBuilder),
   IK: () => (/* binding */ inspectBuilder),
@@ -39849,13 +39852,15 @@ var mounts_platform = __nccwpck_require__(3676);
 ;// CONCATENATED MODULE: ./build/builder/nodes.js
 
 /**
- * Finds the node that buildx gives a build to (build/resolver/driver.go of buildx 0.36; the same since 0.13):
+ * Finds the node that buildx chooses for a build (build/resolver/driver.go of buildx 0.36; the same
+ * since 0.13):
  *
- * - without a platform, the first;
- * - the best of those for which just this platform was declared;
- * - or else the best of those that can run it in any way, and the first if none can.
+ * - If the build names no platform, the first node.
+ * - Otherwise the best node for which exactly this platform was declared.
+ * - If there is none, the best node that can run the platform in any way.
+ * - If no node can, the first node.
  *
- * @param platform the one that is built for; undefined if the build names none
+ * @param platform the platform of the build; undefined if the build names none
  */
 function pickNode(nodes, platform) {
     if (platform === undefined)
@@ -39865,7 +39870,7 @@ function pickNode(nodes, platform) {
         findBest(nodes, wanted, ({ platforms }) => platforms, withSubstitutes) ??
         nodes[0]);
 }
-/** The first node, but for later ones that have what is wanted more exactly. */
+/** Finds the first node that fits, unless a later node fits the wanted platform more exactly. */
 function findBest(nodes, wanted, platformsOf, vectorOf) {
     let best;
     for (const node of nodes) {
@@ -39885,7 +39890,7 @@ function findBest(nodes, wanted, platformsOf, vectorOf) {
 function withoutSubstitutes(platform) {
     return [(0,mounts_platform/* formatPlatform */.Bq)(platform)];
 }
-/** What a platform runs, itself first: `Only` of containerd's package platforms. */
+/** The platforms that a platform can run, itself first (`Only` of containerd's platforms). */
 function withSubstitutes(platform) {
     const { os, architecture, variant } = platform;
     const version = Number(variant.replace(/^v/, '') || (architecture === 'arm64' ? 8 : 1));
@@ -39909,24 +39914,24 @@ var versions = __nccwpck_require__(8035);
 
 
 
-/** A builder that was named, by an input or by inject, does not exist. */
+/** A builder does not exist, although an input or inject has named it. */
 class NoSuchBuilderError extends Error {
     name = 'NoSuchBuilderError';
 }
-// Starting a docker-container builder pulls its image first.
+// The bootstrap takes longer, because a docker-container builder first pulls its image.
 const probeTimeout = { quick: 30_000, bootstrap: 60_000 };
-/** How long a build may be silent before the log says what it may be waiting for. */
+/** If a build is silent for longer than this, the log says what it may be waiting for. */
 const patience = 10_000;
-/** How long a build's output may stay open after its end. */
+/** The longest wait for a build's output to be closed after the build has ended. */
 const drain = 5_000;
 /**
  * Looks up a builder and boots it.
  *
  * @param name undefined for the builder that buildx itself would use
- * @param platform what the user builds for, which decides between several nodes; undefined if the build names
- *   none
- * @throws NoSuchBuilderError if a named builder does not exist; Error, with the remedy, if there is no docker,
- *   no buildx, no answer, or too old a BuildKit
+ * @param platform the platform that the user builds for, because it decides between several nodes;
+ *   undefined if the build names none
+ * @throws NoSuchBuilderError if a named builder does not exist; Error, with the remedy, if there is
+ *   no docker, no buildx or no answer, or if BuildKit is too old
  */
 async function inspectBuilder(surroundings, name, platform) {
     if ((await io/* which */.K7('docker')) === '') {
@@ -39934,7 +39939,8 @@ async function inspectBuilder(surroundings, name, platform) {
     }
     const named = name === undefined ? [] : [name];
     const booted = await probe(surroundings, ['buildx', 'inspect', '--bootstrap', ...named], probeTimeout.bootstrap);
-    // It says nothing of the others if one of several nodes cannot be booted.
+    // If one of several nodes cannot be booted, buildx says nothing about the others. So it is asked
+    // again, without booting.
     const inspected = booted.exitCode === 0 ? booted : await probe(surroundings, ['buildx', 'inspect', ...named]);
     const found = parseInspect(inspected.stdout);
     const node = pickNode(found.nodes, platform);
@@ -39970,15 +39976,15 @@ function describeTooOld(builder, buildkit) {
     return `The builder ${builder} runs BuildKit ${buildkit}, which is too old: it knows no named build contexts. BuildKit ${versions/* oldestTried */.yp} or later is needed; docker/setup-buildx-action makes a builder with a current one.`;
 }
 /**
- * Finds out which builder buildx uses if none is named, without booting it.
+ * Finds out which builder buildx uses if none is named. The builder is not booted.
  *
- * @returns undefined if that cannot be told
+ * @returns undefined if buildx does not tell
  */
 async function findCurrentBuilder(surroundings) {
     const { exitCode, stdout } = await probe(surroundings, ['buildx', 'inspect']);
     return (exitCode === 0 && parseInspect(stdout).name) || undefined;
 }
-/** Tells the versions of Docker's command line and of buildx, for who looks for what went wrong. */
+/** Tells the versions of Docker's command line and of buildx, which help to find errors. */
 async function describeClient(surroundings) {
     const [docker, buildx] = await Promise.all([
         probe(surroundings, ['--version']),
@@ -39989,8 +39995,9 @@ async function describeClient(surroundings) {
     return `Docker ${dockerVersion}, buildx ${buildxVersion}`;
 }
 /**
- * Starts `docker buildx build`, which reads its Dockerfile from standard input: until it comes to that,
- * it has been loaded and has connected to the builder, which takes longer than many a build does.
+ * Starts `docker buildx build`, which reads its Dockerfile from standard input. Before it reads,
+ * the command is loaded and connects to the builder. An early start saves time, because this often
+ * takes longer than the build itself.
  */
 function startBuild(options) {
     const { surroundings, builder, platform, buildArgs } = options;
@@ -40002,10 +40009,10 @@ function startBuild(options) {
         '--progress=plain',
         '--provenance=false',
         '--sbom=false',
-        // No part of the build needs a network, and an engine may have none to give.
+        // No part of the build needs a network, and some engines cannot provide one.
         '--network=none',
         `--file=${options.dockerfile}`,
-        // A bare path needs no CSV quoting; it stands for type=local.
+        // A path alone means type=local, and needs no CSV quoting.
         `--output=${options.output}`,
         ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
         ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
@@ -40016,21 +40023,22 @@ function startBuild(options) {
         cwd: options.directory,
         env: {
             ...variablesFor(builder),
-            // It would give another time to all files that the build puts out.
+            // With this variable, all files in the build's output would get another time.
             SOURCE_DATE_EPOCH: undefined,
-            // buildx writes down there what it has read from standard input; the runner's may be missing.
+            // Buildx writes the text from standard input to a file there. The runner's own temporary
+            // directory may be missing.
             TMPDIR: options.directory,
         },
     });
     const exit = new Promise((resolve, reject) => {
         command.once('error', reject);
         command.once('close', (code) => resolve(code ?? -1));
-        // What it has started and left behind may hold its output open.
+        // Processes that the command has left behind may keep its output open.
         command.once('exit', (code) => setTimeout(resolve, drain, code ?? -1).unref());
     });
-    // Where it is never run, nobody asks how it ended.
+    // If the build is never run, nothing else handles this rejection.
     exit.catch(() => undefined);
-    // A command that has ended does not read what it is given; its exit code says so.
+    // Writing fails if the command has already ended. Its exit code is reported instead.
     command.stdin.on('error', () => undefined);
     const said = [];
     let hear = (line) => {
@@ -40063,14 +40071,15 @@ function startBuild(options) {
         },
         cancel: () => {
             command.kill();
-            // What docker has started may not hear of that, and waits for this.
+            // The signal may not reach the processes that docker has started. They end when their input
+            // is closed.
             command.stdin.destroy();
         },
     };
 }
 /**
- * Reads what `docker buildx inspect` prints: `Label: value` lines, first of the builder, then,
- * after `Nodes:`, of each node. The machine-readable form is too young to count on.
+ * Reads the output of `docker buildx inspect`: `Label: value` lines, first for the builder, then,
+ * after `Nodes:`, for each node. The machine-readable form is too new to rely on.
  */
 function parseInspect(text) {
     const [head = '', ...rest] = text.split(/^(?=Nodes:|Name:)/m).filter((part) => part !== '');
@@ -40086,7 +40095,7 @@ function parseNode(text) {
         .split(',')
         .map((platform) => platform.trim())
         .filter((platform) => platform !== '');
-    // One that was declared is marked with an asterisk.
+    // An asterisk marks a platform that was declared.
     const declared = platforms.filter((platform) => platform.endsWith('*'));
     const plain = (platform) => platform.replace(/\*$/, '');
     return {
@@ -40102,10 +40111,10 @@ function field(text, label) {
     return new RegExp(`^${label}:[ \\t]*(.*\\S)`, 'im').exec(text)?.[1];
 }
 /**
- * Lists the build cache of a builder, of all its nodes as if they were one.
+ * Lists the build cache of a builder. Buildx lists all nodes as if they were one.
  *
- * @returns what buildx prints, for records.ts
- * @throws Error if buildx cannot tell
+ * @returns the output of buildx, which records.ts reads
+ * @throws Error if buildx cannot list it
  */
 async function listBuildCache(surroundings, builder, filter) {
     const filters = filter === undefined ? [] : [`--filter=${filter}`];
@@ -40119,16 +40128,16 @@ async function listBuildCache(surroundings, builder, filter) {
     throw new Error('docker buildx du fails');
 }
 /**
- * Removes what builds have left in the build cache, if it matches a filter and is not in use.
+ * Removes those parts of the build cache that match a filter and are not in use.
  *
- * @returns what went wrong
+ * @returns the trouble; undefined if there was none
  */
 async function removeBuildCache(surroundings, builder, filter) {
     const args = ['buildx', 'prune', '--force', ...namedBuilder(builder.name), `--filter=${filter}`];
     const result = await probe(at(surroundings, builder), args);
     return result.exitCode === 0 ? undefined : lastLine(result);
 }
-/** The surroundings in which buildx uses what is addressed. */
+/** The surroundings in which buildx uses the given address. */
 function at(surroundings, builder) {
     return { ...surroundings, env: { ...surroundings.env, ...variablesFor(builder) } };
 }
@@ -40144,8 +40153,8 @@ async function isUnknown(surroundings, name) {
     return listed.exitCode === 0 && !names.includes(name);
 }
 /**
- * Runs a docker command that only asks for something, and gives up on it after a while. It is ended with
- * the step: other work may be under way.
+ * Runs a docker command that only asks for something, and gives up after a while. The command is
+ * ended together with the step, because the step may end while other work is under way.
  */
 async function probe(surroundings, args, timeout = probeTimeout.quick) {
     (0,console/* debug */.Yz)(`docker ${args.join(' ')}`);
@@ -40155,6 +40164,10 @@ async function probe(surroundings, args, timeout = probeTimeout.quick) {
     catch (error) {
         return { exitCode: -1, stdout: '', stderr: (0,errors/* messageOf */.b)(error) };
     }
+}
+/** Runs a docker command that only asks for something. Never fails: its exit code says so. */
+async function askDocker(surroundings, args) {
+    return probe(surroundings, args);
 }
 function lastLine({ exitCode, stdout, stderr }) {
     const lines = `${stdout}\n${stderr}`.trim().split('\n');
@@ -40181,14 +40194,14 @@ function lastLine({ exitCode, stdout, stderr }) {
 
 
 
-// Spelt out, because the bundler looks for this very form: it puts the files beside the bundle, and the
-// path of each in place of its URL.
+// These lines are written out, because the bundler looks for exactly this form. It puts the files
+// beside the bundle and replaces each URL with the file's path.
 const commonFile = __nccwpck_require__.ab + "common.sh";
 const files = {
     pack: __nccwpck_require__.ab + "pack.sh",
     unpack: __nccwpck_require__.ab + "unpack.sh",
 };
-/** Puts a script into a directory, as `run.sh`, with what it sources beside it. */
+/** Puts a script into a directory, as `run.sh`, together with common.sh. */
 async function placeScript(name, directory) {
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(directory, { recursive: true });
     await Promise.all([
@@ -40196,12 +40209,16 @@ async function placeScript(name, directory) {
         (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.copyFile)(commonFile, (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(directory, 'common.sh')),
     ]);
 }
-/** Where the pack script puts what it makes. @param index the mount's place in the list */
+/**
+ * The name of the file that the pack script makes.
+ *
+ * @param index the mount's place in the list
+ */
 function packedFileName(index, compression) {
     return `${index}.${_entry_manifest_js__WEBPACK_IMPORTED_MODULE_2__/* .archiveExtension */ .yP[compression]}`;
 }
 /**
- * Where the unpack script looks for an archive.
+ * The name by which the unpack script looks for an archive.
  *
  * @param index the mount's place in the list
  * @param place the archive's place among those of the mount, from 0
@@ -40209,9 +40226,9 @@ function packedFileName(index, compression) {
 function restoredFileName(index, place, compression) {
     return `${index}.${String(place).padStart(2, '0')}.${_entry_manifest_js__WEBPACK_IMPORTED_MODULE_2__/* .archiveExtension */ .yP[compression]}`;
 }
-/** The programs that the scripts call; sh is also what GNU tar starts its compressor with. */
+/** The programs that the scripts call; GNU tar also needs sh to start its compressor. */
 const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'];
-/** What it takes to pack only what has changed; sed must be GNU's. */
+/** The additional programs for a delta; sed must be GNU sed. */
 const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'];
 /** Without df, the scripts do not look at the free space before they unpack. */
 const optionalPrograms = ['df', ...incrementalPrograms];
@@ -40238,11 +40255,11 @@ const optionalPrograms = ['df', ...incrementalPrograms];
 
 
 /**
- * Reads what `docker buildx du --verbose` or `--format json` prints of records of the type
- * exec.cachemount: each has a time, and a description, which ends in the Go-quoted id; that is missing
- * where it equals the target.
+ * Reads the output of `docker buildx du --verbose` or `--format json` for the type exec.cachemount.
+ * Each record has a time and a description. The description ends in the id, quoted as in Go; the id
+ * is missing if it equals the target.
  *
- * @throws Error where a description is of another form
+ * @throws Error if a description has another form
  */
 function parseRecords(text) {
     return parseBuildCache(text)
@@ -40253,13 +40270,13 @@ function parseRecords(text) {
         .filter(isOfUser);
 }
 const snapshotMountId = new RegExp(`/${_scratch_dockerfile_js__WEBPACK_IMPORTED_MODULE_0__/* .snapshotMountPrefix */ .ad}[0-9a-f]+$`);
-/** There are mounts of our own beside the user's. */
+/** The list also holds our own cache mounts, which keep the snapshots. */
 function isOfUser({ id }) {
     return !snapshotMountId.test(id);
 }
 /**
- * Reads the same of records of any type that are described as cache mounts: what stands in for one
- * is of another time.
+ * Reads the same output for all types, and takes those that are described as cache mounts. The time
+ * is dropped, because a copy has another time than the mount.
  */
 function parseStandIns(text) {
     const mounts = parseBuildCache(text).filter(({ description }) => description.startsWith('cached mount '));
@@ -40267,7 +40284,10 @@ function parseStandIns(text) {
         .map(({ description }) => ({ createdAt: undefined, id: parseDescription(description) }))
         .filter(isOfUser);
 }
-/** Reads what `docker buildx du --verbose` or `--format json` prints; records without a description are left out. */
+/**
+ * Reads the output of `docker buildx du --verbose` or `--format json`. Parts without a description
+ * are left out.
+ */
 function parseBuildCache(text) {
     return text.trimStart().startsWith('{')
         ? text.split('\n').flatMap(readJsonLine)
@@ -40282,7 +40302,10 @@ function readJsonLine(line) {
     const description = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_1__/* .string */ .Yj)(Description, 'Description');
     return [{ id: String(ID), description, createdAt: String(CreatedAt) }];
 }
-/** A description holds the command as it is, with all its lines (a heredoc); the count follows. */
+/**
+ * A description holds the command unchanged. It can have several lines, because the command may be
+ * a heredoc. So it ends only at the line with the usage count.
+ */
 function readVerbose(text) {
     const records = text.matchAll(/^ID:[ \t]+(\S+)|^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm);
     let id = '';
@@ -40296,7 +40319,7 @@ function readVerbose(text) {
         return description === undefined ? [] : { id, createdAt, description };
     });
 }
-/** `2026-01-17 18:29:20.123456789 +0000 UTC`; some versions print it by RFC 3339. */
+/** Reads `2026-01-17 18:29:20.123456789 +0000 UTC`, or the form of RFC 3339 of some versions. */
 function parseTime(text) {
     const [, date, time, zone] = /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
     const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
@@ -40311,7 +40334,7 @@ function parseDescription(description) {
         throw new Error(`a record cannot be read: ${description}`);
     return target;
 }
-/** Go's strconv.Unquote, for what its %q writes. */
+/** Does the same as Go's strconv.Unquote for the output of %q. */
 function unquoteGo(quoted) {
     const named = {
         ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
@@ -40330,13 +40353,13 @@ function isHeld(mount, records) {
     return records.some(({ id }) => id === recordId(mount));
 }
 /**
- * Whether all that the builder has for a mount's id was made after a time, in milliseconds since the
- * epoch; false where that cannot be told.
+ * Whether all records for a mount's id are of mounts that were made after a time, in milliseconds
+ * since the epoch; false if that is not known.
  */
 function isNewer(mount, records, time) {
     return wereAllMade(mount, records, (createdAt) => createdAt > time);
 }
-/** Whether all that the builder has for a mount's id was there at a time; false where that cannot be told. */
+/** Whether all mounts with a mount's id already existed at a time; false if that is not known. */
 function isOlder(mount, records, time) {
     return wereAllMade(mount, records, (createdAt) => createdAt <= time);
 }
@@ -40346,10 +40369,10 @@ function wereAllMade(mount, records, isMeant) {
     return own.length > 0 && own.every(wasMade);
 }
 /**
- * Compares the mounts that are asked for with those that the builder has. A record tells the id
- * only, not the options that make it one of several mounts.
+ * Compares the mounts that are asked for with the mounts that the builder has. Several mounts can
+ * have the same id and differ in their options, but a record tells only the id.
  */
-function compareRecords(mounts, records, builder) {
+function compareRecords(mounts, records, builder, { others: declared, hint } = { others: [], hint: undefined }) {
     const held = countBy(records.map(({ id }) => id));
     const asked = countBy(mounts.map(recordId));
     const known = mounts.filter((mount) => held.has(recordId(mount)));
@@ -40365,13 +40388,33 @@ function compareRecords(mounts, records, builder) {
             warnings.push(`The builder ${builder} has ${heldCount} cache mounts with the id "${displayId(id)}", and ${count === 1 ? 'one is' : `${count} are`} asked for: it is also mounted with other options (uid, gid, mode, from), or builds that ran at the same time have made copies of it.`);
         }
     }
-    const information = others.length > 0 ? [`Not asked for, but on the builder: ${listIds(others)}`] : [];
+    const forgotten = declared.filter(({ mount }) => others.includes(recordId(mount)));
+    warnings.push(...describeForgotten(forgotten, builder));
+    if (warnings[0] !== undefined && hint !== undefined)
+        warnings[0] += ` ${hint}`;
+    const named = new Set(forgotten.map(({ mount }) => recordId(mount)));
+    const rest = others.filter((id) => !named.has(id));
+    const information = rest.length > 0 ? [`Not asked for, but on the builder: ${listIds(rest)}`] : [];
     return { known, warnings, information };
+}
+/** One text for each stage. */
+function describeForgotten(forgotten, builder) {
+    const stages = new Map();
+    for (const each of forgotten) {
+        const stage = JSON.stringify([each.file, each.stage]);
+        stages.set(stage, [...(stages.get(stage) ?? []), each]);
+    }
+    return [...stages.values()].map((mounts) => {
+        const names = mounts.map(({ mount }) => (0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_2__/* .describeMount */ .hK)(mount)).join(', ');
+        const { stage = '', file = '', input = 'target' } = mounts[0] ?? {};
+        const what = input === 'target' ? 'stages' : 'bake targets';
+        return `The builder ${builder} has ${names}, which the stage ${stage} of ${file} declares, and which was not asked for: it is not saved. If that stage is built, too, name all ${what} that are built in the input ${input}, one a line.`;
+    });
 }
 function recordId({ namespace = '', id }) {
     return `${namespace}/${id}`;
 }
-/** Without the slash behind an empty namespace. */
+/** Leaves out the slash after an empty namespace. */
 function displayId(record) {
     return record.replace(/^\//, '');
 }
@@ -40392,7 +40435,7 @@ function countBy(ids) {
         counts.set(id, (counts.get(id) ?? 0) + 1);
     return counts;
 }
-/** The most similar one, where it is similar at all. */
+/** Finds the most similar id, if one is similar enough. */
 function findNearest(id, candidates) {
     const simple = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
     const distances = candidates
@@ -40400,7 +40443,7 @@ function findNearest(id, candidates) {
         .filter(({ candidate, distance }) => distance <= Math.max(2, candidate.length / 3));
     return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate;
 }
-/** Levenshtein's. */
+/** The Levenshtein distance. */
 function editDistance(a, b) {
     const target = [...b];
     let row = Array.from({ length: target.length + 1 }, (_, index) => index);
@@ -40441,7 +40484,7 @@ function editDistance(a, b) {
 
 
 
-/** Copies those of the runner's programs that a build may need below a directory. */
+/** Copies the runner's programs that a build may need. The copies are below a directory. */
 async function gatherRunnerTools(surroundings, directory) {
     const programs = await findPrograms([..._in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .requiredPrograms */ .D3, ..._in_builder_scripts_js__WEBPACK_IMPORTED_MODULE_5__/* .optionalPrograms */ .CO, 'zstd', 'gzip']);
     const names = programs.map(({ name }) => name);
@@ -40459,17 +40502,17 @@ async function gatherRunnerTools(surroundings, directory) {
     }
 }
 /**
- * Decides what runs inside the build. The runner's own programs are taken where the builder can run
- * them: nothing has to be pulled, and they are just what the runner has. BuildKit runs them on
- * `FROM scratch` with the libraries that they are linked to.
+ * Decides which programs run inside the build. If the builder can run the runner's own programs,
+ * they are used, because then no image has to be pulled. BuildKit runs them on `FROM scratch` with
+ * the libraries that they are linked to.
  *
- * @param platforms of the builder
- * @param image the image to use where the runner's programs cannot run
- * @throws Error, with the remedy, where neither is possible
+ * @param platforms the builder's platforms
+ * @param image the image to use if the runner's programs cannot run
+ * @throws Error, with the remedy, if neither is possible
  */
 function chooseToolkit(tools, platforms, image, compressions) {
     const runner = (0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .runnerPlatform */ .GQ)();
-    // 32-bit ARM is listed with its variant only
+    // The builder lists 32-bit ARM only with a variant.
     const platform = platforms.find((name) => name === runner || name.startsWith(`${runner}/`));
     const obstacle = platform === undefined
         ? `the runner is ${runner} and the builder runs ${platforms.join(', ') || 'unknown platforms'}`
@@ -40499,22 +40542,22 @@ function findObstacle({ names, tarVersion, obstacle }, compressions) {
         return obstacle;
     return whyNotGnuTar({ tarVersion });
 }
-/** Says what the runner's tar is; undefined if it is GNU tar. */
+/** Describes the runner's tar; undefined if it is GNU tar. */
 function whyNotGnuTar({ tarVersion }) {
     return tarVersion.includes('GNU tar')
         ? undefined
         : `the runner's tar is not GNU tar but ${tarVersion}`;
 }
-/** Finds those of the programs that the runner has. */
+/** Finds the programs; those that the runner does not have are left out. */
 async function findPrograms(names) {
     const found = await Promise.all(names.map(async (name) => ({ name, path: await locate(name) })));
     return found.filter((program) => program.path !== undefined);
 }
 /**
- * Copies programs and the shared libraries that they are linked to below a directory, at the places
- * where they are on the runner, and makes all of them callable from its `bin`.
+ * Copies programs, and the shared libraries that they are linked to, below a directory. Each copy
+ * has the same path there as on the runner. All programs can also be called from `bin`.
  *
- * @returns the names of the top-level directories made there
+ * @returns the names of the top-level directories that were made
  */
 async function copyPrograms(surroundings, programs, directory) {
     const paths = programs.map(({ path }) => path);
@@ -40529,7 +40572,7 @@ async function copyPrograms(surroundings, programs, directory) {
     ]);
     return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
 }
-/** What ldd prints for all of the programs; musl's looks at its first argument only. */
+/** The output of ldd for all programs. The ldd of musl reads only its first argument. */
 async function listLibraries(surroundings, paths) {
     const all = await output(surroundings, 'ldd', paths);
     if (all.includes(`${paths.at(-1)}:`))
@@ -40537,8 +40580,8 @@ async function listLibraries(surroundings, paths) {
     return (await Promise.all(paths.map((path) => output(surroundings, 'ldd', [path])))).join('');
 }
 /**
- * Reads the absolute paths of libraries and loaders out of what ldd prints for some programs; a
- * static program has none.
+ * Finds the absolute paths of libraries and loaders in the output of ldd. A static program has
+ * none.
  */
 function parseLdd(text) {
     const paths = text.split('\n').flatMap((line) => {
@@ -40546,18 +40589,18 @@ function parseLdd(text) {
             throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
         }
         const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
-        // A loader may be asked for under one path and found under another.
+        // A program may name its loader by one path, and ldd may find it at another.
         return [name, path].filter((each) => each.startsWith('/'));
     });
     return [...new Set(paths)].sort();
 }
 async function locate(name) {
-    // GNU tar starts its compressor through this very path
+    // GNU tar starts its compressor by exactly this path.
     const path = name === 'sh' ? '/bin/sh' : await _actions_io__WEBPACK_IMPORTED_MODULE_2__/* .which */ .K7(name);
     return path === '' ? undefined : (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.realpath)(path);
 }
 async function output(surroundings, program, args) {
-    // ldd fails where one program of several is static
+    // The exit code is not checked, because ldd fails if even one of several programs is static.
     const { stdout } = await (0,_lib_child_process_js__WEBPACK_IMPORTED_MODULE_3__/* .runProgram */ .m)(surroundings, program, args);
     return stdout;
 }
@@ -40598,9 +40641,9 @@ var json = __nccwpck_require__(292);
 
 const obstacles = ['snapshot', 'size', 'tar'];
 /**
- * Reads what the scripts in the build have written (in-builder/common.sh): a line of JSON per mount.
+ * Reads the report of a script (in-builder/common.sh): one line of JSON for each mount.
  *
- * @returns the reports by the mount's index
+ * @returns the results by the mount's index
  * @throws Error on anything else
  */
 function parseReports(text) {
@@ -40659,15 +40702,15 @@ var scratch_dockerfile = __nccwpck_require__(5261);
 
 
 
-/** Directory with the archives to unpack, below the work directory of the step. */
+/** The directory with the archives to unpack, below the work directory of the step. */
 function archivesDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'archives');
 }
-/** Directory with the programs to run. */
+/** The directory with the programs to run. */
 function toolsDirectory(workDirectory) {
     return (0,external_node_path_.join)(workDirectory, 'context', 'tools');
 }
-/** Removes what the builds have left on the builder: copies of the archives. */
+/** Removes the copies of the archives that the builds have left on the builder. */
 async function removeTraces(surroundings, builder) {
     const trouble = await (0,buildx/* removeBuildCache */.ZF)(surroundings, builder, `description~=${scratch_dockerfile/* buildCachePattern */.Vb}`);
     if (trouble === undefined || (await removeTracesById(surroundings, builder)))
@@ -40675,10 +40718,10 @@ async function removeTraces(surroundings, builder) {
     (0,console/* print */.yy)(`The builder keeps a copy of the archives (${trouble}).`);
 }
 /**
- * The same for buildx before 0.15, which knows no patterns for descriptions (commands/prune.go): the whole
- * build cache is listed, and what is ours is removed by its id.
+ * Does the same for buildx before 0.15, which knows no patterns for descriptions
+ * (commands/prune.go). The whole build cache is listed, and our parts are removed by id.
  *
- * @returns whether nothing went wrong
+ * @returns whether there was no trouble
  */
 async function removeTracesById(surroundings, builder) {
     try {
@@ -40696,15 +40739,15 @@ async function removeTracesById(surroundings, builder) {
     }
 }
 /**
- * Runs a script in the builder, once for each mount. Where mounts start from images or stages, and
- * one of these cannot be had, the script is run for the others alone.
+ * Runs a script in the builder for all mounts. Some mounts may start from images or stages. If the
+ * build fails with these, the script runs once more for the other mounts only.
  *
- * @throws Error where the build fails
+ * @throws Error if the build fails
  */
 async function runScratchBuild(options) {
     return (await startScratchBuild(options)).run();
 }
-/** The same, begun before it is known whether it is wanted: nothing is built until then. */
+/** Starts a scratch build before it is known whether it is needed. It builds nothing yet. */
 async function startScratchBuild(options) {
     const first = await startScript(options);
     return {
@@ -40735,7 +40778,7 @@ async function startScript(options) {
     });
     const ignore = seedStages?.ignore ?? '';
     if (ignore !== '') {
-        // BuildKit looks for it beside the Dockerfile's file.
+        // BuildKit looks for the ignore file beside the Dockerfile, so the Dockerfile must be a file.
         await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile'), text);
         await (0,promises_.writeFile)((0,external_node_path_.join)(workDirectory, 'Dockerfile.dockerignore'), ignore);
     }
@@ -40744,14 +40787,14 @@ async function startScript(options) {
         builder,
         platform: toolkit.platform,
         directory: workDirectory,
-        // Nothing is taken from the main context but what stages of the user's Dockerfile copy.
+        // Only stages of the user's Dockerfile copy files from the main context.
         context: seedStages?.context ?? 'context',
-        namedContexts: { [scratch_dockerfile/* filesContext */.NJ]: 'context' },
+        namedContexts: { ...seedStages?.namedContexts, [scratch_dockerfile/* filesContext */.NJ]: 'context' },
         dockerfile: ignore === '' ? '-' : 'Dockerfile',
         output: 'output',
         buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
     });
-    // With a file, it would not wait.
+    // If the Dockerfile is a file, the command does not wait for it, so it cannot start early.
     const waiting = ignore === '' ? start() : undefined;
     return {
         cancel: () => waiting?.cancel(),
@@ -40777,7 +40820,7 @@ async function readResult(workDirectory) {
         throw new Error(`The build in the builder gave no readable report: ${(0,errors/* messageOf */.b)(error)}`);
     }
 }
-/** BuildKit says no more than "EOF" where what it puts out finds no room. */
+/** If there is no room for the output, BuildKit says only "EOF". So the disk is checked. */
 async function isFull(directory) {
     const { bavail, bsize } = await (0,promises_.statfs)(directory);
     return bavail * bsize < 1 << 20;
@@ -40801,44 +40844,45 @@ async function isFull(directory) {
 
 
 /**
- * Every RUN takes some time to start and adds a layer, of which the classic image store takes 125;
- * with more mounts than this a RUN has several of them.
+ * Every RUN takes some time to start and adds a layer, and the classic image store allows only 125
+ * layers. If there are more mounts than this, one RUN has several mounts.
  */
 const maximumRuns = 16;
 /** The name of the build context with the programs, the scripts and the archives. */
 const filesContext = 'buildkit-cache-mounts';
 /**
- * What inject notes of a mount is in a cache mount of our own: nothing stays in the user's. Its id is
- * this, and a digest of the mount's identity.
+ * Inject keeps a mount's snapshot in a cache mount of our own, and leaves nothing in the user's
+ * mount. The id of our mount is this prefix and a digest of the identity of the user's mount.
  */
 const snapshotMountPrefix = `${filesContext}-snapshot-`;
-// The stages of the user's Dockerfile may have any name but such.
+// No stage of the user's Dockerfile may have a name like this.
 const workStage = `${filesContext}-work`;
-// A name that nobody else has: by it our own build cache is known.
+// Nobody else uses this name, so it identifies our own parts of the build cache.
 const scriptsDirectory = `/${filesContext}`;
 /**
- * Matches the descriptions that BuildKit gives to what a scratch build leaves in the build cache, but
- * for the cache mounts: what its RUNs have written, and the copy of its files. In the syntax of
- * containerd's filters, which has no room for white space.
+ * Matches BuildKit's descriptions of what a scratch build leaves in the build cache: the output of
+ * its RUNs, and the copy of its files. It does not match the cache mounts. The syntax is that of
+ * containerd's filters, which allows no white space.
  */
 const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
-/** Directory, in what the build puts out, with all that the scripts have written. */
+/** The directory in the build's output with all files that the scripts have written. */
 const outputDirectory = 'out';
 /**
- * Renders the Dockerfile of a scratch build: one RUN for each mount, which runs
- * `scripts/run.sh ARGUMENT` of the build context, with the mount at `/mounts/INDEX` and the archives
- * of the build context at `/archives`. What a mount was created with is at `/seeds/INDEX`.
+ * Renders the Dockerfile of a scratch build. It has one RUN for each mount, which runs
+ * `scripts/run.sh ARGUMENT` of the build context. The mount is at `/mounts/INDEX`, and the archives
+ * of the build context are at `/archives`. The content that a mount was created with is at
+ * `/seeds/INDEX`.
  *
- * - A RUN with one mount holds one lock that others may want (the snapshot is ours alone), for as long
- *   as it must, and cannot wait for another build that waits for it. (Where there are many mounts, see
- *   {@link maximumRuns}.)
- * - `sharing=locked`, the only mode that neither forks a mount that is in use nor sees it half
- *   written.
- * - Ids, sources and images are build arguments: an ARG's value is taken as it is, whereas a
- *   flag's text passes a lexer, a CSV reader and a shell-like expansion.
+ * - A RUN with one mount holds only one lock that other builds may want, because the snapshot's
+ *   mount is ours alone. It holds the lock no longer than it must. So two builds cannot wait for
+ *   each other. (If there are many mounts, see {@link maximumRuns}.)
+ * - The mode is `sharing=locked`. Only this mode never copies a mount that is in use, and never
+ *   shows a mount that is half written.
+ * - Ids, sources and images are build arguments, because the value of an ARG is taken unchanged.
+ *   The text of a flag passes through a lexer, a CSV reader and a shell-like expansion.
  *
- * @param nonce a value never used before: BuildKit does not run again what it has already run, and
- *   `--no-cache` would wipe the mounts
+ * @param options `nonce` is a value never used before, because BuildKit does not repeat a RUN that
+ *   it has already run, and `--no-cache` would empty the mounts
  */
 function renderScratchDockerfile(base, mounts, options) {
     const buildArgs = {};
@@ -40851,7 +40895,7 @@ function renderScratchDockerfile(base, mounts, options) {
     };
     const namespace = mounts[0]?.mount.namespace;
     if (namespace !== undefined) {
-        // A build has one for all its mounts; no ARG is needed for it.
+        // One build has one namespace for all its mounts. BuildKit reads it without an ARG.
         buildArgs.BUILDKIT_CACHE_MOUNT_NS = namespace;
     }
     const images = [...new Set(mounts.flatMap(({ mount }) => mount.from ?? []))];
@@ -40896,7 +40940,8 @@ function renderScratchDockerfile(base, mounts, options) {
                 ...start,
                 ...(ownership === undefined ? [] : (0,_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__/* .renderOwnership */ .wk)(ownership)),
             ];
-            // Given an owner, BuildKit starts the mount from a new directory in the image.
+            // If the mount has an owner, BuildKit does not start it from the content of the image, but
+            // from a new directory in it.
             const isSeeded = origin !== undefined && ownership === undefined;
             const seed = [`type=bind,target=/seeds/${index}`, ...start];
             const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotMountPrefix}${digest(mount)}`;
@@ -40914,7 +40959,7 @@ function renderScratchDockerfile(base, mounts, options) {
         lines.push(`RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`);
     }
     if (base.kind === 'image') {
-        // Without this the whole image would be put out; the runner's tools are only mounted.
+        // Without this, the output would be the whole image. The runner's programs are only mounted.
         lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
     }
     return { text: `${lines.join('\n')}\n`, buildArgs };
@@ -40934,28 +40979,27 @@ function digest(mount) {
 /* harmony export */   qd: () => (/* binding */ lacksNamedContexts),
 /* harmony export */   yp: () => (/* binding */ oldestTried)
 /* harmony export */ });
-/** What older versions of BuildKit cannot do. */
-/** The oldest one that was tried with all that this project does (docs/how-it-works.md). */
+/** The oldest BuildKit that was tried with all features of this project (docs/how-it-works.md). */
 const oldestTried = '0.12';
 /**
- * Whether a BuildKit leaves the ids of cache mounts out of its list: solver/llbsolver/mounts/mount.go tells
- * them from 0.12.0 on.
+ * Whether a BuildKit leaves the ids of cache mounts out of its list. It lists them from 0.12.0 on
+ * (solver/llbsolver/mounts/mount.go).
  *
- * @param version as `docker buildx inspect` prints it; what is no version is taken to be a new one
+ * @param version as `docker buildx inspect` prints it; any other text counts as a new version
  */
 function lacksMountIds(version) {
     return isBefore(version, 12);
 }
 /**
- * Whether a BuildKit knows no named build contexts, which our builds need: its Dockerfile frontend
- * (frontend/dockerfile/builder/caps.go) has them from 0.10.0 on, Docker Engine from 23.0 on.
+ * Whether a BuildKit knows no named build contexts, which our builds need. Its Dockerfile frontend
+ * (frontend/dockerfile/builder/caps.go) has them from 0.10.0 on, and Docker Engine from 23.0 on.
  */
 function lacksNamedContexts(version) {
     return isBefore(version, 10);
 }
 function isBefore(version, minor) {
     const [, major, own] = /^v?(\d+)\.(\d+)/.exec(version) ?? [];
-    // Debian's engine does not know its own: v0.0.0+unknown.
+    // Debian's engine does not know its own version and says v0.0.0+unknown.
     return major === '0' && Number(own) > 0 && Number(own) < minor;
 }
 
@@ -40977,9 +41021,9 @@ __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_12__ = __nccwpck_require__(1469);
 /* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(2233);
 /* harmony import */ var _lib_work_directory_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(2757);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4583);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(4316);
 /* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_10__ = __nccwpck_require__(5109);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(4868);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_11__ = __nccwpck_require__(6806);
 
 
 
@@ -40993,7 +41037,7 @@ __nccwpck_require__.r(__webpack_exports__);
 
 
 
-/** How a shell is told that it was called wrongly. */
+/** The usual exit code of a command that was called wrongly. */
 const misused = 2;
 try {
     const line = (0,_inputs_command_line_js__WEBPACK_IMPORTED_MODULE_6__/* .readCommandLine */ .ye)(process.argv.slice(2));
@@ -41018,7 +41062,7 @@ catch (error) {
     process.stderr.write(`error: ${(0,_lib_errors_js__WEBPACK_IMPORTED_MODULE_12__/* .messageOf */ .b)(error)}\n`);
     process.exitCode = error instanceof _lib_errors_js__WEBPACK_IMPORTED_MODULE_12__/* .InputError */ .d ? misused : 1;
 }
-/** Nothing here is for GitHub's runner, even where it is one that runs this. */
+/** Removes everything that is meant for GitHub's runner, even if this runs on one. */
 async function adapt(surroundings, { inputs }) {
     const { cwd, systemTemporary } = surroundings;
     const directory = (0,node_path__WEBPACK_IMPORTED_MODULE_4__.resolve)(cwd, inputs.get('directory') ?? '');
@@ -41031,13 +41075,13 @@ async function adapt(surroundings, { inputs }) {
         temporaryRoot: await makeTemporaryDirectory(systemTemporary, directory),
     };
 }
-/** What inject leaves for the extract with the same directory, and for nobody else. */
+/** Makes the directory for the state that inject leaves for the extract with the same directory. */
 async function makeTemporaryDirectory(parent, directory) {
     const { uid } = (0,node_os__WEBPACK_IMPORTED_MODULE_3__.userInfo)();
     const id = (0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(directory).digest('hex').slice(0, 16);
     const prefix = `buildkit-cache-mounts-${uid}-`;
     const path = (0,node_path__WEBPACK_IMPORTED_MODULE_4__.join)(parent, `${prefix}${id}`);
-    // Nothing else removes it if extract never comes.
+    // If extract never runs, nothing else removes the old directories.
     await (0,_lib_work_directory_js__WEBPACK_IMPORTED_MODULE_8__/* .removeOlderThanADay */ .RU)(parent, (name) => name.startsWith(prefix) && name !== `${prefix}${id}`);
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.mkdir)(path, { recursive: true, mode: 0o700 });
     if ((await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_2__.stat)(path)).uid !== uid)
@@ -41050,7 +41094,7 @@ function removeIfEmpty(directory) {
         (0,node_fs__WEBPACK_IMPORTED_MODULE_1__.rmdirSync)(directory);
     }
     catch {
-        // It holds what inject has left for extract.
+        // The directory holds the state that inject has left for extract.
     }
 }
 
@@ -41081,22 +41125,22 @@ __webpack_async_result__();
 
 
 /**
- * Where a step runs: on GitHub, whose runner reads commands from what we print, or in a shell of any
- * other kind, which gets plain text on its standard error, and what comes of the step on its standard
+ * The place in which a step runs. On GitHub, the runner reads commands from what we print. In any
+ * other shell, plain text goes to standard error, and the outputs of the step go to standard
  * output.
  */
 let place = {
     isOnGitHub: false,
     summaryFile: undefined,
 };
-/** What comes of a step off GitHub, until it is printed. */
+/** The outputs of a step off GitHub, until they are printed. */
 const outputs = new Map();
 let reword = (message) => message;
-/** Says for whom all that follows is printed: there is one log for the whole process. */
+/** Sets for whom all that follows is printed: there is one log for the whole process. */
 function openConsole(surroundings) {
     place = surroundings;
 }
-/** Has the words of all messages to the user changed from now on, because not everybody has actions and inputs. */
+/** Changes the words of all later messages, because not every user has actions and inputs. */
 function rewordMessages(change) {
     reword = change;
 }
@@ -41128,7 +41172,8 @@ function debug(message) {
 }
 /**
  * Prints text that may hold anything, such as the names of files in a cache that others can write
- * to. GitHub's runner takes a line that begins with `::`, or holds `##[`, for a command: not these.
+ * to. GitHub's runner takes a line for a command if it begins with `::` or holds `##[`. Such a line
+ * is changed before it is printed.
  */
 function print(text) {
     if (!place.isOnGitHub) {
@@ -41148,21 +41193,23 @@ function endGroup() {
     if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .endGroup */ .N4();
 }
-/** Hands over what came of the step; of several values for one name, the last one counts. */
+/** Hands over an output of the step. If a name gets several values, the last one counts. */
 function setOutput(name, value) {
     if (place.isOnGitHub)
         _actions_core__WEBPACK_IMPORTED_MODULE_1__/* .setOutput */ .uH(name, value);
     else
         outputs.set(name, reword(value));
 }
-/** Prints each output once, at the end of the step. On GitHub they are in the runner's file by then. */
+/**
+ * Prints each output once, at the end of the step. On GitHub they are in the runner's file by then.
+ */
 function printOutputs() {
     for (const [name, value] of outputs) {
         process.stdout.write(`${name}=${value.replaceAll('\n', ' ')}\n`);
     }
     outputs.clear();
 }
-/** Shows HTML on the page of the job, where there is one. */
+/** Shows HTML on the page of the job, if there is one. */
 function addSummary(html) {
     const file = place.summaryFile;
     if (file === undefined)
@@ -41251,11 +41298,11 @@ async function logStage(title, work) {
         (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .endGroup */ .N4)();
     }
 }
-/** Where the step stands. */
+/** The stage that the step has reached. */
 function currentStage() {
     return stage;
 }
-/** A group of the log that stands by itself. */
+/** Prints a group of the log that is no stage. */
 function logGroup(title, lines) {
     (0,_console_js__WEBPACK_IMPORTED_MODULE_0__/* .startGroup */ .Oh)(title);
     for (const line of lines) {
@@ -41267,14 +41314,13 @@ function logGroup(title, lines) {
 
 /***/ }),
 
-/***/ 9590:
+/***/ 4145:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  k4: () => (/* binding */ areGiven),
-  dx: () => (/* binding */ listMounts),
+  vo: () => (/* binding */ findBuilds),
   ws: () => (/* binding */ locateFiles),
   Wv: () => (/* binding */ remoteContext)
 });
@@ -41283,6 +41329,474 @@ __nccwpck_require__.d(__webpack_exports__, {
 var promises_ = __nccwpck_require__(1455);
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
+// EXTERNAL MODULE: ./build/lib/errors.js
+var errors = __nccwpck_require__(1469);
+// EXTERNAL MODULE: ./build/mounts/platform.js
+var mounts_platform = __nccwpck_require__(3676);
+// EXTERNAL MODULE: ./build/lib/json.js
+var json = __nccwpck_require__(292);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(2199);
+;// CONCATENATED MODULE: ./build/builder/bake.js
+
+
+/** buildx does not know a flag, or does not tell a field, that is needed. */
+class OldBuildxError extends Error {
+    name = 'OldBuildxError';
+}
+/**
+ * Reads a definition with `docker buildx bake --print`: nothing is built, and no network is needed.
+ *
+ * What has no part in the mounts is put out of the way first: secrets and SSH keys may be made only
+ * before the build, and `--print` fails without them (toBuildOpt in buildx's bake.go); of an output
+ * that is a file, some versions make it.
+ *
+ * @param surroundings those that bake runs in: the directory, and the variables
+ * @throws Error with buildx's own last line if it cannot be read; {@link OldBuildxError}
+ */
+async function readBakeDefinition(inputs, surroundings) {
+    const print = (...harmless) => (0,buildx/* askDocker */.ad)(surroundings, [
+        ...['buildx', 'bake', ...bakeFlags(inputs, harmless), '--print'],
+        ...inputs.targets,
+    ]);
+    let printed = await print(...harmlessSettings, '*.ssh=');
+    // An older buildx takes an empty list of keys for the default one, which there may not be.
+    if (printed.exitCode !== 0)
+        printed = await print(...harmlessSettings);
+    if (printed.exitCode !== 0) {
+        throw /^(?:ERROR: )?unknown flag: --var$/m.test(printed.stderr)
+            ? new OldBuildxError('it does not know --var, which came with version 0.31')
+            : new Error(readError(printed.stderr));
+    }
+    return { targets: parseBake(printed.stdout), unset: parseUnset(printed.stderr) };
+}
+/**
+ * The variables of a definition in HCL or JSON that have no value, or an empty one; none if buildx
+ * cannot tell.
+ */
+async function listEmptyVariables(inputs, surroundings) {
+    const files = inputs.files.map((file) => `--file=${file}`);
+    const args = ['buildx', 'bake', ...files, '--list=type=variables,format=json'];
+    const listed = await (0,buildx/* askDocker */.ad)(surroundings, args);
+    try {
+        return listed.exitCode === 0 ? parseEmptyVariables(listed.stdout) : [];
+    }
+    catch {
+        return [];
+    }
+}
+const harmlessSettings = [
+    '*.secrets=id=buildkit-cache-mounts,env=BUILDKIT_CACHE_MOUNTS_NO_SECRET',
+    '*.output=type=cacheonly',
+];
+/** The settings that are put out of the way: they are added up, so that one of ours would not do. */
+const harmful = /^[^=.]*\.(?:secrets?|ssh|output|push|load)(?:\.[^=]*)?\+?=/;
+function bakeFlags({ files, set, vars }, harmless) {
+    const settings = [...set.filter((each) => !harmful.test(each)), ...harmless];
+    return [
+        ...files.map((file) => `--file=${file}`),
+        ...settings.map((setting) => `--set=${setting}`),
+        ...vars.map((variable) => `--var=${variable}`),
+    ];
+}
+/** @throws Error, or {@link OldBuildxError}, on anything that is no answer of `bake --print` */
+function parseBake(text) {
+    const { target } = (0,json/* object */.Ik)(JSON.parse(text), 'definition');
+    if (target === undefined)
+        throw new OldBuildxError('it tells no targets of the definition');
+    return Object.entries((0,json/* object */.Ik)(target, 'target')).map(([name, value]) => parseTarget(name, value));
+}
+function parseTarget(name, value) {
+    const fields = (0,json/* object */.Ik)(value, name);
+    const { context, dockerfile, args, target, platforms, contexts } = fields;
+    const inline = fields['dockerfile-inline'];
+    if (context === undefined || (dockerfile === undefined && inline === undefined)) {
+        const missing = context === undefined ? 'context' : 'dockerfile';
+        throw new OldBuildxError(`it does not tell the field ${missing} of the target ${name}`);
+    }
+    return {
+        name,
+        context: (0,json/* string */.Yj)(context, 'context'),
+        dockerfile: dockerfile === undefined ? 'Dockerfile' : (0,json/* string */.Yj)(dockerfile, 'dockerfile'),
+        inline: inline === undefined ? undefined : withoutEscapes((0,json/* string */.Yj)(inline, 'dockerfile-inline')),
+        args: new Map([...parseMap(args, 'args')].map(([key, each]) => [key, withoutEscapes(each)])),
+        target: target === undefined || target === '' ? undefined : (0,json/* string */.Yj)(target, 'target'),
+        platforms: platforms === undefined
+            ? []
+            : (0,json/* array */.YO)(platforms, 'platforms').map((each) => (0,json/* string */.Yj)(each, 'platforms[]')),
+        contexts: parseMap(contexts, 'contexts'),
+    };
+}
+/**
+ * What is printed is a definition again, in which a variable would be replaced (Target.MarshalJSON in
+ * buildx's bake.go, from version 0.23 on; before, `$${` stood for itself, which nobody writes).
+ */
+function withoutEscapes(text) {
+    return text.replace(/\$\$\{/g, () => '${').replace(/%%\{/g, '%{');
+}
+/** An argument that is null is not given. */
+function parseMap(value, name) {
+    const entries = Object.entries(value === undefined ? {} : (0,json/* object */.Ik)(value, name));
+    return new Map(entries.flatMap(([key, each]) => each === null ? [] : [[key, String(each)]]));
+}
+/** What buildx says of a Compose file's variables (its composeEnv, by compose-go's template). */
+function parseUnset(stderr) {
+    const names = [...stderr.matchAll(/The \\?"([^"\\]+)\\?" variable is not set/g)];
+    return [...new Set(names.map(([, name = '']) => name))];
+}
+/** @throws Error on anything that is no answer of `bake --list` */
+function parseEmptyVariables(text) {
+    const listed = JSON.parse(text);
+    return (listed === null ? [] : (0,json/* array */.YO)(listed, 'variables')).flatMap((each) => {
+        const { name, type, value } = (0,json/* object */.Ik)(each, 'variable');
+        const isText = type === undefined || type === 'string';
+        return isText && (value === undefined || value === '') ? (0,json/* string */.Yj)(name, 'name') : [];
+    });
+}
+/** The last thing that buildx says, in its own words; HCL's errors are of one line, too. */
+function readError(stderr) {
+    const error = /^ERROR: ([\s\S]*)$/m.exec(stderr)?.[1] ?? stderr.trim().split('\n').at(-1);
+    return error?.trim() || 'docker buildx bake says nothing';
+}
+
+;// CONCATENATED MODULE: ./build/discovery/bake-builds.js
+
+
+
+
+
+/** What buildx looks for if no file is named, in its order (defaultFilenames in its bake.go). */
+const defaultNames = [
+    ...['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'],
+    ...['docker-bake.json', 'docker-bake.hcl'],
+    ...['docker-bake.override.json', 'docker-bake.override.hcl'],
+];
+/** The definitions in a directory that docker buildx bake would take by itself, by their names. */
+async function findDefinitions(directory) {
+    const found = await Promise.all(defaultNames.map(async (name) => {
+        const text = await (0,promises_.readFile)((0,external_node_path_.join)(directory, name), 'utf8').catch(() => undefined);
+        // Most Compose files say what is run, and build nothing.
+        const builds = text !== undefined && (!/ya?ml$/.test(name) || /^[^#\n]*\bbuild["']?:/m.test(text));
+        return builds ? [name] : [];
+    }));
+    return found.flat();
+}
+/**
+ * Asks buildx for the builds of a bake definition, which runs in the working directory of `place`. What cannot be read is a warning: the build may
+ * go well all the same.
+ *
+ * @throws InputError if an input is wrong
+ */
+async function readBakeBuilds(inputs, place) {
+    const { workspace, cwd: directory } = place;
+    await checkFiles(inputs, directory);
+    const names = inputs.files.length > 0 ? inputs.files.map(localPath) : await findDefinitions(directory);
+    const sources = {
+        directory,
+        // docker/metadata-action's is outside, and another one in each run.
+        definitions: names.map((name) => (0,external_node_path_.resolve)(directory, name)).filter(isBelow(workspace)),
+        dockerfiles: [],
+        texts: [],
+        contexts: [directory],
+    };
+    const nothing = {
+        workspace,
+        builds: [],
+        platforms: undefined,
+        bake: sources,
+        notices: [],
+        warnings: [],
+        hint: undefined,
+        missing: undefined,
+    };
+    let definition;
+    let empty;
+    try {
+        [definition, empty] = await Promise.all([
+            readBakeDefinition(inputs, place),
+            listEmptyVariables(inputs, place),
+        ]);
+    }
+    catch (error) {
+        return { ...nothing, warnings: [explain(error, inputs)] };
+    }
+    const { builds, problems } = await makeBuilds(definition, place);
+    const unset = [...new Set([...definition.unset, ...empty])].filter((name) => !place.env[name]);
+    return {
+        ...nothing,
+        builds,
+        platforms: builds.some(isForRunner) ? undefined : builds[0]?.platforms,
+        bake: {
+            ...sources,
+            dockerfiles: builds.flatMap(({ dockerfile }) => dockerfile.path ?? []),
+            texts: builds.flatMap(({ dockerfile: { path, text } }) => (path === undefined ? text : [])),
+            contexts: [...new Set([directory, ...builds.map(({ context }) => context)])],
+        },
+        warnings: problems,
+        missing: unset.length > 0 ? await markVariables(unset, inputs, place) : undefined,
+    };
+}
+function isForRunner({ platforms }) {
+    return platforms.includes((0,mounts_platform/* runnerPlatform */.GQ)());
+}
+function isBelow(directory) {
+    return (path) => !(0,external_node_path_.relative)(directory, path).startsWith('..');
+}
+/** `cwd://` tells a file of the working directory from one of a repository that bake is given. */
+function localPath(path) {
+    return path.replace(/^cwd:\/\//, '');
+}
+/** Whether buildx takes it for an address (IsRemoteURL in its urlutil). */
+function isRemote(path) {
+    return /^(?:https?|git|ssh):\/\/|^git@|^github\.com\//i.test(path);
+}
+async function checkFiles({ files, targets }, directory) {
+    const [remote] = [...files, ...targets].filter(isRemote);
+    if (remote !== undefined) {
+        const input = files.includes(remote) ? 'bake-files' : 'bake-targets';
+        throw new errors/* InputError */.d(`Input ${input}: ${remote} is a remote definition, which is not read. Put actions/checkout before this step, and give the path of the file as it is checked out.`);
+    }
+    for (const file of files) {
+        const path = (0,external_node_path_.resolve)(directory, localPath(file));
+        await (0,promises_.access)(path).catch(() => {
+            throw new errors/* InputError */.d(`Input bake-files: there is no file ${path}. Put actions/checkout before this step; relative paths count from the input context, or else from the workspace.`);
+        });
+    }
+}
+/** @throws InputError if it is the inputs that are wrong */
+function explain(error, { targets }) {
+    const why = (0,errors/* messageOf */.b)(error);
+    const remedy = 'or list the mounts in cache-mounts';
+    if (error instanceof OldBuildxError) {
+        return `The bake definition cannot be read, as docker buildx is too old: ${why}. Update it (docker/setup-buildx-action before this step), ${remedy}.`;
+    }
+    const unknown = /failed to find target (\S+)|could not find any target matching "?([^"\s]+)/.exec(why);
+    const name = unknown?.[1] ?? unknown?.[2];
+    if (name !== undefined && targets.includes(name)) {
+        throw new errors/* InputError */.d(`Input bake-targets: the bake definition has no target ${name}.`);
+    }
+    return `The bake definition cannot be read: docker buildx bake --print says "${why}". Variables that the build step has by env: are needed by this step, too; give them, ${remedy}.`;
+}
+async function makeBuilds({ targets }, place) {
+    const made = await Promise.all(targets.map((target) => makeBuild(target, place)));
+    return {
+        builds: made.flatMap((each) => (typeof each === 'string' ? [] : each)),
+        problems: made.flatMap((each) => (typeof each === 'string' ? each : [])),
+    };
+}
+/** @returns the build, or why its Dockerfile cannot be read */
+async function makeBuild(target, { workspace, cwd: directory }) {
+    const { name, inline, platforms } = target;
+    const context = localPath(target.context);
+    const path = dockerfilePath(target);
+    if (inline === undefined && (path === undefined || isRemote(path))) {
+        return `The mounts of the bake target ${name} are not found: its Dockerfile is not here, but in ${path === undefined ? context : path}. Build it from what is checked out, or list its mounts in cache-mounts.`;
+    }
+    const absolute = (0,external_node_path_.resolve)(directory, path ?? '');
+    let dockerfile;
+    if (inline !== undefined) {
+        dockerfile = { path: undefined, text: inline };
+    }
+    else {
+        dockerfile = await (0,promises_.readFile)(absolute, 'utf8').then((text) => ({ path: absolute, text }), (error) => ({ path: absolute, text: undefined, trouble: (0,errors/* messageOf */.b)(error) }));
+    }
+    return {
+        file: inline === undefined ? (0,external_node_path_.relative)(workspace, absolute) : `the Dockerfile of ${name}`,
+        dockerfile,
+        context: isRemote(context) ? directory : (0,external_node_path_.resolve)(directory, context),
+        target: target.target,
+        buildArgs: target.args,
+        platforms: platforms.length > 0
+            ? platforms.map((platform) => (0,mounts_platform/* formatPlatform */.Bq)((0,mounts_platform/* parsePlatform */.FL)(platform)))
+            : [(0,mounts_platform/* runnerPlatform */.GQ)()],
+        contexts: new Map([...target.contexts].map(([key, value]) => [key, localContext(value, directory)])),
+        bakeTarget: name,
+    };
+}
+/** From the directory that bake runs in; undefined if it is in a remote context (toBuildOpt). */
+function dockerfilePath({ context, dockerfile }) {
+    if (dockerfile.startsWith('cwd://'))
+        return localPath(dockerfile);
+    if ((0,external_node_path_.isAbsolute)(dockerfile) || isRemote(dockerfile))
+        return dockerfile;
+    return isRemote(context) ? undefined : (0,external_node_path_.join)(localPath(context), dockerfile);
+}
+/** The path of a named context, or its address as it is. */
+function localContext(value, directory) {
+    const isAddress = /^(?:target|docker-image|oci-layout):/.test(value) || isRemote(value);
+    return isAddress ? value : (0,external_node_path_.resolve)(directory, localPath(value));
+}
+/**
+ * Reads the definition again, with a mark for each variable that has no value: if the mounts are then
+ * others, the variable is needed.
+ */
+async function markVariables(names, inputs, place) {
+    const markOf = (index) => `unset-variable-${index}-end`;
+    const values = Object.fromEntries(names.map((name, index) => [name, markOf(index)]));
+    try {
+        const definition = await readBakeDefinition(inputs, {
+            ...place,
+            env: { ...place.env, ...values },
+        });
+        const { builds } = await makeBuilds(definition, place);
+        return { builds, nameOfMark: new Map(names.map((name, index) => [markOf(index), name])) };
+    }
+    catch {
+        // A variable may have to be of a certain form.
+        return undefined;
+    }
+}
+
+// EXTERNAL MODULE: ./build/discovery/mount-inputs.js
+var mount_inputs = __nccwpck_require__(2080);
+;// CONCATENATED MODULE: ./build/discovery/builds.js
+
+
+
+
+
+
+/**
+ * Finds out which builds are meant: those of Dockerfiles, or those of a bake definition.
+ *
+ * @throws InputError if an input is wrong; not if a Dockerfile is missing
+ */
+async function findBuilds(inputs, surroundings) {
+    const { workspace } = surroundings;
+    const remote = remoteContext(inputs);
+    if (remote !== undefined && (0,mount_inputs/* namesMounts */.R8)(inputs)) {
+        return planWithoutContext(inputs, remote, workspace);
+    }
+    const { context, files } = locateFiles(inputs, workspace);
+    const place = { ...surroundings, cwd: context };
+    if ((0,mount_inputs/* isBakeGiven */.Xv)(inputs)) {
+        const others = (0,mount_inputs/* inputsForDockerfiles */.ad)(inputs);
+        if (others.length > 0) {
+            throw new errors/* InputError */.d(`Input ${others[0]}: the bake definition says it; leave it out, or, for a build without bake, leave out bake-files, bake-targets, bake-set and bake-vars.`);
+        }
+        return readBakeBuilds(inputs.bake, place);
+    }
+    const texts = await Promise.all(files.map(readDockerfile));
+    const definitions = await findDefinitions(context);
+    const where = (0,external_node_path_.relative)(workspace, context) || 'the workspace';
+    const names = definitions.map((name) => (0,external_node_path_.relative)(workspace, (0,external_node_path_.join)(context, name)));
+    const isOpen = definitions.length > 0 && !(0,mount_inputs/* isBuildGiven */.uy)(inputs);
+    if (isOpen && texts.every(({ text }) => text === undefined)) {
+        const plan = await readBakeBuilds(inputs.bake, place);
+        const notice = `There is no Dockerfile in ${where}, and there is ${names.join(' and ')}: the mounts are those of its targets, as docker buildx bake builds them.`;
+        return { ...plan, notices: [notice, ...plan.notices] };
+    }
+    const contexts = new Map([...inputs.buildContexts].map(([name, value]) => [name, localContext(value, workspace)]));
+    const builds = texts.flatMap((dockerfile) => (inputs.targets.length > 0 ? inputs.targets : [undefined]).map((target) => ({
+        file: (0,external_node_path_.relative)(workspace, dockerfile.path ?? ''),
+        dockerfile,
+        context,
+        target,
+        buildArgs: inputs.buildArgs,
+        platforms: inputs.platforms ?? [(0,mounts_platform/* runnerPlatform */.GQ)()],
+        contexts,
+        bakeTarget: undefined,
+        rival: names.at(-1),
+    })));
+    const isMeant = definitions.length > 0 && !(0,mount_inputs/* namesMounts */.R8)(inputs);
+    const hint = `There is ${names.join(' and ')}, too: if the build is by bake or Compose, name ${names.length > 1 ? 'what is built' : 'it'} in inject's input bake-files.`;
+    return {
+        workspace,
+        builds,
+        platforms: inputs.platforms,
+        bake: undefined,
+        notices: isOpen && isMeant ? [`The mounts are those of ${builds[0]?.file}. ${hint}`] : [],
+        warnings: [],
+        hint: isMeant ? hint : undefined,
+        missing: undefined,
+    };
+}
+function planWithoutContext(inputs, remote, workspace) {
+    const notice = `Input context: ${remote} is no directory here, so that no Dockerfile is read: the mounts are just those of cache-mounts.`;
+    return {
+        ...{ workspace, builds: [], platforms: inputs.platforms, bake: undefined },
+        ...{ notices: [notice], warnings: [], hint: undefined, missing: undefined },
+    };
+}
+async function readDockerfile(path) {
+    try {
+        return { path, text: await (0,promises_.readFile)(path, 'utf8') };
+    }
+    catch (error) {
+        return { path, text: undefined, trouble: (0,errors/* messageOf */.b)(error) };
+    }
+}
+/** The context, if it is the address of a repository and not a directory. */
+function remoteContext({ context = '.' }) {
+    return /^[a-z+]+:\/\/|^git@/i.test(context) ? context : undefined;
+}
+/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
+function locateFiles(inputs, workspace) {
+    const { context, files } = inputs;
+    // What docker/build-push-action calls its Git context is what was checked out.
+    const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
+    if (remoteContext(inputs) !== undefined) {
+        throw new errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
+    }
+    const root = (0,external_node_path_.resolve)(workspace, local);
+    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
+    return { context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
+}
+
+
+/***/ }),
+
+/***/ 2080:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   R8: () => (/* binding */ namesMounts),
+/* harmony export */   Xv: () => (/* binding */ isBakeGiven),
+/* harmony export */   ad: () => (/* binding */ inputsForDockerfiles),
+/* harmony export */   k4: () => (/* binding */ areGiven),
+/* harmony export */   uy: () => (/* binding */ isBuildGiven)
+/* harmony export */ });
+/** Whether any of the inputs says something. */
+function areGiven(inputs) {
+    return inputs.context !== undefined || namesMounts(inputs) || isBuildGiven(inputs);
+}
+/** Whether the mounts are listed. */
+function namesMounts({ cacheMounts }) {
+    return cacheMounts.split('\n').some((line) => /^\s*[^#\s]/.test(line));
+}
+/** Whether anything says how it is built, and so, whether by a Dockerfile or by bake. */
+function isBuildGiven(inputs) {
+    return isBakeGiven(inputs) || inputsForDockerfiles(inputs).length > 0;
+}
+/** Whether any of the inputs of bake is given, which switches it on. */
+function isBakeGiven({ bake }) {
+    return [bake.files, bake.targets, bake.set, bake.vars].some((list) => list.length > 0);
+}
+/** The inputs, by their names, that are given and that only a build of a Dockerfile has. */
+function inputsForDockerfiles(inputs) {
+    const { files, targets, buildArgs, platforms, buildContexts } = inputs;
+    const given = [
+        ['file', files.length > 0],
+        ['target', targets.length > 0],
+        ['build-args', buildArgs.size > 0],
+        ['platforms', platforms !== undefined],
+        ['build-contexts', buildContexts.size > 0],
+    ];
+    return given.flatMap(([name, isGiven]) => (isGiven ? name : []));
+}
+
+
+/***/ }),
+
+/***/ 5837:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  d: () => (/* binding */ listMounts)
+});
+
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
 // EXTERNAL MODULE: ./build/lib/errors.js
@@ -41293,58 +41807,8 @@ var cache_mount = __nccwpck_require__(1833);
 var mounts_platform = __nccwpck_require__(3676);
 // EXTERNAL MODULE: ./build/dockerfile/csv.js
 var csv = __nccwpck_require__(171);
-;// CONCATENATED MODULE: ./build/dockerfile/image-name.js
-/*
- * Mirrors normalize.go and regexp.go of github.com/distribution/reference v0.6.0, by which BuildKit
- * v0.32.2 reads the names of images.
- */
-/**
- * The shortest name of an image: `alpine` for `alpine:latest` and `docker.io/library/alpine`, so that
- * one image has one name.
- *
- * @returns undefined if BuildKit refuses the name
- */
-function familiarName(name) {
-    if (/^[a-f0-9]{64}$/.test(name))
-        return undefined;
-    const { domain, path } = splitDomain(name);
-    const { repository, suffix } = splitRepository(path);
-    const isValid = namePattern.test(`${domain}/${repository}`) &&
-        suffixPattern.test(suffix) &&
-        repository === repository.toLowerCase() &&
-        domain.length + 1 + repository.length <= 255;
-    if (!isValid)
-        return undefined;
-    return shorten(domain, repository) + (suffix === ':latest' ? '' : suffix);
-}
-function splitRepository(path) {
-    const [repository = ''] = /^[^:@]*/.exec(path) ?? [];
-    return { repository, suffix: path.slice(repository.length) };
-}
-function splitDomain(name) {
-    const [, first = '', rest] = /^([^/]*)(?:\/([\s\S]*))?$/.exec(name) ?? [];
-    if (rest === undefined)
-        return { domain: 'docker.io', path: `library/${name}` };
-    const isDomain = first === 'localhost' || /[.:]/.test(first) || first !== first.toLowerCase();
-    const domain = isDomain ? first.replace(/^index\.docker\.io$/, 'docker.io') : 'docker.io';
-    const path = isDomain ? rest : name;
-    return { domain, path: domain === 'docker.io' && !path.includes('/') ? `library/${path}` : path };
-}
-function shorten(domain, repository) {
-    const whole = `${domain}/${repository}`;
-    if (domain !== 'docker.io')
-        return whole;
-    const short = repository.replace(/^library\/(?=[^/]+$)/, '');
-    // To BuildKit, this name alone is no image; and some repository may look like a registry.
-    return short === 'scratch' || splitDomain(short).path !== repository ? whole : short;
-}
-const label = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
-const host = `(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
-const component = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
-const namePattern = new RegExp(`^(?:${host}/)?${component}(?:/${component})*$`);
-/** A tag and a digest, each of which can be absent. */
-const suffixPattern = /^(?::\w[\w.-]{0,127})?(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$/;
-
+// EXTERNAL MODULE: ./build/dockerfile/image-name.js
+var image_name = __nccwpck_require__(4268);
 ;// CONCATENATED MODULE: ./build/dockerfile/foreign-syntax.js
 
 /** The instructions of BuildKit v0.32.2 (frontend/dockerfile/command/command.go). */
@@ -41383,12 +41847,32 @@ function findForeignSyntax({ syntax, instructions }, buildArgs) {
 }
 /** docker/dockerfile, and the copies of it that registries hold under this name. */
 function isOwn(frontend) {
-    const name = familiarName(frontend) ?? '';
+    const name = (0,image_name/* familiarName */.h)(frontend) ?? '';
     return /^(?:[^@]*\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/.test(name);
 }
 
 // EXTERNAL MODULE: ./build/dockerfile/mount-options.js
 var mount_options = __nccwpck_require__(5997);
+;// CONCATENATED MODULE: ./build/dockerfile/named-contexts.js
+
+/** What the contexts are for one of the platforms that are built for. */
+function resolveContexts(contexts, platform) {
+    return new Map([...contexts].map(([name, context]) => [name, resolveContext(context, platform)]));
+}
+function resolveContext(context, platform) {
+    if (context.kind !== 'build')
+        return context;
+    const { kind, name, results } = context;
+    // A build that names no platforms is the same for all.
+    const result = results.get(platform) ?? [...results.values()][0];
+    const { env = new Map(), image = undefined, instructions = [] } = result ?? {};
+    return { kind, name, env, image, instructions };
+}
+/** Finds what a name means, as BuildKit does (Client.NamedContext in its dockerui). */
+function findContext(contexts, name) {
+    return contexts.get((0,image_name/* familiarName */.h)(name) ?? name);
+}
+
 ;// CONCATENATED MODULE: ./build/dockerfile/go-text.js
 /**
  * Text as Go sees it, for the files that mirror BuildKit: JavaScript's `\s` and `trim` take a byte order
@@ -42002,6 +42486,8 @@ function splitWords(text, escapeToken) {
     return word === '' ? words : [...words, word];
 }
 
+// EXTERNAL MODULE: external "node:path"
+var external_node_path_ = __nccwpck_require__(6760);
 ;// CONCATENATED MODULE: ./build/dockerfile/stages.js
 /*
  * Mirrors frontend/dockerfile/dockerfile2llb/convert.go of BuildKit v0.32.2: which stages there are and
@@ -42012,8 +42498,13 @@ function splitWords(text, escapeToken) {
 
 
 
-/** @param expand expands a FROM's words with the global arguments */
-function readStages(instructions, expand) {
+
+/**
+ * @param expand expands a FROM's words with the global arguments
+ * @param contexts a named build context takes the place of the stage of its name, and of the image
+ *   (buildDispatchStates and resolveBaseImage)
+ */
+function readStages(instructions, expand, contexts = new Map()) {
     const stages = [];
     for (const instruction of instructions) {
         if (instruction.keyword !== 'FROM') {
@@ -42022,10 +42513,17 @@ function readStages(instructions, expand) {
         }
         const { base, name } = splitFrom(instruction.text);
         const image = expand(base, instruction.line);
-        const parent = findStage(stages, image);
         const [flag] = valuesOf('platform', instruction.flags);
         const platform = flag === undefined ? undefined : expand(flag, instruction.line);
-        stages.push({ name, from: instruction, parent, image, platform, instructions: [] });
+        const stage = { name, from: instruction, parent: undefined, image, platform, instructions: [] };
+        const replacement = name === undefined ? undefined : findContext(contexts, name);
+        if (replacement !== undefined) {
+            stages.push({ ...stage, context: replacement });
+            continue;
+        }
+        const context = image === 'scratch' ? undefined : findContext(contexts, image);
+        const named = context && { ...stage, name: undefined, context };
+        stages.push({ ...stage, parent: findStage(stages, image) ?? named, instructions: [] });
     }
     return stages;
 }
@@ -42034,6 +42532,10 @@ function splitFrom(text) {
     // BuildKit takes no other; and it stands as it is in our own Dockerfile.
     const isValid = as.toLowerCase() === 'as' && /^[a-z][a-z0-9_.-]*$/i.test(name);
     return { base, name: isValid ? name.toLowerCase() : undefined };
+}
+/** The names of a Dockerfile's stages. */
+function stageNames({ instructions }) {
+    return instructions.flatMap(({ keyword, text }) => keyword === 'FROM' ? (splitFrom(text).name ?? []) : []);
 }
 /** The name of the last stage, which is the default target. */
 function lastStageName(instructions) {
@@ -42065,8 +42567,11 @@ function findSource(stages, name) {
     return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
 }
 /** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
-function allInstructions({ parent, instructions }) {
-    const triggers = (parent?.instructions ?? []).flatMap(({ keyword, text, flags, line }) => {
+function allInstructions({ parent, instructions, context }) {
+    if (context !== undefined)
+        return [];
+    const inherited = parent?.context?.kind === 'build' ? parent.context.instructions : parent?.instructions;
+    const triggers = (inherited ?? []).flatMap(({ keyword, text, flags, line }) => {
         if (keyword !== 'ONBUILD' || flags.length > 0)
             return [];
         return parseInstruction(text, line);
@@ -42085,12 +42590,18 @@ function plainOrigin(stage, isTarget) {
             return undefined;
         first = each;
     }
-    const { image, platform } = first;
+    const { context, platform } = first;
+    if (context !== undefined && context.kind !== 'image')
+        return undefined;
+    const image = context?.image ?? first.image;
     if (image === 'scratch')
         return { kind: 'nothing' };
     if (platform !== undefined && !isTarget(platform))
         return undefined;
-    return { kind: 'image', image: familiarName(image) ?? image };
+    return imageOrigin(image);
+}
+function imageOrigin(image) {
+    return { kind: 'image', image: (0,image_name/* familiarName */.h)(image) ?? image };
 }
 function makesFiles({ keyword, text }) {
     if (keyword === 'WORKDIR')
@@ -42135,11 +42646,19 @@ function lastValue(fields, option) {
  *
  * @throws Error if they do more than copy local files
  */
-function renderStages({ instructions, escapeToken }, stages, names) {
+function renderStages({ instructions, escapeToken }, stages, names, contexts = new Map()) {
     const found = new Set(names.flatMap((name) => neededStages(stages, findStage(stages, name))));
     const needed = stages.filter((stage) => found.has(stage));
     const parts = [];
     for (const stage of needed) {
+        const build = findBuild(stage, contexts);
+        if (build !== undefined) {
+            throw new Error(`it starts from the stage ${stage.name ?? ''}, which needs the bake target ${build}; that is not supported`);
+        }
+        if (stage.context !== undefined) {
+            parts.push(stage.from.source);
+            continue;
+        }
         const costly = stage.instructions.find((instruction) => !isCheap(instruction));
         if (costly) {
             throw new Error(`it starts from the stage ${stage.name ?? ''}, which would have to be built again and does more than copy local files (${costly.keyword} in line ${costly.line}); that is not supported`);
@@ -42149,6 +42668,14 @@ function renderStages({ instructions, escapeToken }, stages, names) {
     const firstFrom = instructions.findIndex(({ keyword }) => keyword === 'FROM');
     const head = instructions.slice(0, firstFrom).map(({ source }) => source);
     return { head: [`# escape=${escapeToken}`, ...head].join('\n'), stages: parts.join('\n') };
+}
+/** The other build, by its name, whose result a stage needs itself. */
+function findBuild(stage, contexts) {
+    const copied = allInstructions(stage)
+        .flatMap(sourcesOf)
+        .map((name) => findContext(contexts, name));
+    const used = [stage.context, stage.parent?.context, ...copied];
+    return used.flatMap((context) => (context?.kind === 'build' ? context.name : []))[0];
 }
 /** Needs only files of the build context, and little time. */
 function isCheap({ keyword, text }) {
@@ -42177,6 +42704,7 @@ const cheapInstructions = new Set([...metadata, 'COPY', 'WORKDIR']);
 
 
 
+
 /**
  * Finds the cache mounts that a build of the Dockerfile uses, as BuildKit's frontend would
  * (dockerfile2llb): in the stages that the target needs, with variables as they stand at each RUN.
@@ -42194,6 +42722,7 @@ function discoverMounts(text, options) {
     let stages;
     let plainStages = new Map();
     const idOfTarget = new Map();
+    const results = new Map();
     for (const platform of options.platforms) {
         const evaluation = evaluate(dockerfile, { ...options, platform });
         for (const mount of evaluation.mounts)
@@ -42203,11 +42732,12 @@ function discoverMounts(text, options) {
         for (const [target, id] of evaluation.idOfTarget)
             idOfTarget.set(target, id);
         args.push(evaluation.args);
+        results.set(platform, evaluation.result);
         stages = evaluation.seedStages;
         plainStages = evaluation.plainStages;
     }
     const found = { mounts: [...mounts.values()], problems: [...problems], idOfTarget };
-    return { ...found, args, stages, plainStages };
+    return { ...found, args, stages, plainStages, results };
 }
 function evaluate(dockerfile, options) {
     const { escapeToken, instructions } = dockerfile;
@@ -42223,23 +42753,39 @@ function evaluate(dockerfile, options) {
     };
     const globals = platformArgs(options, lastStageName(instructions));
     const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
-    const stages = readStages(instructions, expandGlobally);
-    const plainStages = findPlainStages(stages, options.platform);
+    const contexts = resolveContexts(options.contexts ?? new Map(), options.platform);
+    const stages = readStages(instructions, expandGlobally, contexts);
+    const plainStages = findPlainStages(stages, contexts, options.platform);
     const common = { dockerfile, escapeToken, globals, stages, plainStages, problems, args };
-    const context = { ...options, ...common, mounts: [], idOfTarget: new Map() };
+    const context = { ...options, ...common, contexts, mounts: [], idOfTarget: new Map() };
     nameMissingArgs(context);
     const environments = new Map();
-    for (const stage of neededStages(stages, resolveTarget(context))) {
+    const goal = resolveTarget(context);
+    for (const stage of neededStages(stages, goal)) {
         environments.set(stage, walkStage(stage, environments, context));
     }
     const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
-    const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds) : undefined;
-    return { ...context, seedStages };
+    const seedStages = seeds.length > 0 ? renderStages(dockerfile, stages, seeds, contexts) : undefined;
+    return { ...context, seedStages, result: resultOf(goal, environments) };
 }
-function findPlainStages(stages, target) {
+function resultOf(goal, environments) {
+    if (goal?.context?.kind === 'build')
+        return goal.context;
+    const environment = goal && environments.get(goal);
+    return {
+        env: environment?.env ?? new Map(),
+        image: environment?.image,
+        instructions: goal?.instructions ?? [],
+    };
+}
+function findPlainStages(stages, contexts, target) {
     const format = (platform) => (0,mounts_platform/* formatPlatform */.Bq)((0,mounts_platform/* parsePlatform */.FL)(platform));
     const isTarget = (platform) => format(platform) === format(target);
     const plain = new Map();
+    for (const [name, context] of contexts) {
+        if (context.kind === 'image')
+            plain.set(name, imageOrigin(context.image));
+    }
     for (const stage of stages) {
         if (stage.name === undefined)
             continue;
@@ -42253,14 +42799,17 @@ function findPlainStages(stages, target) {
     return plain;
 }
 /** Names the ARGs without which a FROM names no image, so that BuildKit refuses the Dockerfile. */
-function nameMissingArgs({ stages, globals, escapeToken, problems, file }) {
-    for (const { parent, image, from } of stages) {
-        if (parent !== undefined || familiarName(image) !== undefined)
+function nameMissingArgs(discovery) {
+    const { stages, globals, escapeToken, problems, file, argQuestion } = discovery;
+    for (const { parent, context, image, from } of stages) {
+        if (parent !== undefined || context !== undefined)
+            continue;
+        if ((0,image_name/* familiarName */.h)(image) !== undefined)
             continue;
         const missing = namesWithoutValue(from.text, globals, escapeToken).map((name) => `$${name}`);
         if (missing.length === 0)
             continue;
-        problems.push(`${file}:${from.line}: ${missing.join(' and ')} ${missing.length > 1 ? 'have' : 'has'} no value, so that "FROM ${from.text}" names no image and BuildKit refuses it: is it missing in build-args?`);
+        problems.push(`${file}:${from.line}: ${missing.join(' and ')} ${missing.length > 1 ? 'have' : 'has'} no value, so that "FROM ${from.text}" names no image and BuildKit refuses it: ${argQuestion ?? missingArg}`);
     }
 }
 function namesWithoutValue(text, globals, escapeToken) {
@@ -42317,11 +42866,11 @@ function platformArgs({ platform, target, buildArgs }, lastStage) {
     return new Map(predefined.map(([name, value]) => [name, buildArgs.get(name) ?? value]));
 }
 /** @throws InputError if there is no such stage */
-function resolveTarget({ stages, target, file }) {
+function resolveTarget({ stages, target, file, targetOrigin }) {
     const goal = target === undefined ? stages.at(-1) : findStage(stages, target);
     if (goal === undefined && target !== undefined) {
         const names = stages.flatMap(({ name }) => name ?? []);
-        throw new lib_errors/* InputError */.d(`Input target: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
+        throw new lib_errors/* InputError */.d(`${targetOrigin ?? 'Input target'}: ${file} has no stage "${target}"${names.length > 0 ? `; it has ${names.join(', ')}` : ''}.`);
     }
     return goal;
 }
@@ -42354,26 +42903,35 @@ function walkStage(stage, environments, context) {
     }
     return environment;
 }
-function startStage({ parent, image }, environments) {
-    const inherited = parent && environments.get(parent);
+function startStage({ parent, image, context }, environments) {
+    if (context !== undefined)
+        return startFromContext(context);
+    const inherited = parent && (environments.get(parent) ?? startStage(parent, environments));
     if (inherited) {
         const { variables, env, unset } = inherited;
         const args = [...variables].filter(([name]) => !env.has(name));
         return {
             variables: new Map([...args.map((each) => doubtArg(each, inherited.image)), ...env]),
             env: new Map(env),
-            unset: new Set(unset),
+            unset: new Map(unset),
             image: inherited.image,
         };
     }
-    const isScratch = image === 'scratch';
-    const env = new Map(isScratch ? [['PATH', { value: defaultPath }]] : []);
-    return {
-        variables: new Map(env),
-        env,
-        unset: new Set(),
-        image: isScratch ? undefined : image,
-    };
+    return image === 'scratch' ? newEnvironment(emptyEnv) : newEnvironment([], image);
+}
+/** Of another build, as of an image, the ENVs are known, and not the ARGs. */
+function startFromContext(context) {
+    switch (context.kind) {
+        case 'directory':
+            return newEnvironment(emptyEnv);
+        case 'image':
+            return newEnvironment([], context.image);
+        case 'build':
+            return newEnvironment(context.env, context.image);
+    }
+}
+function newEnvironment(env, image) {
+    return { variables: new Map(env), env: new Map(env), unset: new Map(), image };
 }
 /** In a stage that starts from another one, the image's own ENV hides the other's ARG. */
 function doubtArg([name, variable], image) {
@@ -42382,10 +42940,10 @@ function doubtArg([name, variable], image) {
     const doubt = `$${name} is an ARG of the stage that this one starts from; if the image ${image} sets ${name}, the image's value counts, and that is not looked into: declare the ARG in this stage too, with its value`;
     return [name, { value: variable.value, doubt: variable.doubt ?? doubt }];
 }
-function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken }) {
+function declareArg(name, raw, environment, { buildArgs, globals, args, escapeToken, argQuestion }) {
     const given = buildArgs.get(name) ?? (raw === undefined ? globals.get(name) : undefined);
     if (given === undefined && raw === undefined) {
-        environment.unset.add(name);
+        environment.unset.set(name, argQuestion ?? missingArg);
         return;
     }
     // Scanners for bills of materials are told by these alone; they are no variables.
@@ -42407,7 +42965,7 @@ function expand(word, { variables, unset, image }, escapeToken) {
                 throw new Error(variable.doubt);
         }
         else if (unset.has(name)) {
-            doubt ??= doubtOfUnset(name, hasAlternative, image);
+            doubt ??= doubtOfUnset(name, hasAlternative, image, unset.get(name));
         }
         else if (image !== undefined) {
             throw new Error(`$${name} may be set by the image ${image}, which is not looked into: name the mount in the input cache-mounts (with all others), or set ${name} by ENV in the Dockerfile`);
@@ -42423,8 +42981,8 @@ function expand(word, { variables, unset, image }, escapeToken) {
     }
 }
 /** Why the value of an ARG that has none may not be what the build has. */
-function doubtOfUnset(name, hasAlternative, image) {
-    const empty = `$${name} has no value here, so it is empty: is it missing in build-args?`;
+function doubtOfUnset(name, hasAlternative, image, question = missingArg) {
+    const empty = `$${name} has no value here, so it is empty: ${question}`;
     // If the word says what to do then, the ARG is meant to be left out.
     if (image === undefined)
         return hasAlternative ? undefined : empty;
@@ -42432,8 +42990,11 @@ function doubtOfUnset(name, hasAlternative, image) {
         ? `$${name} has no value here; if the image ${image} sets it, the image's value counts, and that is not looked into: give ${name} in build-args, or a default in the Dockerfile`
         : `${empty} (If the image ${image} sets it, the image's value counts, and that is not looked into.)`;
 }
-/** What PATH is if no image has set it. */
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const missingArg = 'is it missing in build-args?';
+/** What is set if there is no image: BuildKit's own PATH. */
+const emptyEnv = new Map([
+    ['PATH', { value: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }],
+]);
 /** `KEY=VALUE …`, or the older `KEY VALUE`. */
 function readPairs(text, escapeToken) {
     const words = splitWords(text, escapeToken);
@@ -42473,14 +43034,20 @@ function readMount(flag, environment, at, context) {
     }
 }
 /** What the name in `from` means: nothing, an image, or a stage with files of its own. */
-function withOrigin(mount, { dockerfile, stages, plainStages }) {
+function withOrigin(mount, context) {
+    const { dockerfile, stages, plainStages, contexts } = context;
     if (mount.from === undefined)
         return mount;
     const stage = findStage(stages, mount.from);
+    const named = stage === undefined ? findContext(contexts, mount.from) : stage.context;
+    if (named !== undefined && named.kind !== 'image') {
+        const what = named.kind === 'build' ? `the bake target ${named.name}` : 'a directory';
+        throw new Error(`it starts from the build context ${mount.from}, which is ${what}; that is not supported`);
+    }
     const isPlain = stage === undefined || plainStages.has(mount.from.toLowerCase());
     return isPlain
         ? withPlainOrigin(mount, plainStages)
-        : startFrom(stage, mount, dockerfile, stages);
+        : startFrom(stage, mount, dockerfile, stages, contexts);
 }
 /**
  * What the name in `from` means if it is not that of a stage with files of its own; an image has one
@@ -42489,17 +43056,20 @@ function withOrigin(mount, { dockerfile, stages, plainStages }) {
 function withPlainOrigin(mount, plainStages) {
     if (mount.from === undefined)
         return mount;
-    const origin = plainStages.get(mount.from.toLowerCase());
+    const name = (0,image_name/* familiarName */.h)(mount.from) ?? mount.from;
+    const origin = plainStages.get(mount.from.toLowerCase()) ?? plainStages.get(name);
     if (origin?.kind === 'nothing')
         return (0,mount_options/* startFromNothing */.kd)(mount);
-    return { ...mount, from: origin?.image ?? familiarName(mount.from) ?? mount.from };
+    return { ...mount, from: origin?.image ?? name };
 }
-function startFrom({ name = '' }, mount, dockerfile, stages) {
+function startFrom({ name = '' }, mount, dockerfile, stages, contexts) {
     const { from: _, ...others } = mount;
-    const text = JSON.stringify(renderStages(dockerfile, stages, [name]));
+    const text = JSON.stringify(renderStages(dockerfile, stages, [name], contexts));
     return { ...others, stage: { name, digest: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') } };
 }
 
+// EXTERNAL MODULE: external "node:fs/promises"
+var promises_ = __nccwpck_require__(1455);
 ;// CONCATENATED MODULE: ./build/discovery/build-files.js
 
 
@@ -42544,6 +43114,226 @@ async function readSorted(directory) {
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+;// CONCATENATED MODULE: ./build/discovery/discover-builds.js
+
+
+
+
+
+
+
+/**
+ * Finds the mounts of all builds of a plan.
+ *
+ * @param optional the mounts are named, so that a Dockerfile that is not there is no error
+ * @throws InputError if there is no Dockerfile, or no stage of the name that is to be built
+ */
+async function discoverBuilds(plan, optional) {
+    const { builds } = plan;
+    const discover = discoverer(builds);
+    const missing = [];
+    const found = builds.flatMap((build) => {
+        const discovery = discover(build);
+        if (discovery !== undefined)
+            return [{ build, discovery }];
+        missing.push(explainMissing(build));
+        return [];
+    });
+    if (missing[0] !== undefined && !optional && (found.length === 0 || !builds[0]?.bakeTarget)) {
+        const there = await findBuildFiles(plan.workspace);
+        const remedy = there.length > 0 ? ` In the workspace there are: ${there.join(', ')}.` : '';
+        throw new lib_errors/* InputError */.d(`${missing[0]}${remedy}`);
+    }
+    const { kept, seedStages } = await keepSeeds(found);
+    const mounts = distinct(kept.flatMap(({ discovery }) => discovery.mounts));
+    const { same, dropped } = keepNamespace(mounts);
+    const args = found.flatMap(({ discovery }) => discovery.args);
+    return {
+        mounts: same,
+        problems: distinctTexts([
+            ...(optional ? [] : missing),
+            ...kept.flatMap(({ discovery }) => discovery.problems),
+            ...dropped,
+            ...(plan.missing ? findMissingVariables(plan.missing, found) : []),
+        ]),
+        others: findOthers(found),
+        // A variable that one build does not have may be another's.
+        args: args.map((each) => new Map([...args.flatMap((other) => [...other]), ...each])),
+        idOfTarget: new Map(found.flatMap(({ discovery }) => [...discovery.idOfTarget])),
+        plainStages: new Map(found.flatMap(({ discovery }) => [...discovery.plainStages])),
+        namespaces: [...new Set(found.map(({ build }) => build.buildArgs.get(namespaceArgument)))],
+        seedStages,
+    };
+}
+const namespaceArgument = 'BUILDKIT_CACHE_MOUNT_NS';
+/** Discovers the mounts of builds, each once, and those first that it starts from. */
+function discoverer(builds) {
+    const known = new Map();
+    const contextsOf = ({ contexts }) => new Map([...contexts].map(([name, value]) => [name, readContext(value)]));
+    const readContext = (value) => {
+        const image = /^docker-image:\/\/(.*)$/.exec(value)?.[1];
+        if (image !== undefined)
+            return image === 'scratch' ? { kind: 'directory' } : { kind: 'image', image };
+        if (value.startsWith('oci-layout:'))
+            return { kind: 'image', image: value };
+        if (!value.startsWith('target:'))
+            return { kind: 'directory' };
+        const name = value.slice('target:'.length);
+        const build = builds.find(({ bakeTarget }) => bakeTarget === name);
+        const unknown = { env: new Map(), image: `of the bake target ${name}`, instructions: [] };
+        const results = (build && discover(build))?.results ?? new Map([['', unknown]]);
+        return { kind: 'build', name, results };
+    };
+    const discover = (build, target = build.target) => {
+        const { dockerfile } = build;
+        if (dockerfile.text === undefined)
+            return undefined;
+        const options = {
+            file: build.file,
+            target,
+            buildArgs: build.buildArgs,
+            platforms: build.platforms,
+            contexts: contextsOf(build),
+            ...messagesOf(build),
+        };
+        return discoverMounts(dockerfile.text, options);
+    };
+    return (build, target) => {
+        if (target !== undefined)
+            return discover(build, target);
+        if (!known.has(build))
+            known.set(build, discover(build));
+        return known.get(build);
+    };
+}
+function messagesOf({ bakeTarget, rival }) {
+    if (bakeTarget === undefined) {
+        return rival === undefined
+            ? {}
+            : { argQuestion: `is it missing in build-args, or is ${rival} built (input bake-files)?` };
+    }
+    return {
+        targetOrigin: `The bake target ${bakeTarget}`,
+        argQuestion: `is it missing in the args of the bake target ${bakeTarget}, or a variable that only the build step has by env:?`,
+    };
+}
+function explainMissing({ dockerfile, bakeTarget }) {
+    const trouble = 'trouble' in dockerfile ? dockerfile.trouble : '';
+    return bakeTarget === undefined
+        ? `There is no Dockerfile to read the cache mounts from: ${trouble}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.`
+        : `There is no Dockerfile to read the cache mounts of the bake target ${bakeTarget} from: ${trouble}. Put actions/checkout before this step, or name the mounts in the input cache-mounts.`;
+}
+/** Stages of several builds cannot stand in one, unless they are the same stages. */
+async function keepSeeds(found) {
+    const isOnly = new Set(found.map(({ build }) => sourceOf(build))).size === 1;
+    let seedStages;
+    const kept = [];
+    for (const each of found) {
+        const own = await seedsOf(each);
+        if (own === undefined || (isOnly && (seedStages === undefined || isSame(own, seedStages)))) {
+            seedStages = own ?? seedStages;
+            kept.push(each);
+        }
+        else {
+            kept.push(withoutStages(each));
+        }
+    }
+    return { kept, seedStages };
+}
+function isSame(one, other) {
+    return JSON.stringify(one) === JSON.stringify(other);
+}
+/** The Dockerfile, and in which directory it is built. */
+function sourceOf({ file, context }) {
+    return JSON.stringify([file, context]);
+}
+async function seedsOf({ build, discovery }) {
+    if (discovery.stages === undefined)
+        return undefined;
+    const { dockerfile, context, buildArgs, contexts } = build;
+    const ignore = dockerfile.path === undefined
+        ? ''
+        : await (0,promises_.readFile)(`${dockerfile.path}.dockerignore`, 'utf8').catch(() => '');
+    const outside = [...contexts].filter(([, value]) => !value.startsWith('target:'));
+    return {
+        ...discovery.stages,
+        context,
+        buildArgs: Object.fromEntries(buildArgs),
+        ignore,
+        namedContexts: Object.fromEntries(outside),
+    };
+}
+function withoutStages({ build, discovery }) {
+    const problems = discovery.mounts.flatMap(({ id, stage }) => stage
+        ? `${build.file}: the mount ${id} is left out: it starts from the stage ${stage.name}, which is supported for a single Dockerfile only`
+        : []);
+    return {
+        build,
+        discovery: {
+            ...discovery,
+            mounts: discovery.mounts.filter(({ stage }) => stage === undefined),
+            problems: [...discovery.problems, ...problems],
+        },
+    };
+}
+/** A build, and so ours too, has one namespace for all its mounts. */
+function keepNamespace(mounts) {
+    const isSame = ({ namespace }) => namespace === mounts[0]?.namespace;
+    return {
+        same: mounts.filter(isSame),
+        dropped: mounts
+            .filter((mount) => !isSame(mount))
+            .map((mount) => `The mount ${(0,cache_mount/* describeMount */.hK)(mount)} is left out: it has another namespace (${namespaceArgument}) than ${mounts[0] && (0,cache_mount/* describeMount */.hK)(mounts[0])}; give each namespace a step of its own.`),
+    };
+}
+/** Looks into the stages that no build needs. */
+function findOthers(found) {
+    const asked = new Set(found.flatMap(({ discovery }) => discovery.mounts.map(cache_mount/* identityOf */.cu)));
+    const others = new Map();
+    for (const { build } of found) {
+        const { text } = build.dockerfile;
+        for (const stage of text === undefined ? [] : stageNames(parseDockerfile(text))) {
+            const discovery = discoverer([])({ ...build, contexts: new Map() }, stage);
+            for (const mount of discovery?.mounts ?? []) {
+                const identity = (0,cache_mount/* identityOf */.cu)(mount);
+                if (asked.has(identity) || others.has(identity))
+                    continue;
+                const input = build.bakeTarget === undefined ? 'target' : 'bake-targets';
+                others.set(identity, { mount, stage, file: build.file, input });
+            }
+        }
+    }
+    return [...others.values()];
+}
+/** The variables without a value that decide about mounts. */
+function findMissingVariables({ builds, nameOfMark }, found) {
+    const discover = discoverer(builds);
+    return found.flatMap(({ build }) => {
+        const marked = builds.find(({ bakeTarget }) => bakeTarget === build.bakeTarget);
+        if (marked === undefined)
+            return [];
+        const { file, context, target, platforms } = marked;
+        let mounts = [];
+        try {
+            mounts = discover(marked)?.mounts ?? [];
+        }
+        catch {
+            // The stage is not there, of which the name is marked.
+        }
+        const text = JSON.stringify([file, context, target, platforms, mounts.map(cache_mount/* identityOf */.cu)]);
+        const names = [...nameOfMark].flatMap(([mark, name]) => (text.includes(mark) ? name : []));
+        return names.map((name) => `The mounts of the bake target ${build.bakeTarget} depend on the variable ${name}, which has no value in this step: if the build step has it by env:, give it to this step, too (best by env: of the job).`);
+    });
+}
+function distinct(mounts) {
+    return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
+}
+function distinctTexts(texts) {
+    return [...new Set(texts)];
+}
+
+// EXTERNAL MODULE: ./build/discovery/mount-inputs.js
+var mount_inputs = __nccwpck_require__(2080);
 ;// CONCATENATED MODULE: ./build/discovery/named-mounts.js
 
 
@@ -42637,122 +43427,36 @@ function readFlagValue(line) {
 
 
 
-
-
-/** Whether any of the inputs says something. */
-function areGiven(inputs) {
-    const { context, files, target, buildArgs, platforms } = inputs;
-    const isAnyGiven = [context, target, platforms].some((each) => each !== undefined);
-    return isAnyGiven || namesMounts(inputs) || files.length > 0 || buildArgs.size > 0;
-}
-function namesMounts({ cacheMounts }) {
-    return cacheMounts.split('\n').some((line) => /^\s*[^#\s]/.test(line));
-}
 /**
- * Decides which mounts are meant: those that `cache-mounts` names, or else those that the
- * Dockerfiles declare.
+ * Decides which mounts are meant: those that `cache-mounts` names, or else those that the builds
+ * declare.
  *
- * @param workspace what relative paths count from
- * @throws InputError if an input is wrong, or if there is neither a list nor a Dockerfile
+ * @throws InputError if an input is wrong, or there is neither a list nor a Dockerfile
  */
-async function listMounts(inputs, workspace) {
-    const isNamed = namesMounts(inputs);
-    const remote = remoteContext(inputs);
-    if (isNamed && remote !== undefined) {
-        const notice = `Input context: ${remote} is no directory here, so that no Dockerfile is read: the mounts are just those of cache-mounts.`;
-        const list = nameMounts(inputs, nothingDeclared(inputs));
-        return { ...list, notices: [notice, ...list.notices] };
-    }
-    const discovery = await readDockerfiles(inputs, workspace, isNamed);
-    return isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, discovery);
-}
-/** The context, if it is the address of a repository and not a directory. */
-function remoteContext({ context = '.' }) {
-    return /^[a-z+]+:\/\/|^git@/i.test(context) ? context : undefined;
-}
-function nothingDeclared({ platforms = [(0,mounts_platform/* runnerPlatform */.GQ)()] }) {
+async function listMounts(inputs, plan) {
+    const isNamed = (0,mount_inputs/* namesMounts */.R8)(inputs);
+    const discovery = await discoverBuilds(plan, isNamed);
+    const list = isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, plan, discovery);
     return {
-        mounts: [],
-        problems: [],
-        args: platforms.map(() => new Map()),
-        idOfTarget: new Map(),
-        plainStages: new Map(),
-        seedStages: undefined,
+        ...list,
+        platform: plan.platforms?.[0],
+        bake: plan.bake,
+        hint: plan.hint,
+        notices: [...plan.notices, ...list.notices],
+        warnings: [...plan.warnings, ...list.warnings],
     };
 }
-/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
-function locateFiles(inputs, workspace) {
-    const { context, files } = inputs;
-    // What docker/build-push-action calls its Git context is what was checked out.
-    const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
-    if (remoteContext(inputs) !== undefined) {
-        throw new lib_errors/* InputError */.d(`Input context: ${local} is no directory here; give the path at which it is checked out.`);
-    }
-    const root = (0,external_node_path_.resolve)(workspace, local);
-    const paths = files.map((file) => (0,external_node_path_.resolve)(workspace, file));
-    return { context: root, files: paths.length > 0 ? paths : [(0,external_node_path_.join)(root, 'Dockerfile')] };
-}
-/** @param optional the mounts are named, so that a Dockerfile that is not there is no error */
-async function readDockerfiles(inputs, workspace, optional) {
-    const { target, buildArgs } = inputs;
-    const platforms = inputs.platforms ?? [(0,mounts_platform/* runnerPlatform */.GQ)()];
-    const { context, files } = locateFiles(inputs, workspace);
-    const found = [];
-    let seedStages;
-    for (const path of files) {
-        const file = (0,external_node_path_.relative)(workspace, path);
-        const text = await (0,promises_.readFile)(path, 'utf8').catch(async (error) => {
-            if (optional)
-                return undefined;
-            const there = await findBuildFiles(workspace);
-            throw new lib_errors/* InputError */.d(`There is no Dockerfile to read the cache mounts from: ${(0,lib_errors/* messageOf */.b)(error)}. Put actions/checkout before this step, say where it is in the inputs file or context, or name the mounts in the input cache-mounts.${there.length > 0 ? ` In the workspace there are: ${there.join(', ')}.` : ''}`);
-        });
-        if (text === undefined)
-            continue;
-        const discovery = discoverMounts(text, { file, target, buildArgs, platforms });
-        if (discovery.stages && files.length > 1) {
-            found.push(withoutStages(discovery, file));
-            continue;
-        }
-        found.push(discovery);
-        if (discovery.stages) {
-            const ignore = await (0,promises_.readFile)(`${path}.dockerignore`, 'utf8').catch(() => '');
-            seedStages = {
-                ...discovery.stages,
-                context,
-                buildArgs: Object.fromEntries(buildArgs),
-                ignore,
-            };
-        }
-    }
-    return {
-        mounts: distinct(found.flatMap(({ mounts }) => mounts)),
-        problems: found.flatMap(({ problems }) => problems),
-        args: platforms.map((_, index) => new Map(found.flatMap(({ args }) => [...(args[index] ?? [])]))),
-        idOfTarget: new Map(found.flatMap(({ idOfTarget }) => [...idOfTarget])),
-        plainStages: new Map(found.flatMap(({ plainStages }) => [...plainStages])),
-        seedStages,
-    };
-}
-/** Stages of several Dockerfiles cannot stand in one. */
-function withoutStages(discovery, file) {
-    const problems = discovery.mounts.flatMap(({ id, stage }) => stage
-        ? `${file}: the mount ${id} is left out: it starts from the stage ${stage.name}, which is supported for a single Dockerfile only`
-        : []);
-    return {
-        ...discovery,
-        mounts: discovery.mounts.filter(({ stage }) => stage === undefined),
-        problems: [...discovery.problems, ...problems],
-    };
-}
-function takeDiscovered({ files }, { mounts, problems, seedStages }) {
-    const where = files.length > 0 ? files.join(', ') : 'the Dockerfile';
-    const warnings = mounts.length === 0 ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
-    return { mounts, seedStages, notices: [], warnings: [...problems, ...warnings] };
+function takeDiscovered({ files }, { builds }, { mounts, problems, others, seedStages }) {
+    const dockerfiles = files.length > 0 ? files.join(', ') : 'the Dockerfile';
+    const where = builds[0]?.bakeTarget === undefined ? dockerfiles : 'the bake definition';
+    const isEmpty = mounts.length === 0 && builds.length > 0;
+    const warnings = isEmpty ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
+    return { mounts, seedStages, others, notices: [], warnings: [...problems, ...warnings] };
 }
 function nameMounts({ cacheMounts, buildArgs }, discovery) {
-    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-    const parsed = discovery.args.map((args) => {
+    const namespace = buildArgs.get(namespaceArgument) ?? discovery.namespaces[0];
+    const ways = discovery.args.length > 0 ? discovery.args : [new Map()];
+    const parsed = ways.map((args) => {
         try {
             return parseCacheMounts(cacheMounts, (name) => buildArgs.get(name) ?? args.get(name));
         }
@@ -42773,13 +43477,14 @@ function nameMounts({ cacheMounts, buildArgs }, discovery) {
         notices.push(`Input cache-mounts: ${named.id} is taken as the Dockerfile declares it: ${declared.map(cache_mount/* describeMount */.hK).join(' and ')}.`);
         return declared;
     });
-    const { seedStages } = discovery;
+    const { seedStages, others } = discovery;
     const warnings = parsed.flatMap(({ paths }) => paths.flatMap((each) => warnOfPath(each, discovery)));
     return {
         mounts: distinct(mounts),
         seedStages,
-        notices: [...new Set(notices)],
-        warnings: [...new Set(warnings)],
+        others,
+        notices: distinctTexts(notices),
+        warnings: distinctTexts(warnings),
     };
 }
 /** A second field that looks like another mount is not taken, which the user may not expect. */
@@ -42810,9 +43515,6 @@ function findDeclared(mount, declared) {
     const sameId = isBare ? declared.filter(({ id }) => id === mount.id) : [];
     const isJustBare = sameId.every((each) => (0,cache_mount/* identityOf */.cu)(each) === (0,cache_mount/* identityOf */.cu)(mount));
     return isJustBare ? [] : sameId;
-}
-function distinct(mounts) {
-    return [...new Map(mounts.map((mount) => [(0,cache_mount/* identityOf */.cu)(mount), mount])).values()];
 }
 
 
@@ -42854,6 +43556,66 @@ function parseCsvRecord(record) {
         rest = rest.slice(matched.length);
     }
 }
+
+
+/***/ }),
+
+/***/ 4268:
+/***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   h: () => (/* binding */ familiarName)
+/* harmony export */ });
+/*
+ * Mirrors normalize.go and regexp.go of github.com/distribution/reference v0.6.0, by which BuildKit
+ * v0.32.2 reads the names of images.
+ */
+/**
+ * The shortest name of an image: `alpine` for `alpine:latest` and `docker.io/library/alpine`, so that
+ * one image has one name.
+ *
+ * @returns undefined if BuildKit refuses the name
+ */
+function familiarName(name) {
+    if (/^[a-f0-9]{64}$/.test(name))
+        return undefined;
+    const { domain, path } = splitDomain(name);
+    const { repository, suffix } = splitRepository(path);
+    const isValid = namePattern.test(`${domain}/${repository}`) &&
+        suffixPattern.test(suffix) &&
+        repository === repository.toLowerCase() &&
+        domain.length + 1 + repository.length <= 255;
+    if (!isValid)
+        return undefined;
+    return shorten(domain, repository) + (suffix === ':latest' ? '' : suffix);
+}
+function splitRepository(path) {
+    const [repository = ''] = /^[^:@]*/.exec(path) ?? [];
+    return { repository, suffix: path.slice(repository.length) };
+}
+function splitDomain(name) {
+    const [, first = '', rest] = /^([^/]*)(?:\/([\s\S]*))?$/.exec(name) ?? [];
+    if (rest === undefined)
+        return { domain: 'docker.io', path: `library/${name}` };
+    const isDomain = first === 'localhost' || /[.:]/.test(first) || first !== first.toLowerCase();
+    const domain = isDomain ? first.replace(/^index\.docker\.io$/, 'docker.io') : 'docker.io';
+    const path = isDomain ? rest : name;
+    return { domain, path: domain === 'docker.io' && !path.includes('/') ? `library/${path}` : path };
+}
+function shorten(domain, repository) {
+    const whole = `${domain}/${repository}`;
+    if (domain !== 'docker.io')
+        return whole;
+    const short = repository.replace(/^library\/(?=[^/]+$)/, '');
+    // To BuildKit, this name alone is no image; and some repository may look like a registry.
+    return short === 'scratch' || splitDomain(short).path !== repository ? whole : short;
+}
+const label = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
+const host = `(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
+const component = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';
+const namePattern = new RegExp(`^(?:${host}/)?${component}(?:/${component})*$`);
+/** A tag and a digest, each of which can be absent. */
+const suffixPattern = /^(?::\w[\w.-]{0,127})?(?:@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}))?$/;
 
 
 /***/ }),
@@ -43050,7 +43812,7 @@ var manifest = __nccwpck_require__(6018);
 
 
 const manifestName = 'manifest.json';
-/** Decides which archive of an entry goes where: only into the very mount that it was taken from. */
+/** Selects archives. An archive goes only into a mount with the identity of its origin. */
 function selectArchives(named, manifest) {
     const saved = new Map(manifest.mounts.map((each) => [(0,cache_mount/* identityOf */.cu)(each.mount), each]));
     const toUnpack = named.flatMap((mount, index) => {
@@ -43064,7 +43826,7 @@ function selectArchives(named, manifest) {
         unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
     };
 }
-/** @throws Error where there is no manifest, or one that cannot be read */
+/** @throws Error if there is no manifest, or if it cannot be read */
 async function readManifest(directory) {
     const file = (0,external_node_path_.join)(directory, manifestName);
     if ((await sizeOf(file)) === 'no file')
@@ -43072,9 +43834,9 @@ async function readManifest(directory) {
     return (0,manifest/* parseManifest */.Ng)(await (0,promises_.readFile)(file, 'utf8'));
 }
 /**
- * Compares an archive's file with what the manifest says of it.
+ * Compares an archive's file with its size and digest in the manifest.
  *
- * @returns what is wrong with it
+ * @returns the damage; undefined if there is none
  */
 async function findDamage(directory, archive) {
     const file = (0,external_node_path_.join)(directory, archive.file);
@@ -43088,12 +43850,18 @@ async function findDamage(directory, archive) {
     }
     return (await digest(file)) === archive.sha256 ? undefined : 'its archive is damaged (checksum)';
 }
-/** What is wrong with one of a mount's archives: without it, the others are of no use. */
+/**
+ * Finds the first damage among a mount's archives. If one of them is damaged, the others cannot be
+ * used either.
+ */
 async function findDamageOfAny(directory, archives) {
     const damage = archives.map((archive) => findDamage(directory, archive));
     return (await Promise.all(damage)).find((each) => each !== undefined);
 }
-/** An entry can hold anything: a pipe would keep its reader for good, a link leads out. */
+/**
+ * Accepts only plain files, because an entry can hold anything: the reader of a pipe would wait
+ * forever, and a link leads outside.
+ */
 async function sizeOf(path) {
     const found = await (0,promises_.lstat)(path);
     return found.isFile() ? found.size : 'no file';
@@ -43101,7 +43869,7 @@ async function sizeOf(path) {
 /**
  * Moves an archive that the build has made into an entry.
  *
- * @returns what the manifest says of it
+ * @returns the archive as the manifest describes it
  */
 async function storeArchive(source, contents, directory) {
     const file = `${(0,external_node_crypto_.randomBytes)(16).toString('hex')}.${manifest/* archiveExtension */.yP[contents.compression]}`;
@@ -43144,27 +43912,30 @@ async function digest(file) {
 /* harmony import */ var _mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(1833);
 
 
-/** The format that this code writes, and the only one that it reads. */
+/** The format that this code writes, and the only format that it reads. */
 const manifestFormat = 1;
-/** The archives to unpack one after another. */
+/** The archives of a mount, in the order in which they are unpacked. */
 function archivesOf({ archive, deltas = [] }) {
     return archive === undefined ? [] : [archive, ...deltas];
 }
-/** What some archives hold together. */
+/** The total size of some archives. */
 function totalOf(archives) {
     const sum = (size) => archives.reduce((total, each) => total + each[size], 0);
     return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
 }
 const archiveExtension = { zstd: 'tar.zst', gzip: 'tar.gz' };
-/** The names of archives, and no others: an entry's files, and those of others, share directories. */
+/** Matches only names of archives, because an entry's files can share a directory with others. */
 const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
-/** In the builder, their numbers have two digits, which sort as they count. */
+/** In the builder, the number of an archive has two digits, because the shell sorts by text. */
 const maximumDeltas = 99;
 function renderManifest(manifest) {
     const mounts = manifest.mounts.map(renderSavedMount);
     return `${JSON.stringify({ format: manifestFormat, ...manifest, mounts }, undefined, 2)}\n`;
 }
-/** What a manifest, or the state that inject leaves, says of one mount; JSON leaves out what is undefined. */
+/**
+ * Renders one mount for a manifest, or for the state that inject leaves. JSON leaves out undefined
+ * fields.
+ */
 function renderSavedMount({ mount, archive, deltas }) {
     return {
         mount: renderMount(mount),
@@ -43175,15 +43946,15 @@ function renderSavedMount({ mount, archive, deltas }) {
 function renderMount({ id, namespace, from, stage, source, ownership }) {
     return { id, namespace, from, stage, source, ownership };
 }
-/** (All of its other fields go into the manifest as they are.) */
+/** All other fields go into the manifest unchanged. */
 function renderArchive({ file, entryKey, ...others }) {
     return { file, entry: entryKey, ...others };
 }
 /**
- * Reads a manifest that came out of the cache, which others can write to: nothing in it is used
- * that is not of the expected form. File names in particular can only be those that we give.
+ * Reads a manifest that comes from a store. Others can write to the store, so everything must have
+ * the expected form. In particular, a file name must have the form of our own names.
  *
- * @throws Error that says what is wrong with it
+ * @throws Error that names the fault
  */
 function parseManifest(text) {
     const value = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(JSON.parse(text), 'manifest');
@@ -43198,7 +43969,7 @@ function parseManifest(text) {
         throw new Error('two of its mounts are the same');
     return { ...(value.key === undefined ? {} : { key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .string */ .Yj)(value.key, 'key') }), mounts };
 }
-/** Reads what a manifest, or the state that inject leaves, says of one mount. */
+/** Reads one mount with its archives from a manifest, or from the state that inject leaves. */
 function parseSavedMount(value) {
     const { mount, archive, deltas } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mounts[]');
     return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .omitUndefined */ .Oy)({
@@ -43207,7 +43978,7 @@ function parseSavedMount(value) {
         deltas: deltas === undefined ? undefined : parseDeltas(deltas, archive),
     });
 }
-/** Reads a mount as it stands in a manifest or in the state that inject leaves. */
+/** Reads a mount's identity from a manifest, or from the state that inject leaves. */
 function parseMount(value) {
     const { id, namespace, from, stage, source, ownership } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .object */ .Ik)(value, 'mount');
     return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_0__/* .omitUndefined */ .Oy)({
@@ -43284,10 +44055,10 @@ function parseArchive(value) {
 
 
 /**
- * Reads an entry that was restored into `directory`, and restores those that it builds on.
+ * Reads an entry that was restored into `directory`, and restores the entries that it builds on.
  *
- * @param wanted the mounts whose archives are
- * @throws Error that says why it cannot be read
+ * @param wanted the mounts whose archives are wanted
+ * @throws Error with the reason if it cannot be read
  */
 async function openEntry(store, key, directory, wanted) {
     const { mounts, ...others } = await (0,_archive_js__WEBPACK_IMPORTED_MODULE_1__/* .readManifest */ .WI)(directory);
@@ -43530,7 +44301,7 @@ var entry_manifest = __nccwpck_require__(6018);
 
 
 /**
- * A directory as a store: it holds one entry, whatever its key, and whoever calls us brings it from
+ * A directory as a store. It holds one entry, under any key. The caller brings the directory from
  * one run to the next.
  */
 function directoryStore(directory) {
@@ -43551,7 +44322,7 @@ function directoryStore(directory) {
         otherKeyLabel: 'Found in the directory',
     };
 }
-/** The key of what the directory holds; undefined where it holds nothing. */
+/** The key of the entry in the directory; undefined if there is none. */
 async function findInDirectory(directory) {
     const names = await (0,promises_.readdir)(directory).catch(() => []);
     if (!names.includes(archive/* manifestName */.vS))
@@ -43560,10 +44331,10 @@ async function findInDirectory(directory) {
     return manifest?.key ?? 'unknown';
 }
 /**
- * Puts what the directory holds into `destination`, and leaves it where it is, too. An archive that is missing
- * is so there, too: it concerns one mount only.
+ * Puts the entry of the directory into `destination`, and also leaves it in the directory. If an
+ * archive is missing, that is no error here, because it concerns only one mount.
  *
- * @throws Error where there is no manifest, or one that cannot be read
+ * @throws Error if there is no manifest, or if it cannot be read
  */
 async function restoreFromDirectory(directory, destination) {
     await (0,promises_.mkdir)(destination, { recursive: true });
@@ -43576,9 +44347,10 @@ async function restoreFromDirectory(directory, destination) {
     }
 }
 /**
- * Puts the entry in `source` into the place of what the directory holds: first the archives that are not there yet,
- * whose names no others have, then the manifest, by one rename; then what no manifest names any more is
- * removed. Who reads the directory meanwhile, or after this was killed, finds the one or the other whole.
+ * Replaces the entry of the directory by the entry in `source`. The new archives come first, under
+ * names that no others have. Then one rename puts the manifest into place. Last, the archives that
+ * the manifest does not name are removed. So a reader always finds the old entry or the new entry
+ * complete, even if this is killed.
  */
 async function saveToDirectory(directory, source, key) {
     await (0,promises_.mkdir)(directory, { recursive: true });
@@ -43595,7 +44367,7 @@ async function saveToDirectory(directory, source, key) {
     await removeUnnamed(directory, manifest);
     return { saved: true };
 }
-/** Only what has the form of our own files: the directory may hold others. */
+/** Removes only files that are named like our archives, because the directory may hold others. */
 async function removeUnnamed(directory, { mounts }) {
     const named = new Set(mounts.flatMap(entry_manifest/* archivesOf */.bS).map(({ file }) => file));
     const names = await (0,promises_.readdir)(directory);
@@ -100307,11 +101079,12 @@ var store = __nccwpck_require__(8151);
 
 
 /**
- * What GNU tar is told by TAR_OPTIONS. The client unpacks with -P, which lets an archive write to
- * `/x`, `../x` and through its own links, and others can write to the cache. An entry of ours is
- * one flat directory: whatever path a member, or the target of a link, is given, only its last part
- * counts, in that directory, which is there before and is not replaced. Where several entries are
- * restored into it at once, the first file of a name stays: none is taken away under another's tar.
+ * The options for GNU tar, in TAR_OPTIONS. They are needed because others can write to the cache,
+ * and the client unpacks with -P. With -P, a tar file can write to `/x`, to `../x` and through its
+ * own links. But an entry of ours is one flat directory. So of each member's path, and
+ * of each link's target, only the last part counts, inside that directory. The directory exists
+ * before, and is not replaced. If several entries are restored into it at once, the first file with
+ * a name stays, because one tar must not remove a file that another tar uses.
  */
 const flatten = [
     `--transform=s,^${store/* storedDirectoryName */.c}$,${store/* storedDirectoryName */.c}/.,`,
@@ -100320,21 +101093,21 @@ const flatten = [
     ' --skip-old-files',
 ].join('');
 /**
- * What GNU tar is told once the step does not wait for the client any more: an option that it does not
- * know, so that it ends at once. What the client still downloads must not be unpacked in surroundings that
- * are not its own.
+ * The option for GNU tar after the step has stopped waiting for the client. Tar does not know it
+ * and ends at once. This is needed because the client may still download an entry, and that must
+ * not be unpacked in surroundings that are not its own.
  */
 const refuse = '--no-more-of-this-step';
 const noService = 'there is no GitHub Actions cache here (the runner names no cache service, as on a GitHub Enterprise Server without one, or with act): keep the archives in a directory, which the input directory names';
 /**
  * The cache of GitHub Actions.
  *
- * @param ended aborted once the step does not wait for it any more. The client cannot be stopped: its
- *   calls then never settle, so that nothing follows from them.
+ * @param ended aborted when the step stops waiting for the cache. The client cannot be stopped. So
+ *   its calls then never settle, and nothing follows from them.
  */
 function githubCache(ended) {
     return {
-        // The client decides by the variables of the environment that it needs (6.3.0: lib/cache.js).
+        // The client checks the environment variables that it needs (6.3.0: lib/cache.js).
         absence: isFeatureAvailable() ? undefined : noService,
         find: (key, restoreKeys) => find(ended, key, restoreKeys),
         restore: (directory, keys) => restore(ended, directory, keys),
@@ -100347,7 +101120,7 @@ function githubCache(ended) {
 }
 async function find(ended, key, restoreKeys) {
     return whileWaitedFor(ended, () => 
-    // To look a key up, the client needs the path for its hash only, and touches no file.
+    // When the client looks up a key, it only computes a hash of the path, and touches no file.
     restoreCache([store/* storedDirectoryName */.c], key, [...restoreKeys], { lookupOnly: true }));
 }
 async function restore(ended, directory, keys) {
@@ -100357,7 +101130,8 @@ async function restore(ended, directory, keys) {
             return await restoreCache([path], key);
         }
         catch (error) {
-            // Such as a key that cannot be one. The others' tars still run, and need the environment.
+            // For example, the key may not be valid. This must not throw, because other restores still
+            // run and need the changed environment.
             (0,console_console/* print */.yy)(`The entry ${key} cannot be restored: ${(0,errors/* messageOf */.b)(error)}`);
             return undefined;
         }
@@ -100365,7 +101139,7 @@ async function restore(ended, directory, keys) {
     return inParentOf(directory, ended, (path) => Promise.all(keys.map((key) => restoreOne(path, key))));
 }
 async function isSaved(ended, key) {
-    // The service also answers with an entry whose key merely begins with this one.
+    // The service also answers with an entry whose key only begins with this key.
     return (await find(ended, key, [])) === key;
 }
 async function save(ended, directory, key) {
@@ -100378,18 +101152,18 @@ async function save(ended, directory, key) {
     catch (error) {
         return { saved: false, why: `the cache could not be saved: ${(0,errors/* messageOf */.b)(error)}` };
     }
-    // -1 stands for every other trouble, which the client has named in the log, and for a lost race.
+    // -1 means any other trouble, which the client has logged, or that another job was faster.
     return (await isSaved(ended, key))
         ? { saved: false, why: 'another job has saved this key in the meantime' }
         : { saved: false, why: 'the cache service did not take it (the log says why)' };
 }
 /**
- * Of these calls only one at a time may be under way.
+ * Calls the client in changed surroundings. Only one such call may run at a time.
  *
  * The client resolves paths against the working directory, unpacks into GITHUB_WORKSPACE and puts
- * its own files into RUNNER_TEMP: with all three at the directory's parent, the path that it is
- * given is the same on every runner, and nothing lands outside. All of that is put back when the call
- * settles, or when the step does not wait for it any more.
+ * its own files into RUNNER_TEMP. All three are set to the directory's parent. So the client gets
+ * the same path on every runner, and writes nothing outside. The surroundings are put back when the
+ * call settles, or when the step stops waiting for it.
  */
 async function inParentOf(directory, ended, call) {
     if (ended.aborted)
@@ -100413,7 +101187,10 @@ async function inParentOf(directory, ended, call) {
         putBack();
     }
 }
-/** Calls the client, which retries for half a minute without a word. Never settles once the step has ended. */
+/**
+ * Calls the client. The log shows the time, because the client retries for half a minute and says
+ * nothing. The result never settles after the step has stopped waiting.
+ */
 async function whileWaitedFor(ended, call) {
     if (ended.aborted)
         return never();
@@ -100436,7 +101213,7 @@ async function whileWaitedFor(ended, call) {
 function never() {
     return new Promise(() => undefined);
 }
-/** @returns what puts all of it back */
+/** @returns a function that puts everything back */
 function changeSurroundings(cwd, variables) {
     const before = {
         cwd: process.cwd(),
@@ -100461,12 +101238,12 @@ function changeSurroundings(cwd, variables) {
 
 /**
  * @param location undefined for the cache of GitHub Actions
- * @param ended aborted once the step does not wait for the store any more
+ * @param ended aborted when the step stops waiting for the store
  */
 function openStore(location, ended) {
     return location === undefined ? githubCache(ended) : directoryStore(location.directory);
 }
-/** Reads a location as it stands in the state that inject leaves. */
+/** Reads a location from the state that inject leaves. */
 function parseStoreLocation(value) {
     const { directory } = (0,json/* object */.Ik)(value, 'storeLocation');
     return { directory: (0,json/* string */.Yj)(directory, 'directory') };
@@ -100482,10 +101259,10 @@ function parseStoreLocation(value) {
 /* harmony export */   c: () => (/* binding */ storedDirectoryName)
 /* harmony export */ });
 /**
- * The directory that is saved, by the name that it has in its parent. The cache service knows an
- * entry by key and by a hash of this very string, so every runner must use the same one; the
- * archives' format version is part of it, so that an action never meets a format older than it can
- * read.
+ * The name of the directory that is saved, in its parent. The cache service finds an entry by its
+ * key and by a hash of exactly this string. So every runner must use the same string. It contains
+ * the version of the archives' format, because an action must never meet a format that is too old
+ * for it.
  */
 const storedDirectoryName = 'buildkit-cache-mounts.v1';
 
@@ -100499,8 +101276,8 @@ __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependen
 __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7453);
 /* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2233);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4583);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4868);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(4316);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6806);
 
 
 
@@ -100521,7 +101298,7 @@ __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7453);
 /* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(2233);
 /* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5109);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(4868);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6806);
 
 
 
@@ -100554,16 +101331,16 @@ const definitions = {
     inject: _input_definitions_js__WEBPACK_IMPORTED_MODULE_1__/* .injectInputs */ .rZ.filter(({ isForGitHub }) => !isForGitHub),
     extract: _input_definitions_js__WEBPACK_IMPORTED_MODULE_1__/* .extractInputs */ .RT.filter(({ isForGitHub }) => !isForGitHub),
 };
-/** What `--help` prints. */
+/** The text that `--help` prints. */
 const usage = `Carries BuildKit cache mounts (RUN --mount=type=cache) from one CI run to the next.
 
   node dist/cli/index.js inject  --directory DIR [OPTION]...   before the build
   node dist/cli/index.js extract --directory DIR [OPTION]...   after it
 
-What is saved is kept in DIR; bring it from one run to the next. The log goes to standard error, what
-came of it (cache-hit, saved, reason, …) to standard output, one NAME=VALUE a line.
-Exit code: 0, even where the cache has trouble; 1 for wrong options' values, or with
---fail-on-cache-miss=true where nothing was restored; 2 for wrong options.
+The saved mounts are kept in DIR; bring it from one run to the next. The log goes to standard error. The
+outputs (cache-hit, saved, reason, …) go to standard output, one NAME=VALUE per line.
+Exit code: 0, also if there is trouble with the cache; 1 if the value of an option is wrong, or if nothing was
+restored with --fail-on-cache-miss=true; 2 if an option is wrong.
 
 Options of inject:
 ${definitions.inject.map(describe).join('\n')}
@@ -100605,7 +101382,7 @@ function readCommandLine(args) {
 }
 const optionNames = [...definitions.inject, ...definitions.extract].map(({ name }) => name);
 const namesPattern = [...new Set(optionNames)].join('|');
-/** Says of the command line what a message says of the actions and of their inputs. */
+/** Rewords a message about the actions and their inputs for the command line. */
 function speakOfOptions(message) {
     const option = (_, first, name) => `${first === 'I' ? 'Option' : 'option'} --${name}`;
     const options = (_, one, two) => `options --${one} or --${two}`;
@@ -100637,7 +101414,7 @@ function speakOfOptions(message) {
 
 
 /**
- * The key that was given, or else one that is made; what was given to fall back to comes last.
+ * The key that was given, or else one that is made. Restore keys that were given come last.
  *
  * @param mounts all mounts of the build
  */
@@ -100647,12 +101424,12 @@ async function resolveKeys({ key, keyPrefix, restoreKeys }, build, mounts, { wor
     const hashes = {
         build: hashNames(build.names),
         mounts: hashMounts(mounts),
-        files: await hashFiles(build.files, build.contexts, workspace),
+        files: await hashFiles(build.files, build.contexts, workspace, build.texts),
     };
     const made = makeDefaultKey({ ...run, prefix: keyPrefix }, hashes);
     return { key: made.key, restoreKeys: [...made.restoreKeys, ...restoreKeys], hashes };
 }
-/** What package managers write to say exactly what they install, in the words of their own docs. */
+/** Files that say exactly what a package manager installs, named as in its own docs. */
 const lockFileNames = new Set([
     ...['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock'],
     ...['bun.lock', 'bun.lockb', 'deno.lock'],
@@ -100662,16 +101439,19 @@ const lockFileNames = new Set([
     ...['pom.xml', 'gradle.lockfile', 'buildscript-gradle.lockfile', 'libs.versions.toml'],
     ...['packages.lock.json', 'MODULE.bazel.lock', 'Package.resolved'],
 ]);
-/** Directories of what is installed, and not of what is to be installed. */
+/** Directories of things that are installed already: lock files in them do not say what will be. */
 const skippedDirectories = new Set(['.git', 'node_modules', 'vendor', 'target', '.venv']);
-/** How many keys the cache service is asked for if the key is made: that key, and what to fall back to. */
+/**
+ * The number of keys to ask the cache service for if the key is made: that key, and those to fall
+ * back to.
+ */
 const countOfMadeKeys = 5;
-/** How much of a commit's name is in a key. */
+/** The length of the commit's name in a key. */
 const commitDigits = 12;
 /**
- * Makes the key of a run, `<prefix>-<os>-<arch>-<build>-<mounts>-<files>-<commit>-<attempt>`, and what to
- * fall back to: the same commit; the same files; the same mounts; anything of this build. Nothing shorter,
- * because that would be another build's.
+ * Makes the key of a run, `<prefix>-<os>-<arch>-<build>-<mounts>-<files>-<commit>-<attempt>`, and
+ * the keys to fall back to: the same commit, the same files, the same mounts, anything of this
+ * build. None is shorter, because it would find entries of other builds.
  */
 function makeDefaultKey({ prefix, os, architecture, commit, attempt }, { build, mounts, files }) {
     const fixed = [prefix, os, architecture, build.hash];
@@ -100679,7 +101459,9 @@ function makeDefaultKey({ prefix, os, architecture, commit, attempt }, { build, 
     const start = (count) => `${parts.slice(0, count).join('-')}-`;
     return { key: parts.join('-'), restoreKeys: [start(7), start(6), start(5), start(4)] };
 }
-/** Hashes the names of a build, in no order; one without values counts as if it was not there. */
+/**
+ * Hashes the names of a build. Their order does not count, and a name without values is left out.
+ */
 function hashNames(names) {
     const given = Object.entries(names)
         .filter(([, values]) => values.length > 0)
@@ -100689,16 +101471,17 @@ function hashNames(names) {
         of: given.map(([name, values]) => `${name} ${values.join(', ')}`),
     };
 }
-/** Hashes what BuildKit tells the mounts by, in no order. */
+/** Hashes the identities of the mounts. Their order does not count. */
 function hashMounts(mounts) {
     return { hash: hashOf(mounts.map(_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .identityOf */ .cu).sort()), of: mounts.map(_mounts_cache_mount_js__WEBPACK_IMPORTED_MODULE_3__/* .describeMount */ .hK) };
 }
 /**
- * Hashes Dockerfiles and all lock files below build contexts, by their paths and contents.
+ * Hashes Dockerfiles, bake files and all lock files below build contexts, by their paths and contents.
  *
- * @param workspace what the paths count from, as it differs between runners
+ * @param workspace paths count from here, because it differs between runners
+ * @param texts Dockerfiles that are no files
  */
-async function hashFiles(dockerfiles, contexts, workspace) {
+async function hashFiles(dockerfiles, contexts, workspace, texts = []) {
     const lockFiles = (await Promise.all(contexts.map(findLockFiles))).flat();
     const lines = [];
     const of = [];
@@ -100709,6 +101492,9 @@ async function hashFiles(dockerfiles, contexts, workspace) {
         const path = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.relative)(workspace, file);
         lines.push(`${(0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(content).digest('hex')} ${path}`);
         of.push(path);
+    }
+    for (const text of [...texts].sort()) {
+        lines.push((0,node_crypto__WEBPACK_IMPORTED_MODULE_0__.createHash)('sha256').update(text).digest('hex'));
     }
     return { hash: hashOf(lines), of };
 }
@@ -100751,7 +101537,7 @@ function limitTo(definitions, getInput) {
 /**
  * The inputs with their defaults.
  *
- * @returns what throws an Error if an input is not among the definitions
+ * @returns a function that throws an Error if an input is not among the definitions
  */
 function withDefaults(definitions, getInput) {
     const defaults = new Map(definitions.map((each) => [each.name, each.default]));
@@ -100779,16 +101565,20 @@ function withDefaults(definitions, getInput) {
 /* harmony export */ });
 /* unused harmony exports singleInputs, injectOutputs, extractOutputs */
 /**
- * The inputs and outputs of the three actions, and the options of the command line, which are the inputs
- * of inject and extract. `npm run build` writes the action files and docs/inputs.md from them.
+ * The inputs and outputs of the three actions, and the options of the command line, which are the
+ * inputs of inject and extract. `npm run build` writes the action files and docs/inputs.md from
+ * them.
  */
-/** What a generated key begins with if the input key-prefix is not given. */
+/** The beginning of a generated key if the input key-prefix is not given. */
 const defaultKeyPrefix = 'buildkit-cache-mounts';
-/** The variable of the environment by which the single step hands save-always to its own `post-if`. */
+/** The environment variable by which the single step hands save-always to its own `post-if`. */
 const saveAlwaysVariable = 'BUILDKIT_CACHE_MOUNTS_SAVE_ALWAYS';
-const mountsText = 'The cache mounts, one a line: an id, a target that stands for the id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
-const imageText = "Image with sh, GNU tar, and zstd or gzip, which is used only where the runner's own programs cannot run in the builder (a builder of another platform);";
-/** In the order of the action files. An input that inject and extract describe in other words stands twice. */
+const mountsText = 'The cache mounts, one per line: an id, or the target of a mount without an id, or options as in the Dockerfile (id=go,target=/root/.cache,uid=1000). Lines that begin with # are skipped.';
+const imageText = "An image with sh, GNU tar, and zstd or gzip. It is used only if the runner's own programs cannot run in the builder, such as on another platform;";
+/**
+ * In the order of the action files. If inject and extract describe an input in other words, it
+ * stands twice.
+ */
 const definitions = [
     {
         name: 'cache-mounts',
@@ -100806,70 +101596,106 @@ const definitions = [
     },
     {
         name: 'key',
-        description: 'The key under which the mounts are saved, as in actions/cache; by default one is generated from what tells the build from others (context, file, target, platforms), its mounts, the Dockerfile, the lock files and the commit, with restore keys to match',
+        description: 'The key under which the mounts are saved, as in actions/cache. By default one is generated, with restore keys to match. It is made of the names of the build (context, file, target, platforms), its mounts, the Dockerfile, the lock files and the commit',
         default: '',
         readBy: ['inject'],
     },
     {
         name: 'key',
-        description: 'The key to save the mounts under; by default that of the inject that ran earlier in the job',
+        description: 'The key to save the mounts under; by default the key of the inject that ran earlier in the job',
         default: '',
         readBy: ['extract'],
     },
     {
         name: 'key-prefix',
-        description: `Prefix of the generated key, for builds that it does not tell apart, as they differ in build-args or cache-mounts alone; by default ${defaultKeyPrefix}; not together with key`,
+        description: `The prefix of the generated key. Builds that differ only in build-args or cache-mounts need different ones, because the key does not tell them apart. By default ${defaultKeyPrefix}; not together with key`,
         default: '',
         readBy: ['inject'],
     },
     {
         name: 'restore-keys',
-        description: 'Keys to look for where nothing is saved under the key itself, one a line; each matches what begins with it, the newest first',
+        description: 'Keys to look for if nothing is saved under the key itself, one per line; each matches all keys that begin with it, the newest first',
         default: '',
         readBy: ['inject'],
         isList: true,
     },
     {
         name: 'builder',
-        description: 'Name of the builder; by default the one that docker buildx itself would use',
+        description: 'The name of the builder; by default the one that docker buildx itself would use',
         default: '',
         readBy: ['inject'],
     },
     {
         name: 'builder',
-        description: 'Name of the builder; by default that of the inject that ran earlier in the job, or else the one that docker buildx itself would use',
+        description: 'The name of the builder; by default that of the inject that ran earlier in the job, or else the one that docker buildx itself would use',
         default: '',
         readBy: ['extract'],
     },
     {
         name: 'context',
-        description: 'The build context, as in docker/build-push-action, where the Dockerfile is looked for; by default the workspace',
+        description: 'The build context, as in docker/build-push-action, which has the Dockerfile; by default the workspace',
         default: '',
         readBy: ['inject', 'extract'],
     },
     {
         name: 'file',
-        description: 'Path of the Dockerfile, as in docker/build-push-action; several one a line; by default the Dockerfile of the context',
+        description: 'The path of the Dockerfile, as in docker/build-push-action, or several, one per line; by default the Dockerfile of the context',
         default: '',
         readBy: ['inject', 'extract'],
         isList: true,
     },
     {
         name: 'target',
-        description: 'The stage that is built, as in docker/build-push-action; by default the last one',
+        description: 'The stage that is built, as in docker/build-push-action; several one a line; by default the last one',
         default: '',
         readBy: ['inject', 'extract'],
+        isList: true,
     },
     {
         name: 'build-args',
-        description: 'The build arguments, KEY=VALUE one a line, as in docker/build-push-action; the ids of mounts may depend on them',
+        description: 'The build arguments, as in docker/build-push-action, one KEY=VALUE per line; the ids of mounts may depend on them',
         default: '',
         readBy: ['inject', 'extract'],
         isList: true,
     },
     {
         name: 'platforms',
-        description: "The platforms that are built for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
+        description: "The platforms to build for, as in docker/build-push-action; the ids of mounts may depend on them; by default the runner's own",
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'build-contexts',
+        description: 'Named build contexts, NAME=VALUE one a line, as in docker/build-push-action; stages may start from them',
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'bake-files',
+        description: 'Bake or Compose files, as the files of docker/bake-action, one a line; with this or another bake input the mounts are those of all bake targets that are built, and context is the directory that bake runs in',
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'bake-targets',
+        description: 'Bake targets, as the targets of docker/bake-action, one a line; by default those of the group default',
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'bake-set',
+        description: 'Values to override, as the set of docker/bake-action, one a line',
+        default: '',
+        readBy: ['inject', 'extract'],
+        isList: true,
+    },
+    {
+        name: 'bake-vars',
+        description: 'Bake variables, NAME=VALUE one a line, as the vars of docker/bake-action; needs buildx 0.31',
         default: '',
         readBy: ['inject', 'extract'],
         isList: true,
@@ -100888,50 +101714,50 @@ const definitions = [
     },
     {
         name: 'incremental',
-        description: 'Whether extract saves only what has changed in a mount since inject has filled it, where that is little; else always all of it',
+        description: 'Whether extract saves only what has changed in a mount since inject filled it, if that is little; false: it always saves all of the mount',
         default: 'true',
         readBy: ['inject', 'extract', 'post'],
     },
     {
         name: 'fail-on-cache-miss',
-        description: 'Fail the step when no mount was filled, whatever the reason',
+        description: 'Whether the step fails if no mount was filled, whatever the reason',
         default: 'false',
         readBy: ['inject'],
     },
     {
         name: 'save',
-        description: 'Whether to save the mounts; false: they were restored only, and nothing is packed or saved',
+        description: 'Whether to save the mounts; false: nothing is packed or saved, so that the run only restores',
         default: 'true',
         readBy: ['extract', 'post'],
     },
     {
         name: 'save-always',
-        description: 'Whether to save also when the job has failed; never when it was cancelled',
+        description: 'Whether to save also if the job has failed; a job that was cancelled never saves',
         default: 'false',
         readBy: ['single'],
         isForGitHub: true,
     },
     {
         name: 'compression-level',
-        description: 'Level of zstd to compress with, 1 to 19 (where there is only gzip: at most 9)',
+        description: 'The level of compression with zstd, 1 to 19 (if there is only gzip: at most 9)',
         default: '3',
         readBy: ['extract', 'post'],
     },
     {
         name: 'incremental-count',
-        description: 'How many times in a row only the changes of a mount are saved, before all of it is again; 1 to 99',
+        description: 'How many times in a row only the changes of a mount are saved, before all of it is saved again; 1 to 99',
         default: '10',
         readBy: ['extract', 'post'],
     },
     {
         name: 'incremental-share',
-        description: 'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
+        description: 'How large these changes may become together before all of the mount is saved again, in percent of its content at the last full save; 1 to 1000',
         default: '50',
         readBy: ['extract', 'post'],
     },
     {
         name: 'directory',
-        description: 'Path of a directory to keep the archives in instead of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
+        description: 'The path of a directory that keeps the archives in place of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',
         default: '',
         readBy: ['inject', 'extract'],
     },
@@ -100962,7 +101788,7 @@ function inputsReadBy(reader) {
 }
 const injectInputs = [...inputsReadBy('inject'), ...unread];
 const extractInputs = [...inputsReadBy('extract'), ...unread];
-/** Those of inject first. */
+/** The inputs of inject come first. */
 const singleInputs = [
     ...inputsReadBy('inject'),
     ...definitions.filter(({ readBy }) => !readBy.includes('inject') && (readBy.includes('single') || readBy.includes('post'))),
@@ -100971,19 +101797,19 @@ const singleInputs = [
 const injectOutputs = [
     {
         name: 'cache-hit',
-        description: 'true only if the entry that was found has exactly the key, and all that is in it and named could be used; else false',
+        description: 'true if the entry that was found has exactly the key, and all of its archives for the listed mounts could be used; else false',
     },
     { name: 'cache-primary-key', description: 'The key, as it was given or generated' },
     {
         name: 'cache-matched-key',
-        description: 'The key of the entry that was found; empty where there was none',
+        description: 'The key of the entry that was found; empty if there was none',
     },
 ];
 const extractOutputs = [
     { name: 'saved', description: 'Whether the mounts were saved under the key, true or false' },
     {
         name: 'reason',
-        description: 'Why they were not saved, or what was left out or kept as it was saved before; empty where nothing is to be said',
+        description: 'Why the mounts were not saved, or which were left out or kept as they were saved before; empty if all went well',
     },
 ];
 
@@ -100997,29 +101823,33 @@ const extractOutputs = [
 /* harmony export */   G: () => (/* binding */ keyedBuildOf)
 /* harmony export */ });
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(9590);
+/* harmony import */ var _discovery_builds_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4145);
 /* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3676);
 
 
 
 /**
- * The build that inputs name. Paths in its names count from the workspace, because that differs between
- * runners; what the inputs leave out is named as if it had been given.
+ * The build that the inputs name. Paths in its names count from the workspace, because the
+ * workspace differs between runners. Paths and platforms that the inputs leave out are named as if
+ * they had been given.
  *
- * @param workspace what relative paths count from
+ * @param workspace relative paths count from here
+ * @param bake the bake definition, if it is one that is built
  */
-function keyedBuildOf(inputs, workspace) {
-    const { files, target = '', platforms = [(0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .runnerPlatform */ .GQ)()] } = inputs;
+function keyedBuildOf(inputs, workspace, bake) {
+    if (bake !== undefined)
+        return keyedBuildOfBake(inputs, workspace, bake);
+    const { files, targets, platforms = [(0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_2__/* .runnerPlatform */ .GQ)()] } = inputs;
     const ways = {
-        target: target === '' ? [] : [target.toLowerCase()],
+        target: [...new Set(targets.map((target) => target.toLowerCase()))].sort(),
         platform: [...new Set(platforms)].sort(),
     };
-    const remote = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_1__/* .remoteContext */ .Wv)(inputs);
+    const remote = (0,_discovery_builds_js__WEBPACK_IMPORTED_MODULE_1__/* .remoteContext */ .Wv)(inputs);
     if (remote !== undefined) {
         const names = { context: [withoutCommit(remote)], file: [...files].sort(), ...ways };
         return { names, files: [], contexts: [] };
     }
-    const located = (0,_discovery_mount_list_js__WEBPACK_IMPORTED_MODULE_1__/* .locateFiles */ .ws)(inputs, workspace);
+    const located = (0,_discovery_builds_js__WEBPACK_IMPORTED_MODULE_1__/* .locateFiles */ .ws)(inputs, workspace);
     const nameOf = (path) => (0,node_path__WEBPACK_IMPORTED_MODULE_0__.relative)(workspace, path) || '.';
     const names = {
         context: [nameOf(located.context)],
@@ -101028,7 +101858,20 @@ function keyedBuildOf(inputs, workspace) {
     };
     return { names, files: located.files, contexts: [located.context] };
 }
-/** The address of a repository without the user, the commit or branch: these may differ in each run. */
+/** No settings and variables: as build arguments, they often name the commit or the time. */
+function keyedBuildOfBake({ bake: { targets } }, workspace, { directory, definitions, dockerfiles, texts, contexts }) {
+    const nameOf = (path) => (0,node_path__WEBPACK_IMPORTED_MODULE_0__.relative)(workspace, path) || '.';
+    const names = {
+        context: [nameOf(directory)],
+        bake: [...new Set(definitions.map(nameOf))].sort(),
+        target: [...new Set(targets)].sort(),
+    };
+    return { names, files: [...definitions, ...dockerfiles], contexts, texts };
+}
+/**
+ * The address of a repository without the user, and without the commit or branch, because these may
+ * differ in each run.
+ */
 function withoutCommit(address) {
     const [repository = '', fragment = ''] = address.split('#');
     const directory = fragment.split(':')[1];
@@ -101048,14 +101891,15 @@ function withoutCommit(address) {
 /* harmony export */   zP: () => (/* binding */ readSaveAlways)
 /* harmony export */ });
 /* harmony import */ var node_path__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6760);
-/* harmony import */ var _dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(171);
-/* harmony import */ var _dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5997);
-/* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(6018);
-/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(1469);
-/* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(3676);
-/* harmony import */ var _generated_key_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(6275);
-/* harmony import */ var _get_input_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(7453);
-/* harmony import */ var _input_definitions_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5783);
+/* harmony import */ var _dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_9__ = __nccwpck_require__(171);
+/* harmony import */ var _dockerfile_image_name_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(4268);
+/* harmony import */ var _dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5997);
+/* harmony import */ var _entry_manifest_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(6018);
+/* harmony import */ var _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__ = __nccwpck_require__(1469);
+/* harmony import */ var _mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(3676);
+/* harmony import */ var _generated_key_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(6275);
+/* harmony import */ var _get_input_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(7453);
+/* harmony import */ var _input_definitions_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(5783);
 
 
 
@@ -101065,36 +101909,37 @@ function withoutCommit(address) {
 
 
 
-/** Limits of the cache service and of its client; minutes in a day. */
+
+/** Limits of the cache service and of its client; the timeout is a day, in minutes. */
 const maximum = {
     ...{ keyLength: 512, keys: 10, timeout: 1440, compressionLevel: 19, share: 1000 },
-    /** What is left of a key's length if the rest of it is made (generated-key.ts). */
+    /** The room for the prefix in a key if the rest is made (generated-key.ts). */
     prefixLength: 400,
 };
 /** @throws InputError that names the input and the remedy */
 function readInjectInputs(getInput, surroundings) {
-    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_5__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .inputsReadBy */ .rV)('inject'), getInput);
+    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_6__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_7__/* .inputsReadBy */ .rV)('inject'), getInput);
     const key = optional(input, 'key');
     const keyPrefix = optional(input, 'key-prefix');
-    // (An empty one would match every entry.)
+    // Empty lines are left out, because an empty key would match every entry.
     const restoreKeys = linesOf(input, 'restore-keys');
     if (key !== undefined)
         checkKey('key', key);
     if (key !== undefined && keyPrefix !== undefined) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d('Input key-prefix: it is the prefix of the generated key; leave out either it or the input key.');
     }
     checkKey('key-prefix', keyPrefix ?? '', maximum.prefixLength);
     for (const restoreKey of restoreKeys) {
         checkKey('restore-keys', restoreKey);
     }
-    const room = maximum.keys - (key === undefined ? _generated_key_js__WEBPACK_IMPORTED_MODULE_4__/* .countOfMadeKeys */ .Kq : 1);
+    const room = maximum.keys - (key === undefined ? _generated_key_js__WEBPACK_IMPORTED_MODULE_5__/* .countOfMadeKeys */ .Kq : 1);
     if (restoreKeys.length > room) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d(`Input restore-keys: ${restoreKeys.length} keys are too many, the cache service takes ${room}.`);
     }
     return {
         mountInputs: readMountInputs(input, surroundings),
         key,
-        keyPrefix: keyPrefix ?? _input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .defaultKeyPrefix */ .x2,
+        keyPrefix: keyPrefix ?? _input_definitions_js__WEBPACK_IMPORTED_MODULE_7__/* .defaultKeyPrefix */ .x2,
         restoreKeys,
         builder: optional(input, 'builder'),
         utilityImage: optional(input, 'utility-image'),
@@ -101105,7 +101950,7 @@ function readInjectInputs(getInput, surroundings) {
 }
 /** @throws InputError that names the input and the remedy */
 function readExtractInputs(getInput, surroundings) {
-    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_5__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .inputsReadBy */ .rV)('extract'), getInput);
+    const input = (0,_get_input_js__WEBPACK_IMPORTED_MODULE_6__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_7__/* .inputsReadBy */ .rV)('extract'), getInput);
     const key = optional(input, 'key');
     if (key !== undefined) {
         checkKey('key', key);
@@ -101123,7 +101968,7 @@ function readExtractInputs(getInput, surroundings) {
 }
 function readIncremental(input) {
     const isOn = readBoolean(input, 'incremental');
-    const count = readNumber(input, 'incremental-count', 1, _entry_manifest_js__WEBPACK_IMPORTED_MODULE_2__/* .maximumDeltas */ .Gz);
+    const count = readNumber(input, 'incremental-count', 1, _entry_manifest_js__WEBPACK_IMPORTED_MODULE_3__/* .maximumDeltas */ .Gz);
     const share = readNumber(input, 'incremental-share', 1, maximum.share) / 100;
     return { count: isOn ? count : 0, share };
 }
@@ -101132,7 +101977,7 @@ function readNumber(input, name, least, most) {
     const text = input(name).trim();
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < least || value > most) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d(`Input ${name}: "${text}" is no whole number from ${least} to ${most}.`);
     }
     return value;
 }
@@ -101144,31 +101989,53 @@ function readCommonInputs(input, { workspace }) {
         summary: readBoolean(input, 'summary'),
     };
 }
-/** An input of the single step alone. @throws InputError that names the input and the remedy */
+/**
+ * An input of the single step alone.
+ *
+ * @throws InputError that names the input and the remedy
+ */
 function readSaveAlways(getInput) {
-    return readBoolean((0,_get_input_js__WEBPACK_IMPORTED_MODULE_5__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_6__/* .inputsReadBy */ .rV)('single'), getInput), 'save-always');
+    return readBoolean((0,_get_input_js__WEBPACK_IMPORTED_MODULE_6__/* .withDefaults */ .rO)((0,_input_definitions_js__WEBPACK_IMPORTED_MODULE_7__/* .inputsReadBy */ .rV)('single'), getInput), 'save-always');
 }
 function readMountInputs(input, { env }) {
-    const platforms = linesOf(input, 'platforms')
-        .flatMap((line) => line.split(','))
-        .map((platform) => platform.trim())
-        .filter((platform) => platform !== '')
-        .map((platform) => (0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_3__/* .formatPlatform */ .Bq)((0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_3__/* .parsePlatform */ .FL)(platform)));
+    const platforms = namesOf(input, 'platforms').map((platform) => (0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .formatPlatform */ .Bq)((0,_mounts_platform_js__WEBPACK_IMPORTED_MODULE_4__/* .parsePlatform */ .FL)(platform)));
     return {
-        // Not trimmed: the line numbers of messages are those of the workflow.
+        // Not trimmed, because messages name the line numbers of the workflow.
         cacheMounts: input('cache-mounts'),
         context: optional(input, 'context'),
         files: linesOf(input, 'file'),
-        target: optional(input, 'target'),
+        targets: namesOf(input, 'target'),
         buildArgs: readBuildArgs(input, env),
         platforms: platforms.length > 0 ? platforms : undefined,
+        buildContexts: readBuildContexts(input),
+        bake: {
+            files: namesOf(input, 'bake-files'),
+            targets: namesOf(input, 'bake-targets'),
+            set: linesOf(input, 'bake-set'),
+            vars: linesOf(input, 'bake-vars'),
+        },
     };
 }
-/** `KEY=VALUE` a line, in CSV quotes where needed; `KEY` alone is the variable of the environment. */
+/** `NAME=VALUE` a line. */
+function readBuildContexts(input) {
+    const contexts = new Map();
+    for (const line of linesOf(input, 'build-contexts')) {
+        const [name, value] = (0,_dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_2__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
+        if (value === undefined) {
+            throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d(`Input build-contexts: "${line}" is not of the form NAME=VALUE, as in docker/build-push-action.`);
+        }
+        contexts.set((0,_dockerfile_image_name_js__WEBPACK_IMPORTED_MODULE_1__/* .familiarName */ .h)(name) ?? name, value);
+    }
+    return contexts;
+}
+/**
+ * One `KEY=VALUE` per line, in CSV quotes if needed. `KEY` alone is the variable of the
+ * environment.
+ */
 function readBuildArgs(input, env) {
     const buildArgs = new Map();
     for (const line of linesOf(input, 'build-args')) {
-        const [name, given] = (0,_dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_1__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
+        const [name, given] = (0,_dockerfile_mount_options_js__WEBPACK_IMPORTED_MODULE_2__/* .cut */ .Jj)(line.startsWith('"') ? parseQuoted(line) : line);
         const value = given ?? env[name];
         if (value !== undefined)
             buildArgs.set(name, value);
@@ -101177,7 +102044,7 @@ function readBuildArgs(input, env) {
 }
 function parseQuoted(line) {
     try {
-        return (0,_dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_8__/* .parseCsvRecord */ .b)(line).join(',');
+        return (0,_dockerfile_csv_js__WEBPACK_IMPORTED_MODULE_9__/* .parseCsvRecord */ .b)(line).join(',');
     }
     catch {
         return line;
@@ -101185,28 +102052,28 @@ function parseQuoted(line) {
 }
 function checkKey(input, key, longest = maximum.keyLength) {
     if (key.length > longest) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${longest}. Hash the longer parts (hashFiles).`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d(`Input ${input}: "${key.slice(0, 40)}…" has ${key.length} characters, the cache service takes ${longest}. Hash the longer parts (hashFiles).`);
     }
     if (/[,\n]/.test(key)) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d(`Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`);
     }
 }
 function readTimeout(input) {
     const text = input('timeout').trim();
     const minutes = Number(text);
     if (!/^\d*\.?\d+$/.test(text) || minutes <= 0 || minutes > maximum.timeout) {
-        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes above 0, up to ${maximum.timeout} (a day); a step without a limit could hold up a job.`);
+        throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d(`Input timeout: "${text}" is no number of minutes above 0, up to ${maximum.timeout} (a day); a step without a limit could hold up a job.`);
     }
     return minutes;
 }
-/** The same words as those that `getBooleanInput` of @actions/core takes. */
+/** Takes the same words as `getBooleanInput` of @actions/core. */
 function readBoolean(input, name) {
     const text = input(name).trim();
     if (/^(true|True|TRUE)$/.test(text))
         return true;
     if (/^(false|False|FALSE)$/.test(text))
         return false;
-    throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_7__/* .InputError */ .d(`Input ${name}: "${text}" is neither true nor false.`);
+    throw new _lib_errors_js__WEBPACK_IMPORTED_MODULE_8__/* .InputError */ .d(`Input ${name}: "${text}" is neither true nor false.`);
 }
 /** The lines that are not blank, trimmed. */
 function linesOf(input, name) {
@@ -101214,6 +102081,11 @@ function linesOf(input, name) {
         .split('\n')
         .map((line) => line.trim())
         .filter((line) => line !== '');
+}
+/** Names, one a line or with commas between them. */
+function namesOf(input, name) {
+    const names = linesOf(input, name).flatMap((line) => line.split(','));
+    return names.map((each) => each.trim()).filter((each) => each !== '');
 }
 function optional(input, name) {
     return input(name).trim() || undefined;
@@ -101240,12 +102112,12 @@ var exec = __nccwpck_require__(7187);
 
 
 /**
- * Runs a program to its end, in the surroundings that the step began in. One that is not waited for any
- * more is left to `killDescendants`, which ends it with the step: @actions/exec keeps its process id to
- * itself.
+ * Runs a program to its end, in the surroundings that the step began in. If it is not waited for
+ * any more, it runs on, and `killDescendants` ends it with the step. It cannot be ended earlier,
+ * because @actions/exec keeps its process id to itself.
  *
- * @throws Error if it cannot be started, has taken too long, or is not to be waited for any more; an exit
- *   code is no error
+ * @throws Error if it cannot be started, has taken too long, or is not to be waited for any more;
+ *   an exit code is no error
  */
 async function runProgram({ cwd, env }, program, args, { timeout, signal } = {}) {
     signal?.throwIfAborted();
@@ -101272,7 +102144,8 @@ async function runProgram({ cwd, env }, program, args, { timeout, signal } = {})
 /**
  * Starts a program that is told later, by its standard input, what to do.
  *
- * @returns the process; it is ended if it takes too long, or if `signal` is aborted, which is then an error
+ * @returns the process; it is ended if it takes too long, or if `signal` is aborted, which is then
+ *   an error
  */
 function startProgram(surroundings, program, args, { cwd = surroundings.cwd, env, timeout, signal } = {}) {
     const limits = {
@@ -101293,8 +102166,8 @@ function startProgram(surroundings, program, args, { cwd = surroundings.cwd, env
 /* harmony export */   d: () => (/* binding */ InputError)
 /* harmony export */ });
 /**
- * What the user wrote is wrong: the step fails at once with this message, which names the input and
- * the remedy. Every other error is trouble with the cache: a warning, and the build goes on cold.
+ * Wrong input of the user. The step fails at once with this message, which names the input and the
+ * remedy. Every other error is trouble with the cache: it is a warning, and the build goes on cold.
  */
 class InputError extends Error {
     name = 'InputError';
@@ -101320,39 +102193,42 @@ function messageOf(error) {
 /* harmony export */   ai: () => (/* binding */ number),
 /* harmony export */   bp: () => (/* binding */ describeValue)
 /* harmony export */ });
-/** @throws Error where the value is no object */
+/** @throws Error if the value is no object */
 function object(value, name) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
         throw invalid(name, value);
     }
     return { ...value };
 }
-/** @throws Error where the value is no array */
+/** @throws Error if the value is no array */
 function array(value, name) {
     if (!Array.isArray(value))
         throw invalid(name, value);
     return value;
 }
-/** @throws Error where the value is no string, or an empty one */
+/** @throws Error if the value is no string, or an empty one */
 function string(value, name) {
     if (typeof value !== 'string' || value === '')
         throw invalid(name, value);
     return value;
 }
-/** @throws Error where the value is no whole number from 0 */
+/** @throws Error if the value is no whole number from 0 */
 function count(value, name) {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
         throw invalid(name, value);
     }
     return value;
 }
-/** @throws Error where the value is no finite number */
+/** @throws Error if the value is no finite number */
 function number(value, name) {
     if (typeof value !== 'number' || !Number.isFinite(value))
         throw invalid(name, value);
     return value;
 }
-/** Leaves out what is undefined. A field that is added to the type has to be given here, too. */
+/**
+ * Leaves out the fields that are undefined. If the type gets another field, it has to be given
+ * here, too.
+ */
 function omitUndefined(fields) {
     return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
@@ -101360,7 +102236,7 @@ function omitUndefined(fields) {
 function invalid(name, value) {
     return new Error(`its field "${name}" is not valid: ${describeValue(value)}`);
 }
-/** As JSON, cut to what can be read. */
+/** The value as JSON, cut to a length that can be read. */
 function describeValue(value) {
     try {
         const text = String(JSON.stringify(value));
@@ -101430,20 +102306,20 @@ function variablesOf(environment) {
 
 
 /**
- * Makes the directory that holds all that one step writes; the step removes it at its end.
+ * Makes the directory that holds all that one step writes. The step removes it at its end.
  *
  * It is never inside the workspace: there it would be sent along with `context: .` and change what
- * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes, so
- * a RUNNER_TEMP, or a TMPDIR, with white space or quotes cannot be used.
+ * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes.
+ * Therefore a RUNNER_TEMP or a TMPDIR with white space or quotes cannot be used.
  *
- * @throws Error where nothing can be written there
+ * @throws Error if nothing can be written there
  */
 async function createWorkDirectory({ temporaryRoot, systemTemporary, }) {
     const root = [temporaryRoot, systemTemporary].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)(root, { recursive: true });
     return (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdtemp)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(root, 'buildkit-cache-mounts-'));
 }
-/** Removes what is in a directory and was last changed more than a day ago, if it can be removed. */
+/** Removes the contents of a directory that were last changed more than a day ago, if it can. */
 async function removeOlderThanADay(directory, isMeant = () => true) {
     const names = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.readdir)(directory).catch(() => []);
     const dayAgo = Date.now() - 24 * 60 * 60 * 1000;
@@ -101468,9 +102344,9 @@ async function moveFile(source, destination) {
     }
 }
 /**
- * Gives a file a second name, and makes the directory that it goes into; what had that name is replaced. If
- * the file cannot have both names, because they are on two file systems or because theirs has no hard links,
- * it is copied.
+ * Gives a file a second name, and makes the directory that it goes into. A file that had that name
+ * is replaced. If the file cannot have both names, because they are on two file systems or because
+ * theirs has no hard links, it is copied.
  */
 async function linkFile(source, destination) {
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.dirname)(destination), { recursive: true });
@@ -101489,12 +102365,13 @@ async function linkFile(source, destination) {
 /* harmony export */   hK: () => (/* binding */ describeMount),
 /* harmony export */   wk: () => (/* binding */ renderOwnership)
 /* harmony export */ });
-/** A string that is equal for two mounts just when BuildKit holds them for one. */
+/** A string that is equal for two mounts if, and only if, they are one mount for BuildKit. */
 function identityOf(mount) {
     const { id, namespace = null, from = null, source = null } = mount;
     const stage = mount.stage ? valuesOfStage(mount.stage) : null;
     const ownership = mount.ownership ? valuesOfOwnership(mount.ownership) : null;
-    // All fields count, in this order: the builder keeps snapshots by a digest of it (scratch-dockerfile.ts).
+    // All fields count, and their order must stay, because the builder keeps the snapshots under a
+    // digest of this string (scratch-dockerfile.ts).
     const fields = { id, namespace, from, stage, source, ownership };
     return JSON.stringify(Object.values(fields));
 }
@@ -101504,7 +102381,7 @@ function valuesOfStage({ name, digest }) {
 function valuesOfOwnership({ uid, gid, mode }) {
     return Object.values({ uid, gid, mode });
 }
-/** A mount as a person would name it: the id, and the options that make it another mount. */
+/** Describes a mount for people: its id, and the options that are part of its identity. */
 function describeMount(mount) {
     const { namespace, source, ownership } = mount;
     const from = mount.from ?? mount.stage?.name;
@@ -101533,8 +102410,9 @@ function renderOwnership({ uid, gid, mode }) {
 /* harmony export */   GQ: () => (/* binding */ runnerPlatform)
 /* harmony export */ });
 /*
- * Mirrors github.com/containerd/platforms v1.0.0-rc.4 (Parse, Normalize, Format), with which
- * frontend/dockerfile/dockerfile2llb/platform.go of BuildKit v0.32.2 makes the ARGs of a platform.
+ * Does the same as github.com/containerd/platforms v1.0.0-rc.4 (Parse, Normalize, Format). BuildKit
+ * v0.32.2 uses that package to make the ARGs of a platform
+ * (frontend/dockerfile/dockerfile2llb/platform.go).
  */
 const architectureOf = {
     x64: 'amd64',
@@ -101546,12 +102424,11 @@ const architectureOf = {
     armhf: 'arm',
     armel: 'arm',
 };
-/** The runner's platform. */
 function runnerPlatform() {
     const os = process.platform === 'win32' ? 'windows' : process.platform;
     return `${os}/${architectureOf[process.arch] ?? process.arch}`;
 }
-/** Reads a platform as containerd does, which BuildKit uses: with its aliases and defaults. */
+/** Reads a platform with the aliases and defaults of containerd, because BuildKit uses these. */
 function parsePlatform(text) {
     const [first = '', second, third = ''] = text.toLowerCase().split('/');
     const [runnerOs = '', runnerArchitecture = ''] = runnerPlatform().split('/');
@@ -101603,9 +102480,9 @@ __nccwpck_require__.r(__webpack_exports__);
 /* harmony import */ var _inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(5783);
 /* harmony import */ var _inputs_read_inputs_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(5262);
 /* harmony import */ var _lib_surroundings_js__WEBPACK_IMPORTED_MODULE_4__ = __nccwpck_require__(2233);
-/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4583);
+/* harmony import */ var _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__ = __nccwpck_require__(4316);
 /* harmony import */ var _steps_inject_js__WEBPACK_IMPORTED_MODULE_6__ = __nccwpck_require__(5109);
-/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(4868);
+/* harmony import */ var _steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__ = __nccwpck_require__(6806);
 
 
 
@@ -101620,13 +102497,13 @@ const key = _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu(keySta
 if (_actions_core__WEBPACK_IMPORTED_MODULE_0__/* .getState */ .Gu('isPost') === '') {
     _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ('isPost', 'true');
     await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(surroundings, async (makeWorkDirectory) => {
-        // `post-if` of action.yml cannot read inputs; it reads this.
+        // `post-if` in action.yml cannot read inputs. So it reads this variable.
         _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .exportVariable */ .dN(_inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_2__/* .saveAlwaysVariable */ .Dd, String((0,_inputs_read_inputs_js__WEBPACK_IMPORTED_MODULE_3__/* .readSaveAlways */ .zP)(_inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .getFromRunner */ .$n)));
         _actions_core__WEBPACK_IMPORTED_MODULE_0__/* .saveState */ .LZ(keyState, await (0,_steps_inject_js__WEBPACK_IMPORTED_MODULE_6__/* .injectMounts */ .C)(surroundings, _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .getFromRunner */ .$n, makeWorkDirectory));
     });
 }
 else if (key !== '') {
-    // All else is as inject had it, which has left it for the extract with its key.
+    // Extract takes all other inputs from the state that inject has left under this key.
     const own = (0,_inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .limitTo */ .$J)((0,_inputs_input_definitions_js__WEBPACK_IMPORTED_MODULE_2__/* .inputsReadBy */ .rV)('post'), _inputs_get_input_js__WEBPACK_IMPORTED_MODULE_1__/* .getFromRunner */ .$n);
     await (0,_steps_run_step_js__WEBPACK_IMPORTED_MODULE_7__/* .runStep */ .e)(surroundings, (makeWorkDirectory) => (0,_steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .extractMounts */ .w)(surroundings, (name) => (name === 'key' ? key : own(name)), makeWorkDirectory), _steps_extract_js__WEBPACK_IMPORTED_MODULE_5__/* .reportFailure */ .x);
 }
@@ -101636,7 +102513,7 @@ __webpack_async_result__();
 
 /***/ }),
 
-/***/ 4583:
+/***/ 4316:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -101661,11 +102538,11 @@ var versions = __nccwpck_require__(8035);
 /**
  * Lists the cache mounts that a builder has.
  *
- * While BuildKit measures a record, for its garbage collection or for somebody else's `docker buildx
- * du`, it lists a copy in its place that is of another type (cacheManager.DiskUsage, commit): where
- * one of the mounts is missing, it is looked for among these.
+ * BuildKit sometimes measures a cache mount, for its garbage collection or for somebody else's
+ * `docker buildx du`. During that time it lists a copy instead, which has another type
+ * (cacheManager.DiskUsage, commit). So if a mount is missing, it is looked for among the copies.
  *
- * @throws Error where the builder cannot tell
+ * @throws Error if the builder cannot list them
  */
 async function listRecords(surroundings, builder, mounts) {
     const records = (0,builder_records/* parseRecords */.Q4)(await (0,buildx/* listBuildCache */.Jr)(surroundings, builder, 'type=exec.cachemount'));
@@ -101676,10 +102553,10 @@ async function listRecords(surroundings, builder, mounts) {
     return [...records, ...standIns.filter(({ id }) => !records.some((record) => record.id === id))];
 }
 async function listDescribed(surroundings, builder) {
-    // buildx before 0.15 knows no patterns for descriptions.
+    // Buildx before 0.15 knows no patterns for descriptions.
     return (0,buildx/* listBuildCache */.Jr)(surroundings, builder, 'description~=cached.mount').catch(() => (0,buildx/* listBuildCache */.Jr)(surroundings, builder));
 }
-/** Why a list of the builder's cache mounts would not tell which of them there are; undefined if it tells. */
+/** The reason why the builder's list does not show which mounts exist; undefined if it does. */
 function whyUnlisted(builder, address) {
     if ((0,versions/* lacksMountIds */.YB)(builder.buildkit))
         return `BuildKit ${builder.buildkit} does not tell their ids, as 0.12 and later do`;
@@ -101694,8 +102571,12 @@ var console = __nccwpck_require__(6523);
 var format = __nccwpck_require__(1335);
 // EXTERNAL MODULE: ./build/console/log.js
 var log = __nccwpck_require__(1532);
-// EXTERNAL MODULE: ./build/discovery/mount-list.js + 10 modules
-var mount_list = __nccwpck_require__(9590);
+// EXTERNAL MODULE: ./build/discovery/builds.js + 2 modules
+var builds = __nccwpck_require__(4145);
+// EXTERNAL MODULE: ./build/discovery/mount-inputs.js
+var mount_inputs = __nccwpck_require__(2080);
+// EXTERNAL MODULE: ./build/discovery/mount-list.js + 11 modules
+var mount_list = __nccwpck_require__(5837);
 // EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
 var entry_archive = __nccwpck_require__(6002);
 // EXTERNAL MODULE: ./build/entry/stores/open-store.js + 348 modules
@@ -101714,9 +102595,52 @@ var read_inputs = __nccwpck_require__(5262);
 var errors = __nccwpck_require__(1469);
 // EXTERNAL MODULE: ./build/mounts/cache-mount.js
 var cache_mount = __nccwpck_require__(1833);
+;// CONCATENATED MODULE: ./build/steps/extract-request.js
+
+/**
+ * Finds the injects that an extract may belong to: the one with the same key, or else the only one.
+ * The result has several if extract needs one of them and does not say which.
+ *
+ * @param states in the order in which they were written
+ */
+function findCandidates({ key, mountInputs }, states) {
+    const same = states.find((state) => state.key === key);
+    if (same)
+        return [same];
+    if (states.length > 1 && key !== undefined && (0,mount_inputs/* areGiven */.k4)(mountInputs))
+        return [];
+    const [first] = states;
+    const last = states.at(-1);
+    const directory = first?.storeLocation?.directory;
+    const isOneEntry = directory !== undefined &&
+        states.every(({ storeLocation }) => storeLocation?.directory === directory);
+    // A directory holds only the entry that was saved last. So the last inject counts.
+    return isOneEntry && last ? [last] : states;
+}
+/**
+ * Takes from an inject what extract's inputs leave out.
+ *
+ * @param state the state of the inject that extract belongs to
+ * @param makeKey makes a key if neither of them has one
+ */
+async function resolveRequest(inputs, state, makeKey) {
+    return {
+        key: inputs.key ?? state?.key ?? (await makeKey()),
+        mounts: (0,mount_inputs/* areGiven */.k4)(inputs.mountInputs) ? undefined : state?.mounts,
+        // Without a name, buildx would take another builder if inject's builder is gone.
+        builder: inputs.builder ?? state?.builder ?? state?.foundBuilder,
+        utilityImage: inputs.utilityImage ?? state?.utilityImage,
+        storeLocation: inputs.storeLocation ?? state?.storeLocation,
+        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
+        state,
+    };
+}
+
+// EXTERNAL MODULE: ./build/steps/handover.js
+var handover = __nccwpck_require__(1161);
 // EXTERNAL MODULE: ./build/entry/manifest.js
 var entry_manifest = __nccwpck_require__(6018);
-;// CONCATENATED MODULE: ./build/steps/changes.js
+;// CONCATENATED MODULE: ./build/steps/incremental.js
 
 
 
@@ -101741,7 +102665,7 @@ function findAllowance({ state, incremental }, mount, isSame) {
     const bytes = Math.floor(archive.bytes * incremental.share - (0,entry_manifest/* totalOf */.e6)(deltas).bytes);
     return { changes: { bytes: Math.max(0, bytes), snapshotId } };
 }
-/** What was in the way of saving just what has changed, as the builder tells. */
+/** Says why the builder has made no delta. */
 function explainObstacle(obstacle) {
     switch (obstacle) {
         case 'snapshot':
@@ -101752,7 +102676,10 @@ function explainObstacle(obstacle) {
             return 'GNU tar cannot pack its changes alone';
     }
 }
-/** What a new entry holds of all that it stands for, such as "5.9 MB of 186 MB (incremental, 2 of at most 10)". */
+/**
+ * The size of a new entry's own archives, and of all archives that it stands for, such as "5.9 MB
+ * of 186 MB (incremental, 2 of at most 10)".
+ */
 function describeSize(saved, { count }) {
     const archives = saved.flatMap(entry_manifest/* archivesOf */.bS);
     const own = archives.filter(({ entryKey }) => entryKey === undefined);
@@ -101763,7 +102690,7 @@ function describeSize(saved, { count }) {
     const place = deltas === 0 || deltas > count ? '' : `, ${deltas} of at most ${count}`;
     return `${sizeOf(own)} of ${sizeOf(archives)} (incremental${place})`;
 }
-/** What to say of an entry that names only what others hold; undefined if it holds something itself. */
+/** The message for an entry that only names archives of other entries; undefined for all others. */
 function describeNothingNew(saved) {
     const archives = saved.flatMap(entry_manifest/* archivesOf */.bS);
     if (archives.length === 0 || archives.some(({ entryKey }) => entryKey === undefined))
@@ -101771,61 +102698,18 @@ function describeNothingNew(saved) {
     return `Nothing changed: ${(0,format/* formatBytes */.z3)((0,entry_manifest/* totalOf */.e6)(archives).compressedBytes)} stay as saved`;
 }
 
-;// CONCATENATED MODULE: ./build/steps/extract-request.js
-
-/**
- * Finds the injects that an extract may belong to: that of the same key, or else the only one. They are
- * several if extract needs one of them and does not say which.
- *
- * @param states the last one that was written comes last
- */
-function findCandidates({ key, mountInputs }, states) {
-    const same = states.find((state) => state.key === key);
-    if (same)
-        return [same];
-    if (states.length > 1 && key !== undefined && (0,mount_list/* areGiven */.k4)(mountInputs))
-        return [];
-    const [first] = states;
-    const last = states.at(-1);
-    const directory = first?.storeLocation?.directory;
-    const isOneEntry = directory !== undefined &&
-        states.every(({ storeLocation }) => storeLocation?.directory === directory);
-    // A directory holds what was saved last, so it is the last inject that counts.
-    return isOneEntry && last ? [last] : states;
-}
-/**
- * Fills in what extract's inputs leave out from an inject.
- *
- * @param state what the inject has left that extract belongs to
- * @param makeKey makes a key if neither says one
- */
-async function resolveRequest(inputs, state, makeKey) {
-    return {
-        key: inputs.key ?? state?.key ?? (await makeKey()),
-        mounts: (0,mount_list/* areGiven */.k4)(inputs.mountInputs) ? undefined : state?.mounts,
-        // Without a name, buildx would take another one if inject's is gone.
-        builder: inputs.builder ?? state?.builder ?? state?.foundBuilder,
-        utilityImage: inputs.utilityImage ?? state?.utilityImage,
-        storeLocation: inputs.storeLocation ?? state?.storeLocation,
-        platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
-        state,
-    };
-}
-
-// EXTERNAL MODULE: ./build/steps/handover.js
-var handover = __nccwpck_require__(1161);
 // EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
 var scripts = __nccwpck_require__(9580);
 // EXTERNAL MODULE: ./build/lib/work-directory.js
 var work_directory = __nccwpck_require__(2757);
-;// CONCATENATED MODULE: ./build/steps/apply.js
+;// CONCATENATED MODULE: ./build/steps/apply-decision.js
 
 
 
 
 
 /**
- * Moves into the new entry what it is to hold of a mount.
+ * Moves the archives of a mount into the new entry.
  *
  * @param index the mount's place in the list
  */
@@ -101861,7 +102745,7 @@ async function apply(decision, index, mount, places) {
 function storePacked(contents, index, { packed, newEntry }) {
     return (0,entry_archive/* storeArchive */.m8)((0,external_node_path_.join)(packed, (0,scripts/* packedFileName */.QR)(index, contents.compression)), contents, newEntry);
 }
-/** @returns what the manifest says of the mount */
+/** @returns the mount as the manifest lists it */
 async function moveReused(mount, reused, { previous, newEntry }) {
     const archives = [];
     for (const { archive, isMoved } of reused) {
@@ -101881,14 +102765,14 @@ async function moveReused(mount, reused, { previous, newEntry }) {
 ;// CONCATENATED MODULE: ./build/steps/reuse-archives.js
 
 /**
- * The deltas of an entry, up to this share of the full archive, both compressed, are saved again with
- * the next delta: that would otherwise build on one entry for each run, which all have to be asked for
- * when it is restored.
+ * If the deltas of an entry are at most this share of the full archive, both compressed, they are
+ * saved again with the next delta. Otherwise that delta would build on one entry for each run, and
+ * a restore would have to ask for all of these.
  */
 const smallShare = 0.1;
 /**
- * Those of a restored mount's archives that the new entry should hold: all if none may be named, and
- * small deltas if it gets another one. Nothing else needs to be at hand.
+ * The archives of a restored mount that the new entry should hold: all if it may not name those of
+ * other entries, and small deltas if it gets another delta. No other archive needs to be at hand.
  */
 function listToMove(restored, { report, mayRefer }) {
     if (report?.result === 'packed')
@@ -101897,7 +102781,9 @@ function listToMove(restored, { report, mayRefer }) {
         return (0,entry_manifest/* archivesOf */.bS)(restored);
     return report?.result === 'changed' ? smallDeltas(restored) : [];
 }
-/** @returns undefined if an archive that may not be named is not at hand */
+/**
+ * @returns undefined if an archive is not at hand, and the new entry may not name it in another one
+ */
 function reuseArchives(restored, facts) {
     const toMove = listToMove(restored, facts);
     const reused = (0,entry_manifest/* archivesOf */.bS)(restored).map((archive) => ({
@@ -101913,11 +102799,11 @@ function smallDeltas({ archive, deltas = [] }) {
     return isSmall ? own : [];
 }
 
-;// CONCATENATED MODULE: ./build/steps/decide.js
+;// CONCATENATED MODULE: ./build/steps/decide-what-to-save.js
 
 
 
-/** Decides what becomes of a mount. A saved mount is only ever followed by one at least as complete. */
+/** Decides what becomes of a mount. What follows a saved mount is always at least as complete. */
 function decide(facts) {
     const { report, restored, maximum } = facts;
     if (report?.result === 'packed') {
@@ -101930,7 +102816,7 @@ function decide(facts) {
             return { becomes: 'lost', state: report.result, message: tellOfLostBase(facts) };
         if (report.result === 'unchanged')
             return { becomes: 'unchanged', state: 'unchanged', report, reused };
-        // The first of them is no delta, and there is one more to come.
+        // The first archive is no delta, but the new delta is not in the list yet: the length is right.
         const state = `changes packed (${reused.length} of at most ${maximum})`;
         return { becomes: 'delta on restored', state, report, reused };
     }
@@ -101947,7 +102833,7 @@ function decide(facts) {
         return { becomes: 'lost', state, message: tellOfFailed(facts) };
     return { becomes: 'empty', state };
 }
-/** Of a mount of which nothing was packed. */
+/** For a mount of which nothing was packed. */
 function stateOf({ exists, report }) {
     if (!exists)
         return 'absent';
@@ -101961,7 +102847,7 @@ function tellOfPacked({ mount, age, whyInFull }, { obstacle, bytes }) {
         const text = `The cache mount ${name} is not the one that inject has filled: it was made anew since, by a build with no-cache or after the builder had dropped it. It is saved as it is now.`;
         return { level: 'notice', text };
     }
-    // Of a tiny mount, a change is always too much, and all of it is hardly more: nobody has to know.
+    // In a tiny mount, every change is too large, and a full archive is hardly larger: no message.
     if (whyInFull === undefined && obstacle === 'size' && bytes < tinyBytes)
         return undefined;
     const why = whyInFull ?? (obstacle && explainObstacle(obstacle));
@@ -102029,7 +102915,7 @@ async function fillEntry(parts) {
         if (sockets !== undefined)
             (0,console/* print */.yy)(sockets);
         const applied = await apply(decision, index, mount, places);
-        // Warnings are for after the closing table.
+        // Warnings come after the closing table.
         const remark = message?.level === 'warning' ? { remark: message.text } : {};
         const outcome = { mount, ...applied, isFilled: isFilled(decision), ...remark };
         outcomes.push({ ...outcome, ...tellIfNothingIsSaved(decision, mount) });
@@ -102063,7 +102949,10 @@ async function gatherFacts({ previous, mayRefer, maximum }, { mount, exists, age
     const reported = { mount, exists, age, report, whyInFull };
     return { ...reported, restored, lateKey, mayRefer, atHand, maximum };
 }
-/** Which archives are at hand and whole, up to the first that is not: without it, the next are of no use. */
+/**
+ * The archives that are at hand and whole, up to the first that is not. Without that one, the next
+ * are of no use.
+ */
 async function findWhole(directory, archives) {
     for (const [index, archive] of archives.entries()) {
         if ((await (0,entry_archive/* findDamage */.Tu)(directory, archive)) !== undefined)
@@ -102083,14 +102972,14 @@ var scratch_build = __nccwpck_require__(266);
 
 
 
-/** Finds out what the builder has of each mount. */
+/** Finds out which of the mounts the builder has, and what may be saved of each. */
 function findMounts(request, records) {
     return request.mounts.map((mount, index) => {
         const exists = typeof records === 'string' || (0,builder_records/* isHeld */.i7)(mount, records);
         return describeFound(request, index, mount, exists, ageOf(request, mount, records));
     });
 }
-/** The mounts as they are if nothing but builds has happened since inject has filled all of them. */
+/** The mounts as they are if only builds have run since inject has filled all of them. */
 function expectMounts(request) {
     return request.mounts.map((mount, index) => describeFound(request, index, mount, true, 'as inject left it'));
 }
@@ -102107,13 +102996,13 @@ function ageOf({ state }, mount, records) {
         return 'as inject left it';
     return (0,builder_records/* isNewer */.U4)(mount, records, filled.filledAt) ? 'made since' : 'unknown';
 }
-/** Says what is odd about the mounts that the builder has, beside those that are asked for. */
-function tellOfRecords(mounts, records, builder) {
+/** Tells the user how the mounts of the builder differ from those that are asked for. */
+function tellOfRecords(request, records, builder) {
     if (typeof records === 'string') {
         (0,console/* print */.yy)(`The cache mounts of the builder cannot be listed (${records}): not checked.`);
         return;
     }
-    const { warnings, information } = (0,builder_records/* compareRecords */.aB)(mounts, records, builder);
+    const { warnings, information } = (0,builder_records/* compareRecords */.aB)(request.mounts, records, builder, request);
     for (const warning of warnings)
         (0,console/* warn */.R8)(warning);
     for (const line of information)
@@ -102137,8 +103026,8 @@ function findFilledBuilder(request) {
 /**
  * Starts the build for the case that the builder has all mounts as inject has left them.
  *
- * @param builder the one that inject has filled
- * @param plan says what is to be built
+ * @param builder the one on which inject has filled the mounts
+ * @param plan gives the options of the build
  */
 async function startEarlyBuild(request, builder, plan) {
     const { run, cancel } = await (0,scratch_build/* startScratchBuild */.bt)(plan(builder, expectMounts(request)));
@@ -102168,14 +103057,15 @@ var result_table = __nccwpck_require__(730);
 
 
 /**
- * Packs the mounts out of the builder, those that it has: our own build would make the others.
+ * Packs the mounts that the builder has. The others are left out, because our own build would make
+ * them.
  *
  * @throws Error if nothing was packed
  */
 async function pack(request, workDirectory) {
-    const { surroundings, mounts: asked, builder: name, state } = request;
+    const { surroundings, builder: name, state } = request;
     const filledOn = findFilledBuilder(request);
-    // None of these looks at what another finds.
+    // These run at once, because none needs the result of another.
     const listing = filledOn && filledOn.nodes > 1 ? undefined : listAt(request, { name });
     const [tools, first] = await Promise.all([
         gatherTools(request, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
@@ -102190,7 +103080,7 @@ async function pack(request, workDirectory) {
     const mounts = findMounts(request, records);
     const confirmed = early?.confirm(mounts);
     const builder = confirmed || !filledOn ? first : await inspectAsked(request);
-    tellOfRecords(asked, records, builder.name);
+    tellOfRecords(request, records, builder.name);
     if (!mounts.some(({ exists }) => exists)) {
         const packed = mounts.map((mount) => ({ ...mount, report: undefined }));
         return { mounts: packed, directory: workDirectory, tidied: Promise.resolve() };
@@ -102202,7 +103092,7 @@ async function pack(request, workDirectory) {
 async function listAt({ surroundings, mounts }, address) {
     return listRecords(surroundings, address, mounts).catch(errors/* messageOf */.b);
 }
-/** @throws Error, with the remedy, if there is none */
+/** @throws Error, with the remedy, if there is no such builder */
 async function inspectAsked(request) {
     const { surroundings, builder, platform, state } = request;
     try {
@@ -102217,11 +103107,11 @@ async function inspectAsked(request) {
 /** @param hasTraces whether inject has left copies of archives on the builder */
 async function build(options, mounts, confirmed, hasTraces) {
     const { surroundings, builder } = options;
-    // To remove them takes the builder as long as they are large: beside the build.
+    // The larger they are, the longer it takes to remove them. So this runs beside the build.
     const tidiedBefore = hasTraces ? (0,scratch_build/* removeTraces */.d3)(surroundings, builder) : undefined;
     const { reports, directory } = await (0,log/* logStage */.jl)('Pack out of the builder', () => confirmed ? confirmed.run() : (0,scratch_build/* runScratchBuild */.EZ)(options));
     const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
-    // Without an archive, what this build leaves is just the programs that it has run.
+    // If this build puts out no archive, it leaves just the programs that it has run.
     const isTidy = tidiedBefore && !packed.some(hasArchive);
     return {
         mounts: packed,
@@ -102244,7 +103134,7 @@ function planBuild({ surroundings, utilityImage, compressionLevel, seedStages },
         seedStages,
     };
 }
-/** A mount, and what the script is told of it. */
+/** A mount, with the argument that the script gets for it. */
 function scratchMountOf({ index, mount, allowance }, compressionLevel) {
     const { changes } = allowance;
     const limits = changes ? [changes.bytes, changes.snapshotId] : [];
@@ -102274,8 +103164,8 @@ var open_entry = __nccwpck_require__(9678);
 
 
 /**
- * Finds what inject has restored. If that is nothing, and the build has filled only some of the mounts, it
- * looks for what inject should have restored.
+ * Finds the entry that inject has restored. If there is none, and the build has filled only some of
+ * the mounts, it looks for the entry that inject should have restored.
  *
  * @param packed how many mounts the build has packed
  */
@@ -102285,9 +103175,10 @@ async function findPrevious(store, { surroundings, state, mounts }, packed, work
         (state && isPartial ? restoreLate(store, state, mounts, workDirectory) : undefined));
 }
 /**
- * Whether entries that hold what was restored cannot be found behind a new one. Asked for a key, GitHub
- * answers with what begins with it on the job's own branch, before it looks on the default branch for just
- * that key: https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
+ * Whether a new entry would hide the entries that hold the restored archives. When GitHub is asked
+ * for a key, it looks on the job's own branch first, and there every key that begins with the asked
+ * one is an answer. Only then does it look on the default branch for just that key:
+ * https://docs.github.com/en/actions/reference/workflows-and-actions/dependency-caching
  */
 function areHidden({ mounts }, newKey) {
     return mounts.flatMap(entry_manifest/* archivesOf */.bS).some(({ entryKey = newKey }) => newKey.startsWith(entryKey));
@@ -102299,10 +103190,11 @@ function keptByInject(surroundings, state) {
     return { key, mounts, directory: (0,handover/* keptArchives */.I)(surroundings, state.key), isLate: false };
 }
 /**
- * Restores what inject would have, had the cache service not failed it then: the client does not
- * tell trouble from a miss, and an entry with less than the one before would hide that for good.
+ * Restores the entry that inject has missed if the cache service failed then. The client does not
+ * tell trouble from a miss, and a new entry with less than the one before would hide that one for
+ * good.
  *
- * @returns undefined where there is nothing, or nothing that can be used
+ * @returns undefined if there is nothing, or nothing that can be used
  */
 async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
     const directory = (0,external_node_path_.join)(workDirectory, 'late', stores_store/* storedDirectoryName */.c);
@@ -102331,10 +103223,12 @@ async function restoreLate(store, { key, restoreKeys }, mounts, workDirectory) {
 }
 
 // EXTERNAL MODULE: ./build/steps/run-step.js + 1 modules
-var run_step = __nccwpck_require__(4868);
+var run_step = __nccwpck_require__(6806);
 // EXTERNAL MODULE: ./build/steps/summary.js
 var summary = __nccwpck_require__(7796);
 ;// CONCATENATED MODULE: ./build/steps/extract.js
+
+
 
 
 
@@ -102386,7 +103280,8 @@ async function extractMounts(surroundings, getInput, makeWorkDirectory) {
             (0,result_table/* logMounts */.Zx)(list);
             const { compressionLevel, incremental } = inputs;
             const store = (0,open_store/* openStore */.C)(request.storeLocation, ended);
-            const asked = { ...request, ...list, compressionLevel, incremental, surroundings };
+            const platform = request.platform ?? list.platform;
+            const asked = { ...request, ...list, platform, compressionLevel, incremental, surroundings };
             return extract(asked, store, await makeWorkDirectory());
         }).catch(giveUp);
         tidied = result.tidied;
@@ -102403,7 +103298,7 @@ async function extractMounts(surroundings, getInput, makeWorkDirectory) {
         await Promise.all([tidied, request?.state && (0,handover/* removeState */.aF)(surroundings, request.state)]);
     }
 }
-/** Neither the builder nor the store is asked for anything. */
+/** Asks neither the builder nor the store for anything. */
 async function saveNothing(surroundings, [state, ...others]) {
     const why = 'save is false';
     (0,console/* print */.yy)(`Nothing is saved: ${why}.`);
@@ -102411,26 +103306,26 @@ async function saveNothing(surroundings, [state, ...others]) {
     if (state && others.length === 0)
         await (0,handover/* removeState */.aF)(surroundings, state);
 }
-/** What ends the step before it has begun. */
+/** Gives the reason if an error ends the step before it has begun. */
 function reportFailure(message) {
     (0,console/* setOutput */.uH)('reason', message);
 }
-/** @throws Error where it stays open which inject is meant */
+/** @throws Error if it stays open which inject is meant */
 async function resolve(surroundings, inputs, candidates, listOwn) {
     const [first, ...others] = candidates;
     const state = others.length === 0 ? first : await askBuilder(surroundings, inputs, candidates);
-    return resolveRequest(inputs, state, async () => generateKey(surroundings, inputs, (await listOwn()).mounts));
+    return resolveRequest(inputs, state, async () => generateKey(surroundings, inputs, await listOwn()));
 }
 /** The key that an inject without inputs for the key would have made. */
-async function generateKey(surroundings, { mountInputs }, mounts) {
+async function generateKey(surroundings, { mountInputs }, { mounts, bake }) {
     const wanted = { key: undefined, keyPrefix: input_definitions/* defaultKeyPrefix */.x2, restoreKeys: [] };
-    const build = (0,keyed_build/* keyedBuildOf */.G)(mountInputs, surroundings.workspace);
+    const build = (0,keyed_build/* keyedBuildOf */.G)(mountInputs, surroundings.workspace, bake);
     return (await (0,generated_key/* resolveKeys */.LQ)(wanted, build, mounts, surroundings)).key;
 }
 /**
- * Finds the only one of several injects that the builder has a mount of.
+ * Finds the only inject, of several, of which the builder has a mount.
  *
- * @throws Error where that is none of them, or more than one, or the builder does not tell
+ * @throws Error if there is none, or more than one, or if the builder does not tell
  */
 async function askBuilder(surroundings, { builder }, states) {
     const built = await Promise.all(states.map(async (state) => {
@@ -102448,21 +103343,25 @@ async function askBuilder(surroundings, { builder }, states) {
     return only;
 }
 async function listRequested({ mounts, state }, listOwn) {
-    if (mounts)
-        return { mounts, seedStages: state?.seedStages, notices: [], warnings: [] };
-    return listOwn();
+    if (mounts === undefined)
+        return listOwn();
+    const { seedStages, platform, others = [], hint } = state ?? {};
+    return {
+        ...{ mounts, seedStages, platform, others, hint },
+        ...{ bake: undefined, notices: [], warnings: [] },
+    };
 }
 /**
- * Lists the mounts that extract's own inputs say.
+ * Lists the mounts according to extract's own inputs.
  *
- * @throws InputError on a wrong input of this step; Error if there is neither an input nor an inject
+ * @throws InputError if an input of this step is wrong; Error if there is no input and no inject
  */
-async function listOwnMounts({ workspace }, { mountInputs }) {
+async function listOwnMounts(surroundings, { mountInputs }) {
     try {
-        return await (0,mount_list/* listMounts */.dx)(mountInputs, workspace);
+        return await (0,mount_list/* listMounts */.d)(mountInputs, await (0,builds/* findBuilds */.vo)(mountInputs, surroundings));
     }
     catch (error) {
-        if ((0,mount_list/* areGiven */.k4)(mountInputs))
+        if ((0,mount_inputs/* areGiven */.k4)(mountInputs))
             throw error;
         throw new Error(`No inject has run before in this job, or what it has left is gone. ${(0,errors/* messageOf */.b)(error)}`);
     }
@@ -102480,7 +103379,7 @@ async function extract(request, store, workDirectory) {
     const result = await save(request, packed, store, directory, workDirectory).catch(giveUp);
     return { ...result, tidied: packed.tidied };
 }
-/** Puts what was packed, and what is kept, into an entry, and saves that. */
+/** Puts the archives that were packed or kept into an entry, and saves it. */
 async function save(request, packed, store, directory, workDirectory) {
     const { key } = request;
     const packedCount = packed.mounts.filter(({ report }) => report?.result === 'packed').length;
@@ -102498,12 +103397,12 @@ async function save(request, packed, store, directory, workDirectory) {
         obstacle === undefined
             ? saveEntry(request, outcomes, store, directory)
             : refuse(obstacle, outcomes),
-        // All that is needed of it is in the entry. (Trouble with that is reported in the end.)
+        // All that is needed of the state is in the entry. (The removal at the end reports trouble.)
         request.state && (0,handover/* removeState */.aF)(request.surroundings, request.state).catch(() => undefined),
     ]);
     return result;
 }
-/** Why these cannot be saved; undefined if they can. */
+/** Why these mounts cannot be saved; undefined if they can. */
 function findObstacle(outcomes) {
     const missing = outcomes.flatMap(({ mount, saved }) => (saved ? [] : mount));
     if (missing.length > 0) {
@@ -102609,8 +103508,8 @@ function tell(outcomes) {
 
 
 /**
- * Writes what inject leaves, and removes what was left more than a day ago, if no extract has come for it.
- * A directory a key, so that a job can have several injects.
+ * Writes the state, and removes states that are more than a day old and that no extract has
+ * removed. One directory per key, so that a job can have several injects.
  */
 async function writeState(surroundings, state) {
     await (0,_lib_work_directory_js__WEBPACK_IMPORTED_MODULE_6__/* .removeOlderThanADay */ .RU)(stateDirectory(surroundings));
@@ -102618,18 +103517,18 @@ async function writeState(surroundings, state) {
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)(directory, { recursive: true });
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.writeFile)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directory, stateName), renderState(state));
 }
-/** Where the inject with this key keeps the archives that it has restored. */
+/** The directory in which the inject with this key keeps the archives that it has restored. */
 function keptArchives(surroundings, key) {
     return (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(surroundings, key), 'archives');
 }
-/** Keeps the programs that the inject with this key has copied for the builder, where it can. */
+/** Keeps the programs that the inject with this key has copied for the builder, if it can. */
 async function keepTools(surroundings, key, directory) {
     const kept = (0,node_path__WEBPACK_IMPORTED_MODULE_2__.join)(directoryOf(surroundings, key), 'tools');
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(kept, { recursive: true, force: true });
-    // Extract copies them anew where they are not there.
+    // If they are not there, extract copies them anew.
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rename)(directory, kept).catch(() => undefined);
 }
-/** @returns whether they were there, and are now in a directory that was not there */
+/** @returns whether the programs were there; if so, they have been moved into the new directory */
 async function takeTools(surroundings, key, directory) {
     try {
         await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.mkdir)((0,node_path__WEBPACK_IMPORTED_MODULE_2__.dirname)(directory), { recursive: true });
@@ -102641,8 +103540,9 @@ async function takeTools(surroundings, key, directory) {
     }
 }
 /**
- * Reads what the injects of this job have left, the last one last. What cannot be read is named and left out.
- * The runner empties its temporary directory after each job; others may not, so that an earlier job's is there.
+ * Reads the states of the injects of this job, in the order in which they were written. A state
+ * that cannot be read is named in a warning, and left out. States of earlier jobs are left out too:
+ * the runner empties its temporary directory after each job, but others may not.
  */
 async function readStates(surroundings) {
     const directory = stateDirectory(surroundings);
@@ -102662,10 +103562,10 @@ async function readStates(surroundings) {
     }
     return states.sort((a, b) => a.writtenAt - b.writtenAt).map(({ state }) => state);
 }
-/** Removes what one inject has left, and the directory with the last of them. */
+/** Removes the state of one inject, and with the last state the directory of all. */
 async function removeState(surroundings, state) {
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rm)(directoryOf(surroundings, state.key), { recursive: true, force: true });
-    // Fails while others are left.
+    // Fails while other states are left.
     await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_1__.rmdir)(stateDirectory(surroundings)).catch(() => undefined);
 }
 function stateDirectory({ temporaryRoot }) {
@@ -102684,7 +103584,7 @@ function parseState(text) {
     const state = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(JSON.parse(text), 'state');
     const { key, job, isKeyGenerated, mounts, builder, foundBuilder } = state;
     const { utilityImage, platform } = state;
-    const { seedStages, storeLocation, restoreKeys, restored } = state;
+    const { seedStages, storeLocation, restoreKeys, restored, others, hint } = state;
     return {
         key: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(key, 'key'),
         job: job === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(job, 'job'),
@@ -102696,6 +103596,8 @@ function parseState(text) {
         platform: platform === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(platform, 'platform'),
         storeLocation: storeLocation === undefined ? undefined : (0,_entry_stores_open_store_js__WEBPACK_IMPORTED_MODULE_5__/* .parseStoreLocation */ .s)(storeLocation),
         seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
+        others: others === undefined ? undefined : parseOthers(others),
+        hint: hint === undefined ? undefined : (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(hint, 'hint'),
         restoreKeys: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(restoreKeys, 'restoreKeys').map((each) => (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(each, 'restoreKeys[]')),
         restored: restored === undefined ? undefined : parseRestored(restored),
     };
@@ -102729,7 +103631,7 @@ function parseTools(value) {
 }
 function parseBuilder(value) {
     const { name, driver, nodes, node, platforms, buildkit } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'builder');
-    // Some of it buildx may leave empty; it is for the log.
+    // Buildx may leave some of these fields empty; they are for the log.
     return {
         name: String(name),
         driver: String(driver),
@@ -102746,15 +103648,33 @@ function parseRestoredMount(value) {
     return { ...saved, archive };
 }
 function parseSeedStages(value) {
-    const { head, stages, context, buildArgs, ignore } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'seedStages');
-    const args = Object.entries((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(buildArgs, 'buildArgs'));
+    const fields = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, 'seedStages');
+    const { head, stages, context, ignore } = fields;
     return {
         head: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(head, 'head'),
         stages: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(stages, 'stages'),
         context: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(context, 'context'),
-        buildArgs: Object.fromEntries(args.map(([name, each]) => [name, String(each)])),
+        buildArgs: parseTexts(fields.buildArgs, 'buildArgs'),
         ignore: String(ignore),
+        namedContexts: parseTexts(fields.namedContexts, 'namedContexts'),
     };
+}
+function parseTexts(value, name) {
+    const entries = Object.entries((0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(value, name));
+    return Object.fromEntries(entries.map(([key, each]) => [key, String(each)]));
+}
+function parseOthers(value) {
+    return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .array */ .YO)(value, 'others').map((each) => {
+        const { mount, stage, file, input } = (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .object */ .Ik)(each, 'others[]');
+        if (input !== 'target' && input !== 'bake-targets')
+            throw (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .invalid */ .Gq)('input', input);
+        return {
+            mount: (0,_entry_manifest_js__WEBPACK_IMPORTED_MODULE_4__/* .parseMount */ .zt)(mount),
+            stage: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(stage, 'stage'),
+            file: (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_8__/* .string */ .Yj)(file, 'file'),
+            input,
+        };
+    });
 }
 
 
@@ -102781,8 +103701,10 @@ var console = __nccwpck_require__(6523);
 var format = __nccwpck_require__(1335);
 // EXTERNAL MODULE: ./build/console/log.js
 var log = __nccwpck_require__(1532);
-// EXTERNAL MODULE: ./build/discovery/mount-list.js + 10 modules
-var mount_list = __nccwpck_require__(9590);
+// EXTERNAL MODULE: ./build/discovery/builds.js + 2 modules
+var builds = __nccwpck_require__(4145);
+// EXTERNAL MODULE: ./build/discovery/mount-list.js + 11 modules
+var mount_list = __nccwpck_require__(5837);
 // EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
 var archive = __nccwpck_require__(6002);
 // EXTERNAL MODULE: ./build/entry/manifest.js
@@ -102831,7 +103753,7 @@ var result_table = __nccwpck_require__(730);
 
 
 
-/** @throws InputError where the builder that is named does not exist; Error where there is none */
+/** @throws InputError if the builder that is named does not exist; Error if there is none */
 async function prepare(request, workDirectory) {
     const [builder, tools] = await Promise.all([
         inspectNamedBuilder(request),
@@ -102840,14 +103762,15 @@ async function prepare(request, workDirectory) {
     return { builder, tools };
 }
 /**
- * Unpacks archives of an entry into their mounts. However that ends, the archives are then where
- * extract looks for them: it saves them again for a mount that it finds empty.
+ * Unpacks archives of an entry into their mounts. However that ends, the archives are then in the
+ * directory in which extract looks for them. It saves them again for a mount that it finds empty.
  *
- * @throws Error where nothing was unpacked, or what {@link prepare} throws
+ * @throws Error if nothing was unpacked, and the errors of {@link prepare}
  */
 async function unpack(request, toUnpack, ready, entry, workDirectory) {
     if (toUnpack.length === 0)
         return { reports: new Map() };
+    const { surroundings } = request;
     await placeArchives(request, toUnpack, entry, workDirectory);
     // Extract saves nothing under a key that is saved already.
     const isFinal = request.store.isLasting && entry.key === request.key;
@@ -102859,9 +103782,9 @@ async function unpack(request, toUnpack, ready, entry, workDirectory) {
     });
     (0,result_table/* logBuilder */.wz)(builder, toolkit);
     const configuration = (0,external_node_path_.join)(workDirectory, 'buildx');
-    const address = await (0,builder_address/* addressBuilder */.e)(request.builder, builder, request.surroundings, configuration);
+    const address = await (0,builder_address/* addressBuilder */.e)(request.builder, builder, surroundings, configuration);
     const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
-        surroundings: request.surroundings,
+        surroundings,
         workDirectory,
         builder: address,
         toolkit,
@@ -102870,14 +103793,15 @@ async function unpack(request, toUnpack, ready, entry, workDirectory) {
         withArchives: true,
         seedStages: request.seedStages,
     }));
-    await (0,handover/* keepTools */.DQ)(request.surroundings, request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
+    await (0,handover/* keepTools */.DQ)(surroundings, request.key, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory));
     const filled = toUnpack.filter(({ index }) => reports.get(index)?.result === 'unpacked');
     const mounts = filled.map(({ mount }) => mount);
     return { reports, filled: { mounts, builder, filledAt: endedAt, snapshotId, tools } };
 }
 /**
- * Puts the archives where the build has them, and where extract looks for them: a file with two names, which
- * takes the room of one. (The build's context has it once, and so sends it as a plain file.)
+ * Puts the archives into the context of the build, and into the directory in which extract looks
+ * for them. Each is one file with two names, which takes the room of one. (The context has only one
+ * of the names, and so sends it as a plain file.)
  */
 async function placeArchives({ surroundings, key }, toUnpack, entry, workDirectory) {
     const context = (0,scratch_build/* archivesDirectory */.B8)(workDirectory);
@@ -102889,7 +103813,7 @@ async function placeArchives({ surroundings, key }, toUnpack, entry, workDirecto
         }
     }
 }
-/** A mount, and what the script is told of it. */
+/** A mount, with the argument that the script gets for it. */
 function scratchMountOf({ index, mount, archives }, snapshotId) {
     const limits = [(0,manifest/* totalOf */.e6)(archives).bytes, ...(snapshotId === undefined ? [] : [snapshotId])];
     const argument = [index, ...limits].join(':');
@@ -102907,10 +103831,11 @@ async function inspectNamedBuilder(request) {
 }
 
 // EXTERNAL MODULE: ./build/steps/run-step.js + 1 modules
-var run_step = __nccwpck_require__(4868);
+var run_step = __nccwpck_require__(6806);
 // EXTERNAL MODULE: ./build/steps/summary.js
 var summary = __nccwpck_require__(7796);
 ;// CONCATENATED MODULE: ./build/steps/inject.js
+
 
 
 
@@ -102938,21 +103863,20 @@ const notRestored = 'The cache mounts were not restored';
  * Inject: restores the saved mounts into the builder.
  *
  * @returns the key that extract saves them under
- * @throws InputError on wrong input, or where nothing was filled and that is to fail the step
+ * @throws InputError on wrong input, or if nothing was filled and that is to fail the step
  */
 async function injectMounts(surroundings, getInput, makeWorkDirectory) {
     const inputs = (0,read_inputs/* readInjectInputs */.NY)(getInput, surroundings);
     (0,console/* setOutput */.uH)('cache-hit', 'false');
-    const list = await (0,mount_list/* listMounts */.dx)(inputs.mountInputs, surroundings.workspace);
-    const { mounts, seedStages } = list;
-    const build = (0,keyed_build/* keyedBuildOf */.G)(inputs.mountInputs, surroundings.workspace);
-    const keys = await (0,generated_key/* resolveKeys */.LQ)(inputs, build, mounts, surroundings);
+    const { mountInputs } = inputs;
+    const list = await (0,mount_list/* listMounts */.d)(mountInputs, await (0,builds/* findBuilds */.vo)(mountInputs, surroundings));
+    const build = (0,keyed_build/* keyedBuildOf */.G)(mountInputs, surroundings.workspace, list.bake);
+    const keys = await (0,generated_key/* resolveKeys */.LQ)(inputs, build, list.mounts, surroundings);
     (0,console/* setOutput */.uH)('cache-primary-key', keys.key);
     (0,result_table/* logMounts */.Zx)(list);
-    const platform = inputs.mountInputs.platforms?.[0];
     const result = await (0,run_step/* withinTime */.d)(inputs.timeout, async (ended) => {
         const store = (0,open_store/* openStore */.C)(inputs.storeLocation, ended);
-        const request = { ...inputs, ...keys, mounts, seedStages, platform, store, surroundings };
+        const request = { ...inputs, ...keys, ...list, store, surroundings };
         return inject(request, await makeWorkDirectory());
     }).catch((error) => {
         if (error instanceof errors/* InputError */.d)
@@ -102980,14 +103904,14 @@ function factsOf(key, { matched }) {
         [matched.label, matched.key],
     ];
 }
-/** Nothing was restored. */
+/** The result if nothing was restored. */
 function cold(title, remarks = [], matched) {
     return { title, rows: [], remarks, filled: 0, isHit: false, matched };
 }
 async function inject(request, workDirectory) {
     const { store, key, restoreKeys, mounts } = request;
     await warnOfSameKey(request);
-    // Also where there is nothing to do: extract without inputs asks for it.
+    // Also if there is nothing to do, because extract without inputs reads the state.
     await (0,handover/* writeState */.Jq)(request.surroundings, stateOf(request));
     if (mounts.length === 0)
         return cold('There are no cache mounts');
@@ -103001,7 +103925,7 @@ async function inject(request, workDirectory) {
         return cold('No saved cache mounts were found');
     }
     const ready = prepare(request, workDirectory);
-    ready.catch(() => undefined); // it is thrown where it is needed
+    ready.catch(() => undefined); // unpack throws the error, if it needs the builder
     (0,console/* setOutput */.uH)('cache-matched-key', found);
     const restored = await restore(request, found, (0,external_node_path_.join)(workDirectory, stores_store/* storedDirectoryName */.c));
     const prepared = await ready.catch(() => undefined);
@@ -103013,20 +103937,22 @@ async function inject(request, workDirectory) {
     }
     return fill(request, state, restored, ready, workDirectory);
 }
-/** The cache client says no more than that tar has failed. */
+/** Needed because the cache client tells only that tar has failed. */
 function tellOfTar({ isStored }, prepared) {
     if (isStored || !prepared?.tools.tarVersion)
         return '';
     const why = (0,runner_programs/* whyNotGnuTar */.Jg)(prepared.tools);
     return why === undefined ? '' : ` GNU tar is needed, and ${why}.`;
 }
-/** Extract is to look at the builder that is used now, even if that is gone then. */
+/**
+ * Notes the builder that is used now, because extract is to look at it, even if it is gone by then.
+ */
 async function rememberBuilder(request) {
     const { surroundings } = request;
     const foundBuilder = request.builder ?? (await (0,buildx/* findCurrentBuilder */.mJ)(surroundings));
     await (0,handover/* writeState */.Jq)(surroundings, { ...stateOf(request), foundBuilder });
 }
-/** Restores an entry, with those that it builds on, into a directory. */
+/** Restores an entry, and the entries that it builds on, into a directory. */
 async function restore({ store, key: wanted, mounts }, found, directory) {
     const [key] = await (0,log/* logStage */.jl)('Restore from the cache', () => store.restore(directory, [found]));
     if (key === undefined) {
@@ -103058,7 +103984,7 @@ function tellOfOtherKey(key, wanted, { isLasting }) {
     const why = isLasting ? 'restore key' : 'what the directory holds';
     return `Restored from ${key} (${why}); this run will save as ${wanted}.`;
 }
-/** What an inject before this one has left under the same key is about to be overwritten. */
+/** Needed because this inject overwrites the state of an earlier one with the same key. */
 async function warnOfSameKey(request) {
     const { surroundings, key, mounts } = request;
     const listOf = (some) => some.map(cache_mount/* identityOf */.cu).sort().join();
@@ -103067,7 +103993,7 @@ async function warnOfSameKey(request) {
         (0,console/* warn */.R8)(`An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. ${ofItsOwn(request)}`);
     }
 }
-/** What to do if two builds share an entry. */
+/** The remedy if two builds share an entry. */
 function ofItsOwn({ hashes, storeLocation }) {
     if (storeLocation !== undefined)
         return 'Give each a directory of its own.';
@@ -103075,7 +104001,7 @@ function ofItsOwn({ hashes, storeLocation }) {
         return 'Give each a key-prefix of its own.';
     return 'Give each a key, and restore keys, of its own.';
 }
-/** Says so if an entry has none of the mounts, because it is then mostly another build's. */
+/** Tells the user if an entry has none of the mounts: most often another build has saved it. */
 function tellOfOthers(request, { key, manifest }) {
     const saved = new Set(manifest.mounts.map(({ mount }) => (0,cache_mount/* identityOf */.cu)(mount)));
     if (request.mounts.some((mount) => saved.has((0,cache_mount/* identityOf */.cu)(mount))))
@@ -103083,7 +104009,7 @@ function tellOfOthers(request, { key, manifest }) {
     const held = manifest.mounts.map(({ mount }) => (0,cache_mount/* describeMount */.hK)(mount)).join(', ') || 'no mounts';
     (0,console/* notify */.me)(`The entry ${key} has none of the cache mounts of this build; it has ${held}. If another build has saved it: ${ofItsOwn(request)}`);
 }
-/** Unpacks what is whole of a restored entry into its mounts. */
+/** Unpacks a restored entry into its mounts, except for those with a damaged archive. */
 async function fill(request, state, entry, ready, workDirectory) {
     const { key, manifest } = entry;
     const remedy = remedyFor(request, key);
@@ -103113,7 +104039,7 @@ async function fill(request, state, entry, ready, workDirectory) {
         isHit: isComplete && key === request.key,
     };
 }
-/** Finds out which of the mounts have all of their archives, undamaged. */
+/** Finds the mounts of which all archives are there and undamaged. */
 async function checkArchives(toUnpack, { directory }, remedy) {
     const checked = await Promise.all(toUnpack.map(async (mountArchives) => {
         const damage = await (0,archive/* findDamageOfAny */.Qx)(directory, mountArchives.archives);
@@ -103124,7 +104050,7 @@ async function checkArchives(toUnpack, { directory }, remedy) {
         damaged: checked.flatMap(({ mountArchives, damage }) => damage === undefined ? [] : leftOut(mountArchives.mount, `${damage}.${remedy}`)),
     };
 }
-/** What to do about a damaged entry, where no later extract can save its key again. */
+/** The remedy for a damaged entry, if no later extract can save its key again. */
 function remedyFor({ key, store }, found) {
     const remedy = found === key ? store.remedy(found) : '';
     return remedy === '' ? '' : ` ${remedy}`;
@@ -103137,7 +104063,7 @@ function leftOut(mount, why) {
     const remark = `The cache mount ${(0,cache_mount/* describeMount */.hK)(mount)} was left out: ${why}`;
     return { row: { mount, state: 'left out' }, remark };
 }
-/** @param whatToDo where the entry may be damaged */
+/** @param whatToDo the remedy if the entry may be damaged */
 function outcomeOf({ mount, archives }, report, whatToDo) {
     const archive = (0,manifest/* totalOf */.e6)(archives);
     switch (report?.result) {
@@ -103156,11 +104082,11 @@ function outcomeOf({ mount, archives }, report, whatToDo) {
     }
 }
 function stateOf(request) {
-    const { key, restoreKeys, hashes, mounts, seedStages } = request;
+    const { key, restoreKeys, hashes, mounts, seedStages, others, hint } = request;
     const { builder, platform, utilityImage, storeLocation, surroundings } = request;
     return {
         job: surroundings.job,
-        ...{ key, restoreKeys, mounts, seedStages },
+        ...{ key, restoreKeys, mounts, seedStages, others, hint },
         isKeyGenerated: hashes === undefined ? undefined : true,
         ...{ builder, platform, utilityImage, storeLocation },
     };
@@ -103186,7 +104112,7 @@ function stateOf(request) {
 
 
 
-/** The mounts as they were understood, and all that the user should know of them. */
+/** Shows the mounts as they were understood, and all that the user should know of them. */
 function logMounts({ mounts, notices, warnings }) {
     for (const notice of notices)
         (0,_console_console_js__WEBPACK_IMPORTED_MODULE_0__/* .notify */ .me)(notice);
@@ -103207,7 +104133,7 @@ function logBuilder(builder, toolkit) {
         ['programs', toolkit.description],
     ]));
 }
-/** What was asked for in vain, and what a made key is made of. */
+/** Shows the keys that were not found, and the parts of a made key. */
 function logMiss({ key, restoreKeys, hashes }) {
     const hashed = ({ hash, of }, name) => (of.length > 0 ? of : ['nothing']).map((each, index) => index === 0 ? [name, hash, each] : ['', '', each]);
     (0,_console_log_js__WEBPACK_IMPORTED_MODULE_1__/* .logGroup */ .QT)('What was looked for', [
@@ -103224,7 +104150,7 @@ function logMiss({ key, restoreKeys, hashes }) {
             ]),
     ]);
 }
-/** The closing table, which stands outside of all groups: what a person looks for first. */
+/** Prints the closing table outside of all groups, because people look for it first. */
 function logRows(rows) {
     const cells = rows.map(({ mount, state, archive, seconds }) => [
         state,
@@ -103246,7 +104172,7 @@ function logRows(rows) {
 
 /***/ }),
 
-/***/ 4868:
+/***/ 6806:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -103268,12 +104194,12 @@ var format = __nccwpck_require__(1335);
 var log = __nccwpck_require__(1532);
 // EXTERNAL MODULE: ./build/lib/errors.js
 var errors = __nccwpck_require__(1469);
-;// CONCATENATED MODULE: ./build/lib/processes.js
+;// CONCATENATED MODULE: ./build/lib/kill-descendants.js
 
 /**
  * Ends every process below this one at once: docker and its buildx plugin, and the tar of the cache
- * client, whose process ids @actions/exec keeps to itself. A build whose client is gone is cancelled
- * by BuildKit. Only where there is a /proc.
+ * client. They are looked for in /proc, because @actions/exec keeps their process ids to itself.
+ * Without a /proc, none is ended. If the client of a build is gone, BuildKit cancels the build.
  */
 function killDescendants() {
     const parentOf = readParents();
@@ -103306,7 +104232,7 @@ function readParents() {
     }
     for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
         try {
-            // "pid (comm) state ppid …", where comm may hold spaces and brackets
+            // "pid (comm) state ppid …"; comm may hold spaces and brackets
             const stat = (0,external_node_fs_.readFileSync)(`/proc/${entry}/stat`, 'utf8');
             parentOf.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
         }
@@ -103329,11 +104255,11 @@ var work_directory = __nccwpck_require__(2757);
 
 
 /**
- * Gives up on work that takes longer than a number of minutes, with all processes that it has
- * started; what it does itself goes on until the process ends.
+ * Gives up on work that takes longer than a number of minutes, and ends all processes that it has
+ * started. What the work does in this process goes on until the process ends.
  *
- * @param work is told by the signal that nobody waits for it any more
- * @throws Error that says where it stood
+ * @param work gets a signal, which tells it that nobody waits for it any more
+ * @throws Error that names the stage in which the work was
  */
 async function withinTime(minutes, work) {
     const ended = new AbortController();
@@ -103354,11 +104280,11 @@ async function withinTime(minutes, work) {
 }
 /**
  * Runs one action from its first line to the end of the process, and turns what it throws into the
- * step's result. Wrong input fails the step; everything else is a warning, as a cache must not break
- * a build: also where no file can be written, so that the story itself asks for the work directory
- * when it has read its inputs. That is gone afterwards, however the step ends.
+ * step's result. Wrong input fails the step. Everything else is a warning, because a cache must not
+ * break a build. That holds even if no file can be written: therefore the story itself asks for the
+ * work directory, after it has read its inputs. The directory is removed, however the step ends.
  *
- * @param onFailure is told in either case
+ * @param onFailure gets the message in both cases
  */
 async function runStep(surroundings, story, onFailure = () => undefined) {
     (0,console/* openConsole */.OZ)(surroundings);
@@ -103397,7 +104323,7 @@ async function runStep(surroundings, story, onFailure = () => undefined) {
             (0,console/* warn */.R8)((0,errors/* messageOf */.b)(error));
     }
     finally {
-        // What was begun ahead of its time may still be under way.
+        // Work that was begun early may still be running.
         killDescendants();
         clear();
         (0,console/* printOutputs */.My)();
@@ -103420,8 +104346,8 @@ async function runStep(surroundings, story, onFailure = () => undefined) {
 
 
 /**
- * Renders the summary of a step for the job's page, as HTML: a table of Markdown could not hold any
- * name that a mount can have.
+ * Renders the summary of a step for the job's page. It is HTML, because some names of mounts cannot
+ * stand in a table of Markdown.
  */
 function renderSummary({ title, facts, rows, remarks }) {
     const lines = [`<h3>${asText(title)}</h3>`];
@@ -103475,13 +104401,16 @@ function tableRow(element, cells) {
     return `<tr>${rendered.join('')}</tr>`;
 }
 /**
- * Text that may hold names, outside of `<code>`: GitHub makes links, pictures and formulas of @name,
+ * Text outside of `<code>` that may hold names. GitHub makes links, pictures and formulas of @name,
  * #1, :name: and $x$, but not across elements.
  */
 function asProse(text) {
     return asText(text).replace(/[@#$]|:(?=\S)/g, '<span>$&</span>');
 }
-/** Text of any kind as HTML; a blank line in it would end the table and begin Markdown. */
+/**
+ * Any text as HTML. Control characters are escaped, because a blank line would end the table and
+ * begin Markdown.
+ */
 function asText(text) {
     return text
         .replace(/\p{Cc}/gu, (char) => JSON.stringify(char).slice(1, -1))
@@ -106725,8 +107654,8 @@ var __webpack_exports__ = {};
 /* harmony export */   n: () => (/* binding */ start)
 /* harmony export */ });
 /**
- * The start of the one bundle: it holds all entries, because they share nearly all of their code.
- * `dist/NAME/index.js` starts the entry of that name; nothing of the others is run.
+ * The start of the only bundle. It holds all programs, because they share nearly all of their code.
+ * `dist/NAME/index.js` starts the program with that name. The code of the others is not run.
  */
 const start = {
     inject: () => Promise.resolve(/* import() eager */).then(__nccwpck_require__.bind(__nccwpck_require__, 1699)),

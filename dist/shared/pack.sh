@@ -1,19 +1,20 @@
 #!/bin/sh
-# Packs mounts. An argument is a mount's index and the level to compress with; if just its changes may be
-# packed, also how many bytes they may have, and what their snapshot is known by; with colons between.
+# Packs mounts. An argument has fields with colons between them: the mount's index and the
+# compression level. If a delta may be packed, the argument has two more fields: the maximum of its
+# bytes, and the token of the snapshot.
 
 # shellcheck source=src/builder/in-builder/common.sh
 . "${0%/*}/common.sh"
 
-# pack CREATE OPTION...: sets files, bytes, how many sockets tar has left out, and whether hard links of what is
-# packed are not
+# pack CREATE OPTION...: packs the mount. Sets files, bytes, sockets (the number that tar has left
+# out) and missing_links (whether a file is packed, but not all of its hard links).
 pack() {
-  # tar lists what it packs on standard output; a directory ends with a slash
+  # Tar lists the packed files on standard output. The name of a directory ends with a slash.
   files=$({
     "$@" --sparse -v --totals -C "$mount" . 2>"$index.log"
     echo $? >"$index.status"
   } | grep -c -v '/$')
-  # On a full disk both files may be empty, and the archive cut off.
+  # If the disk is full, both files may be empty, and the archive may be incomplete.
   status=
   bytes=
   sockets=0
@@ -34,23 +35,25 @@ pack() {
   [ "$status" = 0 ] && [ -n "$bytes" ]
 }
 
-# has_snapshot TOKEN: one that inject has taken, and the clock has not been set since
+# has_snapshot TOKEN: whether there is a snapshot with this token, and the clock was not set since
 has_snapshot() {
   [ -n "$1" ] && [ -f "$snapshot/state" ] || return
   known=
   boot=
   unchanged=
   { read -r known; read -r boot; read -r unchanged; } <"$snapshot/state"
-  # Tar is about to make it one of another time, and all of this may be killed and run again.
+  # Tar will change the snapshot. If this script is killed and run again, the snapshot must not
+  # count any more.
   rm -f -- "$snapshot/state" || return
   [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
 }
 
-# pack_changes ALLOWED: packs what has changed since the snapshot, unless that is more bytes; sets result,
-# or obstacle
+# pack_changes ALLOWED: packs a delta, unless it has more bytes than ALLOWED. Sets result, or
+# obstacle if it fails.
 pack_changes() {
   obstacle=tar
-  # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
+  # Each run of tar gets a copy, because tar changes the snapshot that it reads. If the archive goes
+  # to /dev/null, tar does not read the files.
   for use in count compare; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
   done
@@ -90,7 +93,7 @@ work() {
     result=failed
     rm -f -- "$archive"
   fi
-  # It is of no use but once.
+  # A snapshot can be used only once.
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in
     packed | changed)

@@ -1,15 +1,16 @@
 #!/bin/sh
-# Unpacks archives into mounts. An argument is a mount's index and the number of bytes that its archives
-# unpack to; if a snapshot is to be taken, also what that is known by; with colons between.
+# Unpacks archives into mounts. An argument has fields with colons between them: the mount's index
+# and the number of bytes that its archives unpack to. If a snapshot is to be taken, the snapshot's
+# token follows.
 
 # shellcheck source=src/builder/in-builder/common.sh
 . "${0%/*}/common.sh"
 
-# free: the bytes that the mount's disk has free, or nothing
+# free: prints the free bytes of the mount's disk, or nothing if they are not known
 free() {
   command -v df >/dev/null || return
   df -P -k "$mount" | {
-    # shellcheck disable=SC2034 # what comes before and after it on the second line
+    # shellcheck disable=SC2034 # only one field of the second line is used
     { read -r header; read -r device blocks used available rest; }
     case $available in
       '' | *[!0-9]*) ;;
@@ -18,32 +19,36 @@ free() {
   }
 }
 
-# take_snapshot TOKEN: what comes after it counts as a change
+# take_snapshot TOKEN: everything after it counts as a change
 take_snapshot() {
   rm -f -- "$snapshot"/*
-  # These are incrementalPrograms of scripts.ts.
+  # The same list as incrementalPrograms in scripts.ts.
   for program in cp sed sha256sum tr; do
     command -v "$program" >/dev/null || return
   done
   tar -c -g "$snapshot/new" -f /dev/null -C "$mount" . || return
   unchanged=$(no_changes "$snapshot/new" "$snapshot/listing")
-  # When it unpacks changes, tar takes no extended attribute from a directory that is there already.
+  # When tar unpacks a delta, it does not remove an extended attribute from a directory that already
+  # exists. So if a directory has extended attributes other than these, there is no usable snapshot.
   ! grep '^  x: ' "$snapshot/listing" | grep -q -v -e ' security\.selinux$' -e ' system\.posix_acl_' ||
     return
-  # Tar finds by device and inode that a directory has another name, and cannot always give it that when
-  # it unpacks (what had the name before is in the way). On a device that there is none of, it finds
-  # nothing, and packs the directory as a new one. The device is the sixth of the fields.
+  # Tar recognizes a renamed directory by its device and inode. When it unpacks, it cannot always
+  # repeat the rename, because whatever had the new name before is in the way. So the snapshot gets
+  # a device that does not exist. Then tar does not recognize a renamed directory and packs it as a
+  # new one. The device is the sixth field.
   device=$(sed -z -n 6p "$snapshot/new" | tr -d '\0')
   [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
     rm -f -- "$snapshot/new" "$snapshot/listing" &&
     printf '%s\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
 }
 
-# walk DIR COMMAND: runs COMMAND ENTRY for all that is below DIR, a directory before what is in it, until
-# one fails. (One function alone, as dash lets functions call each other to a depth of 1000.)
+# walk DIR COMMAND: runs COMMAND PATH for all paths below DIR until one fails. A directory comes
+# before its content. (This is only one function, because dash limits nested calls to a depth of
+# 1000.)
 walk() {
   for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-    # What matches nothing is left by the shell as it stands: it is neither a link nor a directory.
+    # If a pattern matches nothing, the shell leaves the pattern itself. That is neither a link nor
+    # a directory.
     "$2" "$entry" || return
     [ ! -d "$entry" ] || [ -L "$entry" ] || walk "$entry" "$2" || return
   done
@@ -66,10 +71,11 @@ unpack() {
   extract "$@" -I "$compressor" -f "$archive" -C "$directory"
 }
 
-# bar_links DELTA: sees to it that what unpacks it goes through no link. Tar follows none that it has
-# made in the same run, but those of the archives before. Where the delta's own members lead, is seen
-# where there is nothing else: what are directories there are no links in the mount. (The names of what
-# is gone are not looked at there. Deltas of ours rename nothing.)
+# bar_links DELTA: removes the links that tar would follow when it unpacks the delta. Tar follows no
+# link that it has made in the same run, but it follows links from earlier archives. So the delta is
+# first unpacked alone, into an empty directory. If a path is a directory there, it must not be a
+# link in the mount. (The names of deleted files are not checked there. Our deltas rename nothing,
+# so a delta that renames is refused.)
 bar_links() {
   choose_compressor "$1"
   ! tar -t -g /dev/null -vvv -I "$compressor" -f "$1" | grep -q '^[RTX] ' &&
@@ -79,7 +85,8 @@ bar_links() {
     rm -rf -- "$reserved/delta"
 }
 
-# remove_link_like ENTRY: if it is a directory of the delta, removes a link that has its name in the mount
+# remove_link_like PATH: if this path of the delta is a directory, removes a link with the same name
+# from the unpacked files
 remove_link_like() {
   if [ ! -d "$1" ] || [ -L "$1" ]; then return; fi
   link=$reserved/files${1#"$reserved/delta"}
@@ -90,13 +97,15 @@ is_no_link() {
   [ ! -L "$1" ]
 }
 
-# lists_link DELTA: whether there is one in it; a line begins with the kind of what it tells of
+# lists_link DELTA: whether the delta holds a symbolic link. Each line of the list begins with the
+# file type.
 lists_link() {
   choose_compressor "$1"
   tar -t -vv -I "$compressor" -f "$1" | grep -q '^l'
 }
 
-# unpack_all: all of the mount's content first, then what has changed since, which names what is gone
+# unpack_all: unpacks the archive with all content first, then the deltas, which also name the
+# deleted files
 unpack_all() {
   set -- /archives/"$index".*
   unpack "$1" "$reserved/files" || return
@@ -122,7 +131,7 @@ work() {
   available=$(free)
   [ "${available:-$needed}" -ge "$needed" ] || report full ",\"available\":$available"
 
-  # No archive of ours holds the reserved names, which would stand in the way of settling.
+  # The reserved names would be in the way of settle. No archive of ours holds them.
   mkdir "$reserved" "$reserved/files" &&
     unpack_all &&
     rm -rf -- "$reserved/files/$reserved_name" "$reserved/files/$reserved_name.complete" &&
@@ -132,7 +141,7 @@ work() {
       [ -z "$token" ] || take_snapshot "$token"
       report unpacked
     }
-  # Nothing of the mount has changed but what can be settled later.
+  # The mount is unchanged, except for complete files, which a later settle can put into place.
   rm -rf -- "$reserved"
   report failed
 }
