@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, stat, statfs, writeFile } from 'node:fs/promises';
+import { readFile, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { print, warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import { messageOf } from '../lib/errors.js';
 import { describeClient, removeBuildCache, startBuild } from './buildx.js';
+import { placeScript, type ScriptName } from './in-builder/scripts.js';
 import { type MountReport, parseReports } from './mount-report.js';
 import type { Toolkit } from './runner-programs.js';
 import {
@@ -39,7 +40,7 @@ export interface ScratchBuildOptions {
   /** Its name; undefined: the one that buildx itself would use. */
   readonly builder: string | undefined;
   readonly toolkit: Toolkit;
-  readonly script: string;
+  readonly script: ScriptName;
   readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
   readonly seedStages: SeedStages | undefined;
@@ -90,15 +91,14 @@ export async function startScratchBuild(
 }
 
 async function startScript(options: ScratchBuildOptions): Promise<WaitingScratchBuild> {
-  const { workDirectory, builder, toolkit, mounts, withArchives, seedStages } = options;
+  const { workDirectory, builder, toolkit, script, mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
-  await mkdir(join(context, 'scripts'), { recursive: true });
+  await placeScript(script, join(context, 'scripts'));
   const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
     nonce: randomUUID(),
     withArchives,
     seedStages,
   });
-  await writeFile(join(context, 'scripts', 'run.sh'), options.script);
   const ignore = seedStages?.ignore ?? '';
   if (ignore !== '') {
     // BuildKit looks for it beside the Dockerfile's file.

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
-import { restoredFileName, unpackScript } from '../builder/in-builder/scripts.js';
+import { restoredFileName } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
 import { archivesDirectory, runScratchBuild, toolsDirectory } from '../builder/scratch-build.js';
@@ -85,7 +85,7 @@ export async function unpack(
         workDirectory,
         builder: request.builder,
         toolkit,
-        script: unpackScript,
+        script: 'unpack',
         mounts: fillings.map(({ index, mount, archives }) => ({
           index,
           mount,

@@ -1,5 +1,4 @@
 import { type Builder, inspectBuilder } from '../builder/buildx.js';
-import { packScript } from '../builder/in-builder/scripts.js';
 import { listRecords } from '../builder/list-records.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { type BuilderRecord, compareRecords, isNewer, isOlder } from '../builder/records.js';
@@ -62,7 +61,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     toolkit: chooseToolkit(tools, builder.platforms, request.utilityImage, {
       anyOf: ['zstd', 'gzip'],
     }),
-    script: packScript,
+    script: 'pack',
     mounts: listToPack(request, known, same),
     withArchives: false,
     seedStages: request.seedStages,

@@ -20,9 +20,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import {
   packedFileName,
-  packScript,
+  placeScript,
   restoredFileName,
-  unpackScript,
+  type ScriptName,
 } from '../../../../src/builder/in-builder/scripts.js';
 import { type MountReport, parseReports } from '../../../../src/builder/mount-report.js';
 import { listFiles } from '../../../support/engine.js';
@@ -40,18 +40,29 @@ let root: string;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'incremental-'));
   await mkdir(join(root, 'out'));
+  await Promise.all([placeHere('pack'), placeHere('unpack')]);
 });
 
 afterAll(() => rm(root, { recursive: true }));
 
 const mount = () => join(root, 'mounts/0');
 
+/** Puts a script into a directory of its name, and has it look for mounts and archives below the root. */
+async function placeHere(name: ScriptName): Promise<void> {
+  const directory = join(root, name);
+  await placeScript(name, directory);
+  for (const file of await readdir(directory)) {
+    const text = await readFile(join(directory, file), 'utf8');
+    const here = text.replaceAll(/\/(mounts|seeds|archives|snapshots)\//g, `${root}/$1/`);
+    await writeFile(join(directory, file), here);
+  }
+}
+
 /** Runs one of the scripts as the build does, for the mount 0. */
-async function runScript(script: string, argument: string): Promise<MountReport> {
-  const here = script.replaceAll(/\/(mounts|seeds|archives|snapshots)\//g, `${root}/$1/`);
+async function runScript(name: ScriptName, argument: string): Promise<MountReport> {
   const out = join(root, 'out');
   await rm(join(out, 'report'), { force: true });
-  const { stdout, stderr } = await execute('/bin/sh', ['-c', here, 'run.sh', argument], {
+  const { stdout, stderr } = await execute('/bin/sh', [join(root, name, 'run.sh'), argument], {
     cwd: out,
   });
   const report = parseReports(await readFile(join(out, 'report'), 'utf8')).get(0);
@@ -99,7 +110,7 @@ async function restore(chain: readonly Saved[], token: string): Promise<void> {
   for (const [place, { file }] of chain.entries()) {
     await copyFile(file, join(root, 'archives', restoredFileName(0, place, 'zstd')));
   }
-  expect(await runScript(unpackScript, `0:1:${token}`)).toMatchObject({ result: 'unpacked' });
+  expect(await runScript('unpack', `0:1:${token}`)).toMatchObject({ result: 'unpacked' });
 }
 
 /** What an archive would do beside the mount, and what is in the mount then; undefined: it stays empty. */
@@ -187,7 +198,7 @@ test(
       const isAnother = isRemade || random.chance(0.05);
       const isEnd = chain.length >= chainLength || random.chance(0.05);
       const limits = [isEnd ? 0 : 1e9, isAnother ? 'another' : token];
-      const report = await runScript(packScript, ['0', '1', ...limits].join(':'));
+      const report = await runScript('pack', ['0', '1', ...limits].join(':'));
       counts.set(report.result, (counts.get(report.result) ?? 0) + 1);
       if (isAnother) expect(report).toMatchObject({ result: 'packed', obstacle: 'snapshot' });
       if (isEnd) expect(report.result).not.toBe('changed');
