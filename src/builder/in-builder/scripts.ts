@@ -5,7 +5,8 @@ import { archiveExtension, type Compression } from '../../entry/manifest.js';
 /** What a script that runs in the builder does with mounts; common.sh says how they work. */
 export type ScriptName = 'pack' | 'unpack';
 
-// Spelt out, so that the bundler sees which files go with the bundle.
+// Spelt out, because the bundler looks for this very form: it puts the files beside the bundle, and the
+// path of each in place of its URL.
 const commonFile = new URL('./common.sh', import.meta.url);
 const files: Readonly<Record<ScriptName, URL>> = {
   pack: new URL('./pack.sh', import.meta.url),
