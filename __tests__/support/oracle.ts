@@ -131,7 +131,9 @@ export async function readIds(): Promise<string[]> {
   return descriptions.map(readId).sort();
 }
 
-// Not src/builder-records.ts: nothing that is compared with BuildKit has a part in reading its word.
+// This, and unquoteGo, are not those of src/builder/records.ts, although they do the same: the oracle reads
+// what BuildKit says of the mounts, and our code is compared with that. If both read it with the same
+// code, a mistake there would be on both sides, and the comparison would still hold.
 function readId(description: string): string {
   const [, target, quoted] =
     /^cached mount (.*?) from exec .*?(?: with id ("(?:[^"\\]|\\.)*"))?$/s.exec(description) ?? [];

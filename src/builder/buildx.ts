@@ -260,7 +260,7 @@ function field(text: string, label: string): string | undefined {
  * Lists the cache mounts that a builder has.
  *
  * @param name undefined for the builder that buildx itself would use
- * @returns what buildx prints, for builder-records.ts
+ * @returns what buildx prints, for records.ts
  * @throws Error where buildx cannot tell
  */
 export async function listCacheMounts(

@@ -26,7 +26,7 @@ interface Contents {
 }
 
 /**
- * Reads what the scripts in the build have written (container-scripts.ts): a line of JSON a mount.
+ * Reads what the scripts in the build have written (in-builder/common.sh): a line of JSON per mount.
  *
  * @returns the reports by the mount's index
  * @throws Error on anything else
