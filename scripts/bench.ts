@@ -8,10 +8,11 @@ import { describeMachine } from './lib/bench/machine.js';
 import { measureCommits } from './lib/bench/measure-commits.js';
 import { measureFixed } from './lib/bench/measure-fixed.js';
 import { measureIncremental } from './lib/bench/measure-incremental.js';
-import { type Bench, measureSet, type SetResult } from './lib/bench/measure-set.js';
+import { measureSet, type SetResult } from './lib/bench/measure-set.js';
 import { prepareMounts } from './lib/bench/mount.js';
 import { type Options, readOptions } from './lib/bench/options.js';
 import { type BenchResult, renderMarkdown, tablesOf } from './lib/bench/report.js';
+import type { Bench } from './lib/bench/subject.js';
 import { perform } from './lib/interruption.js';
 
 await perform('benchmark', async () => {

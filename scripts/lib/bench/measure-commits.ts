@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CacheService } from '../../../__tests__/support/cache-service.js';
 import { run } from './command.js';
-import type { Bench } from './measure-set.js';
 import { checkStep, inNewJob, measureStep, withCacheService } from './step.js';
+import type { Bench } from './subject.js';
 
 /** What one run of CI has cost: seconds, and bytes between the runner and the cache service. */
 export interface CommitRun {

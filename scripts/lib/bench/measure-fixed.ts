@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './command.js';
-import type { Bench } from './measure-set.js';
 import { packTree } from './mount.js';
 import { Samples } from './statistics.js';
 import { type ActionName, checkStep, inNewJob, measureStep, withCacheService } from './step.js';
+import type { Bench } from './subject.js';
 import { timed } from './timed.js';
 
 export const fixedMeasures = {

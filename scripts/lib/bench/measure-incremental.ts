@@ -4,10 +4,10 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CacheService } from '../../../__tests__/support/cache-service.js';
 import type { DataSet } from './data-sets.js';
-import type { Bench } from './measure-set.js';
 import { packTree } from './mount.js';
 import { Samples } from './statistics.js';
 import { checkStep, inNewJob, type MeasuredStep, measureStep, withCacheService } from './step.js';
+import type { Bench } from './subject.js';
 import { writeTree } from './tree.js';
 
 export const incrementalMeasures = {

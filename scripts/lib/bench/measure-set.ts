@@ -2,11 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CacheService } from '../../../__tests__/support/cache-service.js';
 import { copyIn, copyOut, measurePlainStore } from './copy-method.js';
 import type { DataSet } from './data-sets.js';
 import { measureFloor } from './floor.js';
-import { type Mounts, type PackedTree, packTree } from './mount.js';
+import { packTree } from './mount.js';
 import type { Phase } from './phases.js';
 import { measureResources, type Resources } from './resources.js';
 import { medianItem, Samples } from './statistics.js';
@@ -18,6 +17,7 @@ import {
   measureStep,
   withCacheService,
 } from './step.js';
+import type { Bench, Subject } from './subject.js';
 import { listTree, type TreeFacts, writeTree } from './tree.js';
 
 export type Measure =
@@ -45,23 +45,6 @@ export interface SetResult {
   readonly resources: Resources;
   /** What the other method does not restore as it was. */
   readonly copyLoses: 'nothing' | 'attributes' | 'contents' | undefined;
-}
-
-export interface Bench {
-  readonly workDirectory: string;
-  readonly mounts: Mounts;
-  readonly runs: number;
-  say(text: string): void;
-}
-
-/** What all the methods work on. */
-export interface Subject {
-  readonly set: DataSet;
-  /** The plain files. */
-  readonly tree: string;
-  readonly packed: PackedTree;
-  readonly facts: TreeFacts;
-  readonly service: CacheService;
 }
 
 const mountId = 'bench';

@@ -1,5 +1,7 @@
 /** Where the time of a step goes, by the times at which the lines of its log have come. */
 
+import type { StageTitle } from '../../../src/console/log.js';
+
 export interface LogLine {
   /** Since the start of the step. */
   readonly seconds: number;
@@ -36,14 +38,21 @@ export const storePhases: readonly Phase[] = [
   'save: upload',
 ];
 
+/** If a stage is renamed in the steps alone, its title here has no longer this type. */
+type StageLine = `::group::${StageTitle}`;
+
+type OtherLine = `::debug::${string}` | 'Cache Size: ';
+
+const packing: StageLine = '::group::Pack out of the builder';
+
 /** What begins with a line. */
-const beginnings: readonly (readonly [prefix: string, phase: Phase])[] = [
+const beginnings: readonly (readonly [prefix: StageLine | OtherLine, phase: Phase])[] = [
   ['::group::Look up the key', 'look up the key'],
   ['::group::Restore from the cache', 'restore: download'],
-  ['::group::Restore what it builds on', 'restore: download'],
+  ['::group::Restore what it builds on: ', 'restore: download'],
   ['Cache Size: ', 'restore: unpack'],
   ['::group::Unpack into the builder', 'prepare the build'],
-  ['::group::Pack out of the builder', 'prepare the build'],
+  [packing, 'prepare the build'],
   ['::debug::docker buildx build', 'build: rest'],
   ['::group::Save to the cache', 'save: pack'],
   ['::debug::File Size: ', 'save: upload'],
@@ -71,7 +80,7 @@ export function splitPhases(
     result.set(phase, (result.get(phase) ?? 0) + seconds);
   const steps = new Map<string, Phase>();
   // Extract's build is followed by digests, inject's by nothing.
-  const packs = lines.some(({ text }) => text.startsWith('::group::Pack out'));
+  const packs = lines.some(({ text }) => text.startsWith(packing));
   let phase: Phase = 'start';
   let previous = 0;
   for (const { seconds, text } of lines) {

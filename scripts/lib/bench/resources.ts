@@ -4,9 +4,9 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CacheService } from '../../../__tests__/support/cache-service.js';
 import { copyIn, copyOut, measurePlainStore } from './copy-method.js';
-import type { Bench, Subject } from './measure-set.js';
 import { peakMemoryEnv, readPeakMemory } from './node-memory.js';
 import { type ActionName, checkStep, inNewJob, measureStep } from './step.js';
+import type { Bench, Subject } from './subject.js';
 import { readTransfers, type Transfers } from './transfers.js';
 import { type DiskUse, watchDisk } from './watch.js';
 
