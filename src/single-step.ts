@@ -9,7 +9,7 @@ const keyState = 'key';
 
 /** What the post step reads for itself. */
 const ownInputs = new Set([
-  ...['compression-level', 'incremental', 'incremental-count', 'incremental-share'],
+  ...['compression-level', 'incremental', 'incremental-count', 'incremental-share', 'stream'],
   ...['timeout', 'summary'],
 ]);
 

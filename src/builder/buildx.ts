@@ -14,6 +14,8 @@ export interface Builder {
   /** What the node that is used runs, its own platform first, such as `linux/amd64`. */
   readonly platforms: readonly string[];
   readonly buildkit: string;
+  /** The URL of its engine, or the name of the context that has it. */
+  readonly endpoint: string;
 }
 
 /** A builder that was named does not exist. */
@@ -34,6 +36,10 @@ export interface BuildOptions {
   /** The files of the last stage are put into this directory. */
   readonly output: string;
   readonly buildArgs: Readonly<Record<string, string>>;
+  /** The names of their files, by their ids; the files are read when a RUN needs them. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** Whether its RUNs have the builder's default network, or none; an engine may have none to give. */
+  readonly withNetwork?: boolean;
 }
 
 interface Output {
@@ -86,6 +92,7 @@ export async function inspectBuilder(
       nodes: found.nodes.length,
       platforms: node.platforms,
       buildkit: node.buildkit,
+      endpoint: node.endpoint,
     };
   }
   const buildx = await probe(['buildx', 'version']);
@@ -138,13 +145,13 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     '--progress=plain',
     '--provenance=false',
     '--sbom=false',
-    // No part of the build needs a network, and an engine may have none to give.
-    '--network=none',
+    ...(options.withNetwork ? [] : ['--network=none']),
     `--file=${options.dockerfile}`,
     // A bare path needs no CSV quoting; it stands for type=local.
     `--output=${options.output}`,
     ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
     ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
+    ...Object.entries(options.secrets ?? {}).map(([id, file]) => `--secret=id=${id},src=${file}`),
     options.context,
   ];
   debug(`docker ${args.join(' ')}`);
@@ -223,6 +230,7 @@ interface Inspected {
   readonly nodes: readonly {
     readonly platforms: readonly string[];
     readonly buildkit: string;
+    readonly endpoint: string;
     /** Why it cannot be used. */
     readonly error: string | undefined;
   }[];
@@ -247,6 +255,7 @@ export function parseInspect(text: string): Inspected {
           .map((platform) => platform.trim().replace(/\*$/, ''))
           .filter((platform) => platform !== ''),
         buildkit: field(node, 'BuildKit version') ?? field(node, 'BuildKit') ?? 'unknown',
+        endpoint: field(node, 'Endpoint') ?? '',
         error: field(node, 'Error'),
       })),
   };

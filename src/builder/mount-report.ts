@@ -19,10 +19,21 @@ export type Obstacle = (typeof obstacles)[number];
 
 const obstacles = ['snapshot', 'size', 'tar'] as const;
 
+/**
+ * Why an archive came as a file, although the step has listened for it: a program is missing, the step
+ * was not found, or the connection was cut.
+ */
+export type Detour = (typeof detours)[number];
+
+const detours = ['programs', 'unreachable', 'cut'] as const;
+
 interface Contents {
   readonly compression: Compression;
   readonly files: number;
   readonly bytes: number;
+  /** What was sent straight to the step, in hex; absent: it is in a file. */
+  readonly sha256?: string;
+  readonly detour?: Detour;
 }
 
 /**
@@ -34,6 +45,20 @@ interface Contents {
 export function parseReports(text: string): Map<number, MountReport> {
   const lines = text.split('\n').filter((line) => line !== '');
   return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+}
+
+function parseWay({
+  sha256,
+  detour,
+}: Record<string, unknown>): Pick<Contents, 'sha256' | 'detour'> {
+  const found = detours.find((each) => each === detour);
+  if (detour !== found) throw invalid('detour', detour);
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(string(sha256, 'sha256')))
+    throw invalid('sha256', sha256);
+  return {
+    ...(sha256 === undefined ? {} : { sha256: string(sha256, 'sha256') }),
+    ...(found === undefined ? {} : { detour: found }),
+  };
 }
 
 function parseLine(value: unknown): [number, MountReport] {
@@ -49,7 +74,7 @@ function parseLine(value: unknown): [number, MountReport] {
         throw invalid('compression', compression);
       const files = count(line.files, 'files');
       const bytes = count(line.bytes, 'bytes');
-      const report = { seconds, compression, files, bytes } as const;
+      const report = { seconds, compression, files, bytes, ...parseWay(line) } as const;
       if (result === 'changed') return [index, { result, ...report }];
       const obstacle = obstacles.find((each) => each === line.obstacle);
       if (line.obstacle !== obstacle) throw invalid('obstacle', line.obstacle);

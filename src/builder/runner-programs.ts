@@ -48,7 +48,8 @@ export interface RunnerTools {
 
 /** Copies those of the runner's programs that a build may need below a directory. */
 export async function gatherRunnerTools(directory: string): Promise<RunnerTools> {
-  const programs = await findPrograms([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
+  const wanted = new Set([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
+  const programs = await findPrograms([...wanted]);
   const names = programs.map(({ name }) => name);
   if (!names.includes('tar')) return { names, tarVersion: '', directories: [] };
   try {

@@ -12,9 +12,17 @@ import {
   buildCachePattern,
   filesContext,
   outputDirectory,
+  planSecret,
   renderScratchDockerfile,
   type ScratchMount,
 } from './scratch-dockerfile.js';
+import {
+  planFile,
+  type StraightBuild,
+  startStraight,
+  tellDetour,
+  writeEmptyPlans,
+} from './stream/straight-build.js';
 
 export interface ScratchBuildResult {
   /** By the mount's index; a mount that the script has not come to has none. */
@@ -44,6 +52,8 @@ export interface ScratchBuildOptions {
   readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
   readonly seedStages: SeedStages | undefined;
+  /** Whether archives that are packed may come straight to the step, and not through buildx. */
+  readonly straight?: boolean;
 }
 
 /** Removes what the builds have left on the builder: copies of the archives. */
@@ -78,6 +88,10 @@ export async function startScratchBuild(
       try {
         return await first.run();
       } catch (error) {
+        if (error instanceof NoContactError) {
+          print(`The build is run once more, without a network: ${error.message}.`);
+          return runScratchBuild({ ...options, straight: false });
+        }
         const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
         if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
         warn(
@@ -90,11 +104,23 @@ export async function startScratchBuild(
   };
 }
 
+/**
+ * A build failed in which archives were to go straight to the step, and no RUN has found it: the builder
+ * may have no network to give, and then no RUN has been started.
+ */
+class NoContactError extends Error {
+  override readonly name = 'NoContactError';
+}
+
 async function startScript(options: ScratchBuildOptions): Promise<WaitingScratchBuild> {
   const { workDirectory, builder, toolkit, script, mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
   await placeScript(script, join(context, 'scripts'));
-  const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
+  // (The stages of the user's Dockerfile would have a network too.)
+  const planned = options.straight && !seedStages ? mounts.map(({ index }) => index) : [];
+  await writeEmptyPlans(workDirectory, planned);
+  const withPlans = mounts.map((mount) => ({ ...mount, withPlan: planned.includes(mount.index) }));
+  const { text, buildArgs } = renderScratchDockerfile(toolkit, withPlans, {
     nonce: randomUUID(),
     withArchives,
     seedStages,
@@ -116,23 +142,49 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
       dockerfile: ignore === '' ? '-' : 'Dockerfile',
       output: 'output',
       buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+      secrets: Object.fromEntries(planned.map((index) => [planSecret(index), planFile(index)])),
+      withNetwork: planned.length > 0,
     });
   // With a file, it would not wait.
   const waiting = ignore === '' ? start() : undefined;
   return {
     cancel: () => waiting?.cancel(),
     run: async () => {
-      await (waiting ?? start()).run(text).catch(async (error: unknown) => {
+      const straight = await listenFor(workDirectory, planned);
+      try {
+        await (waiting ?? start()).run(text);
+      } catch (error) {
         print(`That was ${await describeClient()}.`);
-        throw (await isFull(workDirectory))
-          ? new Error(
-              `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,
-            )
+        if (await isFull(workDirectory)) {
+          const where = dirname(workDirectory);
+          throw new Error(`${messageOf(error)}. The runner's disk that holds ${where} is full.`);
+        }
+        throw planned.length > 0 && !straight?.wasFound()
+          ? new NoContactError(messageOf(error))
           : error;
-      });
-      return readResult(workDirectory);
+      } finally {
+        await straight?.close();
+      }
+      const result = await readResult(workDirectory);
+      if (straight === undefined) return result;
+      const reports = await straight.collect(result.reports, result.directory);
+      return { ...result, reports };
     },
   };
+}
+
+/** Undefined if nothing can go straight: the RUNs find empty plans. */
+async function listenFor(
+  workDirectory: string,
+  indexes: readonly number[],
+): Promise<StraightBuild | undefined> {
+  if (indexes.length === 0) return undefined;
+  try {
+    return await startStraight(workDirectory, indexes);
+  } catch (error) {
+    tellDetour(error);
+    return undefined;
+  }
 }
 
 async function readResult(workDirectory: string): Promise<ScratchBuildResult> {

@@ -19,6 +19,8 @@ export interface ScratchMount {
   readonly argument: string;
   /** Whether the script is to have what inject notes of the mount, at `/snapshots/INDEX`. */
   readonly withSnapshot?: boolean;
+  /** Whether it is to have the plan for a straight connection to the step, at `/plans/INDEX`. */
+  readonly withPlan?: boolean;
 }
 
 export interface ScratchDockerfile {
@@ -40,6 +42,11 @@ export const filesContext = 'buildkit-cache-mounts';
  * this, and a digest of the mount's identity.
  */
 export const snapshotIdPrefix = `${filesContext}-snapshot-`;
+
+/** The id of the build secret that holds the plan of a mount. */
+export function planSecret(index: number): string {
+  return `${filesContext}-plan-${index}`;
+}
 
 // The stages of the user's Dockerfile may have any name but such.
 const workStage = `${filesContext}-work`;
@@ -130,7 +137,7 @@ export function renderScratchDockerfile(
   const perRun = Math.ceil(mounts.length / maximumRuns);
   for (let first = 0; first < mounts.length; first += perRun) {
     const group = mounts.slice(first, first + perRun);
-    const flags = group.flatMap(({ index, mount, withSnapshot }) => {
+    const flags = group.flatMap(({ index, mount, withSnapshot, withPlan }) => {
       const { id, from, stage, source, ownership } = mount;
       const origin = from === undefined ? stage?.name : stageOf(from);
       const start = [
@@ -148,6 +155,7 @@ export function renderScratchDockerfile(
       const seed = [`type=bind,target=/seeds/${index}`, ...start];
       const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotIdPrefix}${digest(mount)}`;
       return [
+        ...(withPlan ? [`type=secret,id=${planSecret(index)},target=/plans/${index}`] : []),
         ...(withSnapshot ? [snapshot] : []),
         options.join(','),
         ...(isSeeded ? [seed.join(',')] : []),

@@ -89,19 +89,20 @@ async function sizeOf(path: string): Promise<number | 'no file'> {
 /**
  * Moves an archive that the build has made into an entry.
  *
+ * @param facts its digest is taken only if it is not among them
  * @returns what the manifest says of it
  */
 export async function storeArchive(
   source: string,
-  facts: Pick<Archive, 'compression' | 'files' | 'bytes'>,
+  facts: Pick<Archive, 'compression' | 'files' | 'bytes'> & Partial<Pick<Archive, 'sha256'>>,
   directory: string,
 ): Promise<Archive> {
   const file = `${randomBytes(16).toString('hex')}.${archiveExtension[facts.compression]}`;
   const path = join(directory, file);
   await moveFile(source, path);
   const { size } = await stat(path);
-  const { compression, files, bytes } = facts;
-  return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
+  const { compression, files, bytes, sha256 = await digest(path) } = facts;
+  return { file, compression, files, bytes, compressedBytes: size, sha256 };
 }
 
 export async function writeManifest(directory: string, mounts: SavedMount[]): Promise<void> {

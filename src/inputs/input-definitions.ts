@@ -143,6 +143,12 @@ const savingInputs: readonly InputDefinition[] = [
       'How large these changes may become together, in percent of what the mount held, before all of it is saved again; 1 to 1000',
     standard: '50',
   },
+  {
+    name: 'stream',
+    description:
+      "Whether archives may go straight from the builder to this machine, over Docker's bridge or the loopback, where that is possible; else always through buildx",
+    standard: 'true',
+  },
 ];
 
 export const extractInputs: readonly InputDefinition[] = [

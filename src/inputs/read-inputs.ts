@@ -44,6 +44,8 @@ export interface ExtractInputs {
   /** As zstd counts; gzip's ends at 9. */
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
+  /** Whether archives may go straight from the builder to this machine. */
+  readonly stream: boolean;
   readonly directory: string | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
@@ -107,6 +109,7 @@ export function readExtractInputs(): ExtractInputs {
     utilityImage: optional('utility-image'),
     compressionLevel: readNumber('compression-level', 1, maximum.compressionLevel, 3),
     incremental: readIncremental(),
+    stream: readBoolean('stream', true),
     ...readCommonInputs(),
   };
 }

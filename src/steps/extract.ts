@@ -41,7 +41,7 @@ interface Extraction {
 export async function extractMounts(makeWorkDirectory: () => Promise<string>): Promise<void> {
   setOutput('saved', 'false');
   const inputs = readExtractInputs();
-  const { compressionLevel, incremental } = inputs;
+  const { compressionLevel, incremental, stream } = inputs;
   const states = await readStates();
   const request = resolveRequest(await withKey(inputs, states), states);
   let tidied: Promise<void> | undefined;
@@ -49,7 +49,10 @@ export async function extractMounts(makeWorkDirectory: () => Promise<string>): P
     const list = await listRequested(request, inputs);
     logMounts(list);
     const result = await withinTime(inputs.timeout, async () =>
-      extract({ ...request, ...list, compressionLevel, incremental }, await makeWorkDirectory()),
+      extract(
+        { ...request, ...list, compressionLevel, incremental, stream },
+        await makeWorkDirectory(),
+      ),
     ).catch(giveUp);
     tidied = result.tidied;
     setOutput('saved', String(result.saved));

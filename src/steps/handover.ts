@@ -158,7 +158,7 @@ function parseTools(value: unknown): RunnerTools {
 }
 
 function parseBuilder(value: unknown): Builder {
-  const { name, driver, nodes, platforms, buildkit } = object(value, 'builder');
+  const { name, driver, nodes, platforms, buildkit, endpoint } = object(value, 'builder');
   // Some of it buildx may leave empty; it is for the log.
   return {
     name: String(name),
@@ -166,6 +166,7 @@ function parseBuilder(value: unknown): Builder {
     nodes: number(nodes, 'nodes'),
     platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
     buildkit: String(buildkit),
+    endpoint: String(endpoint),
   };
 }
 

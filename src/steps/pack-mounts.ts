@@ -12,6 +12,7 @@ import {
   toolsDirectory,
 } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
+import { whyNotStraight } from '../builder/stream/reach.js';
 import { print, warn } from '../console/console.js';
 import { logStage } from '../console/log.js';
 import type { MountList } from '../discovery/mount-list.js';
@@ -26,7 +27,7 @@ import { logBuilder } from './result-table.js';
 /** What extract has to do, and with which mounts. */
 export type PackRequest = ExtractRequest &
   Pick<MountList, 'mounts' | 'seedStages'> &
-  Pick<ExtractInputs, 'compressionLevel' | 'incremental'>;
+  Pick<ExtractInputs, 'compressionLevel' | 'incremental' | 'stream'>;
 
 export interface Packed extends Pick<ScratchBuildResult, 'reports' | 'directory'> {
   /** Whether the builder had the mount at all. */
@@ -65,6 +66,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
     mounts: listToPack(request, known, same),
     withArchives: false,
     seedStages: request.seedStages,
+    straight: request.stream && whyNotStraight(builder, process.env.DOCKER_HOST) === undefined,
   });
   // Most often the builder tells that all is as inject has left it: the build can be waiting for that.
   const waiting = filledOn && (await startScratchBuild(plan(filledOn, all, all)));

@@ -28,6 +28,7 @@ GC Policy rule#1:
       {
         platforms: ['linux/amd64', 'linux/amd64/v2', 'linux/amd64/v3', 'linux/386'],
         buildkit: 'v0.25.1',
+        endpoint: 'default',
         error: undefined,
       },
     ],
@@ -79,10 +80,21 @@ Error:    no route to host
       {
         platforms: ['linux/amd64', 'linux/arm/v7', 'linux/amd64/v2', 'linux/386'],
         buildkit: 'v0.18.2',
+        endpoint: 'unix:///var/run/docker.sock',
         error: undefined,
       },
-      { platforms: ['linux/arm64', 'linux/arm/v6'], buildkit: 'v0.10.3', error: undefined },
-      { platforms: [], buildkit: 'unknown', error: 'no route to host' },
+      {
+        platforms: ['linux/arm64', 'linux/arm/v6'],
+        buildkit: 'v0.10.3',
+        endpoint: 'ssh://ubuntu@192.0.2.1',
+        error: undefined,
+      },
+      {
+        platforms: [],
+        buildkit: 'unknown',
+        endpoint: 'ssh://ubuntu@192.0.2.2',
+        error: 'no route to host',
+      },
     ],
   });
 });
@@ -106,6 +118,7 @@ Platforms: linux/amd64, linux/arm64
       {
         platforms: ['linux/amd64', 'linux/arm64'],
         buildkit: 'v0.8.2+eeb7b65',
+        endpoint: 'old',
         error: undefined,
       },
     ],
@@ -130,6 +143,7 @@ Error:    Cannot connect to the Docker daemon at unix:///var/run/docker.sock.
       {
         platforms: [],
         buildkit: 'unknown',
+        endpoint: 'unix:///var/run/docker.sock',
         error: 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.',
       },
     ],

@@ -159,6 +159,7 @@ describe('extract', () => {
       utilityImage: undefined,
       compressionLevel: 3,
       incremental: { count: 10, share: 0.5 },
+      stream: true,
       directory: undefined,
       timeout: 30,
       summary: true,
@@ -180,6 +181,7 @@ describe('extract', () => {
       'compression-level': '19',
       'incremental-count': '99',
       'incremental-share': '1',
+      stream: 'false',
     });
     expect(readExtractInputs()).toEqual({
       mountInputs: {
@@ -195,6 +197,7 @@ describe('extract', () => {
       utilityImage: 'debian:12',
       compressionLevel: 19,
       incremental: { count: 99, share: 0.01 },
+      stream: false,
       directory: undefined,
       timeout: 1440,
       summary: true,

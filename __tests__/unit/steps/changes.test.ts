@@ -28,7 +28,14 @@ function stateWith(sizes: readonly number[], others: Partial<FilledMounts> = {})
   };
 }
 
-const builder = { name: 'b', driver: 'docker', nodes: 1, platforms: [], buildkit: '' };
+const builder = {
+  name: 'b',
+  driver: 'docker',
+  nodes: 1,
+  platforms: [],
+  buildkit: '',
+  endpoint: '',
+};
 const tools = { names: [], tarVersion: '', directories: [] };
 const filled = { mounts: [mount], builder, time: 1, token: 'token', tools };
 

@@ -52,7 +52,7 @@ function resolve(inputs: Partial<ExtractInputs>, states: InjectState[]) {
     directory: undefined,
   };
   const incremental = { count: 10, share: 0.5 };
-  const common = { compressionLevel: 3, incremental, timeout: 30, summary: true };
+  const common = { compressionLevel: 3, incremental, stream: true, timeout: 30, summary: true };
   return resolveRequest({ mountInputs: noMountInputs, ...none, ...common, ...inputs }, states);
 }
 

@@ -31,6 +31,16 @@ pack() {
   [ "$status" = 0 ] && [ -n "$bytes" ]
 }
 
+# pack_straight CREATE OPTION...: packs right into a connection to the step, if there is one; sets sha256,
+# or detour. Tar takes what carries it for a compressor, and the digest of what was sent for the archive.
+pack_straight() {
+  [ -n "$at" ] || return
+  pack "$@" -I "bash ${0%/*}/stream.sh carry pack $plan 0 $at $compressor" -f "$index.sha256" &&
+    read -r sha256 <"$index.sha256" || detour='cut'
+  rm -f -- "$index.sha256"
+  [ -z "$detour" ]
+}
+
 # has_snapshot TOKEN: one that inject has taken, and the clock has not been set since
 has_snapshot() {
   [ -n "$1" ] && [ -f "$snapshot/state" ] || return
@@ -48,7 +58,7 @@ has_snapshot() {
 pack_changes() {
   obstacle=tar
   # Tar writes to the snapshots that it reads. It does not read what goes to /dev/null.
-  for use in count compare; do
+  for use in count compare straight; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
   done
   pack create_since "$snapshot/count" --check-links -f /dev/null || return
@@ -61,8 +71,10 @@ pack_changes() {
     obstacle=size
     return 1
   }
-  ! $missing_links &&
-    pack create_since "$snapshot/snapshot" -I "$compressor" -f "$archive"
+  ! $missing_links && {
+    pack_straight create_since "$snapshot/straight" ||
+      pack create_since "$snapshot/snapshot" -I "$compressor" -f "$archive"
+  }
 }
 
 # work INDEX LEVEL [ALLOWED TOKEN]
@@ -78,10 +90,12 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
+  sha256=
+  find_step pack
   obstacle=${token:+snapshot}
   if has_snapshot "$token" && pack_changes "$allowed"; then
     obstacle=
-  elif pack create -I "$compressor" -f "$archive"; then
+  elif pack_straight create || pack create -I "$compressor" -f "$archive"; then
     result=packed
   else
     result=failed
@@ -91,7 +105,7 @@ work() {
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in
     packed | changed)
-      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${obstacle:+,\"obstacle\":\"$obstacle\"}"
+      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${obstacle:+,\"obstacle\":\"$obstacle\"}${sha256:+,\"sha256\":\"$sha256\"}${detour:+,\"detour\":\"$detour\"}"
       ;;
     *) report "$result" ;;
   esac

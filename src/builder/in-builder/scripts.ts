@@ -8,6 +8,7 @@ export type ScriptName = 'pack' | 'unpack';
 // Spelt out, because the bundler looks for this very form: it puts the files beside the bundle, and the
 // path of each in place of its URL.
 const commonFile = new URL('./common.sh', import.meta.url);
+const streamFile = new URL('./stream.sh', import.meta.url);
 const files: Readonly<Record<ScriptName, URL>> = {
   pack: new URL('./pack.sh', import.meta.url),
   unpack: new URL('./unpack.sh', import.meta.url),
@@ -19,6 +20,7 @@ export async function placeScript(name: ScriptName, directory: string): Promise<
   await Promise.all([
     copyFile(files[name], join(directory, 'run.sh')),
     copyFile(commonFile, join(directory, 'common.sh')),
+    copyFile(streamFile, join(directory, 'stream.sh')),
   ]);
 }
 
@@ -43,5 +45,8 @@ export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as co
 /** What it takes to pack only what has changed; sed must be GNU's. */
 export const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'] as const;
 
+/** What it takes to carry archives straight to the step and from it; head and tee must be GNU's. */
+export const streamPrograms = ['bash', 'head', 'sha256sum', 'tee', 'timeout'] as const;
+
 /** Without df, the scripts do not look at the free space before they unpack. */
-export const optionalPrograms = ['df', ...incrementalPrograms] as const;
+export const optionalPrograms = ['df', ...incrementalPrograms, ...streamPrograms] as const;
