@@ -39758,7 +39758,8 @@ module.exports = { version: packageJson.version }
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 /* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
-/* harmony export */   e: () => (/* binding */ addressBuilder)
+/* harmony export */   Bg: () => (/* binding */ readCurrentBuilder),
+/* harmony export */   et: () => (/* binding */ addressBuilder)
 /* harmony export */ });
 /* unused harmony export addressNode */
 /* harmony import */ var node_fs_promises__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1455);
@@ -39811,9 +39812,48 @@ async function addressNode(builder, node, place, directory) {
         return undefined;
     }
 }
+/**
+ * Reads which builder buildx uses if none is named. Its files tell that, so that no program has to run
+ * (store/store.go and util/dockerutil/context.go of buildx).
+ *
+ * @returns undefined if that is the engine's own builder, or if the files do not tell
+ */
+async function readCurrentBuilder(place) {
+    const { BUILDX_BUILDER } = place.env;
+    if (BUILDX_BUILDER)
+        return BUILDX_BUILDER;
+    const current = await readJson((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(ownConfiguration(place), 'current'));
+    const { Key, Name, Global } = current ?? {};
+    if (typeof Name !== 'string' || Name === '')
+        return undefined;
+    // It counts only for the engine that it was chosen for.
+    return Global === true || Key === (await currentEndpoint(place)) ? Name : undefined;
+}
+/** The name of docker's context, or the address of the engine if that is the default context. */
+async function currentEndpoint(place) {
+    const { DOCKER_HOST, DOCKER_CONTEXT } = place.env;
+    if (DOCKER_HOST)
+        return DOCKER_HOST;
+    const configuration = DOCKER_CONTEXT
+        ? undefined
+        : await readJson((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(dockerConfiguration(place), 'config.json'));
+    const context = DOCKER_CONTEXT || configuration?.currentContext || 'default';
+    return context === 'default' ? 'unix:///var/run/docker.sock' : context;
+}
+async function readJson(file) {
+    try {
+        return (0,_lib_json_js__WEBPACK_IMPORTED_MODULE_2__/* .object */ .Ik)(JSON.parse(await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.readFile)(file, 'utf8')), file);
+    }
+    catch {
+        return undefined;
+    }
+}
 /** Finds the directory in the same way as buildx (its util/confutil/config.go). */
-function ownConfiguration({ env, home }) {
-    return env.BUILDX_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(env.DOCKER_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.docker'), 'buildx');
+function ownConfiguration(place) {
+    return place.env.BUILDX_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(dockerConfiguration(place), 'buildx');
+}
+function dockerConfiguration({ env, home }) {
+    return env.DOCKER_CONFIG || (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(home, '.docker');
 }
 
 
@@ -39828,7 +39868,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   eN: () => (/* binding */ NoSuchBuilderError),
   ad: () => (/* binding */ askDocker),
   $G: () => (/* binding */ describeClient),
-  mJ: () => (/* binding */ findCurrentBuilder),
   IK: () => (/* binding */ inspectBuilder),
   Jr: () => (/* binding */ listBuildCache),
   ZF: () => (/* binding */ removeBuildCache),
@@ -39974,15 +40013,6 @@ async function inspectBuilder(surroundings, name, platform) {
 }
 function describeTooOld(builder, buildkit) {
     return `The builder ${builder} runs BuildKit ${buildkit}, which is too old: it knows no named build contexts. BuildKit ${versions/* oldestTried */.yp} or later is needed; docker/setup-buildx-action makes a builder with a current one.`;
-}
-/**
- * Finds out which builder buildx uses if none is named. The builder is not booted.
- *
- * @returns undefined if buildx does not tell
- */
-async function findCurrentBuilder(surroundings) {
-    const { exitCode, stdout } = await probe(surroundings, ['buildx', 'inspect']);
-    return (exitCode === 0 && parseInspect(stdout).name) || undefined;
 }
 /** Tells the versions of Docker's command line and of buildx, which help to find errors. */
 async function describeClient(surroundings) {
@@ -103071,7 +103101,7 @@ async function pack(request, workDirectory) {
         gatherTools(request, (0,scratch_build/* toolsDirectory */.Nv)(workDirectory)),
         filledOn ?? inspectAsked(request),
     ]);
-    const address = await (0,builder_address/* addressBuilder */.e)(name, first, surroundings, (0,external_node_path_.join)(workDirectory, 'buildx'));
+    const address = await (0,builder_address/* addressBuilder */.et)(name, first, surroundings, (0,external_node_path_.join)(workDirectory, 'buildx'));
     const plan = (builder, mounts) => planBuild(request, workDirectory, tools, builder, address, mounts);
     const early = filledOn && (await startEarlyBuild(request, filledOn, plan));
     const isNode = address.configuration !== undefined;
@@ -103691,8 +103721,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 // EXTERNAL MODULE: external "node:path"
 var external_node_path_ = __nccwpck_require__(6760);
-// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
-var buildx = __nccwpck_require__(2199);
+// EXTERNAL MODULE: ./build/builder/builder-address.js
+var builder_address = __nccwpck_require__(9950);
 // EXTERNAL MODULE: ./build/builder/runner-programs.js
 var runner_programs = __nccwpck_require__(1072);
 // EXTERNAL MODULE: ./build/console/console.js
@@ -103727,8 +103757,8 @@ var errors = __nccwpck_require__(1469);
 var cache_mount = __nccwpck_require__(1833);
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
-// EXTERNAL MODULE: ./build/builder/builder-address.js
-var builder_address = __nccwpck_require__(9950);
+// EXTERNAL MODULE: ./build/builder/buildx.js + 2 modules
+var buildx = __nccwpck_require__(2199);
 // EXTERNAL MODULE: ./build/builder/in-builder/scripts.js
 var scripts = __nccwpck_require__(9580);
 // EXTERNAL MODULE: ./build/builder/scratch-build.js + 1 modules
@@ -103782,7 +103812,7 @@ async function unpack(request, toUnpack, ready, entry, workDirectory) {
     });
     (0,result_table/* logBuilder */.wz)(builder, toolkit);
     const configuration = (0,external_node_path_.join)(workDirectory, 'buildx');
-    const address = await (0,builder_address/* addressBuilder */.e)(request.builder, builder, surroundings, configuration);
+    const address = await (0,builder_address/* addressBuilder */.et)(request.builder, builder, surroundings, configuration);
     const { reports, endedAt } = await (0,log/* logStage */.jl)('Unpack into the builder', () => (0,scratch_build/* runScratchBuild */.EZ)({
         surroundings,
         workDirectory,
@@ -103949,7 +103979,7 @@ function tellOfTar({ isStored }, prepared) {
  */
 async function rememberBuilder(request) {
     const { surroundings } = request;
-    const foundBuilder = request.builder ?? (await (0,buildx/* findCurrentBuilder */.mJ)(surroundings));
+    const foundBuilder = request.builder ?? (await (0,builder_address/* readCurrentBuilder */.Bg)(surroundings));
     await (0,handover/* writeState */.Jq)(surroundings, { ...stateOf(request), foundBuilder });
 }
 /** Restores an entry, and the entries that it builds on, into a directory. */

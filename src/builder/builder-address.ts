@@ -66,7 +66,46 @@ export async function addressNode(
   }
 }
 
+/**
+ * Reads which builder buildx uses if none is named. Its files tell that, so that no program has to run
+ * (store/store.go and util/dockerutil/context.go of buildx).
+ *
+ * @returns undefined if that is the engine's own builder, or if the files do not tell
+ */
+export async function readCurrentBuilder(place: Place): Promise<string | undefined> {
+  const { BUILDX_BUILDER } = place.env;
+  if (BUILDX_BUILDER) return BUILDX_BUILDER;
+  const current = await readJson(join(ownConfiguration(place), 'current'));
+  const { Key, Name, Global } = current ?? {};
+  if (typeof Name !== 'string' || Name === '') return undefined;
+  // It counts only for the engine that it was chosen for.
+  return Global === true || Key === (await currentEndpoint(place)) ? Name : undefined;
+}
+
+/** The name of docker's context, or the address of the engine if that is the default context. */
+async function currentEndpoint(place: Place): Promise<unknown> {
+  const { DOCKER_HOST, DOCKER_CONTEXT } = place.env;
+  if (DOCKER_HOST) return DOCKER_HOST;
+  const configuration = DOCKER_CONTEXT
+    ? undefined
+    : await readJson(join(dockerConfiguration(place), 'config.json'));
+  const context = DOCKER_CONTEXT || configuration?.currentContext || 'default';
+  return context === 'default' ? 'unix:///var/run/docker.sock' : context;
+}
+
+async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
+  try {
+    return object(JSON.parse(await readFile(file, 'utf8')), file);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Finds the directory in the same way as buildx (its util/confutil/config.go). */
-function ownConfiguration({ env, home }: Place): string {
-  return env.BUILDX_CONFIG || join(env.DOCKER_CONFIG || join(home, '.docker'), 'buildx');
+function ownConfiguration(place: Place): string {
+  return place.env.BUILDX_CONFIG || join(dockerConfiguration(place), 'buildx');
+}
+
+function dockerConfiguration({ env, home }: Place): string {
+  return env.DOCKER_CONFIG || join(home, '.docker');
 }

@@ -122,16 +122,6 @@ function describeTooOld(builder: string, buildkit: string): string {
   return `The builder ${builder} runs BuildKit ${buildkit}, which is too old: it knows no named build contexts. BuildKit ${oldestTried} or later is needed; docker/setup-buildx-action makes a builder with a current one.`;
 }
 
-/**
- * Finds out which builder buildx uses if none is named. The builder is not booted.
- *
- * @returns undefined if buildx does not tell
- */
-export async function findCurrentBuilder(surroundings: Surroundings): Promise<string | undefined> {
-  const { exitCode, stdout } = await probe(surroundings, ['buildx', 'inspect']);
-  return (exitCode === 0 && parseInspect(stdout).name) || undefined;
-}
-
 /** Tells the versions of Docker's command line and of buildx, which help to find errors. */
 export async function describeClient(surroundings: Surroundings): Promise<string> {
   const [docker, buildx] = await Promise.all([

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { findCurrentBuilder } from '../builder/buildx.js';
+import { readCurrentBuilder } from '../builder/builder-address.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { whyNotGnuTar } from '../builder/runner-programs.js';
 import { addSummary, notify, print, setOutput, warn } from '../console/console.js';
@@ -141,7 +141,7 @@ function tellOfTar({ isStored }: UnusableEntry, prepared: ReadyBuilder | undefin
  */
 async function rememberBuilder(request: InjectRequest): Promise<void> {
   const { surroundings } = request;
-  const foundBuilder = request.builder ?? (await findCurrentBuilder(surroundings));
+  const foundBuilder = request.builder ?? (await readCurrentBuilder(surroundings));
   await writeState(surroundings, { ...stateOf(request), foundBuilder });
 }
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { addressBuilder } from '../../../src/builder/builder-address.js';
+import { addressBuilder, readCurrentBuilder } from '../../../src/builder/builder-address.js';
 
 let root: string;
 
@@ -75,4 +75,49 @@ test.each([
     join(root, 'new'),
   );
   expect(address).toEqual({ name: 'Both' });
+});
+
+test.each<[name: string, current: unknown, env: Record<string, string>, builder: unknown]>([
+  ['the one that was chosen for the engine', { Name: 'b', Key: 'unix:///e.sock' }, {}, 'b'],
+  [
+    'not one that was chosen for another engine',
+    { Name: 'b', Key: 'unix:///f.sock' },
+    {},
+    undefined,
+  ],
+  ['the one that was chosen for all engines', { Name: 'b', Key: 'other', Global: true }, {}, 'b'],
+  [
+    'the one that was chosen for the context',
+    { Name: 'b', Key: 'c' },
+    { DOCKER_HOST: '', DOCKER_CONTEXT: 'c' },
+    'b',
+  ],
+  [
+    'the one that was chosen for the current context',
+    { Name: 'b', Key: 'd' },
+    { DOCKER_HOST: '' },
+    'b',
+  ],
+  [
+    'the one that the environment names',
+    { Name: 'b', Key: 'unix:///e.sock' },
+    { BUILDX_BUILDER: 'x' },
+    'x',
+  ],
+  ["none, as that is the engine's own", { Name: '', Key: 'unix:///e.sock' }, {}, undefined],
+  ['none, as the file is none of buildx', ['b'], {}, undefined],
+])('the current builder is %s', async (_, current, env, builder) => {
+  await mkdir(join(root, 'buildx'));
+  await writeFile(join(root, 'buildx', 'current'), JSON.stringify(current));
+  await writeFile(join(root, 'config.json'), '{"currentContext":"d"}');
+  const place = at({ DOCKER_CONFIG: root, DOCKER_HOST: 'unix:///e.sock', ...env });
+  expect(await readCurrentBuilder(place)).toBe(builder);
+});
+
+test('the current builder of the default context is that of the usual socket', async () => {
+  await mkdir(join(root, '.docker', 'buildx'), { recursive: true });
+  const current = { Name: 'b', Key: 'unix:///var/run/docker.sock', Global: false };
+  await writeFile(join(root, '.docker', 'buildx', 'current'), JSON.stringify(current));
+  expect(await readCurrentBuilder(at({}, root))).toBe('b');
+  expect(await readCurrentBuilder(at({}))).toBeUndefined();
 });
