@@ -39814,31 +39814,36 @@ async function addressNode(builder, node, place, directory) {
 }
 /**
  * Reads which builder buildx uses if none is named. Its files tell that, so that no program has to run
- * (store/store.go and util/dockerutil/context.go of buildx).
+ * (store/store.go and builder/builder.go of buildx).
  *
- * @returns undefined if that is the engine's own builder, or if the files do not tell
+ * @returns undefined if that is the own builder of the default engine, or if the files do not tell
  */
 async function readCurrentBuilder(place) {
-    const { BUILDX_BUILDER } = place.env;
+    const { BUILDX_BUILDER, DOCKER_HOST } = place.env;
     if (BUILDX_BUILDER)
         return BUILDX_BUILDER;
-    const current = await readJson((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(ownConfiguration(place), 'current'));
-    const { Key, Name, Global } = current ?? {};
-    if (typeof Name !== 'string' || Name === '')
-        return undefined;
-    // It counts only for the engine that it was chosen for.
-    return Global === true || Key === (await currentEndpoint(place)) ? Name : undefined;
+    const own = ownConfiguration(place);
+    const context = await readCurrentContext(place);
+    const endpoint = context ?? (DOCKER_HOST || 'unix:///var/run/docker.sock');
+    const { Key, Name, Global } = (await readJson((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(own, 'current'))) ?? {};
+    // What was chosen for another engine does not count.
+    const isChosen = Global === true || Key === endpoint;
+    if (typeof Name === 'string' && Name !== '' && isChosen)
+        return Name;
+    const defaults = await (0,node_fs_promises__WEBPACK_IMPORTED_MODULE_0__.readdir)((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(own, 'defaults')).catch(() => []);
+    // An engine's own builder has the name of its context.
+    return defaults.length === 0 ? context : undefined;
 }
-/** The name of docker's context, or the address of the engine if that is the default context. */
-async function currentEndpoint(place) {
+/** The name of docker's context; undefined: the default one. */
+async function readCurrentContext(place) {
     const { DOCKER_HOST, DOCKER_CONTEXT } = place.env;
     if (DOCKER_HOST)
-        return DOCKER_HOST;
-    const configuration = DOCKER_CONTEXT
-        ? undefined
-        : await readJson((0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(dockerConfiguration(place), 'config.json'));
-    const context = DOCKER_CONTEXT || configuration?.currentContext || 'default';
-    return context === 'default' ? 'unix:///var/run/docker.sock' : context;
+        return undefined;
+    const file = (0,node_path__WEBPACK_IMPORTED_MODULE_1__.join)(dockerConfiguration(place), 'config.json');
+    const context = DOCKER_CONTEXT || (await readJson(file))?.currentContext;
+    return typeof context === 'string' && context !== '' && context !== 'default'
+        ? context
+        : undefined;
 }
 async function readJson(file) {
     try {

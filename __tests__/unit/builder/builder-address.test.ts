@@ -104,11 +104,23 @@ test.each<[name: string, current: unknown, env: Record<string, string>, builder:
     { BUILDX_BUILDER: 'x' },
     'x',
   ],
+  [
+    "the context's own if none was chosen for it",
+    { Name: 'b', Key: 'unix:///e.sock' },
+    { DOCKER_HOST: '', DOCKER_CONTEXT: 'c' },
+    'c',
+  ],
+  [
+    "none, as it is the default context's own",
+    undefined,
+    { DOCKER_HOST: '', DOCKER_CONTEXT: 'default' },
+    undefined,
+  ],
   ["none, as that is the engine's own", { Name: '', Key: 'unix:///e.sock' }, {}, undefined],
   ['none, as the file is none of buildx', ['b'], {}, undefined],
 ])('the current builder is %s', async (_, current, env, builder) => {
   await mkdir(join(root, 'buildx'));
-  await writeFile(join(root, 'buildx', 'current'), JSON.stringify(current));
+  await writeFile(join(root, 'buildx', 'current'), JSON.stringify(current ?? null));
   await writeFile(join(root, 'config.json'), '{"currentContext":"d"}');
   const place = at({ DOCKER_CONFIG: root, DOCKER_HOST: 'unix:///e.sock', ...env });
   expect(await readCurrentBuilder(place)).toBe(builder);
@@ -120,4 +132,11 @@ test('the current builder of the default context is that of the usual socket', a
   await writeFile(join(root, '.docker', 'buildx', 'current'), JSON.stringify(current));
   expect(await readCurrentBuilder(at({}, root))).toBe('b');
   expect(await readCurrentBuilder(at({}))).toBeUndefined();
+});
+
+test('the current builder cannot be told if there are defaults', async () => {
+  await mkdir(join(root, 'buildx', 'defaults'), { recursive: true });
+  await writeFile(join(root, 'buildx', 'defaults', '0123'), 'b');
+  const place = at({ DOCKER_CONFIG: root, DOCKER_CONTEXT: 'c' });
+  expect(await readCurrentBuilder(place)).toBeUndefined();
 });
