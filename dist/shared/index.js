@@ -41823,7 +41823,7 @@ function inputsForDockerfiles(inputs) {
 
 /***/ }),
 
-/***/ 5837:
+/***/ 6293:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -41842,72 +41842,6 @@ var cache_mount = __nccwpck_require__(1833);
 var mounts_platform = __nccwpck_require__(3676);
 // EXTERNAL MODULE: ./build/dockerfile/csv.js
 var csv = __nccwpck_require__(171);
-// EXTERNAL MODULE: ./build/dockerfile/image-name.js
-var image_name = __nccwpck_require__(4268);
-;// CONCATENATED MODULE: ./build/dockerfile/foreign-syntax.js
-
-/** The instructions of BuildKit v0.32.2 (frontend/dockerfile/command/command.go). */
-const instructionNames = new Set('ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR'.split(' '));
-/**
- * What there is in a Dockerfile that another frontend than BuildKit's own reads, such as one with an
- * `INCLUDE`: it may bring mounts that are not seen here.
- *
- * @returns what is to be said of it, each with the line
- */
-function findForeignSyntax({ syntax, instructions }, buildArgs) {
-    const remedy = 'mounts that it brings are not seen: name them in the input cache-mounts (with all others)';
-    const given = buildArgs.get('BUILDKIT_SYNTAX');
-    const frontend = given ? { value: given, line: 1 } : syntax;
-    const unknown = instructions.filter(({ keyword }) => !instructionNames.has(keyword));
-    const names = [...new Set(unknown.map(({ keyword }) => keyword))];
-    const shown = [...names.slice(0, 3), ...(names.length > 3 ? [`${names.length - 3} more`] : [])];
-    return [
-        ...(frontend && !isOwn(frontend.value)
-            ? [
-                {
-                    line: frontend.line,
-                    message: `the frontend ${frontend.value} is not BuildKit's own; ${remedy}`,
-                },
-            ]
-            : []),
-        ...(unknown[0]
-            ? [
-                {
-                    line: unknown[0].line,
-                    message: `BuildKit's own Dockerfile has no instruction ${shown.join(', ')}; ${remedy}`,
-                },
-            ]
-            : []),
-    ];
-}
-/** docker/dockerfile, and the copies of it that registries hold under this name. */
-function isOwn(frontend) {
-    const name = (0,image_name/* familiarName */.h)(frontend) ?? '';
-    return /^(?:[^@]*\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/.test(name);
-}
-
-// EXTERNAL MODULE: ./build/dockerfile/mount-options.js
-var mount_options = __nccwpck_require__(5997);
-;// CONCATENATED MODULE: ./build/dockerfile/named-contexts.js
-
-/** What the contexts are for one of the platforms that are built for. */
-function resolveContexts(contexts, platform) {
-    return new Map([...contexts].map(([name, context]) => [name, resolveContext(context, platform)]));
-}
-function resolveContext(context, platform) {
-    if (context.kind !== 'build')
-        return context;
-    const { kind, name, results } = context;
-    // A build that names no platforms is the same for all.
-    const result = results.get(platform) ?? [...results.values()][0];
-    const { env = new Map(), image = undefined, instructions = [] } = result ?? {};
-    return { kind, name, env, image, instructions };
-}
-/** Finds what a name means, as BuildKit does (Client.NamedContext in its dockerui). */
-function findContext(contexts, name) {
-    return contexts.get((0,image_name/* familiarName */.h)(name) ?? name);
-}
-
 ;// CONCATENATED MODULE: ./build/dockerfile/go-text.js
 /**
  * Text as Go sees it, for the files that mirror BuildKit: JavaScript's `\s` and `trim` take a byte order
@@ -41932,58 +41866,7 @@ function trimSpace(text) {
     return trimLeadingSpace(text.slice(0, end));
 }
 
-;// CONCATENATED MODULE: ./build/dockerfile/flags.js
-/* Mirrors frontend/dockerfile/parser/split_command.go of BuildKit v0.32.2. */
-
-/**
- * Takes the flags off an instruction's text as BuildKit does (extractBuilderFlags): quotes are taken
- * away, the escape token makes the next character literal, white space ends a flag. BuildKit goes byte
- * by byte and takes each for a character, so that a non-ASCII id becomes another one. The mount on the
- * builder has that id, and so must ours.
- */
-function splitFlags(text, escapeToken = '\\') {
-    const bytes = Buffer.from(text, 'utf8').toString('latin1');
-    const flags = [];
-    let at = skipSpace(bytes, 0);
-    while (bytes.startsWith('--', at)) {
-        const word = readWord(bytes, at, escapeToken);
-        at = skipSpace(bytes, word.end);
-        if (word.text === '--')
-            break;
-        flags.push(word.text.slice(2));
-    }
-    return { flags, rest: trimSpace(Buffer.from(bytes.slice(at), 'latin1').toString('utf8')) };
-}
-function skipSpace(bytes, start) {
-    let at = start;
-    while (at < bytes.length && isSpace(bytes.charAt(at)))
-        at++;
-    return at;
-}
-function readWord(bytes, start, escapeToken) {
-    let text = '';
-    let quote = '';
-    let at = start;
-    for (; at < bytes.length && (quote || !isSpace(bytes.charAt(at))); at++) {
-        const char = bytes.charAt(at);
-        if (char === escapeToken) {
-            at++;
-            text += bytes.charAt(at);
-        }
-        else if (char === quote) {
-            quote = '';
-        }
-        else if (!quote && (char === '"' || char === "'")) {
-            quote = char;
-        }
-        else {
-            text += char;
-        }
-    }
-    return { text, end: Math.min(at, bytes.length) };
-}
-
-;// CONCATENATED MODULE: ./build/dockerfile/shell-word.js
+;// CONCATENATED MODULE: ./build/dockerfile/expand-variables.js
 /*
  * Mirrors frontend/dockerfile/shell/lex.go of BuildKit v0.32.2: the functions have its names and its
  * order.
@@ -42337,6 +42220,123 @@ function reverseString(text) {
 /** Backwards, as the shortest match at the end is not found by a regular expression. */
 function trimSuffix(pattern, value, greedy) {
     return reverseString(trimPrefix(reversePattern(pattern), reverseString(value), greedy));
+}
+
+// EXTERNAL MODULE: ./build/dockerfile/image-name.js
+var image_name = __nccwpck_require__(4268);
+;// CONCATENATED MODULE: ./build/dockerfile/foreign-syntax.js
+
+/** The instructions of BuildKit v0.32.2 (frontend/dockerfile/command/command.go). */
+const instructionNames = new Set('ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR'.split(' '));
+/**
+ * What there is in a Dockerfile that another frontend than BuildKit's own reads, such as one with an
+ * `INCLUDE`: it may bring mounts that are not seen here.
+ *
+ * @returns what is to be said of it, each with the line
+ */
+function findForeignSyntax({ syntax, instructions }, buildArgs) {
+    const remedy = 'mounts that it brings are not seen: name them in the input cache-mounts (with all others)';
+    const given = buildArgs.get('BUILDKIT_SYNTAX');
+    const frontend = given ? { value: given, line: 1 } : syntax;
+    const unknown = instructions.filter(({ keyword }) => !instructionNames.has(keyword));
+    const names = [...new Set(unknown.map(({ keyword }) => keyword))];
+    const shown = [...names.slice(0, 3), ...(names.length > 3 ? [`${names.length - 3} more`] : [])];
+    return [
+        ...(frontend && !isOwn(frontend.value)
+            ? [
+                {
+                    line: frontend.line,
+                    message: `the frontend ${frontend.value} is not BuildKit's own; ${remedy}`,
+                },
+            ]
+            : []),
+        ...(unknown[0]
+            ? [
+                {
+                    line: unknown[0].line,
+                    message: `BuildKit's own Dockerfile has no instruction ${shown.join(', ')}; ${remedy}`,
+                },
+            ]
+            : []),
+    ];
+}
+/** docker/dockerfile, and the copies of it that registries hold under this name. */
+function isOwn(frontend) {
+    const name = (0,image_name/* familiarName */.h)(frontend) ?? '';
+    return /^(?:[^@]*\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/.test(name);
+}
+
+// EXTERNAL MODULE: ./build/dockerfile/mount-options.js
+var mount_options = __nccwpck_require__(5997);
+;// CONCATENATED MODULE: ./build/dockerfile/named-contexts.js
+
+/** What the contexts are for one of the platforms that are built for. */
+function resolveContexts(contexts, platform) {
+    return new Map([...contexts].map(([name, context]) => [name, resolveContext(context, platform)]));
+}
+function resolveContext(context, platform) {
+    if (context.kind !== 'build')
+        return context;
+    const { kind, name, results } = context;
+    // A build that names no platforms is the same for all.
+    const result = results.get(platform) ?? [...results.values()][0];
+    const { env = new Map(), image = undefined, instructions = [] } = result ?? {};
+    return { kind, name, env, image, instructions };
+}
+/** Finds what a name means, as BuildKit does (Client.NamedContext in its dockerui). */
+function findContext(contexts, name) {
+    return contexts.get((0,image_name/* familiarName */.h)(name) ?? name);
+}
+
+;// CONCATENATED MODULE: ./build/dockerfile/flags.js
+/* Mirrors frontend/dockerfile/parser/split_command.go of BuildKit v0.32.2. */
+
+/**
+ * Takes the flags off an instruction's text as BuildKit does (extractBuilderFlags): quotes are taken
+ * away, the escape token makes the next character literal, white space ends a flag. BuildKit goes byte
+ * by byte and takes each for a character, so that a non-ASCII id becomes another one. The mount on the
+ * builder has that id, and so must ours.
+ */
+function splitFlags(text, escapeToken = '\\') {
+    const bytes = Buffer.from(text, 'utf8').toString('latin1');
+    const flags = [];
+    let at = skipSpace(bytes, 0);
+    while (bytes.startsWith('--', at)) {
+        const word = readWord(bytes, at, escapeToken);
+        at = skipSpace(bytes, word.end);
+        if (word.text === '--')
+            break;
+        flags.push(word.text.slice(2));
+    }
+    return { flags, rest: trimSpace(Buffer.from(bytes.slice(at), 'latin1').toString('utf8')) };
+}
+function skipSpace(bytes, start) {
+    let at = start;
+    while (at < bytes.length && isSpace(bytes.charAt(at)))
+        at++;
+    return at;
+}
+function readWord(bytes, start, escapeToken) {
+    let text = '';
+    let quote = '';
+    let at = start;
+    for (; at < bytes.length && (quote || !isSpace(bytes.charAt(at))); at++) {
+        const char = bytes.charAt(at);
+        if (char === escapeToken) {
+            at++;
+            text += bytes.charAt(at);
+        }
+        else if (char === quote) {
+            quote = '';
+        }
+        else if (!quote && (char === '"' || char === "'")) {
+            quote = char;
+        }
+        else {
+            text += char;
+        }
+    }
+    return { text, end: Math.min(at, bytes.length) };
 }
 
 ;// CONCATENATED MODULE: ./build/dockerfile/parser.js
@@ -102611,7 +102611,7 @@ var builds = __nccwpck_require__(4145);
 // EXTERNAL MODULE: ./build/discovery/mount-inputs.js
 var mount_inputs = __nccwpck_require__(2080);
 // EXTERNAL MODULE: ./build/discovery/mount-list.js + 11 modules
-var mount_list = __nccwpck_require__(5837);
+var mount_list = __nccwpck_require__(6293);
 // EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
 var entry_archive = __nccwpck_require__(6002);
 // EXTERNAL MODULE: ./build/entry/stores/open-store.js + 348 modules
@@ -103739,7 +103739,7 @@ var log = __nccwpck_require__(1532);
 // EXTERNAL MODULE: ./build/discovery/builds.js + 2 modules
 var builds = __nccwpck_require__(4145);
 // EXTERNAL MODULE: ./build/discovery/mount-list.js + 11 modules
-var mount_list = __nccwpck_require__(5837);
+var mount_list = __nccwpck_require__(6293);
 // EXTERNAL MODULE: ./build/entry/archive.js + 1 modules
 var archive = __nccwpck_require__(6002);
 // EXTERNAL MODULE: ./build/entry/manifest.js

@@ -1,7 +1,7 @@
 import { parseCsvRecord } from '../dockerfile/csv.js';
+import { expandWord, type Lookup } from '../dockerfile/expand-variables.js';
 import { splitFlags } from '../dockerfile/flags.js';
 import { cut, isOption, parseOptions, toCacheMount } from '../dockerfile/mount-options.js';
-import { expandWord, type Lookup } from '../dockerfile/shell-word.js';
 import { messageOf } from '../lib/errors.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 

@@ -7,6 +7,7 @@ import { InputError, messageOf } from '../lib/errors.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
 import { formatPlatform, parsePlatform, runnerPlatform } from '../mounts/platform.js';
 import { parseCsvRecord } from './csv.js';
+import { expandWord } from './expand-variables.js';
 import { findForeignSyntax } from './foreign-syntax.js';
 import { familiarName } from './image-name.js';
 import { cleanPath, cut, parseOptions, startFromNothing, toCacheMount } from './mount-options.js';
@@ -20,7 +21,6 @@ import {
   type Variable,
 } from './named-contexts.js';
 import { type Dockerfile, parseDockerfile, splitWords } from './parser.js';
-import { expandWord } from './shell-word.js';
 import {
   allInstructions,
   findStage,

@@ -2,9 +2,10 @@
  * Mirrors frontend/dockerfile/parser/parser.go of BuildKit v0.32.2, with split_command.go,
  * line_parsers.go (the words of ARG and ENV) and directives.go.
  */
+
+import { splitShellWords } from './expand-variables.js';
 import { splitFlags } from './flags.js';
 import { isSpace, trimLeadingSpace, trimSpace } from './go-text.js';
-import { splitShellWords } from './shell-word.js';
 
 export interface Instruction {
   /** In upper case. */

@@ -10,10 +10,10 @@ import {
 import { parseCacheMounts } from '../../../src/discovery/named-mounts.js';
 import { parseCsvRecord } from '../../../src/dockerfile/csv.js';
 import { discoverMounts } from '../../../src/dockerfile/declared-mounts.js';
+import { expandWord } from '../../../src/dockerfile/expand-variables.js';
 import { splitFlags } from '../../../src/dockerfile/flags.js';
 import { cut, parseOptions } from '../../../src/dockerfile/mount-options.js';
 import { parseDockerfile } from '../../../src/dockerfile/parser.js';
-import { expandWord } from '../../../src/dockerfile/shell-word.js';
 import { type Manifest, parseManifest, renderManifest } from '../../../src/entry/manifest.js';
 import type { CacheMount } from '../../../src/mounts/cache-mount.js';
 import { inCsvQuotes } from '../../support/csv.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { expandWord, splitShellWords } from '../../../src/dockerfile/shell-word.js';
+import { expandWord, splitShellWords } from '../../../src/dockerfile/expand-variables.js';
 
 // What is expected here is what BuildKit's own frontend made of each word.
 
