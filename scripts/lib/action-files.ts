@@ -20,8 +20,6 @@ interface Action {
   readonly inputs: readonly InputDefinition[];
   readonly outputs: readonly OutputDefinition[];
   readonly runs: Readonly<Record<string, string>>;
-  /** How the document calls it. */
-  readonly title: string;
 }
 
 const inject: Action = {
@@ -33,7 +31,6 @@ const inject: Action = {
   inputs: injectInputs,
   outputs: injectOutputs,
   runs: { using: 'node20', main: '../dist/inject/index.js' },
-  title: 'inject',
 };
 
 const extract: Action = {
@@ -45,7 +42,6 @@ const extract: Action = {
   inputs: extractInputs,
   outputs: extractOutputs,
   runs: { using: 'node20', main: '../dist/extract/index.js' },
-  title: 'extract',
 };
 
 const single: Action = {
@@ -63,7 +59,6 @@ const single: Action = {
     post: 'dist/single/index.js',
     'post-if': `success() || (failure() && env.${saveAlwaysVariable} == 'true')`,
   },
-  title: 'The single step',
 };
 
 /** The texts of the files, by their paths from the root of the repository. */
@@ -107,60 +102,86 @@ function scalar(text: string): string {
   return stringify(text, { lineWidth: 0 }).trim();
 }
 
+/** The single step has all inputs, so that its block of YAML describes each of them once. */
 function renderDocument(): string {
   return [
     '# Inputs and outputs',
     '',
-    '`npm run build` writes this file from `src/inputs/input-definitions.ts`. No input is required.',
+    '`npm run build` writes this file from `src/inputs/input-definitions.ts`.',
     '',
-    ...[inject, extract, single].flatMap(({ title, inputs, outputs }) => [
-      `## ${title}`,
-      '',
-      ...renderInputs('input', inputs),
-      '',
-      ...table(
-        ['output', ''],
-        outputs.map(({ name, description }) => [`\`${name}\``, asCell(description)]),
-      ),
-      '',
+    'No input is required, and an empty one counts as not given. The single step has all inputs. Here they are',
+    'with their defaults:',
+    '',
+    '```yaml',
+    '- uses: OWNER/REPO@v1',
+    '  with:',
+    ...singleInputs.flatMap(({ name, description, default: standard }) => [
+      ...wrap(description, 100).map((line) => `    # ${line}`),
+      `    ${name}: ${standard === '' ? "''" : standard}`,
     ]),
-    '## The command line',
+    '```',
     '',
-    'The options are the inputs, but for those that are of no use outside of GitHub; only `--directory` is',
-    'required. Outputs go to standard output, one `NAME=VALUE` a line. See [other CI systems](other-ci.md).',
+    '## Which action has which input',
     '',
-    ...[inject, extract].flatMap(({ title, inputs }) => [
-      `### ${title}`,
-      '',
-      ...renderInputs(
-        'option',
-        inputs.filter(({ isForGitHub }) => !isForGitHub),
-      ),
-      '',
-    ]),
-  ]
-    .join('\n')
-    .replace(/\n+$/, '\n');
+    'On the [command line](other-ci.md), inject and extract have their inputs as options. Only `--directory` is required.',
+    'If an option is a list, give it once for each value.',
+    '',
+    ...table(['input', 'inject', 'extract', 'command line'], singleInputs.map(renderUse)),
+    '',
+    '## Defaults of extract',
+    '',
+    'Extract takes what is not given from the inject before it:',
+    '',
+    ...table(
+      ['input', 'of extract'],
+      extractInputs.filter((input) => !singleInputs.includes(input)).map(describe),
+    ),
+    '',
+    '## Outputs',
+    '',
+    'The single step has those of inject. On the command line, they go to standard output, one `NAME=VALUE` per line.',
+    '',
+    ...table(['output of inject', ''], injectOutputs.map(describe)),
+    '',
+    ...table(['output of extract', ''], extractOutputs.map(describe)),
+    '',
+  ].join('\n');
 }
 
-function renderInputs(kind: 'input' | 'option', inputs: readonly InputDefinition[]): string[] {
-  const rows = inputs.map(({ name, description, default: standard, isList }) => {
-    const isRepeated = kind === 'option' && isList;
-    return [
-      `\`${kind === 'option' ? '--' : ''}${name}\``,
-      standard === '' ? '' : `\`${standard}\``,
-      asCell(description) + (isRepeated ? ' (may be given several times)' : ''),
-    ];
-  });
-  return table([kind, 'default', ''], rows);
+/** Says which actions have an input. */
+function renderUse({ name, isList, isForGitHub }: InputDefinition): string[] {
+  const has = (inputs: readonly InputDefinition[]) => inputs.some((input) => input.name === name);
+  const option = isList ? 'a list' : 'yes';
+  return [
+    `\`${name}\``,
+    has(injectInputs) ? 'yes' : '',
+    has(extractInputs) ? 'yes' : '',
+    isForGitHub ? '' : option,
+  ];
+}
+
+function describe({ name, description }: InputDefinition | OutputDefinition): string[] {
+  return [`\`${name}\``, asCell(description)];
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+  const line = (cells: readonly string[]) =>
+    `| ${cells.join(' | ')} |`.replaceAll(/ {2}(?=\|)/g, ' ');
   return [line(header), `|${'---|'.repeat(header.length)}`, ...rows.map(line)];
 }
 
 /** Text in which nothing is Markdown. */
 function asCell(text: string): string {
   return text.replace(/[|<>*_`[\]\\]/g, (char) => `\\${char}`);
+}
+
+/** The words of a text, in lines of at most so many characters if its words allow it. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const longer = `${lines.at(-1) ?? ''} ${word}`;
+    if (lines.length === 0 || longer.length > width) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
 }

@@ -86,7 +86,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'restore-keys',
     description:
-      'Keys to look for if nothing is saved under the key itself, one per line; each matches all keys that begin with it, the newest first',
+      'Keys to look for if nothing is saved under the key itself, one per line; each matches all keys that begin with it, the newest first. At most 9, or 5 beside a generated key',
     default: '',
     readBy: ['inject'],
     isList: true,
@@ -122,7 +122,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'target',
     description:
-      'The stage that is built, as in docker/build-push-action; several one a line; by default the last one',
+      'The stage that is built, as in docker/build-push-action, or several, one per line; by default the last one',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -146,7 +146,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'build-contexts',
     description:
-      'Named build contexts, NAME=VALUE one a line, as in docker/build-push-action; stages may start from them',
+      'Named build contexts, one NAME=VALUE per line, as in docker/build-push-action; stages may start from them',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -154,7 +154,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'bake-files',
     description:
-      'Bake or Compose files, as the files of docker/bake-action, one a line; with this or another bake input the mounts are those of all bake targets that are built, and context is the directory that bake runs in',
+      'Bake or Compose files, as the files of docker/bake-action, one per line; with this or another bake input the mounts are those of all bake targets that are built, and context is the directory that bake runs in',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -162,14 +162,14 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'bake-targets',
     description:
-      'Bake targets, as the targets of docker/bake-action, one a line; by default those of the group default',
+      'Bake targets, as the targets of docker/bake-action, one per line; by default those of the group default',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
   },
   {
     name: 'bake-set',
-    description: 'Values to override, as the set of docker/bake-action, one a line',
+    description: 'Values to override, as the set of docker/bake-action, one per line',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -177,7 +177,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'bake-vars',
     description:
-      'Bake variables, NAME=VALUE one a line, as the vars of docker/bake-action; needs buildx 0.31',
+      'Bake variables, one NAME=VALUE per line, as the vars of docker/bake-action; needs buildx 0.31',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
@@ -203,7 +203,8 @@ const definitions: readonly InputDefinition[] = [
   },
   {
     name: 'fail-on-cache-miss',
-    description: 'Whether the step fails if no mount was filled, whatever the reason',
+    description:
+      'Whether the step fails if no mount was filled, whatever the reason: nothing was saved, or there was trouble, or all mounts held files already',
     default: 'false',
     readBy: ['inject'],
   },
