@@ -10,6 +10,8 @@ export type MountReport = {
   | ({ readonly result: 'packed'; readonly obstacle?: Obstacle | undefined } & PackedContents)
   | { readonly result: 'unchanged' }
   | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
+  /** The mount held files, and what it lacked of the archives was, or could not be, added. */
+  | { readonly result: 'added' | 'unadded' }
   | { readonly result: 'unusable'; readonly missing: string }
   /** `available`: the free bytes on the builder. */
   | { readonly result: 'full'; readonly available: number }
@@ -68,6 +70,8 @@ function parseLine(value: unknown): [number, MountReport] {
     case 'empty':
     case 'warm':
     case 'failed':
+    case 'added':
+    case 'unadded':
       return [index, { result, seconds }];
     default:
       throw invalid('result', result);

@@ -90,6 +90,16 @@ export function printOutputs(): void {
   outputs.clear();
 }
 
+/** Sets a variable for the later steps of the job, if there is a job. */
+export function exportVariable(name: string, value: string): void {
+  if (!place.isOnGitHub) return;
+  try {
+    core.exportVariable(name, value);
+  } catch (error) {
+    debug(`The variable ${name} cannot be set: ${error}`);
+  }
+}
+
 /** Shows HTML on the page of the job, if there is one. */
 export function addSummary(html: string): void {
   const file = place.summaryFile;

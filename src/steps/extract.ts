@@ -24,7 +24,7 @@ import {
   type PackRequest,
   resolveRequest,
 } from './extract-request.js';
-import { type InjectState, readStates, removeState } from './handover.js';
+import { type InjectState, readStates } from './handover.js';
 import { describeNothingNew, describeSize } from './incremental.js';
 import { type ExtractedMount, fillEntry } from './new-entry.js';
 import { type PackResult, pack } from './pack-mounts.js';
@@ -32,6 +32,7 @@ import { areHidden, findPrevious } from './previous-entry.js';
 import { logMounts, logRows, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
+import { finishState } from './this-job.js';
 
 const notSaved = 'The cache mounts were not saved';
 
@@ -90,7 +91,7 @@ export async function extractMounts(
       addSummary(renderSummary({ title, rows, remarks: reasons, facts }));
     }
   } finally {
-    await Promise.all([tidied, request?.state && removeState(surroundings, request.state)]);
+    await Promise.all([tidied, request?.state && finishState(surroundings, request.state)]);
   }
 }
 
@@ -102,7 +103,7 @@ async function saveNothing(
   const why = 'save is false';
   print(`Nothing is saved: ${why}.`);
   setOutput('reason', why);
-  if (state && others.length === 0) await removeState(surroundings, state);
+  if (state && others.length === 0) await finishState(surroundings, state);
 }
 
 /** Gives the reason if an error ends the step before it has begun. */
@@ -236,7 +237,7 @@ async function save(
       ? saveEntry(request, outcomes, store, directory)
       : refuse(obstacle, outcomes),
     // All that is needed of the state is in the entry. (The removal at the end reports trouble.)
-    request.state && removeState(request.surroundings, request.state).catch(() => undefined),
+    request.state && finishState(request.surroundings, request.state).catch(() => undefined),
   ]);
   return result;
 }

@@ -22,10 +22,12 @@ import { linkFile, moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
 import { logBuilder } from './result-table.js';
+import { findOwn, type ThisJob } from './this-job.js';
 
 /** The task of inject when its mounts are known. */
 export interface InjectRequest {
   readonly surroundings: Surroundings;
+  readonly job: ThisJob;
   readonly key: string;
   readonly restoreKeys: readonly string[];
   /** Undefined: the key was given. */
@@ -99,6 +101,7 @@ export async function unpack(
   logBuilder(builder, toolkit);
   const configuration = join(workDirectory, 'buildx');
   const address = await addressBuilder(request.builder, builder, surroundings, configuration);
+  const own = await findOwn(request, builder, address, toUnpack);
   const { reports, endedAt } = await logStage('Unpack into the builder', () =>
     runScratchBuild({
       surroundings,
@@ -106,15 +109,17 @@ export async function unpack(
       builder: address,
       toolkit,
       script: 'unpack',
-      mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId)),
+      mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId, own.has(each.index))),
       withArchives: true,
       seedStages: request.seedStages,
     }),
   );
   await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
-  const filled = toUnpack.filter(({ index }) => reports.get(index)?.result === 'unpacked');
-  const mounts = filled.map(({ mount }) => mount);
-  return { reports, filled: { mounts, builder, filledAt: endedAt, snapshotId, tools } };
+  const mountsThatAre = (result: MountReport['result']) =>
+    toUnpack.filter((each) => reports.get(each.index)?.result === result).map(({ mount }) => mount);
+  const mounts = mountsThatAre('unpacked');
+  const added = mountsThatAre('added');
+  return { reports, filled: { mounts, added, builder, filledAt: endedAt, snapshotId, tools } };
 }
 
 /**
@@ -138,13 +143,18 @@ async function placeArchives(
   }
 }
 
-/** A mount, with the argument that the script gets for it. */
+/**
+ * A mount, with the argument that the script gets for it.
+ *
+ * @param isOwn whether all that it holds is of this job
+ */
 function scratchMountOf(
   { index, mount, archives }: ArchivesForMount,
   snapshotId: string | undefined,
+  isOwn: boolean,
 ): ScratchMount {
-  const limits = [totalOf(archives).bytes, ...(snapshotId === undefined ? [] : [snapshotId])];
-  const argument = [index, ...limits].join(':');
+  const { bytes } = totalOf(archives);
+  const argument = [index, bytes, snapshotId ?? '', ...(isOwn ? ['add'] : [])].join(':');
   return { index, mount, argument, withSnapshot: snapshotId !== undefined };
 }
 

@@ -25,6 +25,8 @@ export interface InjectState {
   readonly key: string;
   /** The job, as Surroundings name it; undefined off GitHub. */
   readonly job?: string | undefined;
+  /** When the first inject of the job began; see this-job.ts. */
+  readonly jobBegan?: number | undefined;
   /** True: the key was made, because none was given. */
   readonly isKeyGenerated?: true | undefined;
   readonly mounts: readonly CacheMount[];
@@ -57,6 +59,8 @@ export interface RestoredEntry {
 /** The mounts of an entry that inject has filled. */
 export interface FilledMounts {
   readonly mounts: readonly CacheMount[];
+  /** Others, which held files of this job's builds: what they lacked was added. */
+  readonly added?: readonly CacheMount[] | undefined;
   readonly builder: Builder;
   /** When they had been filled, by the builder's clock, in milliseconds since the epoch. */
   readonly filledAt: number;
@@ -162,12 +166,13 @@ export function renderState(state: InjectState): string {
 
 export function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
-  const { key, job, isKeyGenerated, mounts, builder, foundBuilder } = state;
+  const { key, job, jobBegan, isKeyGenerated, mounts, builder, foundBuilder } = state;
   const { utilityImage, platform } = state;
   const { seedStages, storeLocation, restoreKeys, restored, others, hint } = state;
   return {
     key: string(key, 'key'),
     job: job === undefined ? undefined : string(job, 'job'),
+    jobBegan: jobBegan === undefined ? undefined : number(jobBegan, 'jobBegan'),
     isKeyGenerated: isKeyGenerated === true ? true : undefined,
     mounts: array(mounts, 'mounts').map(parseMount),
     builder: builder === undefined ? undefined : string(builder, 'builder'),
@@ -193,9 +198,10 @@ function parseRestored(value: unknown): RestoredEntry {
 }
 
 function parseFilled(value: unknown): FilledMounts {
-  const { mounts, builder, filledAt, snapshotId, tools } = object(value, 'filled');
+  const { mounts, added, builder, filledAt, snapshotId, tools } = object(value, 'filled');
   return {
     mounts: array(mounts, 'mounts').map(parseMount),
+    added: added === undefined ? undefined : array(added, 'added').map(parseMount),
     builder: parseBuilder(builder),
     filledAt: number(filledAt, 'filledAt'),
     snapshotId: snapshotId === undefined ? undefined : string(snapshotId, 'snapshotId'),

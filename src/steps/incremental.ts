@@ -30,8 +30,12 @@ export function findAllowance(
   const restored = mounts.find((each) => identityOf(each.mount) === identityOf(mount));
   if (restored === undefined || incremental.count === 0) return {};
   const { archive, deltas = [] } = restored;
-  if (!filled?.mounts.some((each) => identityOf(each) === identityOf(mount)))
-    return { whyInFull: 'inject has not filled it' };
+  const isIn = (some: readonly CacheMount[] = []) =>
+    some.some((each) => identityOf(each) === identityOf(mount));
+  if (isIn(filled?.added)) {
+    return { whyInFull: 'it also holds what other builds of this job have left there' };
+  }
+  if (!filled || !isIn(filled.mounts)) return { whyInFull: 'inject has not filled it' };
   const { snapshotId } = filled;
   if (snapshotId === undefined) return { whyInFull: 'inject has taken no snapshot of it' };
   if (!isSame)

@@ -24,6 +24,7 @@ import { type InjectState, type RestoredMount, readStates, writeState } from './
 import { logMiss, logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
+import { recallJob } from './this-job.js';
 
 const notRestored = 'The cache mounts were not restored';
 
@@ -67,7 +68,10 @@ export async function injectMounts(
   logMounts(list);
   const result = await withinTime(inputs.timeout, async (ended) => {
     const store = openStore(inputs.storeLocation, ended);
-    const request = { ...inputs, ...keys, ...list, store, surroundings };
+    const states = await readStates(surroundings);
+    const job = recallJob(surroundings, states);
+    const request = { ...inputs, ...keys, ...list, store, surroundings, job };
+    warnOfSameKey(request, states);
     return inject(request, await makeWorkDirectory());
   }).catch((error: unknown) => {
     if (error instanceof InputError) throw error;
@@ -103,7 +107,6 @@ function cold(
 
 async function inject(request: InjectRequest, workDirectory: string): Promise<InjectResult> {
   const { store, key, restoreKeys, mounts } = request;
-  await warnOfSameKey(request);
   // Also if there is nothing to do, because extract without inputs reads the state.
   await writeState(request.surroundings, stateOf(request));
   if (mounts.length === 0) return cold('There are no cache mounts');
@@ -191,10 +194,9 @@ function tellOfOtherKey(key: string, wanted: string, { isLasting }: Store): stri
 }
 
 /** Needed because this inject overwrites the state of an earlier one with the same key. */
-async function warnOfSameKey(request: InjectRequest): Promise<void> {
-  const { surroundings, key, mounts } = request;
+function warnOfSameKey(request: InjectRequest, states: readonly InjectState[]): void {
+  const { key, mounts } = request;
   const listOf = (some: readonly CacheMount[]) => some.map(identityOf).sort().join();
-  const states = await readStates(surroundings);
   if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
     warn(
       `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. ${ofItsOwn(request)}`,
@@ -246,13 +248,14 @@ async function fill(
   ];
   const count = (result: MountReport['result']) =>
     [...reports.values()].filter((report) => report.result === result).length;
-  const isComplete = toUnpack.length > 0 && count('unpacked') + count('warm') === toUnpack.length;
+  const restoredCount = count('unpacked') + count('added');
+  const isComplete = toUnpack.length > 0 && restoredCount + count('warm') === toUnpack.length;
   return {
-    title: `${count('unpacked')} of ${plural(request.mounts.length, 'cache mount')} restored`,
+    title: `${restoredCount} of ${plural(request.mounts.length, 'cache mount')} restored`,
     matched: { key, label: request.store.otherKeyLabel },
     rows: outcomes.map(({ row }) => row),
     remarks: outcomes.flatMap(({ remark }) => remark ?? []),
-    filled: count('unpacked'),
+    filled: restoredCount,
     isHit: isComplete && key === request.key,
   };
 }
@@ -310,6 +313,14 @@ function outcomeOf(
   switch (report?.result) {
     case 'unpacked':
       return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
+    case 'added': {
+      const state = "added to what this job's builds have left there";
+      return { row: { mount, state, archive, seconds: report.seconds } };
+    }
+    case 'unadded': {
+      const remark = `To the cache mount ${describeMount(mount)}, which holds what this job's builds have left there, what is saved was not added, or not all of it: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
+      return { row: { mount, state: 'not added' }, remark };
+    }
     case 'warm':
       return { row: { mount, state: 'already warm, left as it is' } };
     case 'unusable':
@@ -328,9 +339,10 @@ function outcomeOf(
 
 function stateOf(request: InjectRequest): InjectState {
   const { key, restoreKeys, hashes, mounts, seedStages, others, hint } = request;
-  const { builder, platform, utilityImage, storeLocation, surroundings } = request;
+  const { builder, platform, utilityImage, storeLocation, surroundings, job } = request;
   return {
     job: surroundings.job,
+    jobBegan: job.began,
     ...{ key, restoreKeys, mounts, seedStages, others, hint },
     isKeyGenerated: hashes === undefined ? undefined : true,
     ...{ builder, platform, utilityImage, storeLocation },

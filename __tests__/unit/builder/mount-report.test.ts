@@ -30,6 +30,8 @@ test.each<[fields: string, report: object]>([
   ['"result":"unchanged"', { result: 'unchanged' }],
   ['"result":"empty"', { result: 'empty' }],
   ['"result":"warm"', { result: 'warm' }],
+  ['"result":"added"', { result: 'added' }],
+  ['"result":"unadded"', { result: 'unadded' }],
   ['"result":"failed"', { result: 'failed' }],
   ['"result":"unusable","missing":"GNU tar"', { result: 'unusable', missing: 'GNU tar' }],
 ])('%s is read', (fields, report) => {

@@ -29,6 +29,7 @@ test.each<[name: string, state: InjectState]>([
     {
       key: 'k',
       job: '7/2/build',
+      jobBegan: 1.5,
       isKeyGenerated: true,
       mounts: [mount],
       restoreKeys: ['k-'],
@@ -52,7 +53,14 @@ test.each<[name: string, state: InjectState]>([
           { mount: { id: 'npm' }, archive },
           { mount, archive, deltas: [{ ...archive, entryKey: 'k-1' }] },
         ],
-        filled: { mounts: [mount], builder, filledAt: 1.5, snapshotId: 's', tools },
+        filled: {
+          mounts: [mount],
+          added: [{ id: 'npm' }],
+          builder,
+          filledAt: 1.5,
+          snapshotId: 's',
+          tools,
+        },
       },
     },
   ],

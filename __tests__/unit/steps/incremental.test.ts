@@ -59,6 +59,12 @@ test.each<[name: string, state: InjectState | undefined, count: number, allowanc
     [undefined, 'inject has not filled it'],
   ],
   [
+    'of a mount to which inject has added',
+    stateWith([], { mounts: [], added: [mount] }),
+    3,
+    [undefined, 'it also holds what other builds of this job have left there'],
+  ],
+  [
     'of a mount that was not restored',
     { ...stateWith([]), restored: { key: 'k-1', mounts: [], filled } },
     3,
