@@ -110,8 +110,8 @@ describe('without cache-mounts', () => {
     const { exitCode, annotations, log } = await job.runAction('inject', { key: 'k' });
     expect(exitCode).toBe(0);
     expect(annotations.map(({ message }) => message)).toEqual([
-      expect.stringMatching(/^Dockerfile:3: .*\$GOPATH may be set by the image golang:1/),
       expect.stringMatching(/^Dockerfile:3: .*\$NAME has no value.*build-args/),
+      expect.stringMatching(/^Dockerfile:3: .*\$GOPATH may be set by the image golang:1/),
     ]);
     expect(log).toContain('Cache mounts (1)\ngo-\n');
   });

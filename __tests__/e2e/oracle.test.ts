@@ -287,7 +287,7 @@ async function act(action: 'inject' | 'extract', batch: Batch): Promise<StepResu
  * What discovery says of a value that a variable of the image would take the place of. The images of
  * these Dockerfiles set no such variable, which the actions cannot know.
  */
-const doubt = /the image's value counts, and that is not looked into/;
+const doubt = /the image's value counts, and that cannot be looked up/;
 
 /** Each action has said that all went well, and given no warning but such doubts. */
 function expectWithoutTrouble(results: readonly StepResult[], output: string): void {

@@ -353,11 +353,13 @@ async function probe(
 export async function askDocker(
   surroundings: Surroundings,
   args: readonly string[],
+  timeout = probeTimeout.quick,
 ): Promise<ProgramOutput> {
-  return probe(surroundings, args);
+  return probe(surroundings, args, timeout);
 }
 
-function lastLine({ exitCode, stdout, stderr }: ProgramOutput): string {
+/** What a command has said last, which tells why it has failed. */
+export function lastLine({ exitCode, stdout, stderr }: ProgramOutput): string {
   const lines = `${stdout}\n${stderr}`.trim().split('\n');
   return (lines.at(-1) || `exit code ${exitCode}`).replace(/^ERROR: /, '');
 }

@@ -32,7 +32,7 @@ export function parseRecords(text: string): BuilderRecord[] {
 const snapshotMountId = new RegExp(`/${snapshotMountPrefix}[0-9a-f]+$`);
 
 /** The list also holds our own cache mounts, which keep the snapshots. */
-function isOfUser({ id }: BuilderRecord): boolean {
+export function isOfUser({ id }: Pick<BuilderRecord, 'id'>): boolean {
   return !snapshotMountId.test(id);
 }
 
@@ -56,6 +56,8 @@ interface DescribedRecord {
   /** As Go prints it. */
   readonly createdAt: string;
   readonly description: string;
+  /** How long ago it was used, in words. */
+  readonly lastUsed?: string | undefined;
 }
 
 /**
@@ -70,10 +72,11 @@ export function parseBuildCache(text: string): DescribedRecord[] {
 
 function readJsonLine(line: string): DescribedRecord[] {
   if (!line.startsWith('{')) return [];
-  const { ID = '', CreatedAt, Description } = object(JSON.parse(line), 'record');
+  const { ID = '', CreatedAt, Description, LastUsedAt } = object(JSON.parse(line), 'record');
   if (Description === undefined) return [];
   const description = string(Description, 'Description');
-  return [{ id: String(ID), description, createdAt: String(CreatedAt) }];
+  const lastUsed = typeof LastUsedAt === 'string' ? LastUsedAt : undefined;
+  return [{ id: String(ID), description, createdAt: String(CreatedAt), lastUsed }];
 }
 
 /**
@@ -81,28 +84,33 @@ function readJsonLine(line: string): DescribedRecord[] {
  * a heredoc. So it ends only at the line with the usage count.
  */
 function readVerbose(text: string): DescribedRecord[] {
-  const records = text.matchAll(
-    /^ID:[ \t]+(\S+)|^Created at:[ \t]+(.*)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
+  const fields = text.matchAll(
+    /^ID:[ \t]+(\S+)|^Created at:[ \t]+(.*)|^Last used:[ \t]+(.*\S)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
   );
+  const records: DescribedRecord[] = [];
   let id = '';
   let createdAt = '';
-  return [...records].flatMap(([, ownId, time, upToCount, line]) => {
+  for (const [, ownId, time, lastUsed, upToCount, line] of fields) {
     if (ownId !== undefined) id = ownId;
     if (time !== undefined) createdAt = time;
     const description = upToCount ?? line;
-    return description === undefined ? [] : { id, createdAt, description };
-  });
+    if (description !== undefined) records.push({ id, createdAt, description });
+    const last = records.at(-1);
+    // It stands behind the description, which some records lack.
+    if (lastUsed !== undefined && last?.id === id) records.splice(-1, 1, { ...last, lastUsed });
+  }
+  return records;
 }
 
 /** Reads `2026-01-17 18:29:20.123456789 +0000 UTC`, or the form of RFC 3339 of some versions. */
-function parseTime(text: string): number | undefined {
+export function parseTime(text: string): number | undefined {
   const [, date, time, zone] =
     /^(\d+-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?) ?(Z|[+-]\d\d:?\d\d)/.exec(text) ?? [];
   const parsed = Date.parse(`${date}T${time}${zone?.replace(/(\d\d)(\d\d)$/, '$1:$2')}`);
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
-function parseDescription(description: string): string {
+export function parseDescription(description: string): string {
   const quoted = / with id ("(?:[^"\\]|\\.)*")$/.exec(description)?.[1];
   if (quoted !== undefined) return unquoteGo(quoted);
   const target = /^cached mount (.*?) from exec /s.exec(description)?.[1];

@@ -1,20 +1,25 @@
 import { readFile } from 'node:fs/promises';
 import type { OtherMount } from '../builder/records.js';
+import { type BaseImage, imageKey, type KnownImages } from '../dockerfile/base-image.js';
 import {
   type Discovery,
   type DiscoveryOptions,
   discoverMounts,
 } from '../dockerfile/declared-mounts.js';
-import type { NamedContext } from '../dockerfile/named-contexts.js';
+import type { BuildResult, NamedContext } from '../dockerfile/named-contexts.js';
 import { parseDockerfile } from '../dockerfile/parser.js';
 import { type SeedStages, stageNames } from '../dockerfile/stages.js';
 import { InputError } from '../lib/errors.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { findBuildFiles } from './build-files.js';
 import type { Build, BuildPlan, MissingVariables } from './build-plan.js';
+import { findGaps, type Gaps } from './find-gaps.js';
+
+/** Looks up base images. */
+export type LookUpImages = (images: readonly BaseImage[]) => Promise<KnownImages>;
 
 /** What the builds declare together. */
-export interface Declared extends Pick<Discovery, 'idOfTarget' | 'plainStages'> {
+export interface Declared extends Gaps, Pick<Discovery, 'idOfTarget' | 'plainStages'> {
   readonly mounts: readonly CacheMount[];
   readonly problems: readonly string[];
   readonly others: readonly OtherMount[];
@@ -23,6 +28,8 @@ export interface Declared extends Pick<Discovery, 'idOfTarget' | 'plainStages'> 
   /** The namespaces that builds have for their mounts. */
   readonly namespaces: readonly (string | undefined)[];
   readonly seedStages: SeedStages | undefined;
+  /** The mounts that are found if no image is looked up. */
+  readonly keyedMounts: readonly CacheMount[];
 }
 
 interface Found {
@@ -34,36 +41,42 @@ interface Found {
  * Finds the mounts of all builds of a plan.
  *
  * @param optional the mounts are named, so that a Dockerfile that is not there is no error
+ * @param lookUp is called only if a mount needs a variable that a base image may set
  * @throws InputError if there is no Dockerfile, or no stage of the name that is to be built
  */
-export async function discoverBuilds(plan: BuildPlan, optional: boolean): Promise<Declared> {
+export async function discoverBuilds(
+  plan: BuildPlan,
+  optional: boolean,
+  lookUp?: LookUpImages,
+): Promise<Declared> {
   const { builds } = plan;
-  const discover = discoverer(builds);
-  const missing: string[] = [];
-  const found = builds.flatMap((build): Found[] => {
-    const discovery = discover(build);
-    if (discovery !== undefined) return [{ build, discovery }];
-    missing.push(explainMissing(build));
-    return [];
-  });
-  if (missing[0] !== undefined && !optional && (found.length === 0 || !builds[0]?.bakeTarget)) {
+  const { found: plain, missing } = findAll(builds, new Map());
+  if (missing[0] !== undefined && !optional && (plain.length === 0 || !builds[0]?.bakeTarget)) {
     const there = await findBuildFiles(plan.workspace);
     const remedy = there.length > 0 ? ` In the workspace there are: ${there.join(', ')}.` : '';
     throw new InputError(`${missing[0]}${remedy}`);
   }
-  const { kept, seedStages } = await keepSeeds(found);
-  const mounts = distinct(kept.flatMap(({ discovery }) => discovery.mounts));
-  const { same, dropped } = keepNamespace(mounts);
+  const { found, images } = await lookUpWanted(builds, plain, lookUp);
+  const { kept, seedStages, mounts, dropped } = await unite(found);
+  const gaps = findGaps(
+    found.flatMap(({ build, discovery: full }) => {
+      const same = plain.find((each) => each.build === build);
+      return same ? [{ plain: same.discovery, full }] : [];
+    }),
+  );
+  const ofGaps = new Set(gaps.leftOut.map(({ message }) => message));
   const args = found.flatMap(({ discovery }) => discovery.args);
   return {
-    mounts: same,
+    ...gaps,
+    mounts,
+    keyedMounts: images.size === 0 ? mounts : (await unite(plain)).mounts,
     problems: distinctTexts([
       ...(optional ? [] : missing),
-      ...kept.flatMap(({ discovery }) => discovery.problems),
+      ...kept.flatMap(({ discovery }) => discovery.problems).filter((each) => !ofGaps.has(each)),
       ...dropped,
-      ...(plan.missing ? findMissingVariables(plan.missing, found) : []),
+      ...(plan.missing ? findMissingVariables(plan.missing, found, images) : []),
     ]),
-    others: findOthers(found),
+    others: findOthers(found, images),
     // A variable that one build does not have may be another's.
     args: args.map((each) => new Map([...args.flatMap((other) => [...other]), ...each])),
     idOfTarget: new Map(found.flatMap(({ discovery }) => [...discovery.idOfTarget])),
@@ -73,11 +86,60 @@ export async function discoverBuilds(plan: BuildPlan, optional: boolean): Promis
   };
 }
 
+/** Reads all Dockerfiles; those that are not there are named. */
+function findAll(
+  builds: readonly Build[],
+  images: KnownImages,
+): { readonly found: readonly Found[]; readonly missing: readonly string[] } {
+  const discover = discoverer(builds, images);
+  const missing: string[] = [];
+  const found = builds.flatMap((build): Found[] => {
+    const discovery = discover(build);
+    if (discovery !== undefined) return [{ build, discovery }];
+    missing.push(explainMissing(build));
+    return [];
+  });
+  return { found, missing };
+}
+
+/** Looks up the images that are needed, until none is: ONBUILD of one may need another. */
+async function lookUpWanted(
+  builds: readonly Build[],
+  plain: readonly Found[],
+  lookUp: LookUpImages | undefined,
+): Promise<{ readonly found: readonly Found[]; readonly images: KnownImages }> {
+  let found = plain;
+  let images: KnownImages = new Map();
+  for (;;) {
+    const all = found.flatMap(({ discovery }) => discovery.wanted);
+    const wanted = new Map(all.map((image) => [imageKey(image), image]));
+    const unasked = [...wanted].flatMap(([key, image]) => (images.has(key) ? [] : image));
+    if (unasked.length === 0 || lookUp === undefined) return { found, images };
+    images = new Map([...images, ...(await lookUp(unasked))]);
+    found = findAll(builds, images).found;
+  }
+}
+
+/** The mounts of all builds, as far as one scratch build can have them. */
+async function unite(found: readonly Found[]): Promise<{
+  readonly kept: readonly Found[];
+  readonly seedStages: SeedStages | undefined;
+  readonly mounts: readonly CacheMount[];
+  readonly dropped: readonly string[];
+}> {
+  const { kept, seedStages } = await keepSeeds(found);
+  const { same, dropped } = keepNamespace(
+    distinct(kept.flatMap(({ discovery }) => discovery.mounts)),
+  );
+  return { kept, seedStages, mounts: same, dropped };
+}
+
 export const namespaceArgument = 'BUILDKIT_CACHE_MOUNT_NS';
 
 /** Discovers the mounts of builds, each once, and those first that it starts from. */
 function discoverer(
   builds: readonly Build[],
+  images: KnownImages,
 ): (build: Build, target?: string) => Discovery | undefined {
   const known = new Map<Build, Discovery | undefined>();
   const contextsOf = ({ contexts }: Build) =>
@@ -90,7 +152,10 @@ function discoverer(
     if (!value.startsWith('target:')) return { kind: 'directory' };
     const name = value.slice('target:'.length);
     const build = builds.find(({ bakeTarget }) => bakeTarget === name);
-    const unknown = { env: new Map(), image: `of the bake target ${name}`, instructions: [] };
+    const unknown: BuildResult = {
+      ...{ env: new Map(), instructions: [] },
+      image: { name: `of the bake target ${name}` },
+    };
     const results = (build && discover(build))?.results ?? new Map([['', unknown]]);
     return { kind: 'build', name, results };
   };
@@ -103,6 +168,7 @@ function discoverer(
       buildArgs: build.buildArgs,
       platforms: build.platforms,
       contexts: contextsOf(build),
+      images,
       ...messagesOf(build),
     };
     return discoverMounts(dockerfile.text, options);
@@ -212,13 +278,13 @@ function keepNamespace(mounts: readonly CacheMount[]): {
 }
 
 /** Looks into the stages that no build needs. */
-function findOthers(found: readonly Found[]): OtherMount[] {
+function findOthers(found: readonly Found[], images: KnownImages): OtherMount[] {
   const asked = new Set(found.flatMap(({ discovery }) => discovery.mounts.map(identityOf)));
   const others = new Map<string, OtherMount>();
   for (const { build } of found) {
     const { text } = build.dockerfile;
     for (const stage of text === undefined ? [] : stageNames(parseDockerfile(text))) {
-      const discovery = discoverer([])({ ...build, contexts: new Map() }, stage);
+      const discovery = discoverer([], images)({ ...build, contexts: new Map() }, stage);
       for (const mount of discovery?.mounts ?? []) {
         const identity = identityOf(mount);
         if (asked.has(identity) || others.has(identity)) continue;
@@ -234,8 +300,9 @@ function findOthers(found: readonly Found[]): OtherMount[] {
 function findMissingVariables(
   { builds, nameOfMark }: MissingVariables,
   found: readonly Found[],
+  images: KnownImages,
 ): string[] {
-  const discover = discoverer(builds);
+  const discover = discoverer(builds, images);
   return found.flatMap(({ build }) => {
     const marked = builds.find(({ bakeTarget }) => bakeTarget === build.bakeTarget);
     if (marked === undefined) return [];

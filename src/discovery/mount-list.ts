@@ -10,14 +10,18 @@ import {
   discoverBuilds,
   distinct,
   distinctTexts,
+  type LookUpImages,
   namespaceArgument,
 } from './discover-builds.js';
+import { type Gaps, noGaps } from './find-gaps.js';
 import { type MountInputs, namesMounts } from './mount-inputs.js';
 import { type PathOfId, parseCacheMounts } from './named-mounts.js';
 
 /** The mounts to work on, and what is to be said of them. */
-export interface MountList {
+export interface MountList extends Gaps {
   readonly mounts: readonly CacheMount[];
+  /** The mounts that a generated key names: those that are found if no image is looked up. */
+  readonly keyedMounts: readonly CacheMount[];
   readonly seedStages: SeedStages | undefined;
   /** Mounts that the same Dockerfiles declare, and that the builds which are meant do not use. */
   readonly others: readonly OtherMount[];
@@ -37,11 +41,16 @@ type ListedMounts = Omit<MountList, 'platform' | 'bake' | 'hint'>;
  * Decides which mounts are meant: those that `cache-mounts` names, or else those that the builds
  * declare.
  *
+ * @param lookUp looks up base images, if a mount that is not named needs that
  * @throws InputError if an input is wrong, or there is neither a list nor a Dockerfile
  */
-export async function listMounts(inputs: MountInputs, plan: BuildPlan): Promise<MountList> {
+export async function listMounts(
+  inputs: MountInputs,
+  plan: BuildPlan,
+  lookUp?: LookUpImages,
+): Promise<MountList> {
   const isNamed = namesMounts(inputs);
-  const discovery = await discoverBuilds(plan, isNamed);
+  const discovery = await discoverBuilds(plan, isNamed, isNamed ? undefined : lookUp);
   const list = isNamed ? nameMounts(inputs, discovery) : takeDiscovered(inputs, plan, discovery);
   return {
     ...list,
@@ -56,13 +65,16 @@ export async function listMounts(inputs: MountInputs, plan: BuildPlan): Promise<
 function takeDiscovered(
   { files }: MountInputs,
   { builds }: BuildPlan,
-  { mounts, problems, others, seedStages }: Declared,
+  { mounts, keyedMounts, problems, others, seedStages, leftOut, ofGaps, gaps }: Declared,
 ): ListedMounts {
   const dockerfiles = files.length > 0 ? files.join(', ') : 'the Dockerfile';
   const where = builds[0]?.bakeTarget === undefined ? dockerfiles : 'the bake definition';
-  const isEmpty = mounts.length === 0 && builds.length > 0;
+  const isEmpty = mounts.length === 0 && leftOut.length === 0 && builds.length > 0;
   const warnings = isEmpty ? [`No cache mount was found in ${where}: there is nothing to do.`] : [];
-  return { mounts, seedStages, others, notices: [], warnings: [...problems, ...warnings] };
+  return {
+    ...{ mounts, keyedMounts, seedStages, others, leftOut, ofGaps, gaps },
+    ...{ notices: [], warnings: [...problems, ...warnings] },
+  };
 }
 
 function nameMounts({ cacheMounts, buildArgs }: MountInputs, discovery: Declared): ListedMounts {
@@ -95,7 +107,9 @@ function nameMounts({ cacheMounts, buildArgs }: MountInputs, discovery: Declared
     paths.flatMap((each) => warnOfPath(each, discovery)),
   );
   return {
+    ...noGaps,
     mounts: distinct(mounts),
+    keyedMounts: distinct(mounts),
     seedStages,
     others,
     notices: distinctTexts(notices),

@@ -5,14 +5,34 @@
 import { createHash } from 'node:crypto';
 import { InputError, messageOf } from '../lib/errors.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import type { LeftOutMount } from '../mounts/gap.js';
 import { formatPlatform, parsePlatform, runnerPlatform } from '../mounts/platform.js';
+import {
+  type BaseImage,
+  defaultPath,
+  explainUnknown,
+  imageKey,
+  type KnownImages,
+  repositoryOf,
+  type UnknownImage,
+  unknownImage,
+  variablesOf,
+} from './base-image.js';
 import { parseCsvRecord } from './csv.js';
-import { expandWord } from './expand-variables.js';
+import { expandKnown, expandWord } from './expand-variables.js';
 import { findForeignSyntax } from './foreign-syntax.js';
 import { familiarName } from './image-name.js';
-import { cleanPath, cut, parseOptions, startFromNothing, toCacheMount } from './mount-options.js';
+import {
+  cleanPath,
+  cut,
+  type MountOptions,
+  parseOptions,
+  startFromNothing,
+  toCacheMount,
+} from './mount-options.js';
 import {
   type BuildResult,
+  type Doubt,
   findContext,
   type NamedContext,
   type NamedContexts,
@@ -20,10 +40,12 @@ import {
   resolveContexts,
   type Variable,
 } from './named-contexts.js';
-import { type Dockerfile, parseDockerfile, splitWords } from './parser.js';
+import { type Dockerfile, type Instruction, parseDockerfile, splitWords } from './parser.js';
+import { commandOf } from './run-command.js';
 import {
   allInstructions,
   findStage,
+  imageInstructions,
   imageOrigin,
   lastStageName,
   lastValue,
@@ -47,6 +69,8 @@ export interface DiscoveryOptions {
   readonly platforms: readonly string[];
   /** Named build contexts, by their names. */
   readonly contexts?: ReadonlyMap<string, NamedContext>;
+  /** The base images that were looked up; by default none. */
+  readonly images?: KnownImages;
   /** What names the target, for messages; by default the input `target`. */
   readonly targetOrigin?: string;
   /** What to ask if an ARG has no value; by default whether it is missing in `build-args`. */
@@ -58,6 +82,10 @@ export interface Discovery {
   readonly mounts: readonly CacheMount[];
   /** What could not be resolved, each with file and line. */
   readonly problems: readonly string[];
+  /** Where each mount is declared, and what is left out as only a base image tells its id. */
+  readonly declared: ReadonlyMap<Place, DeclaredMount>;
+  /** The images whose configuration would remove a doubt about a mount. */
+  readonly wanted: readonly BaseImage[];
   /** For each platform, the values of all ARGs; if stages differ, the last. */
   readonly args: readonly ReadonlyMap<string, string>[];
   /** The stages that mounts start from. */
@@ -68,6 +96,17 @@ export interface Discovery {
   readonly plainStages: ReadonlyMap<string, PlainOrigin>;
   /** What a build that starts from this one finds, by platform. */
   readonly results: ReadonlyMap<string, BuildResult>;
+}
+
+/** A platform, and a --mount flag of the Dockerfile; the same with and without the base images. */
+export type Place = string;
+
+export interface DeclaredMount {
+  /** Undefined: it is left out. */
+  readonly mount?: CacheMount;
+  readonly leftOut?: LeftOutMount;
+  /** The image that declares it by ONBUILD. */
+  readonly onBuildOf?: string | undefined;
 }
 
 /**
@@ -88,9 +127,15 @@ export function discoverMounts(text: string, options: DiscoveryOptions): Discove
   let plainStages: ReadonlyMap<string, PlainOrigin> = new Map();
   const idOfTarget = new Map<string, string>();
   const results = new Map<string, BuildResult>();
+  const declared = new Map<Place, DeclaredMount>();
+  const wanted: BaseImage[] = [];
   for (const platform of options.platforms) {
     const evaluation = evaluate(dockerfile, { ...options, platform });
-    for (const mount of evaluation.mounts) mounts.set(identityOf(mount), mount);
+    for (const [place, each] of evaluation.declared) {
+      if (each.mount) mounts.set(identityOf(each.mount), each.mount);
+      declared.set(`${platform} ${place}`, each);
+    }
+    wanted.push(...evaluation.wanted);
     for (const problem of evaluation.problems) problems.add(problem);
     for (const [target, id] of evaluation.idOfTarget) idOfTarget.set(target, id);
     args.push(evaluation.args);
@@ -99,19 +144,22 @@ export function discoverMounts(text: string, options: DiscoveryOptions): Discove
     plainStages = evaluation.plainStages;
   }
   const found = { mounts: [...mounts.values()], problems: [...problems], idOfTarget };
-  return { ...found, args, stages, plainStages, results };
+  return { ...found, declared, wanted, args, stages, plainStages, results };
 }
 
 type Environment = Map<string, string>;
 
 interface Context extends Omit<DiscoveryOptions, 'platforms' | 'contexts'> {
+  readonly platform: string;
+  readonly images: KnownImages;
   readonly contexts: NamedContexts;
   readonly dockerfile: Dockerfile;
   readonly escapeToken: string;
   readonly globals: Environment;
   readonly stages: readonly Stage[];
   readonly plainStages: ReadonlyMap<string, PlainOrigin>;
-  readonly mounts: CacheMount[];
+  readonly declared: Map<Place, DeclaredMount>;
+  readonly wanted: BaseImage[];
   readonly problems: string[];
   readonly args: Environment;
   readonly idOfTarget: Map<string, string>;
@@ -120,7 +168,7 @@ interface Context extends Omit<DiscoveryOptions, 'platforms' | 'contexts'> {
 function evaluate(
   dockerfile: Dockerfile,
   options: Omit<DiscoveryOptions, 'platforms'> & { readonly platform: string },
-): Pick<Context, 'mounts' | 'problems' | 'args' | 'idOfTarget' | 'plainStages'> & {
+): Pick<Context, 'declared' | 'wanted' | 'problems' | 'args' | 'idOfTarget' | 'plainStages'> & {
   readonly seedStages: StageText | undefined;
   readonly result: BuildResult;
 } {
@@ -137,20 +185,30 @@ function evaluate(
   const globals = platformArgs(options, lastStageName(instructions));
   const args = readGlobalArgs(dockerfile, options.buildArgs, globals, expandGlobally);
   const contexts = resolveContexts(options.contexts ?? new Map(), options.platform);
-  const stages = readStages(instructions, expandGlobally, contexts);
+  const { images = new Map() } = options;
+  const stages = readStages(instructions, expandGlobally, contexts, (name, platform) => {
+    const image = images.get(keyOf(name, platform ?? options.platform));
+    return image === undefined || typeof image === 'string' ? [] : image.onBuild;
+  });
   const plainStages = findPlainStages(stages, contexts, options.platform);
-  const common = { dockerfile, escapeToken, globals, stages, plainStages, problems, args };
-  const context: Context = { ...options, ...common, contexts, mounts: [], idOfTarget: new Map() };
+  const common = { dockerfile, escapeToken, globals, stages, plainStages, problems, args, images };
+  const found = { declared: new Map(), wanted: [], idOfTarget: new Map() };
+  const context: Context = { ...options, ...common, ...found, contexts };
   nameMissingArgs(context);
   const environments = new Map<Stage, StageEnvironment>();
   const goal = resolveTarget(context);
   for (const stage of neededStages(stages, goal)) {
     environments.set(stage, walkStage(stage, environments, context));
   }
-  const seeds = context.mounts.flatMap(({ stage }) => stage?.name ?? []);
+  const seeds = [...context.declared.values()].flatMap(({ mount }) => mount?.stage?.name ?? []);
   const seedStages =
     seeds.length > 0 ? renderStages(dockerfile, stages, seeds, contexts) : undefined;
   return { ...context, seedStages, result: resultOf(goal, environments) };
+}
+
+/** BuildKit takes several spellings for one platform. */
+function keyOf(name: string, platform: string): string {
+  return imageKey({ name, platform: formatPlatform(parsePlatform(platform)) });
 }
 
 function resultOf(
@@ -281,7 +339,7 @@ interface StageEnvironment {
   /** ARGs that were declared and have no value, with what to ask then. */
   readonly unset: Map<string, string>;
   /** The image whose own variables are not known here. */
-  readonly image: string | undefined;
+  readonly image: UnknownImage | undefined;
 }
 
 /** Goes through a stage with its variables, and collects the cache mounts of its RUNs. */
@@ -290,9 +348,11 @@ function walkStage(
   environments: ReadonlyMap<Stage, StageEnvironment>,
   context: Context,
 ): StageEnvironment {
-  const environment = startStage(stage, environments);
-  const { escapeToken, problems, file } = context;
-  for (const { keyword, text, flags, line } of allInstructions(stage)) {
+  const environment = startStage(stage, environments, context);
+  const { escapeToken, stages } = context;
+  const countOfImage = imageInstructions(stage).length;
+  for (const [index, instruction] of allInstructions(stage).entries()) {
+    const { keyword, text, flags, line } = instruction;
     if (keyword === 'ENV') {
       // All of them see the variables as they were before.
       const pairs = readPairs(text, escapeToken).map(([key, raw]): [string, Variable] => [
@@ -308,19 +368,32 @@ function walkStage(
         declareArg(name, raw, environment, context);
       }
     } else if (keyword === 'RUN') {
-      const at = (message: string) => problems.push(`${file}:${line}: ${message}`);
-      for (const flag of mountFlags(flags)) readMount(flag, environment, at, context);
+      const isOfImage = index < countOfImage;
+      const where = `${stages.indexOf(stage)} ${isOfImage ? `ONBUILD ${index}` : line}`;
+      const onBuildOf = isOfImage ? imageOfStage(stage) : undefined;
+      for (const [place, flag] of mountFlags(flags).entries()) {
+        const run = { instruction, place: `${where} ${place}`, onBuildOf };
+        readMount(flag, environment, run, context);
+      }
     }
   }
   return environment;
 }
 
+/** The image that a stage starts from; a named context may stand for what its FROM says. */
+function imageOfStage({ image, parent }: Stage): string {
+  return parent?.context?.kind === 'image' ? parent.context.image : image;
+}
+
 function startStage(
-  { parent, image, context }: Stage,
+  stage: Stage,
   environments: ReadonlyMap<Stage, StageEnvironment>,
+  context: Context,
 ): StageEnvironment {
-  if (context !== undefined) return startFromContext(context);
-  const inherited = parent && (environments.get(parent) ?? startStage(parent, environments));
+  const { parent, image } = stage;
+  if (stage.context !== undefined) return startFromContext(stage.context, stage, context);
+  const inherited =
+    parent && (environments.get(parent) ?? startStage(parent, environments, context));
   if (inherited) {
     const { variables, env, unset } = inherited;
     const args = [...variables].filter(([name]) => !env.has(name));
@@ -331,24 +404,42 @@ function startStage(
       image: inherited.image,
     };
   }
-  return image === 'scratch' ? newEnvironment(emptyEnv) : newEnvironment([], image);
+  return image === 'scratch' ? newEnvironment(emptyEnv) : startFromImage(image, stage, context);
+}
+
+function startFromImage(
+  name: string,
+  stage: Stage,
+  { images, platform: target }: Context,
+): StageEnvironment {
+  const platform = formatPlatform(parsePlatform(stage.platform ?? target));
+  const known = images.get(keyOf(name, platform));
+  if (known === undefined || typeof known === 'string') {
+    return newEnvironment([], unknownImage({ name, platform }, known));
+  }
+  const env = [...variablesOf(known)].map(([key, value]): [string, Variable] => [key, { value }]);
+  return newEnvironment(env);
 }
 
 /** Of another build, as of an image, the ENVs are known, and not the ARGs. */
-function startFromContext(context: ResolvedContext): StageEnvironment {
-  switch (context.kind) {
+function startFromContext(
+  named: ResolvedContext,
+  stage: Stage,
+  context: Context,
+): StageEnvironment {
+  switch (named.kind) {
     case 'directory':
       return newEnvironment(emptyEnv);
     case 'image':
-      return newEnvironment([], context.image);
+      return startFromImage(named.image, stage, context);
     case 'build':
-      return newEnvironment(context.env, context.image);
+      return newEnvironment(named.env, named.image);
   }
 }
 
 function newEnvironment(
   env: Iterable<readonly [string, Variable]>,
-  image?: string,
+  image?: UnknownImage,
 ): StageEnvironment {
   return { variables: new Map(env), env: new Map(env), unset: new Map(), image };
 }
@@ -356,11 +447,11 @@ function newEnvironment(
 /** In a stage that starts from another one, the image's own ENV hides the other's ARG. */
 function doubtArg(
   [name, variable]: [string, Variable],
-  image: string | undefined,
+  image: UnknownImage | undefined,
 ): [string, Variable] {
   if (image === undefined) return [name, variable];
-  const doubt = `$${name} is an ARG of the stage that this one starts from; if the image ${image} sets ${name}, the image's value counts, and that is not looked into: declare the ARG in this stage too, with its value`;
-  return [name, { value: variable.value, doubt: variable.doubt ?? doubt }];
+  const message = `$${name} is an ARG of the stage that this one starts from; if the image ${image.name} sets ${name}, the image's value counts, and that ${explainUnknown(image)}: declare the ARG in this stage too, with its value`;
+  return [name, { ...variable, doubt: variable.doubt ?? { message, lookUp: image.lookUp } }];
 }
 
 function declareArg(
@@ -382,24 +473,30 @@ function declareArg(
   if (variable.value !== undefined) args.set(name, variable.value);
 }
 
+/** The value of a variable is not known. */
+class UnknownValueError extends Error {
+  override readonly name = 'UnknownValueError';
+  constructor(readonly doubt: Doubt) {
+    super(doubt.message);
+  }
+}
+
 /** Expands a word with what is known of a stage's variables. */
-function expand(
-  word: string,
-  { variables, unset, image }: StageEnvironment,
-  escapeToken: string,
-): Variable {
-  let doubt: string | undefined;
+function expand(word: string, environment: StageEnvironment, escapeToken: string): Variable {
+  const { variables, unset, image } = environment;
+  let doubt: Doubt | undefined;
   const lookup = (name: string, hasAlternative: boolean) => {
     const variable = variables.get(name);
     if (variable) {
       doubt ??= variable.doubt;
-      if (variable.value === undefined) throw new Error(variable.doubt);
+      if (variable.value === undefined) {
+        throw variable.doubt && new UnknownValueError(variable.doubt);
+      }
     } else if (unset.has(name)) {
       doubt ??= doubtOfUnset(name, hasAlternative, image, unset.get(name));
     } else if (image !== undefined) {
-      throw new Error(
-        `$${name} may be set by the image ${image}, which is not looked into: name the mount in the input cache-mounts (with all others), or set ${name} by ENV in the Dockerfile`,
-      );
+      const message = `$${name} may be set by the image ${image.name}, which ${explainUnknown(image)}: name the mount in the input cache-mounts (with all others), or set ${name} by ENV in the Dockerfile`;
+      throw new UnknownValueError({ message, lookUp: image.lookUp });
     }
     return variable?.value;
   };
@@ -407,7 +504,29 @@ function expand(
     const value = expandWord(word, lookup, escapeToken);
     return { value, doubt };
   } catch (error) {
-    return { value: undefined, doubt: messageOf(error) };
+    const isUnknown = error instanceof UnknownValueError;
+    return {
+      value: undefined,
+      doubt: isUnknown ? error.doubt : { message: messageOf(error) },
+      pattern: isUnknown ? expandPartly(word, environment, escapeToken) : undefined,
+    };
+  }
+}
+
+/** The word with all that is known; what only the image may set stays as it is written. */
+function expandPartly(
+  word: string,
+  { variables, image }: StageEnvironment,
+  escapeToken: string,
+): string {
+  const lookup = (name: string) => {
+    const variable = variables.get(name);
+    return variable?.value ?? variable?.pattern ?? (image === undefined ? '' : undefined);
+  };
+  try {
+    return expandKnown(word, lookup, escapeToken);
+  } catch {
+    return word;
   }
 }
 
@@ -415,23 +534,23 @@ function expand(
 function doubtOfUnset(
   name: string,
   hasAlternative: boolean,
-  image: string | undefined,
+  image: UnknownImage | undefined,
   question = missingArg,
-): string | undefined {
+): Doubt | undefined {
   const empty = `$${name} has no value here, so it is empty: ${question}`;
   // If the word says what to do then, the ARG is meant to be left out.
-  if (image === undefined) return hasAlternative ? undefined : empty;
-  return hasAlternative
-    ? `$${name} has no value here; if the image ${image} sets it, the image's value counts, and that is not looked into: give ${name} in build-args, or a default in the Dockerfile`
-    : `${empty} (If the image ${image} sets it, the image's value counts, and that is not looked into.)`;
+  if (image === undefined) return hasAlternative ? undefined : { message: empty };
+  const why = explainUnknown(image);
+  const message = hasAlternative
+    ? `$${name} has no value here; if the image ${image.name} sets it, the image's value counts, and that ${why}: give ${name} in build-args, or a default in the Dockerfile`
+    : `${empty} (If the image ${image.name} sets it, the image's value counts, and that ${why}.)`;
+  return { message, lookUp: image.lookUp };
 }
 
 const missingArg = 'is it missing in build-args?';
 
-/** What is set if there is no image: BuildKit's own PATH. */
-const emptyEnv = new Map<string, Variable>([
-  ['PATH', { value: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }],
-]);
+/** What is set if there is no image. */
+const emptyEnv = new Map<string, Variable>([['PATH', { value: defaultPath }]]);
 
 /** `KEY=VALUE …`, or the older `KEY VALUE`. */
 function readPairs(text: string, escapeToken: string): [string, string][] {
@@ -443,33 +562,92 @@ function readPairs(text: string, escapeToken: string): [string, string][] {
   return key === '' ? [] : [[key, value]];
 }
 
+/** The RUN that a --mount flag is of, and the place of the flag. */
+interface MountFlag {
+  readonly instruction: Instruction;
+  readonly place: Place;
+  readonly onBuildOf: string | undefined;
+}
+
 function readMount(
   flag: string,
   environment: StageEnvironment,
-  at: (message: string) => void,
+  { instruction, place, onBuildOf }: MountFlag,
   context: Context,
 ): void {
-  const { escapeToken, buildArgs, mounts, idOfTarget } = context;
-  const doubts = new Set<string>();
+  const { escapeToken, idOfTarget, declared, wanted, problems, file } = context;
+  const at = (message: string) => `${file}:${instruction.line}: ${message}`;
+  const words = new Map<string, Variable>();
   const expandOption = (word: string) => {
-    const { value, doubt } = expand(word, environment, escapeToken);
-    if (value === undefined) throw new Error(doubt);
-    if (doubt !== undefined) doubts.add(doubt);
-    return value;
+    const variable = expand(word, environment, escapeToken);
+    words.set(word, variable);
+    if (variable.value === undefined) throw variable.doubt && new UnknownValueError(variable.doubt);
+    return variable.value;
   };
   try {
-    const fields = parseCsvRecord(flag);
-    const type = lastValue(fields, 'type');
+    const all = parseCsvRecord(flag);
+    const type = lastValue(all, 'type');
     if (type === undefined || expandOption(type).toLowerCase() !== 'cache') return;
+    const isNamed = expandOption(lastValue(all, 'id') ?? '') !== '';
+    const fields = isNamed ? withoutDoubtfulTarget(all, environment, escapeToken) : all;
     const options = parseOptions(fields, expandOption, 'last wins');
-    const mount = toCacheMount(options);
+    const mount = toMount(options, context);
     if (options.target !== undefined) idOfTarget.set(cleanPath(options.target), mount.id);
-    const namespace = buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
-    mounts.push({ ...withOrigin(mount, context), ...(namespace ? { namespace } : {}) });
-    for (const doubt of doubts) at(doubt);
+    declared.set(place, { mount, onBuildOf });
+    for (const { doubt } of words.values()) if (doubt) problems.push(at(doubt.message));
   } catch (error) {
-    at(`a mount is left out: ${messageOf(error)} (--mount=${flag})`);
+    const message = at(`a mount is left out: ${messageOf(error)} (--mount=${flag})`);
+    problems.push(message);
+    if (!(error instanceof UnknownValueError)) return;
+    const leftOut = describeLeftOut(flag, environment, instruction, message, context);
+    if (leftOut !== undefined) declared.set(place, { leftOut, onBuildOf });
+  } finally {
+    wanted.push(...[...words.values()].flatMap(({ doubt }) => doubt?.lookUp ?? []));
   }
+}
+
+/** Beside an id, the target decides nothing, so that it does not matter if it is not known. */
+function withoutDoubtfulTarget(
+  fields: readonly string[],
+  environment: StageEnvironment,
+  escapeToken: string,
+): string[] {
+  return fields.filter((field) => {
+    const [key, word = ''] = cut(field);
+    if (!/^(?:target|dst|destination)$/i.test(key)) return true;
+    const { value, doubt } = expand(word, environment, escapeToken);
+    return value !== undefined && doubt?.lookUp === undefined;
+  });
+}
+
+/** What is known of a mount whose id only the base image tells; undefined if that is too little. */
+function describeLeftOut(
+  flag: string,
+  environment: StageEnvironment,
+  instruction: Instruction,
+  message: string,
+  context: Context,
+): LeftOutMount | undefined {
+  const { image } = environment;
+  if (image === undefined) return undefined;
+  const expandOption = (word: string) => {
+    const { value, pattern } = expand(word, environment, context.escapeToken);
+    return value ?? pattern ?? word;
+  };
+  try {
+    const options = parseOptions(parseCsvRecord(flag), expandOption, 'last wins');
+    const template = toMount(options, context);
+    const gap = { image: repositoryOf(image.name), id: template.id };
+    return { gap, template, command: commandOf(instruction), message };
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws Error if the options make no mount that is supported */
+function toMount(options: MountOptions, context: Context): CacheMount {
+  const namespace = context.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS');
+  return { ...withOrigin(toCacheMount(options), context), ...(namespace ? { namespace } : {}) };
 }
 
 /** What the name in `from` means: nothing, an image, or a stage with files of its own. */

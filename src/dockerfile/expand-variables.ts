@@ -31,6 +31,25 @@ export function expandWord(word: string, lookup: Lookup, escapeToken = '\\'): st
 }
 
 /**
+ * Expands those variables of a word that are known. The others stay as they are written, without
+ * their quotes.
+ *
+ * @param lookup gives undefined for a variable that is not known
+ * @throws Error on what BuildKit refuses
+ */
+export function expandKnown(
+  word: string,
+  lookup: (name: string) => string | undefined,
+  escapeToken: string,
+): string {
+  return processStopOn(
+    newLexer(word, { escapeToken, skipUnsetEnv: true }, lookup),
+    undefined,
+    false,
+  ).result;
+}
+
+/**
  * Splits a line into words at white space outside of quotes, as BuildKit does to find heredocs
  * (`Lex.ProcessWords`): variables stay as they are.
  *

@@ -1,3 +1,4 @@
+import type { BaseImage, UnknownImage } from './base-image.js';
 import { familiarName } from './image-name.js';
 import type { Instruction } from './parser.js';
 
@@ -5,8 +6,16 @@ import type { Instruction } from './parser.js';
 export interface Variable {
   /** Undefined if it cannot be known. */
   readonly value: string | undefined;
-  /** Why it is not known, or may not be what the build has. */
-  readonly doubt?: string | undefined;
+  readonly doubt?: Doubt | undefined;
+  /** If the value is not known: what is known of it, such as `$GOPATH/pkg`. */
+  readonly pattern?: string | undefined;
+}
+
+/** Why a value is not known, or may not be what the build has. */
+export interface Doubt {
+  readonly message: string;
+  /** The image that may set the variable, if it can be looked up. */
+  readonly lookUp?: BaseImage | undefined;
 }
 
 /** What another build has made, as far as a Dockerfile that starts from it can tell. */
@@ -14,7 +23,7 @@ export interface BuildResult {
   /** What its ENVs have set. */
   readonly env: ReadonlyMap<string, Variable>;
   /** The image whose own variables are not known here. */
-  readonly image: string | undefined;
+  readonly image: UnknownImage | undefined;
   /** Of its last stage: it may hold an ONBUILD. */
   readonly instructions: readonly Instruction[];
 }

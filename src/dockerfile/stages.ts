@@ -23,7 +23,12 @@ export interface Stage {
   readonly instructions: readonly Instruction[];
   /** The named build context that this stage is; its own instructions are then not run. */
   readonly context?: ResolvedContext | undefined;
+  /** What the image that it starts from has for it in ONBUILD, if that is known. */
+  readonly onBuild?: readonly string[];
 }
+
+/** Tells an image's ONBUILD, if it is known; the platform is as in a stage. */
+export type FindOnBuild = (image: string, platform: string | undefined) => readonly string[];
 
 /** Stages as text: what stands before the first of them in their Dockerfile, and they themselves. */
 export interface StageText {
@@ -51,6 +56,7 @@ export function readStages(
   instructions: readonly Instruction[],
   expand: (word: string, line: number) => string,
   contexts: NamedContexts = new Map(),
+  findOnBuild: FindOnBuild = () => [],
 ): Stage[] {
   const stages: (Stage & { instructions: Instruction[] })[] = [];
   for (const instruction of instructions) {
@@ -70,7 +76,11 @@ export function readStages(
     }
     const context = image === 'scratch' ? undefined : findContext(contexts, image);
     const named = context && { ...stage, name: undefined, context };
-    stages.push({ ...stage, parent: findStage(stages, image) ?? named, instructions: [] });
+    const parent = findStage(stages, image) ?? named;
+    const isOfImage = parent === undefined || (parent === named && context?.kind === 'image');
+    const baseImage = context?.kind === 'image' ? context.image : image;
+    const onBuild = isOfImage ? findOnBuild(baseImage, platform) : [];
+    stages.push({ ...stage, parent, instructions: [], onBuild });
   }
   return stages;
 }
@@ -121,8 +131,9 @@ function findSource(stages: readonly Stage[], name: string): Stage | undefined {
   return findStage(stages, name) ?? (/^\d+$/.test(name) ? stages[Number(name)] : undefined);
 }
 
-/** A stage's own instructions, behind those that its parent stage has for it in ONBUILD. */
-export function allInstructions({ parent, instructions, context }: Stage): Instruction[] {
+/** A stage's own instructions, behind those that its image or parent stage has for it in ONBUILD. */
+export function allInstructions(stage: Stage): Instruction[] {
+  const { parent, instructions, context } = stage;
   if (context !== undefined) return [];
   const inherited =
     parent?.context?.kind === 'build' ? parent.context.instructions : parent?.instructions;
@@ -130,7 +141,12 @@ export function allInstructions({ parent, instructions, context }: Stage): Instr
     if (keyword !== 'ONBUILD' || flags.length > 0) return [];
     return parseInstruction(text, line);
   });
-  return [...triggers, ...instructions];
+  return [...imageInstructions(stage), ...triggers, ...instructions];
+}
+
+/** What the image that a stage starts from has for it in ONBUILD; they come first of all. */
+export function imageInstructions({ onBuild = [], from, context }: Stage): Instruction[] {
+  return context === undefined ? onBuild.map((text) => parseInstruction(text, from.line)) : [];
 }
 
 /** What a mount starts from, other than a stage that has files of its own. */

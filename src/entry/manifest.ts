@@ -14,6 +14,7 @@ import {
   type Ownership,
   type StageReference,
 } from '../mounts/cache-mount.js';
+import type { Gap, MountOfGap } from '../mounts/gap.js';
 
 /** The format that this code writes, and the only format that it reads. */
 export const manifestFormat = 1;
@@ -53,11 +54,25 @@ export interface SavedMount {
   readonly archive?: Archive;
   /** The changes since then, oldest first, in the incremental format of GNU tar. */
   readonly deltas?: readonly Archive[];
+  /** Where the Dockerfile declares it, if only the base image tells its id. */
+  readonly gap?: Gap;
 }
 
 /** The archives of a mount, in the order in which they are unpacked. */
 export function archivesOf({ archive, deltas = [] }: SavedMount): readonly Archive[] {
   return archive === undefined ? [] : [archive, ...deltas];
+}
+
+/** Notes where the Dockerfile declares the mounts of which only a base image tells the id. */
+export function nameGaps(
+  saved: readonly SavedMount[],
+  ofGaps: readonly MountOfGap[],
+): SavedMount[] {
+  const gaps = new Map(ofGaps.map(({ mount, gap }) => [identityOf(mount), gap]));
+  return saved.map(({ gap: _, ...each }) => {
+    const gap = gaps.get(identityOf(each.mount));
+    return gap === undefined ? each : { ...each, gap };
+  });
 }
 
 /** The total size of some archives. */
@@ -90,9 +105,10 @@ export function renderManifest(manifest: Manifest): string {
  * Renders one mount for a manifest, or for the state that inject leaves. JSON leaves out undefined
  * fields.
  */
-export function renderSavedMount({ mount, archive, deltas }: SavedMount): object {
+export function renderSavedMount({ mount, archive, deltas, gap }: SavedMount): object {
   return {
     mount: renderMount(mount),
+    gap: gap && renderGap(gap),
     archive: archive && renderArchive(archive),
     deltas: deltas?.map(renderArchive),
   } satisfies Record<keyof SavedMount, unknown>;
@@ -100,6 +116,10 @@ export function renderSavedMount({ mount, archive, deltas }: SavedMount): object
 
 function renderMount({ id, namespace, from, stage, source, ownership }: CacheMount): object {
   return { id, namespace, from, stage, source, ownership } satisfies AllFields<CacheMount>;
+}
+
+function renderGap({ image, id, onBuild }: Gap): object {
+  return { image, id, onBuild } satisfies AllFields<Gap>;
 }
 
 /** All other fields go into the manifest unchanged. */
@@ -131,11 +151,22 @@ export function parseManifest(text: string): Manifest {
 
 /** Reads one mount with its archives from a manifest, or from the state that inject leaves. */
 export function parseSavedMount(value: unknown): SavedMount {
-  const { mount, archive, deltas } = object(value, 'mounts[]');
+  const { mount, archive, deltas, gap } = object(value, 'mounts[]');
   return omitUndefined<SavedMount>({
     mount: parseMount(mount),
     archive: archive === undefined ? undefined : parseArchive(archive),
     deltas: deltas === undefined ? undefined : parseDeltas(deltas, archive),
+    gap: gap === undefined ? undefined : parseGap(gap),
+  });
+}
+
+/** Reads a gap from a manifest, or from the state that inject leaves. */
+export function parseGap(value: unknown): Gap {
+  const { image, id, onBuild } = object(value, 'gap');
+  return omitUndefined<Gap>({
+    image: string(image, 'image'),
+    id: string(id, 'id'),
+    onBuild: onBuild === true ? true : undefined,
   });
 }
 

@@ -18,18 +18,18 @@ export interface OpenEntry {
 /**
  * Reads an entry that was restored into `directory`, and restores the entries that it builds on.
  *
- * @param wanted the mounts whose archives are wanted
+ * @param listWanted the mounts whose archives are wanted
  * @throws Error with the reason if it cannot be read
  */
 export async function openEntry(
   store: Store,
   key: string,
   directory: string,
-  wanted: readonly CacheMount[],
+  listWanted: (manifest: Manifest) => readonly CacheMount[],
 ): Promise<OpenEntry> {
   const { mounts, ...others } = await readManifest(directory);
   const manifest = { ...others, mounts: mounts.map((saved) => withHolder(saved, key)) };
-  const identities = new Set(wanted.map(identityOf));
+  const identities = new Set(listWanted(manifest).map(identityOf));
   const archives = manifest.mounts
     .filter(({ mount }) => identities.has(identityOf(mount)))
     .flatMap(archivesOf);
@@ -42,8 +42,8 @@ export async function openEntry(
   return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
 }
 
-function withHolder({ mount, archive, deltas = [] }: SavedMount, key: string): SavedMount {
+function withHolder({ archive, deltas = [], ...others }: SavedMount, key: string): SavedMount {
   const name = (each: Archive): Archive => ({ ...each, entryKey: each.entryKey ?? key });
-  if (archive === undefined) return { mount };
-  return { mount, archive: name(archive), deltas: deltas.map(name) };
+  if (archive === undefined) return others;
+  return { ...others, archive: name(archive), deltas: deltas.map(name) };
 }

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Run, Surroundings } from '../lib/surroundings.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
+import type { Gap } from '../mounts/gap.js';
 import type { KeyedBuild } from './keyed-build.js';
 
 export interface KeyInputs {
@@ -38,15 +39,19 @@ export interface Hashed {
   readonly of: readonly string[];
 }
 
-/**
- * The key that was given, or else one that is made. Restore keys that were given come last.
- *
- * @param mounts all mounts of the build
- */
+/** All mounts of a build, so that they are the same in a run that cannot look up its images. */
+export interface KeyedMounts {
+  /** Those that are found if no image is looked up. */
+  readonly keyedMounts: readonly CacheMount[];
+  /** The others: only a base image tells their ids. */
+  readonly gaps: readonly Gap[];
+}
+
+/** The key that was given, or else one that is made. Restore keys that were given come last. */
 export async function resolveKeys(
   { key, keyPrefix, restoreKeys }: KeyInputs,
   build: KeyedBuild,
-  mounts: readonly CacheMount[],
+  mounts: KeyedMounts,
   { workspace, run }: Surroundings,
 ): Promise<Keys> {
   if (key !== undefined) return { key, restoreKeys, hashes: undefined };
@@ -121,9 +126,11 @@ export function hashNames(names: KeyedBuild['names']): Hashed {
   };
 }
 
-/** Hashes the identities of the mounts. Their order does not count. */
-export function hashMounts(mounts: readonly CacheMount[]): Hashed {
-  return { hash: hashOf(mounts.map(identityOf).sort()), of: mounts.map(describeMount) };
+/** Hashes the identities of the mounts, and the gaps. Their order does not count. */
+export function hashMounts({ keyedMounts, gaps }: KeyedMounts): Hashed {
+  const lines = [...keyedMounts.map(identityOf), ...gaps.map(({ image, id }) => `${image} ${id}`)];
+  const of = [...keyedMounts.map(describeMount), ...gaps.map(({ id }) => id)];
+  return { hash: hashOf(lines.sort()), of };
 }
 
 /**

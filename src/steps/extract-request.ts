@@ -5,6 +5,7 @@ import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
+import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import type { InjectState } from './handover.js';
 
 /** The task of extract, from its own inputs and from an inject of the same job. */
@@ -32,6 +33,10 @@ export interface PackRequest extends ExtractRequest {
   readonly others: readonly OtherMount[];
   /** What may be the matter if the builder has other mounts. */
   readonly hint: string | undefined;
+  /** The mounts that inject could not find. */
+  readonly leftOut: readonly LeftOutMount[];
+  /** Those of the mounts of which only a base image tells the id. */
+  readonly ofGaps: readonly MountOfGap[];
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
 }

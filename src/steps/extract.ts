@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { lookUpImages } from '../builder/image-config.js';
 import { listRecords } from '../builder/list-records.js';
 import { isHeld } from '../builder/records.js';
 import { addSummary, print, setOutput, warn } from '../console/console.js';
@@ -8,6 +9,7 @@ import { findBuilds } from '../discovery/builds.js';
 import { areGiven } from '../discovery/mount-inputs.js';
 import { listMounts, type MountList } from '../discovery/mount-list.js';
 import { writeManifest } from '../entry/archive.js';
+import { nameGaps } from '../entry/manifest.js';
 import { openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
@@ -26,6 +28,7 @@ import {
 } from './extract-request.js';
 import { type InjectState, readStates } from './handover.js';
 import { describeNothingNew, describeSize } from './incremental.js';
+import { learnMounts } from './learn-mounts.js';
 import { type ExtractedMount, fillEntry } from './new-entry.js';
 import { type PackResult, pack } from './pack-mounts.js';
 import { areHidden, findPrevious } from './previous-entry.js';
@@ -129,11 +132,11 @@ async function resolve(
 async function generateKey(
   surroundings: Surroundings,
   { mountInputs }: ExtractInputs,
-  { mounts, bake }: MountList,
+  list: MountList,
 ): Promise<string> {
   const wanted = { key: undefined, keyPrefix: defaultKeyPrefix, restoreKeys: [] };
-  const build = keyedBuildOf(mountInputs, surroundings.workspace, bake);
-  return (await resolveKeys(wanted, build, mounts, surroundings)).key;
+  const build = keyedBuildOf(mountInputs, surroundings.workspace, list.bake);
+  return (await resolveKeys(wanted, build, list, surroundings)).key;
 }
 
 /**
@@ -172,9 +175,10 @@ async function listRequested(
   listOwn: () => Promise<MountList>,
 ): Promise<MountList> {
   if (mounts === undefined) return listOwn();
-  const { seedStages, platform, others = [], hint } = state ?? {};
+  const { seedStages, platform, others = [], hint, leftOut = [], ofGaps = [] } = state ?? {};
   return {
-    ...{ mounts, seedStages, platform, others, hint },
+    ...{ mounts, seedStages, platform, others, hint, leftOut, ofGaps },
+    ...{ keyedMounts: mounts, gaps: [] },
     ...{ bake: undefined, notices: [], warnings: [] },
   };
 }
@@ -186,10 +190,12 @@ async function listRequested(
  */
 async function listOwnMounts(
   surroundings: Surroundings,
-  { mountInputs }: ExtractInputs,
+  { mountInputs, builder }: ExtractInputs,
 ): Promise<MountList> {
   try {
-    return await listMounts(mountInputs, await findBuilds(mountInputs, surroundings));
+    return await listMounts(mountInputs, await findBuilds(mountInputs, surroundings), (images) =>
+      lookUpImages(surroundings, builder, images),
+    );
   } catch (error) {
     if (areGiven(mountInputs)) throw error;
     throw new Error(
@@ -203,13 +209,15 @@ async function extract(
   store: Store,
   workDirectory: string,
 ): Promise<ExtractResult> {
-  const { key, mounts } = request;
+  const { key, mounts, leftOut } = request;
   const directory = join(workDirectory, storedDirectoryName);
-  if (mounts.length === 0) return refuse('there are no cache mounts');
+  if (mounts.length + leftOut.length === 0) return refuse('there are no cache mounts');
   if (store.absence !== undefined) return refuse(store.absence);
   if (await logStage('Look up the key', () => store.isSaved(key))) return skip(request);
-  const packed = await pack(request, workDirectory);
-  const result = await save(request, packed, store, directory, workDirectory).catch(giveUp);
+  const all = await learnMounts(request);
+  if (all.mounts.length === 0) return refuse('no cache mount is known');
+  const packed = await pack(all, workDirectory);
+  const result = await save(all, packed, store, directory, workDirectory).catch(giveUp);
   return { ...result, tidied: packed.tidied };
 }
 
@@ -255,12 +263,15 @@ function findObstacle(outcomes: readonly ExtractedMount[]): string | undefined {
 }
 
 async function saveEntry(
-  { key, incremental }: PackRequest,
+  { key, incremental, ofGaps }: PackRequest,
   outcomes: readonly ExtractedMount[],
   store: Store,
   directory: string,
 ): Promise<ExtractResult> {
-  const saved = outcomes.flatMap((outcome) => outcome.saved ?? []);
+  const saved = nameGaps(
+    outcomes.flatMap((outcome) => outcome.saved ?? []),
+    ofGaps,
+  );
   await writeManifest(directory, saved);
   const result = await logStage('Save to the cache', () => store.save(directory, key));
   if (!result.saved) return refuse(result.why, outcomes);

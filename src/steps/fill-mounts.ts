@@ -20,6 +20,7 @@ import { InputError } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { linkFile, moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
+import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
 import { logBuilder } from './result-table.js';
 import { findOwn, type ThisJob } from './this-job.js';
@@ -39,6 +40,12 @@ export interface InjectRequest {
   readonly others: readonly OtherMount[];
   /** What may be the matter if the builder has other mounts. */
   readonly hint: string | undefined;
+  /** The mounts that could not be found. */
+  readonly leftOut: readonly LeftOutMount[];
+  /** Those of the mounts of which only a base image tells the id. */
+  readonly ofGaps: readonly MountOfGap[];
+  /** When the mounts were listed, in milliseconds since the epoch. */
+  readonly listedAt: number;
   readonly builder: string | undefined;
   /** The first of the platforms that are built for, if it was given. */
   readonly platform: string | undefined;

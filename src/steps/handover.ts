@@ -8,6 +8,7 @@ import { warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import {
   type Archive,
+  parseGap,
   parseMount,
   parseSavedMount,
   renderSavedMount,
@@ -19,6 +20,7 @@ import { array, invalid, number, object, string } from '../lib/json.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { removeOlderThanADay } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
+import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 
 /** The state that inject leaves for the extract of the same job. */
 export interface InjectState {
@@ -45,6 +47,12 @@ export interface InjectState {
   readonly others?: readonly OtherMount[] | undefined;
   /** What may be the matter if the builder has other mounts. */
   readonly hint?: string | undefined;
+  /** The mounts that the base images leave open: extract looks for them on the builder. */
+  readonly leftOut?: readonly LeftOutMount[] | undefined;
+  /** Those of the mounts that were found for a gap. */
+  readonly ofGaps?: readonly MountOfGap[] | undefined;
+  /** When the mounts were listed, in milliseconds since the epoch: the build comes later. */
+  readonly listedAt?: number | undefined;
   readonly restoreKeys: readonly string[];
   /** The entry that was restored. */
   readonly restored?: RestoredEntry | undefined;
@@ -169,6 +177,7 @@ export function parseState(text: string): InjectState {
   const { key, job, jobBegan, isKeyGenerated, mounts, builder, foundBuilder } = state;
   const { utilityImage, platform } = state;
   const { seedStages, storeLocation, restoreKeys, restored, others, hint } = state;
+  const { leftOut, ofGaps, listedAt } = state;
   return {
     key: string(key, 'key'),
     job: job === undefined ? undefined : string(job, 'job'),
@@ -183,6 +192,9 @@ export function parseState(text: string): InjectState {
     seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
     others: others === undefined ? undefined : parseOthers(others),
     hint: hint === undefined ? undefined : string(hint, 'hint'),
+    leftOut: leftOut === undefined ? undefined : array(leftOut, 'leftOut').map(parseLeftOut),
+    ofGaps: ofGaps === undefined ? undefined : array(ofGaps, 'ofGaps').map(parseMountOfGap),
+    listedAt: listedAt === undefined ? undefined : number(listedAt, 'listedAt'),
     restoreKeys: array(restoreKeys, 'restoreKeys').map((each) => string(each, 'restoreKeys[]')),
     restored: restored === undefined ? undefined : parseRestored(restored),
   };
@@ -267,4 +279,19 @@ function parseOthers(value: unknown): OtherMount[] {
       input,
     };
   });
+}
+
+function parseLeftOut(value: unknown): LeftOutMount {
+  const { gap, template, command, message } = object(value, 'leftOut[]');
+  return {
+    gap: parseGap(gap),
+    template: parseMount(template),
+    command: String(command),
+    message: string(message, 'message'),
+  };
+}
+
+function parseMountOfGap(value: unknown): MountOfGap {
+  const { mount, gap } = object(value, 'ofGaps[]');
+  return { mount: parseMount(mount), gap: parseGap(gap) };
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { readCurrentBuilder } from '../builder/builder-address.js';
+import { lookUpImages } from '../builder/image-config.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { whyNotGnuTar } from '../builder/runner-programs.js';
 import { addSummary, notify, print, setOutput, warn } from '../console/console.js';
@@ -19,8 +20,10 @@ import { readInjectInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
+import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
 import { type InjectState, type RestoredMount, readStates, writeState } from './handover.js';
+import { adoptMounts, stillLeftOut } from './learn-mounts.js';
 import { logMiss, logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
@@ -45,6 +48,8 @@ interface InjectResult {
   readonly filled: number;
   /** Whether the entry has exactly the key, and all of it that was named could be used. */
   readonly isHit: boolean;
+  /** The mounts that were left out, and that the entry has told. */
+  readonly adopted?: readonly MountOfGap[];
 }
 
 /**
@@ -61,22 +66,28 @@ export async function injectMounts(
   const inputs = readInjectInputs(getInput, surroundings);
   setOutput('cache-hit', 'false');
   const { mountInputs } = inputs;
-  const list = await listMounts(mountInputs, await findBuilds(mountInputs, surroundings));
+  const listedAt = Date.now();
+  const list = await listMounts(
+    mountInputs,
+    await findBuilds(mountInputs, surroundings),
+    (images) => lookUpImages(surroundings, inputs.builder, images),
+  );
   const build = keyedBuildOf(mountInputs, surroundings.workspace, list.bake);
-  const keys = await resolveKeys(inputs, build, list.mounts, surroundings);
+  const keys = await resolveKeys(inputs, build, list, surroundings);
   setOutput('cache-primary-key', keys.key);
   logMounts(list);
   const result = await withinTime(inputs.timeout, async (ended) => {
     const store = openStore(inputs.storeLocation, ended);
     const states = await readStates(surroundings);
     const job = recallJob(surroundings, states);
-    const request = { ...inputs, ...keys, ...list, store, surroundings, job };
+    const request = { ...inputs, ...keys, ...list, listedAt, store, surroundings, job };
     warnOfSameKey(request, states);
     return inject(request, await makeWorkDirectory());
   }).catch((error: unknown) => {
     if (error instanceof InputError) throw error;
     return cold(notRestored, [messageOf(error)]);
   });
+  tellOfLeftOut(stillLeftOut(list.leftOut, result.adopted ?? []));
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
   setOutput('cache-hit', String(result.isHit));
@@ -85,6 +96,15 @@ export async function injectMounts(
     throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
   }
   return keys.key;
+}
+
+function tellOfLeftOut(leftOut: readonly LeftOutMount[]): void {
+  for (const { message } of leftOut) warn(message);
+  if (leftOut.length > 0) {
+    print(
+      'Extract looks on the builder for what was left out here, and saves it for the next run.',
+    );
+  }
 }
 
 function factsOf(key: string, { matched }: InjectResult): [name: string, value: string][] {
@@ -106,10 +126,10 @@ function cold(
 }
 
 async function inject(request: InjectRequest, workDirectory: string): Promise<InjectResult> {
-  const { store, key, restoreKeys, mounts } = request;
+  const { store, key, restoreKeys, mounts, leftOut } = request;
   // Also if there is nothing to do, because extract without inputs reads the state.
   await writeState(request.surroundings, stateOf(request));
-  if (mounts.length === 0) return cold('There are no cache mounts');
+  if (mounts.length + leftOut.length === 0) return cold('There are no cache mounts');
   if (store.absence !== undefined) return cold(notRestored, [`${notRestored}: ${store.absence}.`]);
   const found = await logStage('Look up the key', () => store.find(key, restoreKeys));
   if (found === undefined) {
@@ -123,13 +143,23 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   setOutput('cache-matched-key', found);
   const restored = await restore(request, found, join(workDirectory, storedDirectoryName));
   const prepared = await ready.catch(() => undefined);
-  const state = { ...stateOf(request), foundBuilder: prepared?.builder.name || undefined };
+  const adopted = 'trouble' in restored ? [] : adoptMounts(leftOut, mounts, restored.manifest);
+  const all = withAdopted(request, adopted);
+  const state = { ...stateOf(all), foundBuilder: prepared?.builder.name || undefined };
   await writeState(request.surroundings, state);
   if ('trouble' in restored) {
     const remark = `${restored.trouble}.${tellOfTar(restored, prepared)}${remedyFor(request, restored.key)}`;
     return cold(notRestored, [remark], { key: restored.key, label: store.otherKeyLabel });
   }
-  return fill(request, state, restored, ready, workDirectory);
+  return { ...(await fill(all, state, restored, ready, workDirectory)), adopted };
+}
+
+function withAdopted(request: InjectRequest, adopted: readonly MountOfGap[]): InjectRequest {
+  for (const { mount, gap } of adopted) {
+    print(`The saved entry tells what ${gap.id} is: ${describeMount(mount)}`);
+  }
+  const mounts = [...request.mounts, ...adopted.map(({ mount }) => mount)];
+  return { ...request, mounts, ofGaps: [...request.ofGaps, ...adopted] };
 }
 
 /** Needed because the cache client tells only that tar has failed. */
@@ -158,7 +188,7 @@ interface UnusableEntry {
 
 /** Restores an entry, and the entries that it builds on, into a directory. */
 async function restore(
-  { store, key: wanted, mounts }: InjectRequest,
+  { store, key: wanted, mounts, leftOut }: InjectRequest,
   found: string,
   directory: string,
 ): Promise<OpenEntry | UnusableEntry> {
@@ -174,7 +204,10 @@ async function restore(
     trouble: `The saved entry ${key} cannot be used: ${why}`,
   });
   try {
-    const entry = await openEntry(store, key, directory, mounts);
+    const entry = await openEntry(store, key, directory, (manifest) => [
+      ...mounts,
+      ...adoptMounts(leftOut, mounts, manifest).map(({ mount }) => mount),
+    ]);
     if (entry.missing.length === 0) {
       if (key !== wanted) print(tellOfOtherKey(key, wanted, store));
       return entry;
@@ -195,13 +228,19 @@ function tellOfOtherKey(key: string, wanted: string, { isLasting }: Store): stri
 
 /** Needed because this inject overwrites the state of an earlier one with the same key. */
 function warnOfSameKey(request: InjectRequest, states: readonly InjectState[]): void {
-  const { key, mounts } = request;
-  const listOf = (some: readonly CacheMount[]) => some.map(identityOf).sort().join();
-  if (states.some((state) => state.key === key && listOf(state.mounts) !== listOf(mounts))) {
+  const { key } = request;
+  if (states.some((state) => state.key === key && listOf(state) !== listOf(request))) {
     warn(
       `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. ${ofItsOwn(request)}`,
     );
   }
+}
+
+/** The mounts without those that only a base image or an entry has told. */
+function listOf({ mounts, ofGaps = [] }: Pick<InjectState, 'mounts' | 'ofGaps'>): string {
+  const told = new Set(ofGaps.map(({ mount }) => identityOf(mount)));
+  const others = mounts.map(identityOf).filter((identity) => !told.has(identity));
+  return others.sort().join();
 }
 
 /** The remedy if two builds share an entry. */
@@ -339,11 +378,12 @@ function outcomeOf(
 
 function stateOf(request: InjectRequest): InjectState {
   const { key, restoreKeys, hashes, mounts, seedStages, others, hint } = request;
+  const { leftOut, ofGaps, listedAt } = request;
   const { builder, platform, utilityImage, storeLocation, surroundings, job } = request;
   return {
     job: surroundings.job,
     jobBegan: job.began,
-    ...{ key, restoreKeys, mounts, seedStages, others, hint },
+    ...{ key, restoreKeys, mounts, seedStages, others, hint, leftOut, ofGaps, listedAt },
     isKeyGenerated: hashes === undefined ? undefined : true,
     ...{ builder, platform, utilityImage, storeLocation },
   };

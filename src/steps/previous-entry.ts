@@ -86,7 +86,7 @@ async function restoreLate(
       store.restore(directory, [newest]),
     );
     if (found === undefined) return undefined;
-    const { manifest } = await openEntry(store, found, directory, mounts);
+    const { manifest } = await openEntry(store, found, directory, () => mounts);
     const archived = manifest.mounts.flatMap(({ archive, ...saved }) =>
       archive ? { ...saved, archive } : [],
     );

@@ -181,6 +181,7 @@ test.each([jsonLine, verbose])('what a record is known by, whatever its type', (
       id,
       createdAt: '2026-01-17 18:29:20.123456789 +0000 UTC',
       description,
+      lastUsed: '2 minutes ago',
     })),
   );
 });

@@ -102,7 +102,9 @@ async function list(builds: readonly Build[], rest: Partial<BuildPlan> = {}, cac
     ...{ notices: [], warnings: [], hint: undefined, missing: undefined },
     ...rest,
   };
-  const { mounts, warnings, others } = await listMounts({ ...noMountInputs, cacheMounts }, plan);
+  const found = await listMounts({ ...noMountInputs, cacheMounts }, plan);
+  const { mounts, others, leftOut } = found;
+  const warnings = [...leftOut.map(({ message }) => message), ...found.warnings];
   return { mounts: mounts.map(describeMount), warnings, others };
 }
 

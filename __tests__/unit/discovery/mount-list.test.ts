@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { findBuilds } from '../../../src/discovery/builds.js';
 import { areGiven, type MountInputs } from '../../../src/discovery/mount-inputs.js';
 import { listMounts } from '../../../src/discovery/mount-list.js';
+import { imageKey } from '../../../src/dockerfile/base-image.js';
 import { InputError } from '../../../src/lib/errors.js';
 import { readSurroundings } from '../../../src/lib/surroundings.js';
 import { describeMount } from '../../../src/mounts/cache-mount.js';
@@ -36,7 +37,9 @@ async function listAll(inputs: MountInputs, from: string) {
 
 /** Lists the mounts as a person would name them. */
 async function list(inputs: Partial<MountInputs>) {
-  const { mounts, notices, warnings } = await listAll({ ...noMountInputs, ...inputs }, workspace);
+  const found = await listAll({ ...noMountInputs, ...inputs }, workspace);
+  const { mounts, notices, leftOut } = found;
+  const warnings = [...leftOut.map(({ message }) => message), ...found.warnings];
   return { mounts: mounts.map(describeMount), notices, warnings };
 }
 
@@ -147,7 +150,7 @@ describe('without a list, the mounts are those of the Dockerfile', () => {
     }
   });
 
-  test('and where it has none, there is a warning', async () => {
+  test('and where it has none, there is a warning; one that is left out may yet be found', async () => {
     await write('Dockerfile', 'FROM golang', 'RUN go');
     await write('other', 'FROM golang', run('id=$HOME'));
     expect(await list({})).toEqual({
@@ -158,11 +161,81 @@ describe('without a list, the mounts are those of the Dockerfile', () => {
     expect(await list({ files: ['Dockerfile', 'other'] })).toEqual({
       mounts: [],
       notices: [],
-      warnings: [
-        expect.stringContaining('other:2: a mount is left out'),
-        'No cache mount was found in Dockerfile, other: there is nothing to do.',
-      ],
+      warnings: [expect.stringContaining('other:2: a mount is left out')],
     });
+  });
+});
+
+describe('an image is looked up', () => {
+  /** Lists the mounts with images of these variables, and notes what is looked up. */
+  async function listWith(
+    env: Readonly<Record<string, string>> | string,
+    onBuild: readonly string[] = [],
+    inputs: Partial<MountInputs> = {},
+  ) {
+    const asked: string[] = [];
+    const surroundings = { ...readSurroundings(), workspace };
+    const all = { ...noMountInputs, ...inputs };
+    const found = await listMounts(all, await findBuilds(all, surroundings), async (images) => {
+      asked.push(images.map(({ name }) => name).join());
+      const config = typeof env === 'string' ? env : { env: new Map(Object.entries(env)), onBuild };
+      return new Map(images.map((image) => [imageKey(image), config]));
+    });
+    return { ...found, asked };
+  }
+
+  test('only if a mount needs a variable of it', async () => {
+    await write('Dockerfile', 'FROM golang AS go', run('id=a'), 'FROM rust', run('id=$A'));
+    const { asked, mounts } = await listWith({ A: 'x' });
+    expect({ asked, mounts }).toEqual({ asked: ['rust'], mounts: [{ id: 'x' }] });
+    await write('Dockerfile', 'FROM golang', run('id=a'));
+    expect((await listWith({ A: 'x' })).asked).toEqual([]);
+  });
+
+  test('never if the mounts are listed', async () => {
+    await write('Dockerfile', 'FROM rust', run('id=$A'));
+    const { asked, leftOut } = await listWith({}, [], { cacheMounts: 'a' });
+    expect({ asked, leftOut }).toEqual({ asked: [], leftOut: [] });
+  });
+
+  test('once, with all others', async () => {
+    await write('a', 'FROM golang', run('id=$A'), run('id=$B'));
+    await write('b', 'FROM rust', run('id=$A'));
+    expect((await listWith({}, [], { files: ['a', 'b'] })).asked).toEqual(['golang,rust']);
+  });
+
+  test('also if ONBUILD of another one needs it', async () => {
+    await write('Dockerfile', 'FROM golang AS go', run('id=$A'), 'FROM rust AS b', 'FROM go');
+    const { asked, mounts } = await listWith({ A: 'x' }, [
+      'RUN --mount=type=bind,from=b,target=/b --mount=type=cache,id=y,target=/c go',
+    ]);
+    expect({ asked, mounts }).toEqual({ asked: ['golang'], mounts: [{ id: 'y' }, { id: 'x' }] });
+  });
+
+  test('and the mounts have the same gaps if it cannot be', async () => {
+    await write('Dockerfile', 'FROM golang:1', run('id=a'), run('id=$A'));
+    const gap = { image: 'golang', id: '$A' };
+    const known = await listWith({ A: 'x' });
+    expect(known).toMatchObject({
+      mounts: [{ id: 'a' }, { id: 'x' }],
+      keyedMounts: [{ id: 'a' }],
+      ...{ gaps: [gap], ofGaps: [{ mount: { id: 'x' }, gap }], leftOut: [], warnings: [] },
+    });
+    const unknown = await listWith('no such host');
+    expect(unknown).toMatchObject({
+      mounts: [{ id: 'a' }],
+      keyedMounts: [{ id: 'a' }],
+      ...{ gaps: [gap], ofGaps: [], leftOut: [{ gap }], warnings: [] },
+    });
+  });
+
+  test('what its ONBUILD declares is no part of the key', async () => {
+    await write('Dockerfile', 'FROM golang:1', run('id=$A'));
+    const found = await listWith({ A: 'x' }, [run('id=added')]);
+    const gap = { image: 'golang', id: 'added', onBuild: true };
+    expect(found).toMatchObject({ mounts: [{ id: 'added' }, { id: 'x' }], keyedMounts: [] });
+    expect(found.ofGaps[0]).toEqual({ mount: { id: 'added' }, gap });
+    expect(found.gaps).toEqual([{ image: 'golang', id: '$A' }]);
   });
 });
 
@@ -538,6 +611,8 @@ describe('stages that mounts start from', () => {
     await write('b', 'FROM golang', run('id=b'));
     const inputs = { ...noMountInputs, files: ['a/Dockerfile', 'b'] };
     expect(await listAll(inputs, workspace)).toEqual({
+      ...{ leftOut: [], ofGaps: [], gaps: [], bake: undefined },
+      keyedMounts: [{ id: 'a' }, { id: 'b' }],
       mounts: [{ id: 'a' }, { id: 'b' }],
       seedStages: undefined,
       others: [],

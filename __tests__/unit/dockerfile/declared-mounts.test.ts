@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { imageKey, type KnownImages } from '../../../src/dockerfile/base-image.js';
 import {
   type Discovery,
   type DiscoveryOptions,
@@ -744,6 +745,157 @@ describe('what an image may set by ENV', () => {
           `Dockerfile:2: a mount is left out: $GOPATH may be set by the image golang:1, which is not looked into: name the mount in the input cache-mounts (with all others), or set GOPATH by ENV in the Dockerfile (--mount=${flag})`,
       ),
     );
+  });
+});
+
+/** The images that are known, by name: for the platform linux/amd64. */
+function imagesOf(
+  configs: Readonly<Record<string, Readonly<Record<string, string>> | string>>,
+  onBuild: readonly string[] = [],
+  platform = 'linux/amd64',
+): KnownImages {
+  return new Map(
+    Object.entries(configs).map(([name, config]) => [
+      imageKey({ name, platform }),
+      typeof config === 'string' ? config : { env: new Map(Object.entries(config)), onBuild },
+    ]),
+  );
+}
+
+describe('the configuration of a base image', () => {
+  const go = imagesOf({ 'golang:1': { GOPATH: '/go', PATH: '/go/bin' } });
+
+  test.each<[name: string, lines: readonly string[], ids: readonly string[]]>([
+    ['gives the variables', [run('$GOPATH/pkg')], ['/go/pkg']],
+    ['gives a target', ['RUN --mount=type=cache,target=$GOPATH/pkg/ go'], ['/go/pkg']],
+    ['has all that are set', [run('home-$HOME')], ['home-']],
+    ['gives variables through ENV', ['ENV A=$GOPATH/a', run('$A')], ['/go/a']],
+    ['gives them to stages that start from it', ['FROM base', run('$GOPATH')], ['/go']],
+    ['hides an ARG of the stage before', ['ARG GOPATH=/x', 'FROM base', run('$GOPATH')], ['/go']],
+    ['hides no ARG of the same stage', ['ARG GOPATH=/x', run('$GOPATH')], ['/x']],
+    ['counts for an ARG without a value', ['ARG GOPATH', run('${GOPATH:-/d}')], ['/go']],
+    ['has a PATH', [run('$PATH')], ['/go/bin']],
+  ])('%s', (_, lines, ids) => {
+    expect(find(['FROM golang:1 AS base', ...lines], { images: go })).toEqual(ids);
+  });
+
+  test('has BuildKit’s PATH if it has none', () => {
+    expect(find(['FROM a', run('$PATH')], { images: imagesOf({ a: {} }) })).toEqual([
+      '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    ]);
+  });
+
+  test('is that of the platform of the stage', () => {
+    const images = new Map([
+      ...imagesOf({ a: { KIND: 'x86' } }),
+      ...imagesOf({ a: { KIND: 'arm' } }, [], 'linux/arm64'),
+    ]);
+    const platforms = ['linux/amd64', 'linux/arm64/v8'];
+    expect(find(['FROM a', run('$KIND')], { images, platforms })).toEqual(['x86', 'arm']);
+    const fixed = ['FROM --platform=linux/arm64 a', run('$KIND')];
+    expect(find(fixed, { images, platforms })).toEqual(['arm']);
+  });
+
+  test('brings ONBUILD into the stage that starts from it, and into no later one', () => {
+    const images = imagesOf({ a: {} }, ['ENV X=x', run('$X')]);
+    const lines = ['FROM a AS base', run('own-$X'), 'FROM base', run('last')];
+    const { mounts, declared } = discover(lines, { images });
+    expect(mounts.map(({ id }) => id)).toEqual(['x', 'own-x', 'last']);
+    expect([...declared.values()].map(({ onBuildOf }) => onBuildOf)).toEqual([
+      'a',
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test('counts for a named context, too', () => {
+    const contexts = new Map([['base', { kind: 'image', image: 'a:1' } as const]]);
+    const images = imagesOf({ 'a:1': { X: 'x' } }, [run('on-build')]);
+    expect(find(['FROM base', run('$X')], { images, contexts })).toEqual(['on-build', 'x']);
+  });
+
+  test('that cannot be read is told with the reason', () => {
+    const images = imagesOf({ 'golang:1': 'no such host' });
+    expect(problemsOf(['FROM golang:1', run('$A')], { images })).toEqual([
+      expect.stringContaining(
+        '$A may be set by the image golang:1, which cannot be looked up (no such host): name',
+      ),
+    ]);
+    expect(problemsOf(['FROM golang:1', 'ARG A', run('${A:-a}')], { images })).toEqual([
+      expect.stringContaining('counts, and that cannot be looked up (no such host): give A'),
+    ]);
+  });
+});
+
+describe('the images that are wanted', () => {
+  test.each<[name: string, lines: readonly string[], wanted: readonly string[]]>([
+    ['none without a variable', ['FROM a', run('x')], []],
+    ['none for what is known', ['FROM a', 'ARG X=1', 'ENV Y=$X', run('$X$Y')], []],
+    ['none beside an id', ['FROM a', 'RUN --mount=type=cache,id=x,target=$X go'], []],
+    ['none for another kind of mount', ['FROM a', 'RUN --mount=type=bind,target=$X go'], []],
+    ['none for a stage that is not built', ['FROM a', run('$X'), 'FROM b', run('x')], []],
+    ['none for an alternative that does not count', ['FROM a', 'ENV A=1', run('${A:-$X}')], []],
+    ['none of scratch', ['FROM scratch', run('$X')], []],
+    ['none that is no name', ['FROM A:b:c', run('$X')], []],
+    [
+      'that of an id',
+      [`FROM a:1@sha256:${'0'.repeat(64)}`, run('$X')],
+      [`a:1@sha256:${'0'.repeat(64)}`],
+    ],
+    ['that of a target', ['FROM a', 'RUN --mount=type=cache,target=$X/y go'], ['a']],
+    ['that of an ENV', ['FROM a', 'ENV Y=$X', run('$Y')], ['a']],
+    ['that of a stage before', ['FROM a AS b', 'FROM b', run('$X')], ['a']],
+    ['that of an ARG in doubt', ['FROM a', 'ARG X', run('${X:-1}')], ['a']],
+    ['that of an inherited ARG', ['FROM a AS b', 'ARG X=1', 'FROM b', run('$X')], ['a']],
+  ])('are %s', (_, lines, wanted) => {
+    expect(discover(lines).wanted).toEqual(
+      wanted.map((name) => ({ name, platform: 'linux/amd64' })),
+    );
+    const images = imagesOf(Object.fromEntries(wanted.map((name) => [name, 'gone'])));
+    expect(discover(lines, { images }).wanted).toEqual([]);
+  });
+});
+
+describe('a mount that is left out', () => {
+  /** Its gap, its template and its command. */
+  function leftOut(lines: readonly string[], given: Given = {}) {
+    const { declared } = discover(lines, given);
+    return [...declared.values()].flatMap(({ leftOut: each }) => each ?? []);
+  }
+
+  test('is described by what is known of it', () => {
+    const buildArgs = { APP: 'web', BUILDKIT_CACHE_MOUNT_NS: 'n' };
+    const lines = [
+      `FROM docker.io/library/golang:1@sha256:${'0'.repeat(64)}`,
+      'ARG APP',
+      'ENV CACHE=${GOPATH}/cache-$APP',
+      'RUN --mount=type=cache,target=$CACHE//x/,uid=1000,sharing=locked \\',
+      '  go build',
+    ];
+    const id = '${GOPATH}/cache-web/x';
+    expect(leftOut(lines, { buildArgs })).toEqual([
+      {
+        gap: { image: 'golang', id },
+        template: { id, namespace: 'n', ownership: { uid: 1000, gid: 0, mode: 0o755 } },
+        command: 'go build',
+        message: expect.stringMatching(/^Dockerfile:4: .*GOPATH/),
+      },
+    ]);
+  });
+
+  test('has the same gap whether or not the image was to be looked up', () => {
+    const lines = ['FROM golang:1', run('go-$GOPATH')];
+    const images = imagesOf({ 'golang:1': 'no such host' });
+    const gaps = [leftOut(lines), leftOut(lines, { images })].map(([each]) => each?.gap);
+    expect(gaps).toEqual(Array(2).fill({ image: 'golang', id: 'go-$GOPATH' }));
+  });
+
+  test('is not described if too little is known', () => {
+    for (const options of ['id=x,uid=$X', 'id=$X,sharing=$Y', 'id=$X,mode=$Y']) {
+      const lines = ['FROM a', `RUN --mount=type=cache,target=/c,${options} go`];
+      expect(leftOut(lines)).toEqual([]);
+      expect(problemsOf(lines)).toHaveLength(1);
+    }
   });
 });
 

@@ -32,8 +32,9 @@ test.each<[name: string, manifest: Manifest]>([
     'mounts of every kind',
     {
       mounts: [
-        { mount, archive },
+        { mount, archive, gap: { image: 'golang', id: '$GO' } },
         {
+          gap: { image: 'golang', id: fullMount.id, onBuild: true },
           mount: fullMount,
           archive: {
             ...archive,

@@ -66,7 +66,7 @@ async function keysOf(
   return resolveKeys(
     { key: undefined, keyPrefix: 'p', restoreKeys: ['mine-'] },
     keyedBuildOf({ ...noMountInputs, ...inputs }, workspace),
-    mounts,
+    { keyedMounts: mounts, gaps: [] },
     { ...readSurroundings(), workspace, run },
   );
 }
@@ -79,7 +79,9 @@ function finders({ restoreKeys }: Keys, entry: Keys): number[] {
 test('a key that was given stays, and nothing is hashed', async () => {
   const given = { key: 'k', keyPrefix: 'p', restoreKeys: ['r-'] };
   const build = keyedBuildOf(noMountInputs, workspace);
-  expect(await resolveKeys(given, build, [], readSurroundings())).toEqual({
+  expect(
+    await resolveKeys(given, build, { keyedMounts: [], gaps: [] }, readSurroundings()),
+  ).toEqual({
     key: 'k',
     restoreKeys: ['r-'],
     hashes: undefined,
@@ -142,12 +144,22 @@ test('entries with a key of the older form, which may be of any build, are not f
 test('mounts are hashed in any order, by all that tells them apart', () => {
   const a = { id: 'a' };
   const b = { id: 'b', from: 'image' };
-  const both = hashMounts([a, b]);
+  const hashOf = (...keyedMounts: CacheMount[]) => hashMounts({ keyedMounts, gaps: [] });
+  const both = hashOf(a, b);
   expect(both.of).toEqual(['a', 'b (from=image)']);
-  expect(hashMounts([b, a]).hash).toBe(both.hash);
+  expect(hashOf(b, a).hash).toBe(both.hash);
   const others: CacheMount[][] = [[], [a], [a, { id: 'b' }], [a, { id: 'b', from: 'other' }]];
-  const hashes = [both, ...others.map(hashMounts)].map((each) => each.hash);
+  const hashes = [both, ...others.map((each) => hashOf(...each))].map((each) => each.hash);
   expect(new Set(hashes).size).toBe(hashes.length);
+});
+
+test('a gap is hashed by what the Dockerfile says of it', () => {
+  const gap = { image: 'golang', id: '$GOPATH/pkg/mod' };
+  const keyedMounts = [{ id: 'a' }];
+  const hashed = hashMounts({ keyedMounts, gaps: [gap] });
+  expect(hashed.of).toEqual(['a', '$GOPATH/pkg/mod']);
+  const others = [[], [{ ...gap, image: 'rust' }], [{ ...gap, id: '$GOPATH/pkg' }]];
+  for (const gaps of others) expect(hashMounts({ keyedMounts, gaps }).hash).not.toBe(hashed.hash);
 });
 
 test('names are hashed in any order, and one without values is as if it was not there', () => {

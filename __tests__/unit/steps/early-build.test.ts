@@ -37,6 +37,8 @@ const request: PackRequest = {
   seedStages: undefined,
   others: [],
   hint: undefined,
+  leftOut: [],
+  ofGaps: [],
   compressionLevel: 3,
   incremental: { count: 3, share: 0.5 },
   state,

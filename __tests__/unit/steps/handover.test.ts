@@ -47,6 +47,14 @@ test.each<[name: string, state: InjectState]>([
         { mount, stage: 'test', file: 'Dockerfile', input: 'bake-targets' },
       ],
       hint: 'h',
+      leftOut: [
+        {
+          ...{ gap: { image: 'golang', id: '$GOPATH/x' }, template: { id: '$GOPATH/x' } },
+          ...{ command: '', message: 'm' },
+        },
+      ],
+      ofGaps: [{ mount, gap: { image: 'golang', id: 'go', onBuild: true } }],
+      listedAt: 1.5,
       restored: {
         key: 'k-1',
         mounts: [
