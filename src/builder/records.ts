@@ -191,8 +191,6 @@ export interface KnownBeside {
 
 /** The result of a comparison of the mounts asked for with the mounts of the builder. */
 export interface Comparison {
-  /** The mounts that the builder has. */
-  readonly known: readonly CacheMount[];
   readonly warnings: readonly string[];
   readonly information: readonly string[];
 }
@@ -209,7 +207,6 @@ export function compareRecords(
 ): Comparison {
   const held = countBy(records.map(({ id }) => id));
   const asked = countBy(mounts.map(recordId));
-  const known = mounts.filter((mount) => held.has(recordId(mount)));
   const others = [...held.keys()].filter((id) => !asked.has(id));
   const warnings: string[] = [];
   for (const mount of mounts.filter((each) => !held.has(recordId(each)))) {
@@ -233,7 +230,7 @@ export function compareRecords(
   const rest = others.filter((id) => !named.has(id));
   const information =
     rest.length > 0 ? [`Not asked for, but on the builder: ${listIds(rest)}`] : [];
-  return { known, warnings, information };
+  return { warnings, information };
 }
 
 /** One text for each stage. */

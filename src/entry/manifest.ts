@@ -21,20 +21,20 @@ export const manifestFormat = 1;
 
 export type Compression = 'zstd' | 'gzip';
 
-/** The content of an archive, in numbers. */
-export interface ArchiveContents {
-  readonly compression: Compression;
+/** The content of one or more archives, in numbers. */
+interface ContentSize {
   /** The number of files, without directories. */
   readonly files: number;
   /** The size of the tar stream before compression. */
   readonly bytes: number;
 }
 
-export interface ArchiveSize {
-  /** The number of files, without directories. */
-  readonly files: number;
-  /** The size of the tar stream before compression. */
-  readonly bytes: number;
+/** The content of an archive that is not in an entry yet. */
+export interface ArchiveContents extends ContentSize {
+  readonly compression: Compression;
+}
+
+export interface ArchiveSize extends ContentSize {
   readonly compressedBytes: number;
 }
 
