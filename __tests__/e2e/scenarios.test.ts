@@ -106,6 +106,8 @@ describe('a round trip over two jobs', () => {
       'cache-hit': 'false',
       'cache-primary-key': 'go-3',
       'cache-matched-key': 'go-2',
+      'restored-count': '1',
+      'restored-bytes': expect.stringMatching(/^[1-9]\d*$/),
     });
     expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('new\n');
   });
@@ -286,7 +288,11 @@ describe('inject', () => {
       'cache-mounts': 'm',
       key: 'other',
     });
-    expect(extracted.outputs).toEqual({ saved: 'false', reason: expect.any(String) });
+    expect(extracted.outputs).toEqual({
+      saved: 'false',
+      'saved-bytes': '0',
+      reason: expect.any(String),
+    });
     await scenario.builder.run({ id: 'm' }, 'mkdir -p /c/.buildkit-cache-mounts/x');
     await scenario.runAction('inject', { 'cache-mounts': 'm', key: 'k' });
     expect(await scenario.builder.run({ id: 'm' }, 'ls -A /c >/out/result')).toBe('file\n');

@@ -33,9 +33,11 @@ test('nothing of it is for the runner, even on one', async () => {
 test('each output is printed once', async () => {
   const args = ['inject', '--directory=d', '--cache-mounts=m', '--key=k'];
   const injected = await job.run('cli.ts', { args });
-  expect(injected.stdout).toBe('cache-hit=false\ncache-primary-key=k\n');
+  expect(injected.stdout).toBe(
+    'cache-hit=false\nrestored-count=0\nrestored-bytes=0\ncache-primary-key=k\n',
+  );
   const extracted = await job.run('cli.ts', { args: ['extract', '--directory=d'] });
-  expect(extracted.stdout).toMatch(/^saved=false\nreason=.*\n$/);
+  expect(extracted.stdout).toMatch(/^saved=false\nsaved-bytes=0\nreason=.*\n$/);
 }, 60_000);
 
 const temporaryNames = async () =>

@@ -107,7 +107,7 @@ async function readJson(file: string): Promise<Record<string, unknown> | undefin
 }
 
 /** Finds the directory in the same way as buildx (its util/confutil/config.go). */
-function ownConfiguration(place: Place): string {
+export function ownConfiguration(place: Place): string {
   return place.env.BUILDX_CONFIG || join(dockerConfiguration(place), 'buildx');
 }
 

@@ -33,6 +33,8 @@ export interface BuildOptions {
   /** The directory that holds all of the following; their names are relative to it. */
   readonly directory: string;
   readonly context: string;
+  /** What the builder's history calls the build. */
+  readonly name: string;
   readonly namedContexts: Readonly<Record<string, string>>;
   /** The name of its file, or `-` if the build gets its text when it is run. */
   readonly dockerfile: string;
@@ -167,6 +169,8 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     // A path alone means type=local, and needs no CSV quoting.
     `--output=${options.output}`,
     ...Object.entries(options.namedContexts).map(([key, path]) => `--build-context=${key}=${path}`),
+    // The name of the build in the builder's history.
+    `--build-arg=BUILDKIT_BUILD_NAME=${options.name}`,
     ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
     options.context,
   ];

@@ -5,6 +5,7 @@ import { print, warn } from '../console/console.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import { messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
+import { scratchBuildName } from './build-history.js';
 import type { BuilderAddress } from './builder-address.js';
 import { describeClient, listBuildCache, removeBuildCache, startBuild } from './buildx.js';
 import { placeScript, type ScriptName } from './in-builder/scripts.js';
@@ -148,6 +149,7 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
       directory: workDirectory,
       // Only stages of the user's Dockerfile copy files from the main context.
       context: seedStages?.context ?? 'context',
+      name: scratchBuildName,
       namedContexts: { ...seedStages?.namedContexts, [filesContext]: 'context' },
       dockerfile: ignore === '' ? '-' : 'Dockerfile',
       output: 'output',

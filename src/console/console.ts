@@ -15,6 +15,9 @@ let place: Pick<Surroundings, 'isOnGitHub' | 'summaryFile'> = {
 /** The outputs of a step off GitHub, until they are printed. */
 const outputs = new Map<string, string>();
 
+/** The warnings and notices of the step, in their order. */
+const annotations: string[] = [];
+
 let reword = (message: string): string => message;
 
 /** Sets for whom all that follows is printed: there is one log for the whole process. */
@@ -28,13 +31,20 @@ export function rewordMessages(change: (message: string) => string): void {
 }
 
 export function warn(message: string): void {
+  annotations.push(message);
   if (place.isOnGitHub) core.warning(message);
   else print(`warning: ${reword(message)}`);
 }
 
 export function notify(message: string): void {
+  annotations.push(message);
   if (place.isOnGitHub) core.notice(message);
   else print(`note: ${reword(message)}`);
+}
+
+/** All that the step has warned of, or given notice of, until now. */
+export function listAnnotations(): readonly string[] {
+  return annotations;
 }
 
 /** Makes the process end with a failure. */

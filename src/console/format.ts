@@ -27,6 +27,17 @@ export function formatSeconds(seconds: number): string {
   return `${seconds.toFixed(1)} s`;
 }
 
+/** `9.2 s`, `58 s`, `4 min 12 s`, `1 h 5 min`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 9.95) return formatSeconds(seconds);
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.round(seconds / 60);
+  return whole < 3600
+    ? `${Math.floor(whole / 60)} min ${whole % 60} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 /** Rows of text, each column as wide as its widest cell. */
 export function formatTable(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];

@@ -16,15 +16,29 @@ export type StageTitle =
 
 let stage: StageTitle | 'reading the inputs' = 'reading the inputs';
 
+export interface StageTime {
+  readonly title: StageTitle;
+  readonly seconds: number;
+}
+
+const times: StageTime[] = [];
+
 /** Runs one stage of the step, in a group of the log. */
 export async function logStage<T>(title: StageTitle, work: () => Promise<T>): Promise<T> {
   stage = title;
   startGroup(title);
+  const started = performance.now();
   try {
     return await work();
   } finally {
+    times.push({ title, seconds: (performance.now() - started) / 1000 });
     endGroup();
   }
+}
+
+/** How long each stage has taken. No two of them run side by side. */
+export function listStageTimes(): readonly StageTime[] {
+  return times;
 }
 
 /** The stage that the step has reached. */

@@ -12,7 +12,6 @@ import {
   type Manifest,
   parseManifest,
   renderManifest,
-  type SavedMount,
 } from './manifest.js';
 
 export const manifestName = 'manifest.json';
@@ -111,9 +110,9 @@ export async function storeArchive(
   return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
 }
 
-export async function writeManifest(directory: string, mounts: SavedMount[]): Promise<void> {
+export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
   await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, manifestName), renderManifest({ mounts }));
+  await writeFile(join(directory, manifestName), renderManifest(manifest));
 }
 
 async function digest(file: string): Promise<string> {

@@ -15,6 +15,7 @@ import {
   type StageReference,
 } from '../mounts/cache-mount.js';
 import type { Gap, MountOfGap } from '../mounts/gap.js';
+import { type ColdBuild, parseColdBuild } from './cold-build.js';
 
 /** The format that this code writes, and the only format that it reads. */
 export const manifestFormat = 1;
@@ -76,7 +77,7 @@ export function nameGaps(
 }
 
 /** The total size of some archives. */
-export function totalOf(archives: readonly Archive[]): ArchiveSize {
+export function totalOf(archives: readonly ArchiveSize[]): ArchiveSize {
   const sum = (size: keyof ArchiveSize) => archives.reduce((total, each) => total + each[size], 0);
   return { files: sum('files'), bytes: sum('bytes'), compressedBytes: sum('compressedBytes') };
 }
@@ -86,6 +87,8 @@ export interface Manifest {
   /** The key that the entry was saved under, if the store itself does not know it. */
   readonly key?: string;
   readonly mounts: readonly SavedMount[];
+  /** The last build of these mounts that has found nothing in them; absent: none is known. */
+  readonly coldBuild?: ColdBuild;
 }
 
 export const archiveExtension: Record<Compression, string> = { zstd: 'tar.zst', gzip: 'tar.gz' };
@@ -146,7 +149,11 @@ export function parseManifest(text: string): Manifest {
     throw new Error('two of its mounts have one archive');
   if (new Set(mounts.map(({ mount }) => identityOf(mount))).size < mounts.length)
     throw new Error('two of its mounts are the same');
-  return { ...(value.key === undefined ? {} : { key: string(value.key, 'key') }), mounts };
+  return {
+    ...(value.key === undefined ? {} : { key: string(value.key, 'key') }),
+    mounts,
+    ...(value.coldBuild === undefined ? {} : { coldBuild: parseColdBuild(value.coldBuild) }),
+  };
 }
 
 /** Reads one mount with its archives from a manifest, or from the state that inject leaves. */

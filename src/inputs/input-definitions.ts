@@ -302,10 +302,26 @@ export const injectOutputs: readonly OutputDefinition[] = [
     name: 'cache-matched-key',
     description: 'The key of the entry that was found; empty if there was none',
   },
+  { name: 'restored-count', description: 'How many mounts were restored' },
+  { name: 'restored-bytes', description: 'The size of what was restored, compressed, in bytes' },
 ];
 
 export const extractOutputs: readonly OutputDefinition[] = [
   { name: 'saved', description: 'Whether the mounts were saved under the key, true or false' },
+  {
+    name: 'saved-bytes',
+    description: 'The size of what this run has added to the cache, compressed, in bytes',
+  },
+  {
+    name: 'total-bytes',
+    description:
+      'The size of all that the entry stands for, compressed, in bytes; empty if there is no entry',
+  },
+  {
+    name: 'build-seconds',
+    description:
+      "How long the build between inject and extract took, from the builder's history; empty if that does not tell",
+  },
   {
     name: 'reason',
     description:

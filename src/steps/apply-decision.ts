@@ -46,22 +46,24 @@ export async function apply(
     case 'packed': {
       const archive = await storePacked(decision.report, index, places);
       const { seconds } = decision.report;
-      return { row: { ...row, archive, seconds }, saved: { mount, archive } };
+      return { row: { ...row, archive, cached: archive, seconds }, saved: { mount, archive } };
     }
     case 'delta on restored': {
       const base = await moveReused(mount, decision.reused, places);
       const delta = await storePacked(decision.report, index, places);
       const { seconds } = decision.report;
       const saved = { ...base, deltas: [...(base.deltas ?? []), delta] };
-      return { row: { ...row, archive: delta, seconds }, saved };
+      const cached = totalOf(archivesOf(saved));
+      return { row: { ...row, archive: delta, cached, seconds }, saved };
     }
     case 'unchanged': {
       const saved = await moveReused(mount, decision.reused, places);
-      return { row: { ...row, seconds: decision.report.seconds }, saved };
+      const cached = totalOf(archivesOf(saved));
+      return { row: { ...row, cached, seconds: decision.report.seconds }, saved };
     }
     case 'kept as restored': {
       const saved = await moveReused(mount, decision.reused, places);
-      return { row: { ...row, archive: totalOf(archivesOf(saved)) }, saved };
+      return { row: { ...row, cached: totalOf(archivesOf(saved)) }, saved };
     }
     case 'empty':
       return { row, saved: { mount } };

@@ -2,14 +2,20 @@ import { join } from 'node:path';
 import { lookUpImages } from '../builder/image-config.js';
 import { listRecords } from '../builder/list-records.js';
 import { isHeld } from '../builder/records.js';
-import { addSummary, print, setOutput, warn } from '../console/console.js';
-import { plural } from '../console/format.js';
+import { addSummary, listAnnotations, print, setOutput, warn } from '../console/console.js';
+import { formatBytes, plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { findBuilds } from '../discovery/builds.js';
 import { areGiven } from '../discovery/mount-inputs.js';
 import { listMounts, type MountList } from '../discovery/mount-list.js';
 import { writeManifest } from '../entry/archive.js';
-import { nameGaps } from '../entry/manifest.js';
+import {
+  archivesOf,
+  type Manifest,
+  nameGaps,
+  type SavedMount,
+  totalOf,
+} from '../entry/manifest.js';
 import { openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
@@ -20,14 +26,18 @@ import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js'
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { describeMount, identityOf } from '../mounts/cache-mount.js';
+import { measureBuild, weigh } from './balance.js';
+import { type Balance, nextCold, tellBalance } from './build-time.js';
 import {
   type ExtractRequest,
   findCandidates,
   type PackRequest,
   resolveRequest,
 } from './extract-request.js';
+import { type Figure, secondsSoFar, timesSoFar } from './figures.js';
 import { type InjectState, readStates } from './handover.js';
 import { describeNothingNew, describeSize } from './incremental.js';
+import { type InjectNote, readNote } from './inject-note.js';
 import { learnMounts } from './learn-mounts.js';
 import { type ExtractedMount, fillEntry } from './new-entry.js';
 import { type PackResult, pack } from './pack-mounts.js';
@@ -49,6 +59,12 @@ interface ToldOutcomes {
 interface ExtractResult extends ToldOutcomes {
   readonly saved: boolean;
   readonly title: string;
+  /** The compressed bytes that were put into the cache. */
+  readonly savedBytes: number;
+  /** The compressed bytes of all that the entry stands for; undefined: there is none. */
+  readonly totalBytes?: number;
+  /** What the cache brings and costs; undefined: no inject has run. */
+  readonly balance?: Balance;
   /** Done when the builder is tidied up; never fails. */
   readonly tidied?: Promise<void>;
 }
@@ -64,6 +80,7 @@ export async function extractMounts(
   makeWorkDirectory: () => Promise<string>,
 ): Promise<void> {
   setOutput('saved', 'false');
+  setOutput('saved-bytes', '0');
   const inputs = readExtractInputs(getInput, surroundings);
   const candidates = findCandidates(inputs, await readStates(surroundings));
   if (!inputs.save) return saveNothing(surroundings, candidates);
@@ -87,15 +104,35 @@ export async function extractMounts(
     }).catch(giveUp);
     tidied = result.tidied;
     setOutput('saved', String(result.saved));
-    if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
-    if (inputs.summary) {
-      const { title, rows, reasons } = result;
-      const facts: [string, string][] = request ? [['Key', request.key]] : [];
-      addSummary(renderSummary({ title, rows, remarks: reasons, facts }));
+    setOutput('saved-bytes', String(result.savedBytes));
+    if (result.totalBytes !== undefined) setOutput('total-bytes', String(result.totalBytes));
+    const { balance } = result;
+    if (balance !== undefined) print(tellBalance(balance));
+    if (balance?.time.kind === 'build') {
+      setOutput('build-seconds', balance.time.seconds.toFixed(1));
     }
+    if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
+    if (inputs.summary) addSummary(summaryOf(request?.key, result));
   } finally {
     await Promise.all([tidied, request?.state && finishState(surroundings, request.state)]);
   }
+}
+
+function summaryOf(key: string | undefined, result: ExtractResult): string {
+  const { title, rows, reasons, saved, savedBytes, totalBytes, balance } = result;
+  const annotations = listAnnotations();
+  // A warning says most of them in a whole sentence.
+  const others = reasons.filter((reason) => !annotations.some((each) => each.includes(reason)));
+  const sizes: Figure[] = [
+    ...(saved ? [['Saved', formatBytes(savedBytes)] as const] : []),
+    ...(totalBytes === undefined ? [] : [['In the cache', formatBytes(totalBytes)] as const]),
+  ];
+  return renderSummary({
+    ...{ title, rows, remarks: [...others, ...annotations] },
+    facts: key === undefined ? [] : [['Key', key]],
+    figures: [...sizes, timesSoFar()],
+    ...(balance && { lead: tellBalance(balance) }),
+  });
 }
 
 /** Asks neither the builder nor the store for anything. */
@@ -213,12 +250,34 @@ async function extract(
   const directory = join(workDirectory, storedDirectoryName);
   if (mounts.length + leftOut.length === 0) return refuse('there are no cache mounts');
   if (store.absence !== undefined) return refuse(store.absence);
-  if (await logStage('Look up the key', () => store.isSaved(key))) return skip(request);
+  const note = request.state && (await readNote(request.surroundings, request.state.key));
+  const measured = note && measureBuild(request, note);
+  const weighNow = async (asked: PackRequest, packed?: PackResult) =>
+    note && measured && weigh(asked, note, await measured, packed);
+  if (await logStage('Look up the key', () => store.isSaved(key)))
+    return withBalance(skip(request), note, await weighNow(request));
   const all = await learnMounts(request);
   if (all.mounts.length === 0) return refuse('no cache mount is known');
   const packed = await pack(all, workDirectory);
-  const result = await save(all, packed, store, directory, workDirectory).catch(giveUp);
-  return { ...result, tidied: packed.tidied };
+  const known = await weighNow(all, packed);
+  const coldBuild = note && known && nextCold(known, today(), note.build);
+  const facts = coldBuild === undefined ? {} : { coldBuild };
+  const result = await save(all, packed, store, directory, workDirectory, facts).catch(giveUp);
+  return { ...withBalance(result, note, known), tidied: packed.tidied };
+}
+
+function withBalance(
+  result: ExtractResult,
+  note: InjectNote | undefined,
+  known: ReturnType<typeof weigh> | undefined,
+): ExtractResult {
+  if (!note || !known) return result;
+  const stepSeconds = (note.endedAt - note.startedAt) / 1000 + secondsSoFar();
+  return { ...result, balance: { ...known, isSaved: result.saved, stepSeconds } };
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
 }
 
 /** Puts the archives that were packed or kept into an entry, and saves it. */
@@ -228,26 +287,32 @@ async function save(
   store: Store,
   directory: string,
   workDirectory: string,
+  facts: Pick<Manifest, 'coldBuild'>,
 ): Promise<ExtractResult> {
   const { key } = request;
   const packedCount = packed.mounts.filter(({ report }) => report?.result === 'packed').length;
   const previous = await findPrevious(store, request, packedCount, workDirectory);
   const maximum = request.incremental.count;
   const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
-  const found = await fillEntry({ packed, previous, directory, mayRefer, maximum });
-  const obstacle = findObstacle(found);
-  const outcomes =
-    obstacle === undefined ? found : found.map((each) => ({ ...each, ...each.ifNothingIsSaved }));
-  logRows(outcomes.map(({ row }) => row));
-  for (const { remark } of outcomes) if (remark !== undefined) warn(remark);
-  const [result] = await Promise.all([
-    obstacle === undefined
-      ? saveEntry(request, outcomes, store, directory)
-      : refuse(obstacle, outcomes),
+  const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum });
+  const obstacle = findObstacle(outcomes);
+  const saved = nameGaps(listSaved(outcomes), request.ofGaps);
+  const [refusal] = await Promise.all([
+    obstacle ?? saveEntry(key, { ...facts, mounts: saved }, store, directory),
     // All that is needed of the state is in the entry. (The removal at the end reports trouble.)
     request.state && finishState(request.surroundings, request.state).catch(() => undefined),
   ]);
-  return result;
+  // Only now it is known whether anything is kept.
+  const final = refusal === undefined ? outcomes : outcomes.map(asNothingIsSaved);
+  logRows(final.map(({ row }) => row));
+  for (const { remark } of final) if (remark !== undefined) warn(remark);
+  return refusal === undefined ? tellOfSaved(request, final) : refuse(refusal, final);
+}
+
+function asNothingIsSaved(outcome: ExtractedMount): ExtractedMount {
+  const { row, remark } = outcome.ifNothingIsSaved ?? outcome;
+  const { cached: _, ...others } = row;
+  return { ...outcome, row: others, ...(remark === undefined ? {} : { remark }) };
 }
 
 /** Why these mounts cannot be saved; undefined if they can. */
@@ -262,19 +327,29 @@ function findObstacle(outcomes: readonly ExtractedMount[]): string | undefined {
     : 'no mount holds any file; check that the build ran, on this builder, and that the mounts are named as in the Dockerfile; put inject, or the single step, behind docker/setup-buildx-action';
 }
 
+/** @returns why the entry was not saved; undefined if it was */
 async function saveEntry(
-  { key, incremental, ofGaps }: PackRequest,
-  outcomes: readonly ExtractedMount[],
+  key: string,
+  manifest: Manifest,
   store: Store,
   directory: string,
-): Promise<ExtractResult> {
-  const saved = nameGaps(
-    outcomes.flatMap((outcome) => outcome.saved ?? []),
-    ofGaps,
-  );
-  await writeManifest(directory, saved);
+): Promise<string | undefined> {
+  await writeManifest(directory, manifest);
   const result = await logStage('Save to the cache', () => store.save(directory, key));
-  if (!result.saved) return refuse(result.why, outcomes);
+  return result.saved ? undefined : result.why;
+}
+
+function listSaved(outcomes: readonly ExtractedMount[]): SavedMount[] {
+  return outcomes.flatMap((outcome) => outcome.saved ?? []);
+}
+
+function tellOfSaved(
+  { key, incremental }: PackRequest,
+  outcomes: readonly ExtractedMount[],
+): ExtractResult {
+  const saved = listSaved(outcomes);
+  const archives = saved.flatMap(archivesOf);
+  const own = archives.filter(({ entryKey }) => entryKey === undefined);
   const size = describeSize(saved, incremental);
   const nothingNew = describeNothingNew(saved);
   print(
@@ -286,6 +361,8 @@ async function saveEntry(
   return {
     saved: true,
     title: nothingNew ?? `${plural(count, 'cache mount')} saved, ${size}`,
+    savedBytes: totalOf(own).compressedBytes,
+    totalBytes: totalOf(archives).compressedBytes,
     ...tell(outcomes),
   };
 }
@@ -310,13 +387,31 @@ function skip({ key, mounts, state }: PackRequest): ExtractResult {
       reasons.push(remark);
     }
   }
-  return { saved: false, title: 'Cache mounts: nothing to save', rows: [], reasons };
+  const rows = listAsSaved({ key, mounts, state });
+  logRows(rows);
+  const sizes = rows.flatMap(({ cached }) => cached ?? []);
+  return {
+    ...{ saved: false, title: 'Cache mounts: nothing to save', rows, reasons, savedBytes: 0 },
+    ...(sizes.length > 0 && { totalBytes: totalOf(sizes).compressedBytes }),
+  };
+}
+
+/** The mounts in an entry that is saved already, if inject has restored just that one. */
+function listAsSaved({ key, mounts, state }: Pick<PackRequest, 'key' | 'mounts' | 'state'>) {
+  const restored = state?.restored?.key === key ? state.restored.mounts : [];
+  const asked = new Set(mounts.map(identityOf));
+  return restored
+    .filter(({ mount }) => asked.has(identityOf(mount)))
+    .map((saved): MountRow => {
+      const cached = totalOf(archivesOf(saved));
+      return { mount: saved.mount, state: 'saved already', cached };
+    });
 }
 
 function giveUp(error: unknown): ExtractResult {
   if (error instanceof InputError) throw error;
   warn(messageOf(error));
-  return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)] };
+  return { saved: false, title: notSaved, rows: [], reasons: [messageOf(error)], savedBytes: 0 };
 }
 
 function refuse(why: string, outcomes: readonly ExtractedMount[] = []): ExtractResult {
@@ -327,6 +422,7 @@ function refuse(why: string, outcomes: readonly ExtractedMount[] = []): ExtractR
     title: notSaved,
     rows,
     reasons: [why, ...reasons],
+    savedBytes: 0,
   };
 }
 

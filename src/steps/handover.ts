@@ -89,14 +89,14 @@ export interface RestoredMount extends SavedMount {
  */
 export async function writeState(surroundings: Surroundings, state: InjectState): Promise<void> {
   await removeOlderThanADay(stateDirectory(surroundings));
-  const directory = directoryOf(surroundings, state.key);
+  const directory = stateDirectoryOf(surroundings, state.key);
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, stateName), renderState(state));
 }
 
 /** The directory in which the inject with this key keeps the archives that it has restored. */
 export function keptArchives(surroundings: Surroundings, key: string): string {
-  return join(directoryOf(surroundings, key), 'archives');
+  return join(stateDirectoryOf(surroundings, key), 'archives');
 }
 
 /** Keeps the programs that the inject with this key has copied for the builder, if it can. */
@@ -105,7 +105,7 @@ export async function keepTools(
   key: string,
   directory: string,
 ): Promise<void> {
-  const kept = join(directoryOf(surroundings, key), 'tools');
+  const kept = join(stateDirectoryOf(surroundings, key), 'tools');
   await rm(kept, { recursive: true, force: true });
   // If they are not there, extract copies them anew.
   await rename(directory, kept).catch(() => undefined);
@@ -119,7 +119,7 @@ export async function takeTools(
 ): Promise<boolean> {
   try {
     await mkdir(dirname(directory), { recursive: true });
-    await rename(join(directoryOf(surroundings, key), 'tools'), directory);
+    await rename(join(stateDirectoryOf(surroundings, key), 'tools'), directory);
     return true;
   } catch {
     return false;
@@ -151,7 +151,7 @@ export async function readStates(surroundings: Surroundings): Promise<InjectStat
 
 /** Removes the state of one inject, and with the last state the directory of all. */
 export async function removeState(surroundings: Surroundings, state: InjectState): Promise<void> {
-  await rm(directoryOf(surroundings, state.key), { recursive: true, force: true });
+  await rm(stateDirectoryOf(surroundings, state.key), { recursive: true, force: true });
   // Fails while other states are left.
   await rmdir(stateDirectory(surroundings)).catch(() => undefined);
 }
@@ -160,7 +160,7 @@ function stateDirectory({ temporaryRoot }: Surroundings): string {
   return join(temporaryRoot, 'buildkit-cache-mounts-state');
 }
 
-function directoryOf(surroundings: Surroundings, key: string): string {
+export function stateDirectoryOf(surroundings: Surroundings, key: string): string {
   return join(stateDirectory(surroundings), createHash('sha256').update(key).digest('hex'));
 }
 

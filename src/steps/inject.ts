@@ -3,17 +3,17 @@ import { readCurrentBuilder } from '../builder/builder-address.js';
 import { lookUpImages } from '../builder/image-config.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { whyNotGnuTar } from '../builder/runner-programs.js';
-import { addSummary, notify, print, setOutput, warn } from '../console/console.js';
+import { addSummary, listAnnotations, notify, print, setOutput, warn } from '../console/console.js';
 import { formatBytes, plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { findBuilds } from '../discovery/builds.js';
 import { listMounts } from '../discovery/mount-list.js';
 import { type ArchivesForMount, findDamageOfAny, selectArchives } from '../entry/archive.js';
-import { type Manifest, totalOf } from '../entry/manifest.js';
+import { type ArchiveSize, type Manifest, totalOf } from '../entry/manifest.js';
 import { type OpenEntry, openEntry } from '../entry/open-entry.js';
 import { openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
-import { resolveKeys } from '../inputs/generated-key.js';
+import { hashNames, resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
 import { keyedBuildOf } from '../inputs/keyed-build.js';
 import { readInjectInputs } from '../inputs/read-inputs.js';
@@ -21,8 +21,11 @@ import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
+import { coldBuildOf } from './balance.js';
+import { describeRestored, type Figure, timesSoFar } from './figures.js';
 import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
 import { type InjectState, type RestoredMount, readStates, writeState } from './handover.js';
+import { writeNote } from './inject-note.js';
 import { adoptMounts, stillLeftOut } from './learn-mounts.js';
 import { logMiss, logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
@@ -30,6 +33,9 @@ import { renderSummary } from './summary.js';
 import { recallJob } from './this-job.js';
 
 const notRestored = 'The cache mounts were not restored';
+
+const firstRun =
+  'A first run is always like this: its build fills the cache mounts, they are saved after it, and the next run restores them.';
 
 interface MatchedEntry {
   readonly key: string;
@@ -44,6 +50,10 @@ interface InjectResult {
   readonly rows: readonly MountRow[];
   /** Facts that the user would not expect. */
   readonly remarks: readonly string[];
+  /** What a user may want to know, beside what is warned of. */
+  readonly hint?: string;
+  /** The entry that was unpacked. */
+  readonly manifest?: Manifest;
   /** How many mounts were filled. */
   readonly filled: number;
   /** Whether the entry has exactly the key, and all of it that was named could be used. */
@@ -65,6 +75,8 @@ export async function injectMounts(
 ): Promise<string> {
   const inputs = readInjectInputs(getInput, surroundings);
   setOutput('cache-hit', 'false');
+  setOutput('restored-count', '0');
+  setOutput('restored-bytes', '0');
   const { mountInputs } = inputs;
   const listedAt = Date.now();
   const list = await listMounts(
@@ -87,11 +99,23 @@ export async function injectMounts(
     if (error instanceof InputError) throw error;
     return cold(notRestored, [messageOf(error)]);
   });
-  tellOfLeftOut(stillLeftOut(list.leftOut, result.adopted ?? []));
+  const adopted = result.adopted ?? [];
+  tellOfLeftOut(stillLeftOut(list.leftOut, adopted));
+  await leaveNote(
+    surroundings,
+    keys.key,
+    [...list.mounts, ...adopted.map(({ mount }) => mount)],
+    hashNames(build.names).hash,
+    result.manifest,
+  );
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
+  if (result.hint !== undefined) print(result.hint);
+  const restored = totalOf(result.rows.flatMap(({ archive }) => archive ?? []));
   setOutput('cache-hit', String(result.isHit));
-  if (inputs.summary) addSummary(renderSummary({ ...result, facts: factsOf(keys.key, result) }));
+  setOutput('restored-count', String(result.filled));
+  setOutput('restored-bytes', String(restored.compressedBytes));
+  if (inputs.summary) addSummary(summaryOf(keys.key, result, restored));
   if (inputs.failOnCacheMiss && result.filled === 0) {
     throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
   }
@@ -105,6 +129,31 @@ function tellOfLeftOut(leftOut: readonly LeftOutMount[]): void {
       'Extract looks on the builder for what was left out here, and saves it for the next run.',
     );
   }
+}
+
+async function leaveNote(
+  surroundings: Surroundings,
+  key: string,
+  mounts: readonly CacheMount[],
+  build: string,
+  manifest: Manifest | undefined,
+): Promise<void> {
+  await writeNote(surroundings, key, {
+    startedAt: performance.timeOrigin,
+    endedAt: Date.now(),
+    build,
+    coldBuild: manifest && coldBuildOf(manifest, mounts, build),
+  });
+}
+
+function summaryOf(key: string, result: InjectResult, restored: ArchiveSize): string {
+  const { title, rows, hint, filled } = result;
+  const sizes: Figure[] = filled > 0 ? [['Restored', describeRestored(restored)]] : [];
+  return renderSummary({
+    ...{ title, rows, facts: factsOf(key, result) },
+    figures: [...sizes, timesSoFar()],
+    remarks: [...listAnnotations(), ...(hint === undefined ? [] : [hint])],
+  });
 }
 
 function factsOf(key: string, { matched }: InjectResult): [name: string, value: string][] {
@@ -136,7 +185,11 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
     print(`Nothing was found for the key ${key}: the build starts cold.`);
     logMiss(request);
     await rememberBuilder(request);
-    return cold('No saved cache mounts were found');
+    return {
+      ...cold('No saved cache mounts were found'),
+      rows: notSavedYet(mounts),
+      hint: firstRun,
+    };
   }
   const ready = prepare(request, workDirectory);
   ready.catch(() => undefined); // unpack throws the error, if it needs the builder
@@ -160,6 +213,10 @@ function withAdopted(request: InjectRequest, adopted: readonly MountOfGap[]): In
   }
   const mounts = [...request.mounts, ...adopted.map(({ mount }) => mount)];
   return { ...request, mounts, ofGaps: [...request.ofGaps, ...adopted] };
+}
+
+function notSavedYet(mounts: readonly CacheMount[]): MountRow[] {
+  return mounts.map((mount) => ({ mount, state: 'not saved yet' }));
 }
 
 /** Needed because the cache client tells only that tar has failed. */
@@ -283,7 +340,7 @@ async function fill(
   const outcomes = [
     ...damaged,
     ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),
-    ...unsaved.map((mount): MountOutcome => ({ row: { mount, state: 'not saved yet' } })),
+    ...notSavedYet(unsaved).map((row): MountOutcome => ({ row })),
   ];
   const count = (result: MountReport['result']) =>
     [...reports.values()].filter((report) => report.result === result).length;
@@ -292,6 +349,7 @@ async function fill(
   return {
     title: `${restoredCount} of ${plural(request.mounts.length, 'cache mount')} restored`,
     matched: { key, label: request.store.otherKeyLabel },
+    manifest,
     rows: outcomes.map(({ row }) => row),
     remarks: outcomes.flatMap(({ remark }) => remark ?? []),
     filled: restoredCount,

@@ -21,6 +21,8 @@ import { logBuilder } from './result-table.js';
 
 export interface PackResult {
   readonly mounts: readonly PackedMount[];
+  /** What the builder has said of its cache mounts before the build. */
+  readonly records: Records;
   /** Holds the files that the build has put out. */
   readonly directory: string;
   /** Done when the builder has no copy of the archives any more; never fails. */
@@ -61,11 +63,12 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   tellOfRecords(request, records, builder.name);
   if (!mounts.some(({ exists }) => exists)) {
     const packed = mounts.map((mount) => ({ ...mount, report: undefined }));
-    return { mounts: packed, directory: workDirectory, tidied: Promise.resolve() };
+    return { mounts: packed, records, directory: workDirectory, tidied: Promise.resolve() };
   }
   const options = plan(builder, mounts);
   logBuilder(builder, options.toolkit);
-  return build(options, mounts, confirmed, state?.restored !== undefined);
+  const built = await build(options, mounts, confirmed, state?.restored !== undefined);
+  return { ...built, records };
 }
 
 async function listAt(
@@ -94,7 +97,7 @@ async function build(
   mounts: readonly FoundMount[],
   confirmed: ConfirmedBuild | undefined,
   hasTraces: boolean,
-): Promise<PackResult> {
+): Promise<Omit<PackResult, 'records'>> {
   const { surroundings, builder } = options;
   // The larger they are, the longer it takes to remove them. So this runs beside the build.
   const tidiedBefore = hasTraces ? removeTraces(surroundings, builder) : undefined;

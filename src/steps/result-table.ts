@@ -13,7 +13,10 @@ export interface MountRow {
   readonly mount: CacheMount;
   /** The result, in a few words. */
   readonly state: string;
+  /** What this step has packed or unpacked. */
   readonly archive?: ArchiveSize;
+  /** All that the cache holds of the mount after extract. */
+  readonly cached?: ArchiveSize;
   readonly seconds?: number;
 }
 
@@ -72,18 +75,21 @@ export function logMiss({ key, restoreKeys, hashes }: Keys): void {
 
 /** Prints the closing table outside of all groups, because people look for it first. */
 export function logRows(rows: readonly MountRow[]): void {
-  const cells = rows.map(({ mount, state, archive, seconds }) => [
-    state,
-    describeMount(mount),
-    ...(archive
-      ? [
-          plural(archive.files, 'file'),
-          formatBytes(archive.bytes),
-          `${formatBytes(archive.compressedBytes)} compressed`,
-        ]
-      : ['', '', '']),
-    seconds === undefined ? '' : formatSeconds(seconds),
-  ]);
+  const cells = rows.map(({ mount, state, archive, cached, seconds }) => {
+    const size = archive ?? cached;
+    return [
+      state,
+      describeMount(mount),
+      ...(size
+        ? [
+            plural(size.files, 'file'),
+            formatBytes(size.bytes),
+            `${formatBytes(size.compressedBytes)} compressed`,
+          ]
+        : ['', '', '']),
+      seconds === undefined ? '' : formatSeconds(seconds),
+    ];
+  });
   for (const line of formatTable(cells)) {
     print(line);
   }

@@ -1,12 +1,18 @@
 import { formatBytes, formatCount, formatSeconds, plural } from '../console/format.js';
+import type { ArchiveSize } from '../entry/manifest.js';
 import { describeMount } from '../mounts/cache-mount.js';
+import type { Figure } from './figures.js';
 import type { MountRow } from './result-table.js';
 
 export interface Summary {
   /** The result of the step, in a few words. */
   readonly title: string;
+  /** What the cache brings. */
+  readonly lead?: string;
   /** Names with their values, such as the keys. */
   readonly facts: readonly (readonly [name: string, value: string])[];
+  /** Sizes and times. */
+  readonly figures: readonly Figure[];
   readonly rows: readonly MountRow[];
   /** Facts that the user would not expect. */
   readonly remarks: readonly string[];
@@ -16,10 +22,14 @@ export interface Summary {
  * Renders the summary of a step for the job's page. It is HTML, because some names of mounts cannot
  * stand in a table of Markdown.
  */
-export function renderSummary({ title, facts, rows, remarks }: Summary): string {
+export function renderSummary({ title, lead, facts, figures, rows, remarks }: Summary): string {
   const lines = [`<h3>${asText(title)}</h3>`];
-  if (facts.length > 0) {
-    const items = facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`);
+  if (lead !== undefined) lines.push(`<p>${asText(lead)}</p>`);
+  const items = [
+    ...facts.map(([name, value]) => `${asText(name)}: <code>${asText(value)}</code>`),
+    ...figures.map(([name, value]) => `${asText(name)}: ${asText(value)}`),
+  ];
+  if (items.length > 0) {
     lines.push(`<p>${items.join('<br>')}</p>`);
   }
   if (rows.length > 0) lines.push(...renderTable(rows));
@@ -29,39 +39,58 @@ export function renderSummary({ title, facts, rows, remarks }: Summary): string 
   return `${lines.join('\n')}\n`;
 }
 
+/** The columns of numbers. Each mount has its size in the cache, if that is known. */
 function renderTable(rows: readonly MountRow[]): string[] {
-  const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed', 'Time'];
-  const lines = [tableRow('th', header), ...rows.map(renderRow)];
-  const counted = rows.filter(({ archive }) => archive);
-  if (counted.length > 1) lines.push(renderTotal(counted));
+  const isOfSave = rows.some(({ cached }) => cached);
+  const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed'];
+  const lines = [
+    tableRow('th', [...header, ...(isOfSave ? ['Saved'] : []), 'Time']),
+    ...rows.map((row) => renderRow(row, isOfSave)),
+  ];
+  const counted = rows.filter((row) => sizeOf(row));
+  if (counted.length > 1) lines.push(renderTotal(counted, isOfSave));
   return ['<table>', ...lines, '</table>'];
 }
 
-function renderRow({ mount, state, archive, seconds }: MountRow): string {
+function sizeOf({ archive, cached }: MountRow): ArchiveSize | undefined {
+  return cached ?? archive;
+}
+
+/** What this run has put into the cache. */
+function savedOf({ archive, cached }: MountRow): number {
+  return cached && archive ? archive.compressedBytes : 0;
+}
+
+function renderRow(row: MountRow, isOfSave: boolean): string {
+  const { mount, state, cached, seconds } = row;
   return tableRow('td', [
     `<code>${asText(describeMount(mount))}</code>`,
     asText(state),
-    ...(archive
-      ? [
-          formatCount(archive.files),
-          formatBytes(archive.bytes),
-          formatBytes(archive.compressedBytes),
-        ]
-      : ['', '', '']),
+    ...sizeCells(sizeOf(row)),
+    ...(isOfSave ? [cached ? formatBytes(savedOf(row)) : ''] : []),
     seconds === undefined ? '' : formatSeconds(seconds),
   ]);
 }
 
-function renderTotal(rows: readonly MountRow[]): string {
+function sizeCells(size: ArchiveSize | undefined): string[] {
+  if (size === undefined) return ['', '', ''];
+  return [formatCount(size.files), formatBytes(size.bytes), formatBytes(size.compressedBytes)];
+}
+
+/** There is no sum of times, because the builder works on several mounts at once. */
+function renderTotal(rows: readonly MountRow[], isOfSave: boolean): string {
   const sum = (value: (row: MountRow) => number | undefined) =>
     rows.reduce((total, row) => total + (value(row) ?? 0), 0);
   return tableRow('td', [
     '<strong>Total</strong>',
     plural(rows.length, 'mount'),
-    formatCount(sum(({ archive }) => archive?.files)),
-    formatBytes(sum(({ archive }) => archive?.bytes)),
-    formatBytes(sum(({ archive }) => archive?.compressedBytes)),
-    formatSeconds(sum(({ seconds }) => seconds)),
+    ...sizeCells({
+      files: sum((row) => sizeOf(row)?.files),
+      bytes: sum((row) => sizeOf(row)?.bytes),
+      compressedBytes: sum((row) => sizeOf(row)?.compressedBytes),
+    }),
+    ...(isOfSave ? [formatBytes(sum(savedOf))] : []),
+    '',
   ]);
 }
 

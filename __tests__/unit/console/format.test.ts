@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import {
   formatBytes,
   formatCount,
+  formatDuration,
   formatSeconds,
   formatTable,
   plural,
@@ -31,6 +32,21 @@ test.each([
   [1_234_567, '1,234,567'],
 ])('the count %d is written %s', (count, text) => {
   expect(formatCount(count)).toBe(text);
+});
+
+test.each([
+  [0.04, '0.0 s'],
+  [9.94, '9.9 s'],
+  [9.96, '10 s'],
+  [58.4, '58 s'],
+  [59.6, '1 min 0 s'],
+  [252, '4 min 12 s'],
+  [3599.4, '59 min 59 s'],
+  [3600, '1 h 0 min'],
+  [3930, '1 h 6 min'],
+  [7190, '2 h 0 min'],
+])('a duration of %d seconds is %s', (seconds, text) => {
+  expect(formatDuration(seconds)).toBe(text);
 });
 
 test.each([

@@ -117,9 +117,10 @@ test('an archive goes from the build into an entry', async () => {
     { mount: { id: 'go' }, archive: { ...archive, entryKey: 'k' }, deltas: [stored] },
     { mount: { id: 'empty' } },
   ];
-  await writeManifest(path('entry'), mounts);
+  const coldBuild = { seconds: 252.4, date: '2026-11-20', build: 'b' };
+  await writeManifest(path('entry'), { mounts, coldBuild });
 
-  expect(await readManifest(path('entry'))).toEqual({ mounts });
+  expect(await readManifest(path('entry'))).toEqual({ mounts, coldBuild });
   expect(await findDamage(path('entry'), stored)).toBeUndefined();
   expect(await readdir(path('built'))).toEqual([]);
 });

@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   jest.restoreAllMocks();
-  await rm(directory, { recursive: true });
+  await rm(directory, { recursive: true, maxRetries: 5 });
 });
 
 test.each([

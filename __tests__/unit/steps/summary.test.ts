@@ -8,21 +8,22 @@ test('a summary has a title, facts, a table with totals, and remarks', () => {
     renderSummary({
       title: 'Saved 2 cache mounts',
       facts: [['Key', 'k-1']],
+      figures: [['Time', 'pack 1.3 s, the whole step 3.0 s']],
       rows: [
-        { mount: { id: 'go' }, state: 'packed', archive, seconds: 1.26 },
-        { mount: { id: 'npm', namespace: 'n' }, state: 'packed', archive, seconds: 0.5 },
-        { mount: { id: 'old' }, state: 'absent' },
+        { mount: { id: 'go' }, state: 'restored', archive, seconds: 1.26 },
+        { mount: { id: 'npm', namespace: 'n' }, state: 'restored', archive, seconds: 0.5 },
+        { mount: { id: 'old' }, state: 'not saved yet' },
       ],
       remarks: ['old is absent.'],
     }),
   ).toBe(`<h3>Saved 2 cache mounts</h3>
-<p>Key: <code>k-1</code></p>
+<p>Key: <code>k-1</code><br>Time: pack 1.3 s, the whole step 3.0 s</p>
 <table>
 <tr><th>Cache mount</th><th>State</th><th align="right" nowrap>Files</th><th align="right" nowrap>Size</th><th align="right" nowrap>Compressed</th><th align="right" nowrap>Time</th></tr>
-<tr><td><code>go</code></td><td>packed</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>1.3 s</td></tr>
-<tr><td><code>npm (namespace=n)</code></td><td>packed</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>0.5 s</td></tr>
-<tr><td><code>old</code></td><td>absent</td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td></tr>
-<tr><td><strong>Total</strong></td><td>2 mounts</td><td align="right" nowrap>2,468</td><td align="right" nowrap>10.0 MB</td><td align="right" nowrap>2.4 MB</td><td align="right" nowrap>1.8 s</td></tr>
+<tr><td><code>go</code></td><td>restored</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>1.3 s</td></tr>
+<tr><td><code>npm (namespace=n)</code></td><td>restored</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>0.5 s</td></tr>
+<tr><td><code>old</code></td><td>not saved yet</td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td></tr>
+<tr><td><strong>Total</strong></td><td>2 mounts</td><td align="right" nowrap>2,468</td><td align="right" nowrap>10.0 MB</td><td align="right" nowrap>2.4 MB</td><td align="right" nowrap></td></tr>
 </table>
 <ul>
 <li>old is absent.</li>
@@ -30,15 +31,36 @@ test('a summary has a title, facts, a table with totals, and remarks', () => {
 `);
 });
 
+test('after a save, each mount has its size in the cache, and what this run has added', () => {
+  const cached = { files: 2000, bytes: 50_000_000, compressedBytes: 20_000_000 };
+  const rows = [
+    { mount: { id: 'delta' }, state: 'changes packed', archive, cached, seconds: 1 },
+    { mount: { id: 'same' }, state: 'unchanged', cached, seconds: 2 },
+    { mount: { id: 'empty' }, state: 'empty' },
+  ];
+  const summary = renderSummary({ title: '', facts: [], figures: [], rows, remarks: [] });
+  const cells = summary
+    .split('\n')
+    .filter((line) => line.startsWith('<tr>'))
+    .map((line) => line.replace(/<[^>]*>/g, '|').replace(/\|+/g, '|'));
+  expect(cells).toEqual([
+    '|Cache mount|State|Files|Size|Compressed|Saved|Time|',
+    '|delta|changes packed|2,000|50.0 MB|20.0 MB|1.2 MB|1.0 s|',
+    '|same|unchanged|2,000|50.0 MB|20.0 MB|0 bytes|2.0 s|',
+    '|empty|empty|',
+    '|Total|2 mounts|4,000|100 MB|40.0 MB|1.2 MB|',
+  ]);
+});
+
 test('a summary without mounts is short', () => {
-  expect(renderSummary({ title: 'Nothing found', facts: [], rows: [], remarks: [] })).toBe(
-    '<h3>Nothing found</h3>\n',
-  );
+  expect(
+    renderSummary({ title: 'Nothing found', facts: [], figures: [], rows: [], remarks: [] }),
+  ).toBe('<h3>Nothing found</h3>\n');
 });
 
 test('what a remark names is no link, picture or formula', () => {
   const remarks = ['The cache mount @go, a#1, :tada: and $x$ at http://x:1: all left out.'];
-  expect(renderSummary({ title: '', facts: [], rows: [], remarks })).toContain(
+  expect(renderSummary({ title: '', facts: [], figures: [], rows: [], remarks })).toContain(
     '<li>The cache mount <span>@</span>go, a<span>#</span>1, <span>:</span>tada: and <span>$</span>x<span>$</span> at http<span>:</span>//x<span>:</span>1: all left out.</li>',
   );
 });
@@ -50,7 +72,13 @@ test.each([
   ['a & b', 'a &amp; b'],
 ])('the name %j is text', (id, text) => {
   const rows = [{ mount: { id }, state: 'restored' }];
-  const summary = renderSummary({ title: id, facts: [['Key', id]], rows, remarks: [id] });
+  const summary = renderSummary({
+    title: id,
+    facts: [['Key', id]],
+    figures: [],
+    rows,
+    remarks: [id],
+  });
   expect(summary).toContain(`<td><code>${text}</code></td>`);
   expect(summary).toContain(`<h3>${text}</h3>`);
   expect(summary.split('\n')).toHaveLength(10);

@@ -68,12 +68,12 @@ export async function saveToDirectory(
   key: string,
 ): Promise<SaveResult> {
   await mkdir(directory, { recursive: true });
-  const { mounts } = await readManifest(source);
+  const saved = await readManifest(source);
   const before = new Set(await readdir(directory));
-  for (const { file } of mounts.flatMap(archivesOf)) {
+  for (const { file } of saved.mounts.flatMap(archivesOf)) {
     if (!before.has(file)) await moveFile(join(source, file), join(directory, file));
   }
-  const manifest = { key, mounts };
+  const manifest = { ...saved, key };
   const draft = join(directory, `${manifestName}.new`);
   await writeFile(draft, renderManifest(manifest));
   await rename(draft, join(directory, manifestName));

@@ -22,6 +22,8 @@ beforeEach(async () => {
 
 afterEach(() => rm(root, { recursive: true }));
 
+const coldBuild = { seconds: 1, date: '2026-11-20', build: 'b' };
+
 /** An entry as extract leaves it: two mounts with an archive, one without; no two have the same name. */
 async function makeEntry(content: string, compression: Compression = 'zstd'): Promise<string> {
   const entry = await mkdtemp(join(root, 'entry-'));
@@ -32,6 +34,7 @@ async function makeEntry(content: string, compression: Compression = 'zstd'): Pr
   await writeFile(join(entry, first), `${content}0`);
   await writeFile(join(entry, second), `${content}2`);
   const manifest = {
+    coldBuild,
     mounts: [
       { mount: { id: 'a' }, archive: { ...facts, file: first } },
       { mount: { id: 'b' } },

@@ -1,0 +1,52 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ColdBuild, parseColdBuild } from '../entry/cold-build.js';
+import { number, object, string } from '../lib/json.js';
+import type { Surroundings } from '../lib/surroundings.js';
+import { stateDirectoryOf } from './handover.js';
+
+/** What inject writes down at its very end, beside its state. */
+export interface InjectNote {
+  /** When the step began and ended, by the runner's clock, in milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** A hash of the names that tell the build from others. */
+  readonly build: string;
+  /** The last cold build that the restored entry tells of, if it is of the same mounts. */
+  readonly coldBuild?: ColdBuild | undefined;
+}
+
+const noteName = 'note.json';
+
+/** Writes the note if there is a state; without one, extract does not look for it. */
+export async function writeNote(
+  surroundings: Surroundings,
+  key: string,
+  note: InjectNote,
+): Promise<void> {
+  const file = join(stateDirectoryOf(surroundings, key), noteName);
+  await writeFile(file, JSON.stringify(note)).catch(() => undefined);
+}
+
+/** @returns undefined if inject has left none, such as one that was ended by a signal */
+export async function readNote(
+  surroundings: Surroundings,
+  key: string,
+): Promise<InjectNote | undefined> {
+  try {
+    const file = join(stateDirectoryOf(surroundings, key), noteName);
+    return parseNote(await readFile(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+export function parseNote(text: string): InjectNote {
+  const { startedAt, endedAt, build, coldBuild } = object(JSON.parse(text), 'note');
+  return {
+    startedAt: number(startedAt, 'startedAt'),
+    endedAt: number(endedAt, 'endedAt'),
+    build: string(build, 'build'),
+    coldBuild: coldBuild === undefined ? undefined : parseColdBuild(coldBuild),
+  };
+}
