@@ -26,6 +26,8 @@ const execute = promisify(execFile);
 /** One mount, the mount 0. */
 export interface ScriptsHere {
   readonly mount: string;
+  /** A directory beside it, `../../outside`, for links that lead out of it; it has the file `kept`. */
+  readonly outside: string;
   /** A new builder: nothing is in the mount. */
   empty(): Promise<void>;
   /** Runs shell commands in the mount. */
@@ -51,7 +53,10 @@ export async function placeScriptsHere(): Promise<ScriptsHere> {
   const root = await mkdtemp(join(tmpdir(), 'scripts-'));
   const out = join(root, 'out');
   const mount = join(root, 'mounts/0');
+  const outside = join(root, 'outside');
   await mkdir(out);
+  await mkdir(outside);
+  await writeFile(join(outside, 'kept'), 'kept');
   for (const name of ['pack', 'unpack'] as const) {
     const directory = join(root, name);
     await placeScript(name, directory);
@@ -83,6 +88,7 @@ export async function placeScriptsHere(): Promise<ScriptsHere> {
 
   return {
     mount,
+    outside,
     run,
     empty: async () => {
       for (const name of ['mounts', 'snapshots']) {
