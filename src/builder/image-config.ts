@@ -12,7 +12,7 @@ import { parsePlatform } from '../mounts/platform.js';
 import { askDocker, lastLine } from './buildx.js';
 
 /** For all that one image needs. A registry that is not there may never answer. */
-const timeout = 20_000;
+const patience = 20_000;
 
 /**
  * Looks up the configurations of images in their registries: all at once, and with docker's own
@@ -24,6 +24,7 @@ export async function lookUpImages(
   surroundings: Surroundings,
   builder: string | undefined,
   images: readonly BaseImage[],
+  timeout = patience,
 ): Promise<KnownImages> {
   const platforms = new Map<string, Set<string>>();
   for (const { name, platform } of images) {
@@ -31,7 +32,7 @@ export async function lookUpImages(
   }
   const known = new Map<string, ImageConfig | string>();
   const lookUp = async (name: string, wanted: readonly string[]): Promise<void> => {
-    const ask = askerFor(surroundings, builder);
+    const ask = askerFor(surroundings, builder, Date.now() + timeout);
     const read = await readPlatforms(ask, name, wanted).catch(explain);
     for (const platform of wanted) {
       const config = typeof read === 'string' ? read : read.get(platform);
@@ -57,9 +58,8 @@ type Ask = (reference: string, format?: string) => Promise<Record<string, unknow
  * configuration. Without `--raw`, it would fetch the manifests of all platforms, each of which counts
  * as a pull where pulls are limited; and what it shows of a configuration lacks ONBUILD.
  */
-function askerFor(surroundings: Surroundings, builder: string | undefined): Ask {
+function askerFor(surroundings: Surroundings, builder: string | undefined, end: number): Ask {
   const named = builder === undefined ? [] : [`--builder=${builder}`];
-  const end = Date.now() + timeout;
   return async (reference, format) => {
     const how = format === undefined ? '--raw' : `--format=${format}`;
     const args = ['buildx', 'imagetools', 'inspect', ...named, how, reference];

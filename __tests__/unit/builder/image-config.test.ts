@@ -62,7 +62,7 @@ afterEach(async () => {
 async function lookUp(
   answers: Readonly<Record<string, unknown>>,
   images: readonly (readonly [name: string, platform: string])[],
-  builder?: string,
+  { builder, timeout }: { readonly builder?: string; readonly timeout?: number } = {},
 ) {
   const script = [
     '#!/bin/sh',
@@ -70,6 +70,7 @@ async function lookUp(
     'for last; do :; done',
     'case "$*" in *format*) last="$last formatted" ;; esac',
     'case $last in',
+    'silent) exec sleep 20 ;;',
     ...Object.entries(answers).map(
       ([name, answer]) => `'${name}') echo '${JSON.stringify(answer)}' ;;`,
     ),
@@ -83,7 +84,7 @@ async function lookUp(
   try {
     const surroundings = readSurroundings();
     const wanted = images.map(([name, platform]) => ({ name, platform }));
-    const known = await lookUpImages(surroundings, builder, wanted);
+    const known = await lookUpImages(surroundings, builder, wanted, timeout);
     const asked = await readFile(join(directory, 'asked'), 'utf8').catch(() => '');
     return {
       found: wanted.map((image) => known.get(imageKey(image))),
@@ -109,7 +110,7 @@ test('of an index, only the manifests and configurations of the platforms are fe
   };
   const platforms = ['linux/amd64', 'linux/arm64', 'linux/s390x'];
   const images = platforms.map((platform) => ['host:5/golang:1', platform] as const);
-  expect(await lookUp(answers, images, 'mine')).toEqual({
+  expect(await lookUp(answers, images, { builder: 'mine' })).toEqual({
     found: [known('one'), known('two'), 'it has no platform linux/s390x'],
     asked: Object.keys(answers)
       .map((name) => inspect('--builder=mine', '--raw', name))
@@ -134,4 +135,9 @@ test('what cannot be read has a reason, and the others are read', async () => {
   const images = ['one', 'gone', 'text'].map((name) => [name, 'linux/amd64'] as const);
   const { found } = await lookUp(answers, images);
   expect(found).toEqual([known('x'), 'gone: not found', expect.stringContaining('not valid')]);
+});
+
+test('a registry that never answers is not waited for', async () => {
+  const { found } = await lookUp({}, [['silent', 'linux/amd64']], { timeout: 100 });
+  expect(found).toEqual([expect.stringMatching(/^no answer within /)]);
 });
