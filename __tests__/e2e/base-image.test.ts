@@ -189,6 +189,19 @@ describe('without a registry', () => {
     expect(third).toMatchObject({ annotations: [], said: all('found'), extracted: [] });
   });
 
+  test('a mount that another RUN has made will do', async () => {
+    const mounts = ['target=$GOPATH/pkg/mod'];
+    const read = [
+      `FROM ${goneName('base:1')}`,
+      'RUN --mount=type=cache,target=$GOPATH/pkg/mod go mod download',
+    ];
+    const built = ['FROM scratch', ...base, runWith(mounts, ['/go/pkg/mod'])];
+    const first = await runOfCi('a', read, built);
+    expect(first.extracted.map(({ level }) => level)).toEqual(['notice']);
+    const second = await runOfCi('b', read, built);
+    expect(second).toMatchObject({ annotations: [], said: ['found:/go/pkg/mod'], extracted: [] });
+  });
+
   test('if several mounts fit, none is saved', async () => {
     const flags = ['target=$A', 'target=$B'];
     const read = [`FROM ${goneName('base:1')}`, runWith(flags, ['/a', '/b'])];

@@ -3,7 +3,7 @@ import type { BuilderAddress } from './builder-address.js';
 import { listBuildCache } from './buildx.js';
 import { isOfUser, parseBuildCache, parseDescription, parseTime } from './records.js';
 
-/** A cache mount of the builder, with the RUN that has made it. */
+/** A cache mount of the builder that starts from nothing, with the RUN that has made it. */
 export interface MadeMount {
   /** With its namespace in front: `NAMESPACE/ID`. */
   readonly id: string;
@@ -29,6 +29,7 @@ export async function listMadeMounts(
  */
 export function parseMadeMounts(text: string, now: number): MadeMount[] {
   return parseBuildCache(text)
+    .filter(({ hasParent }) => !hasParent)
     .flatMap(({ description, createdAt, lastUsed }) => {
       const command = /^cached mount .*? from exec (.*?)(?: with id "(?:[^"\\]|\\.)*")?$/s.exec(
         description,

@@ -58,6 +58,8 @@ interface DescribedRecord {
   readonly description: string;
   /** How long ago it was used, in words. */
   readonly lastUsed?: string | undefined;
+  /** True: it starts from something else, as a cache mount with an owner or with `from` does. */
+  readonly hasParent?: true | undefined;
 }
 
 /**
@@ -72,11 +74,18 @@ export function parseBuildCache(text: string): DescribedRecord[] {
 
 function readJsonLine(line: string): DescribedRecord[] {
   if (!line.startsWith('{')) return [];
-  const { ID = '', CreatedAt, Description, LastUsedAt } = object(JSON.parse(line), 'record');
+  const {
+    ID = '',
+    CreatedAt,
+    Description,
+    LastUsedAt,
+    Parents,
+  } = object(JSON.parse(line), 'record');
   if (Description === undefined) return [];
   const description = string(Description, 'Description');
   const lastUsed = typeof LastUsedAt === 'string' ? LastUsedAt : undefined;
-  return [{ id: String(ID), description, createdAt: String(CreatedAt), lastUsed }];
+  const hasParent = Array.isArray(Parents) && Parents.length > 0 ? true : undefined;
+  return [{ id: String(ID), description, createdAt: String(CreatedAt), lastUsed, hasParent }];
 }
 
 /**
@@ -85,16 +94,18 @@ function readJsonLine(line: string): DescribedRecord[] {
  */
 function readVerbose(text: string): DescribedRecord[] {
   const fields = text.matchAll(
-    /^ID:[ \t]+(\S+)|^Created at:[ \t]+(.*)|^Last used:[ \t]+(.*\S)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
+    /^ID:[ \t]+(\S+)|^(Parents?:)|^Created at:[ \t]+(.*)|^Last used:[ \t]+(.*\S)|^Description:[ \t]+(?:([\s\S]*?)(?=\r?\nUsage count:[ \t]+\d)|(.*))/gm,
   );
   const records: DescribedRecord[] = [];
   let id = '';
   let createdAt = '';
-  for (const [, ownId, time, lastUsed, upToCount, line] of fields) {
-    if (ownId !== undefined) id = ownId;
+  let hasParent: true | undefined;
+  for (const [, ownId, parents, time, lastUsed, upToCount, line] of fields) {
+    if (ownId !== undefined) [id, hasParent] = [ownId, undefined];
+    if (parents !== undefined) hasParent = true;
     if (time !== undefined) createdAt = time;
     const description = upToCount ?? line;
-    if (description !== undefined) records.push({ id, createdAt, description });
+    if (description !== undefined) records.push({ id, createdAt, description, hasParent });
     const last = records.at(-1);
     // It stands behind the description, which some records lack.
     if (lastUsed !== undefined && last?.id === id) records.splice(-1, 1, { ...last, lastUsed });

@@ -58,7 +58,7 @@ function fitsPattern(id: string, pattern: string): boolean {
 }
 
 /** The texts between the variables, of which one can hold others: `${A:-${B}}`. */
-function splitAtVariables(pattern: string): string[] {
+export function splitAtVariables(pattern: string): string[] {
   const parts = [''];
   let depth = 0;
   for (const [token] of pattern.matchAll(/\$\{|\$[\p{L}\p{Nd}_]+|[\s\S]/gu)) {

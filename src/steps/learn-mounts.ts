@@ -3,7 +3,14 @@ import { notify, print, warn } from '../console/console.js';
 import type { Manifest } from '../entry/manifest.js';
 import { messageOf } from '../lib/errors.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
-import { fitsTemplate, isSameGap, type LeftOutMount, type MountOfGap } from '../mounts/gap.js';
+import {
+  fitsTemplate,
+  type Gap,
+  isSameGap,
+  type LeftOutMount,
+  type MountOfGap,
+  splitAtVariables,
+} from '../mounts/gap.js';
 import type { PackRequest } from './extract-request.js';
 
 /**
@@ -54,7 +61,8 @@ export interface Learned {
 
 /**
  * Finds the mounts of a build that were left out: one that the RUN has made, and that fits what is
- * known of its id.
+ * known of its id. If there is none, another RUN may have made it, such as an earlier one on a builder
+ * that stays; then so much of the id must be known that it is no chance.
  *
  * @param known mounts that cannot be meant
  * @param since the build has run after this time, in milliseconds since the epoch
@@ -70,14 +78,17 @@ export function findMade(
   const found: MountOfGap[] = [];
   const unclear: Learned['unclear'][number][] = [];
   for (const group of groupByGap(leftOut)) {
-    const fitting = new Map<string, CacheMount>();
-    for (const each of group) {
-      for (const mount of recent.flatMap((record) => mountOf(record, each))) {
-        if (!taken.has(identityOf(mount))) fitting.set(identityOf(mount), mount);
-      }
-    }
-    const [first, ...others] = fitting.values();
     const [{ gap }] = group;
+    const fitting = recent.filter((record) =>
+      group.some(({ command }) => isMadeBy(record, command)),
+    );
+    const pick = (records: readonly MadeMount[]) =>
+      records
+        .flatMap((record) => mountOf(record, group[0]))
+        .filter((mount) => !taken.has(identityOf(mount)));
+    const byCommand = pick(fitting);
+    const isTelling = byCommand.length === 0 && tellsMuch(gap);
+    const [first, ...others] = distinctMounts(isTelling ? pick(recent) : byCommand);
     if (first === undefined) continue;
     if (others.length > 0) {
       unclear.push({ leftOut: group[0], ids: [first, ...others].map(({ id }) => id).sort() });
@@ -89,12 +100,20 @@ export function findMade(
   return { found, unclear };
 }
 
-/** The mount that the record is of, if it is the one that was left out. */
+/** Whether the known part of an id has a word of some length. */
+function tellsMuch({ id }: Gap): boolean {
+  return /[\p{L}\p{Nd}]{3}/u.test(splitAtVariables(id).join(' '));
+}
+
+function distinctMounts(mounts: readonly CacheMount[]): CacheMount[] {
+  return [...new Map(mounts.map((mount) => [identityOf(mount), mount])).values()];
+}
+
+/** The mount that the record is of, if it can be the one that was left out. */
 function mountOf(record: MadeMount, leftOut: LeftOutMount): CacheMount[] {
-  const { template, command } = leftOut;
+  const { template } = leftOut;
   const start = `${template.namespace ?? ''}/`;
-  if (!isPlainLike(template, template)) return [];
-  if (!record.id.startsWith(start) || !isMadeBy(record, command)) return [];
+  if (!isPlainLike(template, template) || !record.id.startsWith(start)) return [];
   const mount = { ...template, id: record.id.slice(start.length) };
   return fitsTemplate(mount, leftOut) ? [mount] : [];
 }
@@ -138,15 +157,12 @@ async function learnMade(request: PackRequest): Promise<PackRequest> {
     return request;
   }
   const learned = findMade(leftOut, made, mounts, since);
-  tellOfLearned(leftOut, learned, ofGaps);
+  tellOfLearned(learned);
+  tellOfNothing(leftOut, learned, ofGaps, made);
   return withMounts(request, learned.found);
 }
 
-function tellOfLearned(
-  leftOut: readonly LeftOutMount[],
-  { found, unclear }: Learned,
-  ofGaps: readonly MountOfGap[],
-): void {
+function tellOfLearned({ found, unclear }: Learned): void {
   for (const { mount, gap } of found) {
     notify(
       `The cache mount ${describeMount(mount)} is the one that inject has left out (${gap.id}), as the builder's records show: it is saved, and the next inject restores it.`,
@@ -157,8 +173,20 @@ function tellOfLearned(
       `Several cache mounts of the builder may be the one that inject has left out (${each.gap.id}): ${ids.join(', ')}. None of them is saved: name the right one in the input cache-mounts, with all others.`,
     );
   }
-  for (const { gap } of stillLeftOut(leftOut, [...ofGaps, ...found])) {
-    if (unclear.some((each) => isSameGap(each.leftOut.gap, gap))) continue;
-    print(`On the builder there is no new cache mount that can be ${gap.id}, which is left out.`);
-  }
+}
+
+function tellOfNothing(
+  leftOut: readonly LeftOutMount[],
+  { found, unclear }: Learned,
+  ofGaps: readonly MountOfGap[],
+  made: readonly MadeMount[],
+): void {
+  const missing = stillLeftOut(leftOut, [...ofGaps, ...found]).filter(
+    ({ gap }) => !unclear.some((each) => isSameGap(each.leftOut.gap, gap)),
+  );
+  if (missing.length === 0) return;
+  const ids = [...new Set(made.map(({ id }) => id.replace(/^\//, '')))].sort();
+  print(
+    `The builder has no cache mount that can be ${missing.map(({ gap }) => gap.id).join(' or ')}, which inject has left out; it has ${ids.join(', ') || 'none'}.`,
+  );
 }

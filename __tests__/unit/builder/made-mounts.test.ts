@@ -24,22 +24,25 @@ test.each<[text: string | undefined, age: number | undefined]>([
 const created = '2026-01-17 18:29:20.5 +0000 UTC';
 const createdAt = Date.parse('2026-01-17T18:29:20.5Z');
 
-describe.each<[form: string, render: (description: string, lastUsed?: string) => string]>([
+type Render = (description: string, lastUsed?: string, parents?: readonly string[]) => string;
+
+describe.each<[form: string, render: Render]>([
   [
     'JSON',
-    (Description, LastUsedAt) =>
-      `${JSON.stringify({ ID: 'x', CreatedAt: created, Description, LastUsedAt })}\n`,
+    (Description, LastUsedAt, Parents) =>
+      `${JSON.stringify({ ID: 'x', Parents, CreatedAt: created, Description, LastUsedAt })}\n`,
   ],
   [
     'text',
-    (description, lastUsed) =>
-      `ID:\t\tx\nCreated at:\t${created}\nDescription:\t${description}\nUsage count:\t1\n${lastUsed ? `Last used:\t${lastUsed}\n` : ''}Type:\t\texec.cachemount\n\n`,
+    (description, lastUsed, parents = []) =>
+      `ID:\t\tx\n${parents.length > 0 ? `Parents:\n${parents.map((id) => ` -\t${id}\n`).join('')}` : ''}Created at:\t${created}\nDescription:\t${description}\nUsage count:\t1\n${lastUsed ? `Last used:\t${lastUsed}\n` : ''}Type:\t\texec.cachemount\n\n`,
   ],
 ])('records as %s', (_, render) => {
   test('tell the command, and when the mount was made or last used', () => {
     const text = [
       render('cached mount /go/pkg/mod from exec /bin/sh -c go mod download', '3 seconds ago'),
       render('cached mount /c from exec /bin/sh -c go build with id "/of \\"it\\""'),
+      render('cached mount /owned from exec /bin/sh -c a', '1 second ago', ['y', 'z']),
       render('cached mount /snapshots/0 from exec x with id "/buildkit-cache-mounts-snapshot-0f"'),
       render('cached mount /c from exec /bin/sh -c a\nb with id "n/two lines"', '2 hours ago'),
     ].join('');

@@ -36,7 +36,12 @@ describe('a mount that the build has made', () => {
 
   test.each<[name: string, records: readonly MadeMount[], found: string[][]]>([
     ['by the RUN', [made('/go/pkg/mod')], [['$GOPATH/pkg/mod', '/go/pkg/mod']]],
-    ['by another RUN', [made('/go/pkg/mod', 'go vet')], []],
+    ['by an earlier RUN', [made('/go/pkg/mod', 'go')], [['$GOPATH/pkg/mod', '/go/pkg/mod']]],
+    [
+      'by the RUN, and another by another',
+      [made('/go/pkg/mod'), made('/x/pkg/mod', 'go vet')],
+      [['$GOPATH/pkg/mod', '/go/pkg/mod']],
+    ],
     ['before the build', [made('/go/pkg/mod', 'go build', 9)], []],
     ['under another id', [made('/go/pkg')], []],
     ['in another namespace', [{ ...made(''), id: 'n//go/pkg/mod' }], []],
@@ -81,6 +86,12 @@ describe('a mount that the build has made', () => {
       found: [],
       unclear: [['$GOPATH/pkg/mod', '/go/pkg/mod', '/x/pkg/mod']],
     });
+  });
+
+  test('by another RUN is not found if little is known of the id', () => {
+    const any = leftOutMount('c-$X');
+    expect(find([any], [made('c-1', 'go vet')])).toEqual(foundAs());
+    expect(find([any], [made('c-1')])).toEqual(foundAs(['c-$X', 'c-1']));
   });
 
   test('is found by any of the RUNs that have it', () => {
