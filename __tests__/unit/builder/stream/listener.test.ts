@@ -1,0 +1,600 @@
+/**
+ * Archives between a listener and what runs in a RUN of the scratch build: the real stream.sh with this
+ * machine's bash, tar and zstd, over real connections. Whoever else connects, and wherever a connection
+ * breaks, an archive arrives whole and in time, or both sides know that it has not.
+ */
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  type Listener,
+  type ListenerOptions,
+  type Offer,
+  startListener,
+} from '../../../../src/builder/stream/listener.js';
+import {
+  createCredentials,
+  createNonce,
+  type Direction,
+  type Endpoint,
+  prove,
+  renderGreeting,
+  renderPlan,
+} from '../../../../src/builder/stream/protocol.js';
+import {
+  dial,
+  greet,
+  hear,
+  hello,
+  listenToEnd,
+  packTree,
+  type Running,
+  type Side,
+  say,
+  serve,
+  start,
+  stepBetween,
+  streamScript,
+  unpackTree,
+  writePlan,
+} from '../../../support/stream.js';
+import { describeWhere } from '../../../support/where-possible.js';
+
+const execute = promisify(execFile);
+const directions: Direction[] = ['pack', 'unpack'];
+
+let root: string;
+let tree: string;
+let archive: string;
+let archived: { bytes: number; sha256: string };
+
+/** What compresses to about 3 MB, more than the sockets between the two sides hold. */
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'stream-'));
+  tree = join(root, 'tree');
+  await mkdir(join(tree, 'inner'), { recursive: true });
+  await writeFile(join(tree, 'inner/random'), randomBytes(6 << 20));
+  await writeFile(join(tree, 'text'), 'text '.repeat(1000));
+  archive = join(root, 'archive');
+  await execute('tar', ['-c', '-I', 'zstd -q -1', '-f', archive, '-C', tree, '.']);
+  archived = { bytes: (await stat(archive)).size, sha256: await digest(archive) };
+});
+
+afterAll(() => rm(root, { recursive: true }));
+
+let work: string;
+let refusals: string[];
+let listener: Listener;
+const toEnd: (() => unknown)[] = [];
+
+async function listen(options: Partial<ListenerOptions> = {}, signal?: AbortSignal) {
+  refusals = [];
+  const onRefusal = (why: string) => {
+    refusals.push(why);
+  };
+  listener = await startListener(['127.0.0.1'], signal, { onRefusal, ...options });
+  toEnd.push(listener.close);
+  return listener;
+}
+
+beforeEach(async () => {
+  work = await mkdtemp(join(root, 'test-'));
+  await mkdir(join(work, 'unpacked'));
+});
+
+afterEach(async () => {
+  for (const end of toEnd.splice(0)) await end();
+});
+
+async function digest(file: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(file))
+    .digest('hex');
+}
+
+const received = () => join(work, 'received');
+const sumFile = () => join(work, 'sum');
+const unpacked = () => join(work, 'unpacked');
+
+function own(): Endpoint {
+  const [endpoint] = listener.endpoints;
+  if (endpoint === undefined) throw new Error('no endpoint');
+  return endpoint;
+}
+
+function makeOffer(direction: Direction, file?: string): Offer {
+  return direction === 'pack'
+    ? listener.offerToTake(file ?? received())
+    : listener.offerToGive(file ?? archive);
+}
+
+function planFor(offer: Offer, endpoint = own()): Promise<Side> {
+  return writePlan(join(work, 'plan'), endpoint, offer, archived);
+}
+
+/** Starts what a RUN does. */
+function carry(direction: Direction, side: Side): Running {
+  const running =
+    direction === 'pack' ? packTree(side, tree, sumFile()) : unpackTree(side, unpacked());
+  toEnd.push(() => running.process.kill('SIGKILL'));
+  return running;
+}
+
+/** An archive that has been offered is carried as it is to be. */
+async function expectWhole(direction: Direction, offer: Offer, endpoint = own()): Promise<void> {
+  const running = carry(direction, await planFor(offer, endpoint));
+  expect(await running.ended).toEqual({ code: 0, stdout: '', stderr: '' });
+  await expectArrived(direction, offer);
+}
+
+async function expectArrived(direction: Direction, offer: Offer): Promise<void> {
+  if (direction === 'pack') {
+    const sha256 = await digest(received());
+    expect(await offer.transfer).toEqual({
+      kind: 'complete',
+      bytes: (await stat(received())).size,
+      sha256,
+    });
+    expect(await readFile(sumFile(), 'utf8')).toBe(`${sha256}\n`);
+    await execute('tar', ['-x', '-I', 'zstd', '-f', received(), '-C', unpacked()]);
+  } else {
+    expect(await offer.transfer).toEqual({ kind: 'complete', bytes: archived.bytes });
+  }
+  await execute('diff', ['-r', tree, unpacked()]);
+}
+
+/** Both sides know of it. */
+async function expectFailed(running: Running, offer: Offer, why?: string): Promise<void> {
+  const { code, stderr } = await running.ended;
+  expect(code).not.toBe(0);
+  expect(stderr).not.toBe('');
+  expect(await offer.transfer).toEqual({
+    kind: 'failed',
+    why: why === undefined ? expect.any(String) : expect.stringContaining(why),
+  });
+}
+
+describe.each(directions)('%s', (direction) => {
+  beforeEach(async () => {
+    await listen();
+  });
+
+  test('an archive goes through', () => expectWhole(direction, makeOffer(direction)));
+
+  test('an archive that is smaller than what is kept back of it', async () => {
+    const small = join(work, 'small');
+    await writeFile(small, 'small');
+    const sha256 = await digest(small);
+    const offer = makeOffer(direction, direction === 'pack' ? undefined : small);
+    const side = await writePlan(join(work, 'plan'), own(), offer, { bytes: 5, sha256 });
+    const { address, port } = side.endpoint;
+    const words = ['carry', direction, side.plan, '0', address, String(port)];
+    const command = direction === 'pack' ? ['printf', 'small'] : ['cat'];
+    const { code, stdout } = await start('bash', [streamScript, ...words, ...command]).ended;
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: direction === 'pack' ? `${sha256}\n` : 'small',
+    });
+    expect(await offer.transfer).toMatchObject({ kind: 'complete', bytes: 5 });
+  });
+
+  test('nobody comes', async () => {
+    const offer = makeOffer(direction);
+    await listener.close();
+    expect(await offer.transfer).toEqual({ kind: 'unused' });
+    expect(await makeOffer(direction).transfer).toEqual({ kind: 'unused' });
+    const { code } = await carry(direction, await planFor(offer)).ended;
+    expect(code).not.toBe(0);
+  });
+
+  test('the keys are on no wire, and in no arguments and no environment', async () => {
+    const log = join(work, 'calls');
+    const programs = join(work, 'programs');
+    await mkdir(programs);
+    for (const name of ['head', 'sha256sum', 'tee', 'timeout']) {
+      const { stdout } = await execute('which', [name]);
+      const text = `#!/bin/sh\n{ echo "${name} $*"; env; } >>${log}\nexec ${stdout.trim()} "$@"\n`;
+      await writeFile(join(programs, name), text, { mode: 0o755 });
+    }
+    const between = await stepBetween(own());
+    toEnd.push(between.close);
+    const offer = makeOffer(direction);
+    const { plan, endpoint } = await planFor(offer, between.endpoint);
+    const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+    const command = direction === 'pack' ? ['printf', 'archive'] : ['cat'];
+    const { code } = await start('bash', [streamScript, ...words, ...command], {
+      ...process.env,
+      PATH: `${programs}:${process.env.PATH}`,
+    }).ended;
+    expect(code).toBe(0);
+    const seen = `${between.heard()}${await readFile(log, 'utf8')}`;
+    expect(seen).toContain(offer.name);
+    expect(seen).toContain('sha256sum');
+    expect(seen).not.toContain(offer.innerKey);
+    expect(seen).not.toContain(offer.outerKey);
+  });
+});
+
+describe.each(directions)('%s: whoever else connects is refused, and does no harm', (direction) => {
+  let offer: Offer;
+
+  beforeEach(async () => {
+    await listen();
+    offer = makeOffer(direction);
+  });
+
+  const attacks: Record<string, (offer: Offer) => Promise<string>> = {
+    'another protocol': () => say(own(), 'GET / HTTP/1.1\r\n\r\n'),
+    'what is no text': () => say(own(), `${'\0'.repeat(100)}\n`),
+    'a line without an end': () => say(own(), 'a'.repeat(1000)),
+    nothing: () => say(own(), ''),
+    'half a greeting': ({ name }) => say(own(), hello(direction, name).slice(0, -1)),
+    'an archive that is not offered': () => say(own(), hello(direction, '0'.repeat(32))),
+    'the other direction': ({ name }) =>
+      say(own(), hello(direction === 'pack' ? 'unpack' : 'pack', name)),
+    'a nonce that is too short': ({ name }) => say(own(), hello(direction, name, 'a')),
+  };
+
+  test.each(Object.entries(attacks))('%s', async (_, attack) => {
+    expect(await attack(offer)).toBe('');
+    expect(refusals).toHaveLength(1);
+    await expectWhole(direction, offer);
+  });
+
+  /** What is said after the listener has proven itself. */
+  const answers: Record<string, (offer: Offer, proof: string) => string | Promise<string>> = {
+    'no proof': () => '',
+    'no proof, but an archive': () => '\x28\xb5\x2f\xfd'.repeat(100),
+    'half a proof': (_, proof) => proof.slice(1),
+    'a proof that never ends': (_, proof) => proof,
+    'a wrong proof': () => `${'0'.repeat(64)}\n`,
+    'the proof of the listener': async (each) =>
+      `${prove({ ...(await greet(own(), direction, each)).session }, 'listener')}\n`,
+    'a proof of another connection': async (each) =>
+      `${(await greet(own(), direction, each)).proof}\n`,
+    'a proof for another archive': async () =>
+      `${(await greet(own(), direction, makeOffer(direction))).proof}\n`,
+  };
+
+  test.each(Object.entries(answers))('%s', async (_, answer) => {
+    const { socket, proof } = await greet(own(), direction, offer);
+    socket.write(await answer(offer, proof), 'latin1');
+    expect(await listenToEnd(socket)).toBe('');
+    expect(refusals.length).toBeGreaterThan(0);
+    await expectWhole(direction, offer);
+  });
+
+  test('the proof of the listener, thrown back', async () => {
+    const socket = await dial(own());
+    socket.write(hello(direction, offer.name));
+    const [, proof] = (await hear(socket)).split(' ');
+    socket.write(`${proof}`);
+    expect(await listenToEnd(socket)).toBe('');
+    await expectWhole(direction, offer);
+  });
+
+  test('a second connection, before the first has ended and after', async () => {
+    const first = await greet(own(), direction, offer);
+    const second = await greet(own(), direction, offer);
+    first.socket.write(`${first.proof}\n`);
+    if (direction === 'unpack') await hear(first.socket);
+    else first.socket.write('archive');
+    await say(own(), hello(direction, offer.name)); // it is seen that the first has come through
+    second.socket.write(`${second.proof}\n`);
+    expect(await listenToEnd(second.socket)).toBe('');
+    expect(await say(own(), hello(direction, offer.name))).toBe('');
+    first.socket.destroy();
+    await expectFailed(carry(direction, await planFor(offer)), offer);
+    expect(refusals.filter((why) => why.includes('already')).length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('a flood of connections that say nothing', async () => {
+    const sockets = Array.from({ length: 300 }, () => dial(own()));
+    toEnd.push(async () => {
+      for (const socket of sockets) (await socket).destroy();
+    });
+    await Promise.all(sockets.slice(0, 200));
+    await expectWhole(direction, offer);
+    expect(refusals.length).toBeGreaterThan(100);
+    expect(refusals).toContain('too many knock');
+  });
+});
+
+describe.each(directions)('%s: a RUN says nothing to a listener that is not ours', (direction) => {
+  /** What a stranger answers. */
+  const strangers: Record<string, (offer: Offer, line: string) => string | Promise<string>> = {
+    'another protocol': () => 'HTTP/1.1 400 Bad Request\r\n\r\n',
+    nothing: () => '',
+    'half a greeting': () => createNonce(),
+    'a line without an end': () => 'a'.repeat(1000),
+    'a wrong proof': () => `${createNonce()} ${createNonce()}\n`,
+    'what it was told': (_, line) => `${line}\n`,
+    'a greeting of another connection': async (offer) => {
+      const socket = await dial(own());
+      socket.write(hello(direction, offer.name));
+      return hear(socket);
+    },
+    'a proof with keys of its own': (offer, line) =>
+      renderGreeting({
+        ...createCredentials(),
+        name: offer.name,
+        direction,
+        runNonce: line.trim().slice(-64),
+        listenerNonce: createNonce(),
+      }),
+  };
+
+  test.each(Object.entries(strangers))('%s', async (_, answer) => {
+    await listen();
+    const offer = makeOffer(direction);
+    let heard = '';
+    const stranger = await serve((socket) => {
+      socket.on('data', async (chunk) => {
+        heard += chunk;
+        socket.write(await answer(offer, String(chunk)));
+      });
+    });
+    toEnd.push(stranger.close);
+    const { code, stderr } = await carry(direction, await planFor(offer, stranger.endpoint)).ended;
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('The archive cannot go straight through: the listener');
+    expect(heard).toMatch(/^buildkit-cache-mounts\/1 (pack|unpack) [0-9a-f]{32} [0-9a-f]{64}\n$/);
+    expect(await readdir(unpacked())).toEqual([]);
+    await expectWhole(direction, offer);
+  });
+});
+
+describe.each(directions)('%s: one who stands between the two', (direction) => {
+  const sender = direction === 'pack' ? 'run' : 'listener';
+
+  beforeEach(async () => {
+    await listen();
+  });
+
+  test('and passes on what they say: the archive goes through', async () => {
+    const between = await stepBetween(own());
+    toEnd.push(between.close);
+    await expectWhole(direction, makeOffer(direction), between.endpoint);
+  });
+
+  test('and changes the archive: it is not used', async () => {
+    let passed = 0;
+    const between = await stepBetween(own(), {
+      onData: (from, chunk) => {
+        if (from !== sender) return chunk;
+        const place = 1_000_000 - passed;
+        passed += chunk.length;
+        if (place >= 0 && place < chunk.length) chunk[place] = (chunk[place] ?? 0) ^ 1;
+        return chunk;
+      },
+    });
+    toEnd.push(between.close);
+    const offer = makeOffer(direction);
+    const { code } = await carry(direction, await planFor(offer, between.endpoint)).ended;
+    expect(code).not.toBe(0);
+    // The listener cannot know what became of what it has sent.
+    if (direction === 'pack') {
+      expect(await offer.transfer).toEqual({
+        kind: 'failed',
+        why: 'what came is not what was sent',
+      });
+    }
+  });
+
+  test.each([...Array(10).keys()])(
+    'and cuts the connection in the %ith tenth of it: both sides know',
+    async (tenth) => {
+      let passed = 0;
+      const at = Math.floor(((tenth + 0.5) * archived.bytes) / 10);
+      const between = await stepBetween(own(), {
+        onData: (from, chunk, cut) => {
+          if (from === sender) passed += chunk.length;
+          if (passed > at) cut();
+          return chunk;
+        },
+      });
+      toEnd.push(between.close);
+      const offer = makeOffer(direction);
+      const running = carry(direction, await planFor(offer, between.endpoint));
+      const { code } = await running.ended;
+      expect(code).not.toBe(0);
+      expect(direction === 'pack' ? ['failed'] : ['failed', 'complete']).toContain(
+        (await offer.transfer).kind,
+      );
+    },
+  );
+
+  test('and keeps the last word to itself', async () => {
+    const between = await stepBetween(own(), {
+      onData: (from, chunk, cut) => {
+        // The greeting of the listener is longer.
+        if (from === 'listener' && String(chunk).startsWith('good ')) cut();
+        return chunk;
+      },
+    });
+    toEnd.push(between.close);
+    const offer = makeOffer('pack');
+    const running = carry('pack', await planFor(offer, between.endpoint));
+    expect((await running.ended).code).not.toBe(0);
+    expect(await readFile(sumFile(), 'utf8')).toBe('');
+  });
+});
+
+describe('what fails on one side', () => {
+  test('an archive that the RUN cannot make is not taken', async () => {
+    await listen();
+    const offer = makeOffer('pack');
+    await expectFailed(packTree(await planFor(offer), tree, sumFile(), 'false'), offer, 'cut');
+    // What has stopped without an error, tar finds out.
+    const other = makeOffer('pack', join(work, 'other'));
+    const stopped = packTree(await planFor(other), tree, sumFile(), 'head -c 1000000');
+    expect((await stopped.ended).code).not.toBe(0);
+  });
+
+  test('an archive that is another than planned is not used', async () => {
+    await listen();
+    const damaged = join(work, 'damaged');
+    const bytes = await readFile(archive);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    await writeFile(damaged, bytes);
+    for (const file of [damaged, join(work, 'missing'), sumFile()]) {
+      await writeFile(sumFile(), 'too small');
+      const offer = makeOffer('unpack', file);
+      const { code } = await carry('unpack', await planFor(offer)).ended;
+      expect(code).not.toBe(0);
+    }
+  });
+
+  test('a RUN that is killed', async () => {
+    await listen();
+    for (const direction of directions) {
+      const offer = makeOffer(direction);
+      const { socket, proof } = await greet(own(), direction, offer);
+      socket.write(`${proof}\n`);
+      if (direction === 'unpack') await hear(socket);
+      else socket.write(randomBytes(100_000));
+      socket.resetAndDestroy();
+      expect(await offer.transfer).toMatchObject({ kind: 'failed' });
+    }
+  });
+
+  test.each(directions)('a RUN that has become silent: %s', async (direction) => {
+    await listen({ silence: 200 });
+    const large = join(work, 'large');
+    await writeFile(large, Buffer.alloc(64 << 20));
+    const offer = makeOffer(direction, direction === 'pack' ? undefined : large);
+    const { socket, proof } = await greet(own(), direction, offer);
+    toEnd.push(() => socket.destroy());
+    socket.write(`${proof}\n`);
+    socket.pause();
+    expect(await offer.transfer).toEqual({
+      kind: 'failed',
+      why: 'nothing came through for 0.2 seconds',
+    });
+  });
+
+  test('a RUN that reads slowly gets all of it', async () => {
+    await listen({ silence: 1000 });
+    const offer = makeOffer('unpack');
+    const lines = 'while head -c 200000 | grep -q .; do sleep 0.02; done; exit 0';
+    const side = await planFor(offer);
+    const { address, port } = side.endpoint;
+    const words = ['carry', 'unpack', side.plan, '0', address, String(port)];
+    const { code } = await start('bash', [streamScript, ...words, 'sh', '-c', lines]).ended;
+    expect(code).toBe(0);
+    expect(await offer.transfer).toEqual({ kind: 'complete', bytes: archived.bytes });
+  });
+
+  test.each(directions)('the step ends: %s', async (direction) => {
+    const controller = new AbortController();
+    await listen({}, controller.signal);
+    const offer = makeOffer(direction);
+    const other = makeOffer(direction);
+    const between = await stepBetween(own(), {
+      onData: (_, chunk) => {
+        if (chunk.length > 1000) controller.abort();
+        return chunk;
+      },
+    });
+    toEnd.push(between.close);
+    await expectFailed(
+      carry(direction, await planFor(offer, between.endpoint)),
+      offer,
+      'the build has ended',
+    );
+    expect(await other.transfer).toEqual({ kind: 'unused' });
+    expect((await dial(own())).destroyed).toBe(true);
+  });
+});
+
+describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
+  'a full disk',
+  () => {
+    test('of the runner: the RUN hears of it, and the others go on', async () => {
+      const disk = join(work, 'disk');
+      await mkdir(disk);
+      await execute('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
+      toEnd.push(() => execute('umount', [disk]));
+      await listen();
+      const offer = makeOffer('pack', join(disk, 'received'));
+      await expectFailed(carry('pack', await planFor(offer)), offer, 'ENOSPC');
+      await expectWhole('pack', makeOffer('pack'));
+    });
+
+    test('of the builder: the listener is not held up', async () => {
+      await execute('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', unpacked()]);
+      toEnd.push(() => execute('umount', [unpacked()]));
+      await listen();
+      const offer = makeOffer('unpack');
+      const { code } = await carry('unpack', await planFor(offer)).ended;
+      expect(code).not.toBe(0);
+      expect(['failed', 'complete']).toContain((await offer.transfer).kind);
+    });
+  },
+);
+
+describe('a RUN looks for the listener', () => {
+  const find = async (endpoints: Endpoint[], offer: Offer, direction: Direction = 'pack') => {
+    const plan = join(work, 'plan');
+    await writeFile(plan, renderPlan(endpoints, [offer]));
+    return start('bash', [streamScript, 'find', direction, plan]).ended;
+  };
+
+  test('and finds it behind strangers and closed doors', async () => {
+    await listen();
+    const closed = await serve(() => undefined);
+    await closed.close();
+    const silent = await serve(() => undefined);
+    toEnd.push(silent.close);
+    const offer = makeOffer('pack');
+    const { address, port } = own();
+    expect(await find([closed.endpoint, silent.endpoint, own()], offer)).toMatchObject({
+      code: 0,
+      stdout: `${address} ${port}\n`,
+    });
+    await expectWhole('pack', offer);
+  });
+
+  test('and is not held up by one that takes no connection', async () => {
+    // A process that has been stopped accepts nothing; what it has no room for waits to connect.
+    const code =
+      "require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () { console.log(this.address().port) })";
+    const stopped = start(process.execPath, ['-e', code]);
+    toEnd.push(() => stopped.process.kill('SIGKILL'));
+    const [text] = stopped.process.stdout ? await once(stopped.process.stdout, 'data') : [];
+    const endpoint = { address: '127.0.0.1', port: Number(text) };
+    stopped.process.kill('SIGSTOP');
+    for (let count = 0; count < 4; count++) {
+      const socket = dial(endpoint);
+      toEnd.push(async () => {
+        stopped.process.kill('SIGKILL');
+        (await socket).destroy();
+      });
+    }
+    await listen();
+    const offer = makeOffer('pack');
+    expect(await find([endpoint], offer)).toMatchObject({ code: 1, stdout: '' });
+    expect(await find([endpoint, own()], offer)).toMatchObject({ code: 0 });
+  });
+
+  test('over IPv6 too', async () => {
+    refusals = [];
+    const other = await startListener(['::1', '192.0.2.1']).catch(() => undefined);
+    if (other === undefined) return; // there is none here
+    toEnd.push(other.close);
+    listener = other;
+    expect(other.endpoints).toEqual([{ address: '::1', port: expect.any(Number) }]);
+    const offer = makeOffer('pack');
+    expect(await find([...other.endpoints], offer)).toMatchObject({ code: 0 });
+    await expectWhole('pack', offer);
+  });
+
+  test('and there must be an address of this machine', async () => {
+    await expect(startListener(['192.0.2.1'])).rejects.toThrow('at no address of this machine');
+  });
+});
