@@ -450,6 +450,23 @@ describe('what fails on one side', () => {
     }
   });
 
+  test('nor is one that the compressor finds no fault with', async () => {
+    await listen();
+    const other = join(work, 'other');
+    await writeFile(other, Buffer.alloc(archived.bytes));
+    for (const [file, expected] of [
+      [other, 1],
+      [archive, 0],
+    ] as const) {
+      const { plan, endpoint } = await planFor(makeOffer('unpack', file));
+      const words = ['carry', 'unpack', plan, '0', endpoint.address, String(endpoint.port)];
+      const command = ['sh', '-c', 'cat >/dev/null'];
+      expect(await start('bash', [streamScript, ...words, ...command]).ended).toMatchObject({
+        code: expected,
+      });
+    }
+  });
+
   test('a RUN that is killed', async () => {
     await listen();
     for (const direction of directions) {
