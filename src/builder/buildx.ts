@@ -19,6 +19,8 @@ export interface Builder {
   /** The platforms that this node runs, its own first, such as `linux/amd64`. */
   readonly platforms: readonly string[];
   readonly buildkit: string;
+  /** The URL of the node's engine, or the name of the context that has it. */
+  readonly endpoint: string;
 }
 
 /** A builder does not exist, although an input or inject has named it. */
@@ -41,6 +43,10 @@ export interface BuildOptions {
   /** The directory for the files of the last stage. */
   readonly output: string;
   readonly buildArgs: Readonly<Record<string, string>>;
+  /** The names of the secrets' files, by their ids. A file is read when a RUN needs it. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** Whether the RUNs have the builder's default network. An engine may have none to give. */
+  readonly withNetwork?: boolean;
 }
 
 // The bootstrap takes longer, because a docker-container builder first pulls its image.
@@ -86,10 +92,11 @@ export async function inspectBuilder(
   const isUsable = booted.exitCode === 0 || (found.nodes.length > 1 && node?.status === 'running');
   const error = found.error ?? node?.error;
   if (isUsable && inspected.exitCode === 0 && node !== undefined && error === undefined) {
-    const { buildkit, platforms } = node;
+    const { buildkit, platforms, endpoint } = node;
     if (lacksNamedContexts(buildkit)) throw new Error(describeTooOld(found.name, buildkit));
     const nodes = found.nodes.length;
-    return { name: found.name, driver: found.driver, nodes, node: node.name, platforms, buildkit };
+    const { name, driver } = found;
+    return { name, driver, nodes, node: node.name, platforms, buildkit, endpoint };
   }
   const trouble = error ?? lastLine(booted);
   const buildx = await probe(surroundings, ['buildx', 'version']);
@@ -163,8 +170,8 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     '--progress=plain',
     '--provenance=false',
     '--sbom=false',
-    // No part of the build needs a network, and some engines cannot provide one.
-    '--network=none',
+    // Only archives that go straight to the step need a network, and some engines cannot provide one.
+    ...(options.withNetwork ? [] : ['--network=none']),
     `--file=${options.dockerfile}`,
     // A path alone means type=local, and needs no CSV quoting.
     `--output=${options.output}`,
@@ -172,6 +179,7 @@ export function startBuild(options: BuildOptions): WaitingBuild {
     // The name of the build in the builder's history.
     `--build-arg=BUILDKIT_BUILD_NAME=${options.name}`,
     ...Object.entries(buildArgs).map(([key, value]) => `--build-arg=${key}=${value}`),
+    ...Object.entries(options.secrets ?? {}).map(([id, file]) => `--secret=id=${id},src=${file}`),
     options.context,
   ];
   debug(`docker ${args.join(' ')}`);
@@ -273,6 +281,7 @@ function parseNode(text: string): BuilderNode {
     platforms: platforms.map(plain),
     declared: declared.map(plain),
     buildkit: field(text, 'BuildKit version') ?? field(text, 'BuildKit') ?? 'unknown',
+    endpoint: field(text, 'Endpoint') ?? '',
     error: field(text, 'Error'),
   };
 }

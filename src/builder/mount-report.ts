@@ -18,6 +18,9 @@ export type MountReport = {
 );
 
 export interface PackedContents extends ArchiveContents {
+  /** The SHA-256 of what was sent straight to the step, in hex; absent: it is in a file. */
+  readonly sha256?: string;
+  readonly detour?: Detour;
   /** The number of sockets left out, because tar cannot pack sockets; undefined: none. */
   readonly sockets?: number | undefined;
 }
@@ -31,6 +34,14 @@ export type Obstacle = (typeof obstacles)[number];
 const obstacles = ['snapshot', 'size', 'tar'] as const;
 
 /**
+ * The reason why an archive took the way through buildx, although the step has listened for it: a
+ * program is missing, the step was not found, or the connection was cut.
+ */
+export type Detour = (typeof detours)[number];
+
+const detours = ['programs', 'unreachable', 'cut'] as const;
+
+/**
  * Reads the report of a script (in-builder/common.sh): one line of JSON for each mount.
  *
  * @returns the results by the mount's index
@@ -39,6 +50,20 @@ const obstacles = ['snapshot', 'size', 'tar'] as const;
 export function parseReports(text: string): Map<number, MountReport> {
   const lines = text.split('\n').filter((line) => line !== '');
   return new Map(array(lines, 'report').map((line) => parseLine(JSON.parse(String(line)))));
+}
+
+function parseWay({
+  sha256,
+  detour,
+}: Record<string, unknown>): Pick<PackedContents, 'sha256' | 'detour'> {
+  const found = detours.find((each) => each === detour);
+  if (detour !== found) throw invalid('detour', detour);
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(string(sha256, 'sha256')))
+    throw invalid('sha256', sha256);
+  return {
+    ...(sha256 === undefined ? {} : { sha256: string(sha256, 'sha256') }),
+    ...(found === undefined ? {} : { detour: found }),
+  };
 }
 
 function parseLine(value: unknown): [number, MountReport] {
@@ -55,7 +80,7 @@ function parseLine(value: unknown): [number, MountReport] {
       const files = count(line.files, 'files');
       const bytes = count(line.bytes, 'bytes');
       const sockets = line.sockets === undefined ? undefined : count(line.sockets, 'sockets');
-      const report = { seconds, compression, files, bytes, sockets } as const;
+      const report = { seconds, compression, files, bytes, sockets, ...parseWay(line) } as const;
       if (result === 'changed') return [index, { result, ...report }];
       const obstacle = obstacles.find((each) => each === line.obstacle);
       if (line.obstacle !== obstacle) throw invalid('obstacle', line.obstacle);

@@ -10,6 +10,8 @@ export interface BuilderNode {
   /** The platforms among them that were given to `docker buildx create`. */
   readonly declared: readonly string[];
   readonly buildkit: string;
+  /** The URL of its engine, or the name of the context that has it. */
+  readonly endpoint: string;
   /** The reason why it cannot be used. */
   readonly error: string | undefined;
 }

@@ -55,7 +55,8 @@ export async function gatherRunnerTools(
   surroundings: Surroundings,
   directory: string,
 ): Promise<RunnerTools> {
-  const programs = await findPrograms([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
+  const wanted = new Set([...requiredPrograms, ...optionalPrograms, 'zstd', 'gzip']);
+  const programs = await findPrograms([...wanted]);
   const names = programs.map(({ name }) => name);
   if (!names.includes('tar')) return { names, tarVersion: '', directories: [] };
   try {

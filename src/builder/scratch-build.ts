@@ -16,9 +16,19 @@ import {
   buildCachePattern,
   filesContext,
   outputDirectory,
+  planSecret,
   renderScratchDockerfile,
   type ScratchMount,
 } from './scratch-dockerfile.js';
+import {
+  findAddresses,
+  planFile,
+  type StraightArchives,
+  type StraightBuild,
+  startStraight,
+  tellDetour,
+  writeEmptyPlans,
+} from './stream/straight-build.js';
 
 export interface ScratchBuildResult {
   /** By the mount's index. If the script has not reached a mount, that mount has no report. */
@@ -48,6 +58,8 @@ export interface ScratchBuildOptions {
   readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
   readonly seedStages: SeedStages | undefined;
+  /** What may go straight between RUNs and this step, and not through buildx; undefined: nothing. */
+  readonly straight?: StraightArchives | undefined;
 }
 
 /** Removes the copies of the archives that the builds have left on the builder. */
@@ -113,6 +125,10 @@ export async function startScratchBuild(
       try {
         return await first.run();
       } catch (error) {
+        if (error instanceof NoContactError) {
+          print(`The build is run once more, without a network: ${error.message}.`);
+          return runScratchBuild({ ...options, straight: undefined });
+        }
         const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
         if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
         warn(
@@ -125,12 +141,25 @@ export async function startScratchBuild(
   };
 }
 
+/**
+ * A build failed in which archives were to go straight to the step, and no RUN has found the step.
+ * The builder may have no network to give, and then no RUN has started.
+ */
+class NoContactError extends Error {
+  override readonly name = 'NoContactError';
+}
+
 async function startScript(options: ScratchBuildOptions): Promise<WaitingScratchBuild> {
   const { surroundings, workDirectory, builder, toolkit, script } = options;
   const { mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
   await placeScript(script, join(context, 'scripts'));
-  const { text, buildArgs } = renderScratchDockerfile(toolkit, mounts, {
+  // (The stages of the user's Dockerfile would have a network too.)
+  const addresses = options.straight && !seedStages ? await findAddresses() : [];
+  const planned = addresses.length > 0 ? mounts.map(({ index }) => index) : [];
+  await writeEmptyPlans(workDirectory, planned);
+  const withPlans = mounts.map((mount) => ({ ...mount, withPlan: planned.includes(mount.index) }));
+  const { text, buildArgs } = renderScratchDockerfile(toolkit, withPlans, {
     nonce: randomUUID(),
     withArchives,
     seedStages,
@@ -154,23 +183,50 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
       dockerfile: ignore === '' ? '-' : 'Dockerfile',
       output: 'output',
       buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+      secrets: Object.fromEntries(planned.map((index) => [planSecret(index), planFile(index)])),
+      withNetwork: planned.length > 0,
     });
   // If the Dockerfile is a file, the command does not wait for it, so it cannot start early.
   const waiting = ignore === '' ? start() : undefined;
   return {
     cancel: () => waiting?.cancel(),
     run: async () => {
-      await (waiting ?? start()).run(text).catch(async (error: unknown) => {
+      const straight = await listenFor(options, addresses);
+      try {
+        await (waiting ?? start()).run(text);
+      } catch (error) {
         print(`That was ${await describeClient(surroundings)}.`);
-        throw (await isFull(workDirectory))
-          ? new Error(
-              `${messageOf(error)}. The runner's disk that holds ${dirname(workDirectory)} is full.`,
-            )
+        if (await isFull(workDirectory)) {
+          const where = dirname(workDirectory);
+          throw new Error(`${messageOf(error)}. The runner's disk that holds ${where} is full.`);
+        }
+        throw planned.length > 0 && !straight?.wasFound()
+          ? new NoContactError(messageOf(error))
           : error;
-      });
-      return readResult(workDirectory);
+      } finally {
+        await straight?.close();
+      }
+      const result = await readResult(workDirectory);
+      if (straight === undefined) return result;
+      const reports = await straight.collect(result.reports, result.directory);
+      return { ...result, reports };
     },
   };
+}
+
+/** Undefined if nothing can go straight: the RUNs find empty plans. */
+async function listenFor(
+  { workDirectory, mounts, straight }: ScratchBuildOptions,
+  addresses: readonly string[],
+): Promise<StraightBuild | undefined> {
+  if (straight === undefined || addresses.length === 0) return undefined;
+  const indexes = mounts.map(({ index }) => index);
+  try {
+    return await startStraight(workDirectory, addresses, indexes, straight);
+  } catch (error) {
+    tellDetour(error);
+    return undefined;
+  }
 }
 
 async function readResult(workDirectory: string): Promise<ScratchBuildResult> {

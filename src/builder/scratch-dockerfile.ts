@@ -19,6 +19,8 @@ export interface ScratchMount {
   readonly argument: string;
   /** Whether the script gets the cache mount for the snapshot, at `/snapshots/INDEX`. */
   readonly withSnapshot?: boolean;
+  /** Whether the script gets the plan for a connection to the step, at `/plans/INDEX`. */
+  readonly withPlan?: boolean;
 }
 
 export interface ScratchDockerfile {
@@ -40,6 +42,11 @@ export const filesContext = 'buildkit-cache-mounts';
  * mount. The id of our mount is this prefix and a digest of the identity of the user's mount.
  */
 export const snapshotMountPrefix = `${filesContext}-snapshot-`;
+
+/** The id of the build secret that holds the plan of a mount. */
+export function planSecret(index: number): string {
+  return `${filesContext}-plan-${index}`;
+}
 
 // No stage of the user's Dockerfile may have a name like this.
 const workStage = `${filesContext}-work`;
@@ -131,7 +138,7 @@ export function renderScratchDockerfile(
   const perRun = Math.ceil(mounts.length / maximumRuns);
   for (let first = 0; first < mounts.length; first += perRun) {
     const group = mounts.slice(first, first + perRun);
-    const flags = group.flatMap(({ index, mount, withSnapshot }) => {
+    const flags = group.flatMap(({ index, mount, withSnapshot, withPlan }) => {
       const { id, from, stage, source, ownership } = mount;
       const origin = from === undefined ? stage?.name : stageOf(from);
       const start = [
@@ -150,6 +157,7 @@ export function renderScratchDockerfile(
       const seed = [`type=bind,target=/seeds/${index}`, ...start];
       const snapshot = `type=cache,target=/snapshots/${index},sharing=locked,id=${snapshotMountPrefix}${digest(mount)}`;
       return [
+        ...(withPlan ? [`type=secret,id=${planSecret(index)},target=/plans/${index}`] : []),
         ...(withSnapshot ? [snapshot] : []),
         cache.join(','),
         ...(isSeeded ? [seed.join(',')] : []),

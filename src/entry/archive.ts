@@ -95,19 +95,20 @@ async function sizeOf(path: string): Promise<number | 'no file'> {
 /**
  * Moves an archive that the build has made into an entry.
  *
+ * @param contents its digest is taken only if it is not among them
  * @returns the archive as the manifest describes it
  */
 export async function storeArchive(
   source: string,
-  contents: ArchiveContents,
+  contents: ArchiveContents & Partial<Pick<Archive, 'sha256'>>,
   directory: string,
 ): Promise<Archive> {
   const file = `${randomBytes(16).toString('hex')}.${archiveExtension[contents.compression]}`;
   const path = join(directory, file);
   await moveFile(source, path);
   const { size } = await stat(path);
-  const { compression, files, bytes } = contents;
-  return { file, compression, files, bytes, compressedBytes: size, sha256: await digest(path) };
+  const { compression, files, bytes, sha256 = await digest(path) } = contents;
+  return { file, compression, files, bytes, compressedBytes: size, sha256 };
 }
 
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {

@@ -243,6 +243,13 @@ const definitions: readonly InputDefinition[] = [
     readBy: ['extract', 'post'],
   },
   {
+    name: 'stream',
+    description:
+      "Whether archives may go straight between the builder and this machine, over Docker's bridge or the loopback, if that is possible; if not, they go through buildx",
+    default: 'true',
+    readBy: ['inject', 'extract', 'post'],
+  },
+  {
     name: 'directory',
     description:
       'The path of a directory that keeps the archives in place of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',

@@ -24,6 +24,8 @@ export interface InjectInputs {
   readonly failOnCacheMiss: boolean;
   /** Whether to prepare for an extract that saves deltas. */
   readonly incremental: boolean;
+  /** Whether archives may go straight to the builder. */
+  readonly stream: boolean;
   /** Undefined: the cache of GitHub Actions. */
   readonly storeLocation: StoreLocation | undefined;
   /** Minutes that the step may take. */
@@ -50,6 +52,8 @@ export interface ExtractInputs {
   /** The level of zstd; the levels of gzip end at 9. */
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
+  /** Whether archives may come straight from the builder. */
+  readonly stream: boolean;
   readonly storeLocation: StoreLocation | undefined;
   /** Minutes that the step may take. */
   readonly timeout: number;
@@ -95,6 +99,7 @@ export function readInjectInputs(getInput: GetInput, surroundings: Surroundings)
     utilityImage: optional(input, 'utility-image'),
     failOnCacheMiss: readBoolean(input, 'fail-on-cache-miss'),
     incremental: readBoolean(input, 'incremental'),
+    stream: readBoolean(input, 'stream'),
     ...readCommonInputs(input, surroundings),
   };
 }
@@ -114,6 +119,7 @@ export function readExtractInputs(getInput: GetInput, surroundings: Surroundings
     save: readBoolean(input, 'save'),
     compressionLevel: readNumber(input, 'compression-level', 1, maximum.compressionLevel),
     incremental: readIncremental(input),
+    stream: readBoolean(input, 'stream'),
     ...readCommonInputs(input, surroundings),
   };
 }

@@ -39,6 +39,8 @@ export interface PackRequest extends ExtractRequest {
   readonly ofGaps: readonly MountOfGap[];
   readonly compressionLevel: number;
   readonly incremental: IncrementalLimits;
+  /** Whether archives may come straight from the builder. */
+  readonly stream: boolean;
 }
 
 /**

@@ -96,10 +96,11 @@ export async function extractMounts(
       request = await resolve(surroundings, inputs, candidates, listOwn);
       const list = await listRequested(request, listOwn);
       logMounts(list);
-      const { compressionLevel, incremental } = inputs;
+      const { compressionLevel, incremental, stream } = inputs;
       const store = openStore(request.storeLocation, ended);
       const platform = request.platform ?? list.platform;
-      const asked = { ...request, ...list, platform, compressionLevel, incremental, surroundings };
+      const savingInputs = { compressionLevel, incremental, stream, surroundings };
+      const asked = { ...request, ...list, platform, ...savingInputs };
       return extract(asked, store, await makeWorkDirectory());
     }).catch(giveUp);
     tidied = result.tidied;

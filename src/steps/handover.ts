@@ -232,7 +232,7 @@ function parseTools(value: unknown): RunnerTools {
 }
 
 function parseBuilder(value: unknown): Builder {
-  const { name, driver, nodes, node, platforms, buildkit } = object(value, 'builder');
+  const { name, driver, nodes, node, platforms, buildkit, endpoint } = object(value, 'builder');
   // Buildx may leave some of these fields empty; they are for the log.
   return {
     name: String(name),
@@ -241,6 +241,7 @@ function parseBuilder(value: unknown): Builder {
     node: String(node),
     platforms: array(platforms, 'platforms').map((each) => string(each, 'platforms[]')),
     buildkit: String(buildkit),
+    endpoint: String(endpoint),
   };
 }
 

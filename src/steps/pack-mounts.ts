@@ -11,6 +11,7 @@ import {
   toolsDirectory,
 } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
+import { whyNotStraight } from '../builder/stream/reach.js';
 import { logStage } from '../console/log.js';
 import { messageOf } from '../lib/errors.js';
 import { type ConfirmedBuild, findFilledBuilder, startEarlyBuild } from './early-build.js';
@@ -119,7 +120,7 @@ function hasArchive({ report }: PackedMount): boolean {
 }
 
 function planBuild(
-  { surroundings, utilityImage, compressionLevel, seedStages }: PackRequest,
+  { surroundings, utilityImage, compressionLevel, seedStages, stream }: PackRequest,
   workDirectory: string,
   tools: RunnerTools,
   builder: Builder,
@@ -137,6 +138,10 @@ function planBuild(
     ),
     withArchives: false,
     seedStages,
+    straight:
+      stream && whyNotStraight(builder, surroundings.env.DOCKER_HOST) === undefined
+        ? 'packed'
+        : undefined,
   };
 }
 

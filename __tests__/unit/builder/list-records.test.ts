@@ -8,6 +8,7 @@ const builder = {
   node: 'b0',
   platforms: ['linux/amd64'],
   buildkit: 'v0.12.0',
+  endpoint: 'default',
 };
 
 test.each([

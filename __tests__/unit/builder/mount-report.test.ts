@@ -26,6 +26,14 @@ test.each<[fields: string, report: object]>([
     `${packed},"sockets":2`,
     { result: 'packed', compression: 'zstd', files: 3, bytes: 10240, sockets: 2 },
   ],
+  [
+    `${packed},"sha256":"${'0'.repeat(64)}"`,
+    { result: 'packed', compression: 'zstd', files: 3, bytes: 10240, sha256: '0'.repeat(64) },
+  ],
+  [
+    `${packed.replace('packed', 'changed')},"detour":"unreachable"`,
+    { result: 'changed', compression: 'zstd', files: 3, bytes: 10240, detour: 'unreachable' },
+  ],
   ['"result":"unpacked"', { result: 'unpacked' }],
   ['"result":"unchanged"', { result: 'unchanged' }],
   ['"result":"empty"', { result: 'empty' }],
@@ -57,6 +65,14 @@ test.each([
   [
     `{"mount":0,"started":1,"ended":2,${packed},"obstacle":"moon"}`,
     'its field "obstacle" is not valid: "moon"',
+  ],
+  [
+    `{"mount":0,"started":1,"ended":2,${packed},"detour":"moon"}`,
+    'its field "detour" is not valid: "moon"',
+  ],
+  [
+    `{"mount":0,"started":1,"ended":2,${packed},"sha256":"0"}`,
+    'its field "sha256" is not valid: "0"',
   ],
   ['null', 'its field "report" is not valid: null'],
   ['[]', 'its field "report" is not valid: []'],

@@ -12,6 +12,7 @@ function node(name: string, platforms: string): BuilderNode {
     platforms: words.map(plain),
     declared: declared.map(plain),
     buildkit: 'v0.32.0',
+    endpoint: '',
     error: undefined,
   };
 }

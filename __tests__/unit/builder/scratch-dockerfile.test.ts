@@ -62,6 +62,22 @@ RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --
     });
   });
 
+  test('a mount that has a plan, and one that has none', () => {
+    const { text } = renderScratchDockerfile(
+      runnerBase,
+      [
+        { index: 0, mount: { id: 'go' }, argument: '0', withPlan: true },
+        { index: 2, mount: { id: 'npm' }, argument: '2', withPlan: false },
+      ],
+      { nonce: 'unique', withArchives: false, seedStages: undefined },
+    );
+    const runs = text.split('\n').filter((line) => line.startsWith('RUN '));
+    expect(runs.map((run) => run.match(/ --mount=type=secret\S+/g))).toEqual([
+      [' --mount=type=secret,id=buildkit-cache-mounts-plan-0,target=/plans/0'],
+      null,
+    ]);
+  });
+
   test('for an image, without archives', () => {
     expect(render(imageBase, [{ id: 'go', from: 'node:20' }], false)).toEqual({
       text: `ARG CACHE_MOUNT_FROM_0

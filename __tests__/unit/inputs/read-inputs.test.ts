@@ -39,6 +39,7 @@ describe('inject', () => {
       utilityImage: undefined,
       failOnCacheMiss: false,
       incremental: true,
+      stream: true,
       storeLocation: undefined,
       timeout: 30,
       summary: true,
@@ -59,6 +60,7 @@ describe('inject', () => {
       'utility-image': ' debian:12 ',
       'fail-on-cache-miss': 'true',
       timeout: ' 0.5 ',
+      stream: 'false',
       directory: '/d/../d/e',
       summary: 'False',
     });
@@ -79,6 +81,7 @@ describe('inject', () => {
       utilityImage: 'debian:12',
       failOnCacheMiss: true,
       incremental: true,
+      stream: false,
       storeLocation: { directory: '/d/e' },
       timeout: 0.5,
       summary: false,
@@ -174,6 +177,7 @@ describe('extract', () => {
       save: true,
       compressionLevel: 3,
       incremental: { count: 10, share: 0.5 },
+      stream: true,
       storeLocation: undefined,
       timeout: 30,
       summary: true,
@@ -196,6 +200,7 @@ describe('extract', () => {
       'compression-level': '19',
       'incremental-count': '99',
       'incremental-share': '1',
+      stream: 'false',
     });
     expect(readExtract()).toEqual({
       mountInputs: {
@@ -213,6 +218,7 @@ describe('extract', () => {
       save: false,
       compressionLevel: 19,
       incremental: { count: 99, share: 0.01 },
+      stream: false,
       storeLocation: undefined,
       timeout: 1440,
       summary: true,

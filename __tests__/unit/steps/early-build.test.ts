@@ -11,6 +11,7 @@ const builder = {
   node: 'found1',
   platforms: [],
   buildkit: '',
+  endpoint: '',
 };
 const tools = { names: [], tarVersion: '', directories: [] };
 const state = {
@@ -41,6 +42,7 @@ const request: PackRequest = {
   ofGaps: [],
   compressionLevel: 3,
   incremental: { count: 3, share: 0.5 },
+  stream: true,
   state,
 };
 

@@ -56,7 +56,14 @@ function complete(inputs: Partial<ExtractInputs>): ExtractInputs {
     storeLocation: undefined,
   };
   const incremental = { count: 10, share: 0.5 };
-  const common = { save: true, compressionLevel: 3, incremental, timeout: 30, summary: true };
+  const common = {
+    save: true,
+    compressionLevel: 3,
+    incremental,
+    stream: true,
+    timeout: 30,
+    summary: true,
+  };
   return { mountInputs: noMountInputs, ...none, ...common, ...inputs };
 }
 

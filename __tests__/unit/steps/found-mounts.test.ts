@@ -13,7 +13,15 @@ const archive = {
   compressedBytes: 300,
   sha256: '0'.repeat(64),
 } as const;
-const builder = { name: 'b', driver: 'docker', nodes: 1, node: 'b0', platforms: [], buildkit: '' };
+const builder = {
+  name: 'b',
+  driver: 'docker',
+  nodes: 1,
+  node: 'b0',
+  platforms: [],
+  buildkit: '',
+  endpoint: '',
+};
 const tools = { names: [], tarVersion: '', directories: [] };
 const filled = { mounts: [mount], builder, filledAt: 100, snapshotId: 'token', tools };
 
@@ -33,6 +41,7 @@ const request: PackRequest = {
   ofGaps: [],
   compressionLevel: 3,
   incremental: { count: 3, share: 0.5 },
+  stream: true,
   state: {
     key: 'k',
     mounts: [{ id: 'other' }, mount],

@@ -18,6 +18,7 @@ const builder = {
   node: 'b0',
   platforms: ['linux/amd64'],
   buildkit: '',
+  endpoint: '',
 };
 const tools = { names: ['tar'], tarVersion: 'GNU tar', directories: ['bin'], obstacle: undefined };
 const least: InjectState = { key: 'k', mounts: [], restoreKeys: [] };

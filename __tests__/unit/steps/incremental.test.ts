@@ -28,7 +28,15 @@ function stateWith(sizes: readonly number[], others: Partial<FilledMounts> = {})
   };
 }
 
-const builder = { name: 'b', driver: 'docker', nodes: 1, node: 'b0', platforms: [], buildkit: '' };
+const builder = {
+  name: 'b',
+  driver: 'docker',
+  nodes: 1,
+  node: 'b0',
+  platforms: [],
+  buildkit: '',
+  endpoint: '',
+};
 const tools = { names: [], tarVersion: '', directories: [] };
 const filled = { mounts: [mount], builder, filledAt: 1, snapshotId: 'token', tools };
 

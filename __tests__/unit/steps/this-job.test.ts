@@ -63,7 +63,15 @@ test.each<
 
 test('what an extract leaves tells a later inject which mounts were filled', async () => {
   const mount = { id: 'm' };
-  const builder = { name: '', driver: '', nodes: 1, node: '', platforms: [], buildkit: '' };
+  const builder = {
+    name: '',
+    driver: '',
+    nodes: 1,
+    node: '',
+    platforms: [],
+    buildkit: '',
+    endpoint: '',
+  };
   const tools = { names: [], tarVersion: '', directories: [], obstacle: undefined };
   const filled = { mounts: [mount], builder, filledAt: 1, tools };
   const filling = { ...state(1234), restored: { key: 'k', mounts: [], filled } };

@@ -85,6 +85,22 @@ untouched() {
     { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
 }
 
+# find_step DIRECTION: looks for the step, if it waits for the mount's archives (stream.sh). Sets at,
+# to where it is, or detour, to why it cannot be reached. The first mount looks for all of them.
+# shellcheck disable=SC2034 # both scripts use them
+find_step() {
+  at=
+  detour=
+  plan=/plans/$index
+  [ -s "$plan" ] || return
+  # The same list as streamPrograms in scripts.ts.
+  for program in bash head sha256sum tee timeout; do
+    command -v "$program" >/dev/null || { detour=programs; return; }
+  done
+  [ -e step ] || bash "${0%/*}/stream.sh" find "$1" "$plan" >step
+  read -r at <step || detour=unreachable
+}
+
 # listing DIR: lists all files below DIR with their attributes. The archive goes to /dev/null,
 # because then tar does not read the files.
 listing() {

@@ -8,6 +8,7 @@ export type ScriptName = 'pack' | 'unpack';
 // These lines are written out, because the bundler looks for exactly this form. It puts the files
 // beside the bundle and replaces each URL with the file's path.
 const commonFile = new URL('./common.sh', import.meta.url);
+const streamFile = new URL('./stream.sh', import.meta.url);
 const files: Readonly<Record<ScriptName, URL>> = {
   pack: new URL('./pack.sh', import.meta.url),
   unpack: new URL('./unpack.sh', import.meta.url),
@@ -19,6 +20,7 @@ export async function placeScript(name: ScriptName, directory: string): Promise<
   await Promise.all([
     copyFile(files[name], join(directory, 'run.sh')),
     copyFile(commonFile, join(directory, 'common.sh')),
+    copyFile(streamFile, join(directory, 'stream.sh')),
   ]);
 }
 
@@ -47,5 +49,8 @@ export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as co
 /** The additional programs for a delta; sed must be GNU sed. */
 export const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'] as const;
 
+/** What it takes to carry archives straight to the step and from it; head and tee must be GNU's. */
+export const streamPrograms = ['bash', 'head', 'sha256sum', 'tee', 'timeout'] as const;
+
 /** Without df, the scripts do not look at the free space before they unpack. */
-export const optionalPrograms = ['df', ...incrementalPrograms] as const;
+export const optionalPrograms = ['df', ...incrementalPrograms, ...streamPrograms] as const;

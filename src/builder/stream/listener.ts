@@ -41,6 +41,8 @@ export interface Listener {
   offerToTake(file: string): Offer;
   /** Gives an archive to a RUN that unpacks it. @param file what holds it */
   offerToGive(file: string): Offer;
+  /** Whether a RUN, or somebody who knows the name of an archive, has asked for one. */
+  wasFound(): boolean;
   /** Ends all that is under way. */
   close(): Promise<void>;
 }
@@ -127,6 +129,7 @@ export async function startListener(
     // Whether there is such an archive, is no secret: its name is none.
     if (!hello || offer?.direction !== hello.direction)
       throw new Error('it asks for nothing of ours');
+    found = true;
     if (offer.isTaken) throw new Error('the archive it asks for has been asked for already');
     const session: Session = {
       ...offer.credentials,
@@ -166,6 +169,7 @@ export async function startListener(
   };
 
   const servers: Server[] = [];
+  let found = false;
   let isClosed = false;
   const close = async () => {
     isClosed = true;
@@ -199,6 +203,7 @@ export async function startListener(
     endpoints,
     offerToTake: (file) => offer('pack', file),
     offerToGive: (file) => offer('unpack', file),
+    wasFound: () => found,
     close,
   };
 }

@@ -6,6 +6,7 @@ import {
   incrementalPrograms,
   placeScript,
   requiredPrograms,
+  streamPrograms,
 } from '../../../../src/builder/in-builder/scripts.js';
 
 let directory: string;
@@ -30,11 +31,11 @@ describe.each([
   test('stands as run.sh beside what it sources, and looks for the programs that are copied', async () => {
     const place = join(directory, 'not there yet', name);
     await placeScript(name, place);
-    expect((await readdir(place)).sort()).toEqual(['common.sh', 'run.sh']);
+    expect((await readdir(place)).sort()).toEqual(['common.sh', 'run.sh', 'stream.sh']);
     const script = await readFile(join(place, 'run.sh'), 'utf8');
     expect(script).toContain('\n. "${0%/*}/common.sh"\n');
     expect(programsIn(script)).toEqual(programs);
     const common = await readFile(join(place, 'common.sh'), 'utf8');
-    expect(programsIn(common)).toEqual([...requiredPrograms]);
+    expect(programsIn(common)).toEqual([...streamPrograms, ...requiredPrograms]);
   });
 });

@@ -1,0 +1,192 @@
+/**
+ * The script that packs, with the machine's own programs on directories here, and a real listener: an
+ * archive goes straight to that, or if it cannot, into a file, without anybody's help.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { packedFileName, placeScript } from '../../../../src/builder/in-builder/scripts.js';
+import { type MountReport, parseReports } from '../../../../src/builder/mount-report.js';
+import {
+  type Listener,
+  type Offer,
+  startListener,
+} from '../../../../src/builder/stream/listener.js';
+import { type Endpoint, renderPlan } from '../../../../src/builder/stream/protocol.js';
+import { stepBetween } from '../../../support/stream.js';
+
+const execute = promisify(execFile);
+
+// Some wait for silence; how long that takes is no matter.
+jest.setTimeout(60_000);
+
+let root: string;
+let listener: Listener;
+let offer: Offer;
+const toEnd: (() => unknown)[] = [];
+
+const inRoot = (...names: string[]) => join(root, ...names);
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'straight-'));
+  for (const name of ['out', 'plans', 'mounts/0', 'snapshots/0', 'archives']) {
+    await mkdir(inRoot(name), { recursive: true });
+  }
+  for (const name of ['pack', 'unpack'] as const) {
+    await placeScript(name, inRoot(name));
+    for (const file of await readdir(inRoot(name))) {
+      const text = await readFile(inRoot(name, file), 'utf8');
+      const here = text.replaceAll(/\/(mounts|seeds|archives|snapshots|plans)\//g, `${root}/$1/`);
+      await writeFile(inRoot(name, file), here);
+    }
+  }
+  await writeFile(inRoot('mounts/0/first'), 'first');
+  listener = await startListener(['127.0.0.1']);
+  offer = listener.offerToTake(inRoot('received'));
+  toEnd.push(listener.close);
+});
+
+afterEach(async () => {
+  for (const end of toEnd.splice(0)) await end();
+  await rm(root, { recursive: true });
+});
+
+function own(): Endpoint {
+  const [endpoint] = listener.endpoints;
+  if (endpoint === undefined) throw new Error('no endpoint');
+  return endpoint;
+}
+
+async function plan(endpoint = own()): Promise<void> {
+  await writeFile(inRoot('plans/0'), renderPlan([endpoint], [offer]));
+}
+
+async function run(
+  script: 'pack' | 'unpack',
+  argument: string,
+  env = process.env,
+): Promise<MountReport | undefined> {
+  await rm(inRoot('out/report'), { force: true });
+  await execute('/bin/sh', [inRoot(script, 'run.sh'), argument], { cwd: inRoot('out'), env });
+  return parseReports(await readFile(inRoot('out/report'), 'utf8')).get(0);
+}
+
+async function listArchive(file: string): Promise<string[]> {
+  const { stdout } = await execute('tar', ['-t', '-I', 'zstd', '-f', file]);
+  return stdout.trim().split('\n').sort();
+}
+
+const packedFile = () => inRoot('out', packedFileName(0, 'zstd'));
+
+/** What a build leaves behind, but for what tells of it. */
+const leftovers = async () =>
+  (await readdir(inRoot('out'))).filter((name) => name !== 'report' && name !== 'step');
+
+async function expectStraight(report: MountReport | undefined, names: string[]): Promise<void> {
+  const received = await readFile(inRoot('received'));
+  const sha256 = createHash('sha256').update(received).digest('hex');
+  expect(report).toMatchObject({ sha256 });
+  expect(report).not.toHaveProperty('detour');
+  expect(await offer.transfer).toEqual({ kind: 'complete', bytes: received.length, sha256 });
+  expect(await listArchive(inRoot('received'))).toEqual(names);
+  expect(await leftovers()).toEqual([]);
+}
+
+async function expectFile(report: MountReport | undefined, names: string[]): Promise<void> {
+  expect(report).not.toHaveProperty('sha256');
+  expect(await listArchive(packedFile())).toEqual(names);
+  expect(await leftovers()).toEqual([packedFileName(0, 'zstd')]);
+}
+
+test('an archive goes straight to the step', async () => {
+  await plan();
+  const report = await run('pack', '0:3');
+  expect(report).toMatchObject({ result: 'packed', compression: 'zstd', files: 1 });
+  await expectStraight(report, ['./', './first']);
+});
+
+test('without a plan, or with an empty one, there is only the file', async () => {
+  const report = await run('pack', '0:3');
+  expect(report).toMatchObject({ result: 'packed', files: 1 });
+  expect(report).not.toHaveProperty('detour');
+  await expectFile(report, ['./', './first']);
+  await writeFile(inRoot('plans/0'), '');
+  expect(await run('pack', '0:3')).not.toHaveProperty('detour');
+});
+
+test('if nobody answers, it goes into a file, and the next mount does not try again', async () => {
+  await plan();
+  await listener.close();
+  const report = await run('pack', '0:3');
+  expect(report).toMatchObject({ result: 'packed', files: 1, detour: 'unreachable' });
+  await expectFile(report, ['./', './first']);
+  listener = await startListener(['127.0.0.1']);
+  toEnd.push(listener.close);
+  offer = listener.offerToTake(inRoot('received'));
+  await plan();
+  expect(await run('pack', '0:3')).toMatchObject({ result: 'packed', detour: 'unreachable' });
+});
+
+test('if a program is missing, it goes into a file', async () => {
+  await mkdir(inRoot('bin'));
+  for (const name of ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm', 'zstd', 'bash', 'head', 'tee']) {
+    const { stdout } = await execute('which', [name]);
+    await execute('ln', ['-s', stdout.trim(), inRoot('bin', name)]);
+  }
+  await plan();
+  const report = await run('pack', '0:3', { PATH: inRoot('bin') });
+  expect(report).toMatchObject({ result: 'packed', files: 1, detour: 'programs' });
+  await expectFile(report, ['./', './first']);
+});
+
+/** Inject has filled the mount, and taken a snapshot. */
+async function fillWithSnapshot(): Promise<void> {
+  await run('pack', '0:3');
+  await rm(inRoot('mounts/0/first'));
+  await copyFile(packedFile(), inRoot('archives/0.00.tar.zst'));
+  await rm(packedFile());
+  expect(await run('unpack', '0:1:id')).toMatchObject({ result: 'unpacked' });
+  // Tar tells what is new by the time, which the kernel counts in steps of some milliseconds.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await writeFile(inRoot('mounts/0/second'), 'second');
+}
+
+test('changes go straight too', async () => {
+  await fillWithSnapshot();
+  await plan();
+  const report = await run('pack', '0:3:1000000:id');
+  expect(report).toMatchObject({ result: 'changed', files: 1 });
+  await expectStraight(report, ['./', './second']);
+});
+
+/** One who lets a RUN greet, and cuts the connection when the archive comes. */
+async function planWithCut(): Promise<void> {
+  const between = await stepBetween(own(), {
+    onData: (from, chunk, cut) => {
+      if (from === 'run' && chunk.includes('\x28\xb5\x2f\xfd', 0, 'latin1')) cut();
+      return chunk;
+    },
+  });
+  toEnd.push(between.close);
+  await plan(between.endpoint);
+}
+
+test('if the connection is cut, it is packed again, into a file', async () => {
+  await planWithCut();
+  const report = await run('pack', '0:3');
+  expect(report).toMatchObject({ result: 'packed', files: 1, detour: 'cut' });
+  await expectFile(report, ['./', './first']);
+  expect(await offer.transfer).toMatchObject({ kind: 'failed' });
+});
+
+test('so it is with changes, which are still that', async () => {
+  await fillWithSnapshot();
+  await planWithCut();
+  const report = await run('pack', '0:3:1000000:id');
+  expect(report).toMatchObject({ result: 'changed', files: 1, detour: 'cut' });
+  await expectFile(report, ['./', './second']);
+});
