@@ -11,7 +11,9 @@
 # because a cancelled RUN gets SIGKILL.) The files are first unpacked into one reserved directory at
 # the mount's root. When they are complete, this directory is renamed. Last, the files are renamed
 # into place. The next script removes a reserved directory that is not complete, and finishes the
-# work on one that is.
+# work on one that is. If files are added to a mount that holds others, only the last step differs: a
+# file or a directory is renamed into place if the mount has nothing of that name. If this is cut, the
+# mount has all that it had, and some of what it lacked, each of it whole.
 #
 # A cache mount of our own holds the snapshot, in GNU tar's incremental format, and a file that says
 # what the snapshot belongs to.
@@ -83,6 +85,22 @@ untouched() {
     { [ -d "$seed" ] && [ "$(listing "$mount")" = "$(listing "$seed")" ]; }
 }
 
+# find_step DIRECTION: looks for the step, if it waits for the mount's archives (stream.sh). Sets at,
+# to where it is, or detour, to why it cannot be reached. The first mount looks for all of them.
+# shellcheck disable=SC2034 # both scripts use them
+find_step() {
+  at=
+  detour=
+  plan=/plans/$index
+  [ -s "$plan" ] || return
+  # The same list as streamPrograms in scripts.ts.
+  for program in bash head sha256sum tee timeout; do
+    command -v "$program" >/dev/null || { detour=programs; return; }
+  done
+  [ -e step ] || bash "${0%/*}/stream.sh" find "$1" "$plan" >step
+  read -r at <step || detour=unreachable
+}
+
 # listing DIR: lists all files below DIR with their attributes. The archive goes to /dev/null,
 # because then tar does not read the files.
 listing() {
@@ -130,19 +148,27 @@ boot_time() {
 
 # settle: puts complete files into place. It can continue after an earlier run was killed.
 settle() {
+  if [ -e "$complete/add" ]; then
+    add_missing || return
+  else
+    replace_all || return
+  fi
+  # The renames change the times of the root directory. So its attributes are set last, from their
+  # own archive.
+  mv -- "$complete/root.tar" "$index.root.tar" &&
+    rm -rf -- "$complete" &&
+    extract -f "$index.root.tar" -C "$mount" &&
+    rm -f -- "$index.root.tar"
+}
+
+replace_all() {
   if [ ! -e "$complete/cleared" ]; then
     # This removes the content that the mount was created with. The archive holds the part of that
     # content that the user has kept.
     entries "$mount" remove_all_but_complete || return
     : >"$complete/cleared"
   fi
-  # The renames change the times of the root directory. So its attributes are set last, from their
-  # own archive.
-  entries "$complete/files" into_mount &&
-    mv -- "$complete/root.tar" "$index.root.tar" &&
-    rm -rf -- "$complete" &&
-    extract -f "$index.root.tar" -C "$mount" &&
-    rm -f -- "$index.root.tar"
+  entries "$complete/files" into_mount
 }
 
 remove_all_but_complete() {
@@ -153,4 +179,50 @@ remove_all_but_complete() {
 
 into_mount() {
   mv -- "$@" "$mount"/
+}
+
+# add_missing: puts those files into place whose names the mount does not have. The renames change
+# the times of directories that the mount has; an archive of just these directories gives them back.
+add_missing() {
+  for_shared '' name_directory >"$index.shared" &&
+    create --no-recursion -f "$index.shared.tar" -C "$mount" --null -T - <"$index.shared" &&
+    for_shared '' add_to &&
+    extract -f "$index.shared.tar" -C "$mount" &&
+    rm -f -- "$index.shared" "$index.shared.tar"
+}
+
+# for_shared PATH COMMAND: runs COMMAND for PATH, and then for each path below it, if there is a
+# directory both in the mount and among the complete files. Each path begins with a slash. (This is
+# only one function, because dash limits nested calls to a depth of 1000.)
+for_shared() {
+  "$2" "$1" || return
+  for entry in "$complete/files$1"/* "$complete/files$1"/.[!.]* "$complete/files$1"/..?*; do
+    path=${entry#"$complete/files"}
+    if is_directory "$entry" && is_directory "$mount$path"; then
+      for_shared "$path" "$2" || return
+    fi
+  done
+}
+
+is_directory() {
+  [ -d "$1" ] && [ ! -L "$1" ]
+}
+
+name_directory() {
+  printf '.%s\0' "$1"
+}
+
+add_to() {
+  into=$mount$1
+  entries "$complete/files$1" move_missing
+}
+
+# move_missing PATH...: moves the paths whose names are missing. All others stay where they are,
+# even if one is a file and the other a directory.
+move_missing() {
+  for each; do
+    shift
+    [ -e "$into/${each##*/}" ] || [ -L "$into/${each##*/}" ] || set -- "$@" "$each"
+  done
+  [ $# -eq 0 ] || mv -- "$@" "$into"/
 }

@@ -35,6 +35,17 @@ pack() {
   [ "$status" = 0 ] && [ -n "$bytes" ]
 }
 
+# pack_straight CREATE OPTION...: packs right into a connection to the step, if there is one. Sets
+# sha256, or detour. Tar takes what carries the archive for a compressor, and the digest of what was
+# sent for the archive.
+pack_straight() {
+  [ -n "$at" ] || return
+  pack "$@" -I "bash ${0%/*}/stream.sh carry pack $plan 0 $at $compressor" -f "$index.sha256" &&
+    read -r sha256 <"$index.sha256" || detour='cut'
+  rm -f -- "$index.sha256"
+  [ -z "$detour" ]
+}
+
 # has_snapshot TOKEN: whether there is a snapshot with this token, and the clock was not set since
 has_snapshot() {
   [ -n "$1" ] && [ -f "$snapshot/state" ] || return
@@ -54,7 +65,7 @@ pack_changes() {
   obstacle=tar
   # Each run of tar gets a copy, because tar changes the snapshot that it reads. If the archive goes
   # to /dev/null, tar does not read the files.
-  for use in count compare; do
+  for use in count compare straight; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
   done
   pack create_since "$snapshot/count" --check-links -f /dev/null || return
@@ -67,8 +78,10 @@ pack_changes() {
     obstacle=size
     return 1
   }
-  ! $missing_links &&
-    pack create_since "$snapshot/snapshot" -I "$compressor" -f "$archive"
+  ! $missing_links && {
+    pack_straight create_since "$snapshot/straight" ||
+      pack create_since "$snapshot/snapshot" -I "$compressor" -f "$archive"
+  }
 }
 
 # work INDEX LEVEL [ALLOWED TOKEN]
@@ -84,10 +97,12 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
+  sha256=
+  find_step pack
   obstacle=${token:+snapshot}
   if has_snapshot "$token" && pack_changes "$allowed"; then
     obstacle=
-  elif pack create -I "$compressor" -f "$archive"; then
+  elif pack_straight create || pack create -I "$compressor" -f "$archive"; then
     result=packed
   else
     result=failed
@@ -98,7 +113,7 @@ work() {
   case $result in
     packed | changed)
       [ "$sockets" != 0 ] || sockets=
-      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${sockets:+,\"sockets\":$sockets}${obstacle:+,\"obstacle\":\"$obstacle\"}"
+      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${sockets:+,\"sockets\":$sockets}${obstacle:+,\"obstacle\":\"$obstacle\"}${sha256:+,\"sha256\":\"$sha256\"}${detour:+,\"detour\":\"$detour\"}"
       ;;
     *) report "$result" ;;
   esac

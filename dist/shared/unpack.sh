@@ -1,7 +1,8 @@
 #!/bin/sh
 # Unpacks archives into mounts. An argument has fields with colons between them: the mount's index
 # and the number of bytes that its archives unpack to. If a snapshot is to be taken, the snapshot's
-# token follows.
+# token follows. A mount that holds other files is left as it is, unless the fourth field is `add`:
+# then what is missing there is added.
 
 # shellcheck source=src/builder/in-builder/common.sh
 . "${0%/*}/common.sh"
@@ -119,31 +120,51 @@ unpack_all() {
   done
 }
 
-# work INDEX NEEDED [TOKEN]
+# work INDEX NEEDED [TOKEN [add]]
 work() {
-  needed=$2 token=${3-}
+  needed=$2 token=${3-} adds=false result=unpacked
   prepare "$1"
   for archive in /archives/"$index".*; do
     choose_compressor "$archive"
     command -v "$compressor" >/dev/null || report unusable ",\"missing\":\"$compressor\""
   done
-  untouched || report warm
+  untouched || {
+    [ "${4-}" = add ] || report warm
+    # No later delta could build on these archives alone, so there is no snapshot.
+    adds=true result=added token=
+  }
   available=$(free)
   [ "${available:-$needed}" -ge "$needed" ] || report full ",\"available\":$available"
 
   # The reserved names would be in the way of settle. No archive of ours holds them.
-  mkdir "$reserved" "$reserved/files" &&
+  keep_root &&
+    mkdir "$reserved" "$reserved/files" &&
     unpack_all &&
     rm -rf -- "$reserved/files/$reserved_name" "$reserved/files/$reserved_name.complete" &&
-    create --no-recursion -f "$reserved/root.tar" -C "$reserved/files" . &&
+    describe_root &&
     mv -- "$reserved" "$complete" &&
     settle && {
       [ -z "$token" ] || take_snapshot "$token"
-      report unpacked
+      report "$result"
     }
   # The mount is unchanged, except for complete files, which a later settle can put into place.
   rm -rf -- "$reserved"
+  ! $adds || report unadded
   report failed
+}
+
+# keep_root: keeps the attributes of the root before anything is put there, if it is to have them
+keep_root() {
+  ! $adds || create --no-recursion -f "$index.kept.tar" -C "$mount" .
+}
+
+# describe_root: puts what settle needs to know beside the files
+describe_root() {
+  if $adds; then
+    mv -- "$index.kept.tar" "$reserved/root.tar" && : >"$reserved/add"
+  else
+    create --no-recursion -f "$reserved/root.tar" -C "$reserved/files" .
+  fi
 }
 
 for_each_mount "$@"

@@ -1,0 +1,142 @@
+#!/bin/bash
+# Carries an archive between a RUN and the step over TCP. What is said on the wire, and why, is told in
+# ../stream/protocol.ts; a plan is the text that its renderPlan makes.
+#
+#     stream.sh find DIRECTION PLAN
+#         Prints the address and port of the first endpoint whose listener proves itself.
+#     stream.sh carry pack PLAN PLACE ADDRESS PORT COMMAND...
+#         Sends what COMMAND makes of the standard input. Prints the SHA-256 of that when the step has
+#         all of it.
+#     stream.sh carry unpack PLAN PLACE ADDRESS PORT COMMAND...
+#         Gives to COMMAND what the step sends. What COMMAND prints is right if this succeeds.
+#
+# PLACE is that of the archive in the plan, from 0; each can be asked for once. `carry` is meant for GNU
+# tar's option -I. Needs bash (/dev/tcp), GNU's head and tee, sha256sum and timeout.
+set -uo pipefail
+LC_ALL=C
+protocol=buildkit-cache-mounts/1
+
+# Seconds: to connect and to greet; and to wait for the last word, when the step has all to write.
+patience=2 long_patience=300
+
+fail() {
+  printf 'The archive cannot go straight through: %s.\n' "$*" >&2
+  exit 1
+}
+
+# digest: the SHA-256 of the standard input, in hex
+digest() {
+  local sum
+  sum=$(sha256sum) && printf %s "${sum%% *}"
+}
+
+# prove ROLE [DIGEST]: the keys are in no command's arguments, as printf is a part of bash
+prove() {
+  local message="$protocol $1 $direction $name $run_nonce $listener_nonce${2:+ $2}"
+  printf '%s%s' "$outer_key" "$(printf '%s%s' "$inner_key" "$message" | digest)" | digest
+}
+
+# read_plan PLACE: sets endpoints, and what there is to know of the archive
+read_plan() {
+  local kind first second third fourth fifth place=0
+  endpoints=() name=
+  while read -r kind first second third fourth fifth; do
+    case $kind in
+      endpoint) endpoints+=("$first $second") ;;
+      archive)
+        if ((place++ == $1)); then
+          name=$first inner_key=$second outer_key=$third bytes=$fourth sha256=$fifth
+        fi
+        ;;
+    esac
+  done <"$plan"
+  [[ -n $name ]]
+}
+
+# connect ADDRESS PORT: greets as far as the listener has proven itself. Connecting has no time limit of
+# its own: `timeout` ends the script by a signal, which it does not hear any more when it is through.
+connect() {
+  local proof
+  run_nonce=$(head -c 32 /dev/urandom | digest) || return
+  { exec 3<>"/dev/tcp/$1/$2"; } 2>/dev/null || return
+  printf '%s %s %s %s\n' "$protocol" "$direction" "$name" "$run_nonce" >&3 || return
+  IFS=' ' read -r -t "$patience" -n 160 listener_nonce proof <&3 || return
+  [[ $listener_nonce =~ ^[0-9a-f]{64}$ && $proof == "$(prove listener)" ]]
+}
+
+# within_patience WORD...: runs this script; not all of its time is limited, but that of connecting
+within_patience() {
+  timeout --foreground --preserve-status --signal=USR1 "$patience" "$BASH" "$0" "$@"
+}
+
+# default_gateway: that of the container, or nothing
+default_gateway() {
+  local destination gateway
+  while read -r _ destination gateway _; do
+    # The least significant byte comes first, as on all machines that are little-endian.
+    [[ $destination == 00000000 && $gateway =~ ^[0-9A-F]{8}$ ]] || continue
+    printf '%d.%d.%d.%d' "0x${gateway:6:2}" "0x${gateway:4:2}" "0x${gateway:2:2}" "0x${gateway:0:2}"
+    return
+  done </proc/net/route
+}
+
+# find_endpoint: most often the step is at the gateway; the loopback answers, or refuses, at once
+find_endpoint() {
+  local endpoint gateway sought rank
+  gateway=$(default_gateway 2>/dev/null)
+  for sought in gateway loopback other; do
+    for endpoint in "${endpoints[@]}"; do
+      case ${endpoint% *} in
+        "$gateway") rank=gateway ;;
+        127.0.0.1 | ::1) rank=loopback ;;
+        *) rank=other ;;
+      esac
+      [[ $rank == "$sought" ]] || continue
+      # shellcheck disable=SC2086 # two words
+      if within_patience greet "$direction" "$plan" 0 $endpoint; then
+        printf '%s\n' "$endpoint"
+        return
+      fi
+    done
+  done
+  return 1
+}
+
+# send COMMAND...: the digest is taken on the way
+send() {
+  local sum verdict
+  sum=$({ "$@" 3>&- | tee --output-error=exit /dev/fd/5 >&3; } 5>&1 | digest) || return
+  printf '\nsent %s %s\n' "$sum" "$(prove sent "$sum")" >&3 || return
+  IFS= read -r -t "$long_patience" -n 160 verdict <&3 || return
+  [[ $verdict == "good $(prove good "$sum")" ]] && printf '%s\n' "$sum"
+}
+
+# receive COMMAND...
+receive() {
+  local sum
+  exec 4>&1
+  sum=$({ head -c "$bytes" <&3 | tee --output-error=exit /dev/fd/5 | "$@" 3>&- >&4; } 5>&1 | digest) &&
+    [[ $sum == "$sha256" ]]
+}
+
+action=$1 direction=$2 plan=$3 place=${4-0}
+read_plan "$place" || fail "the plan has no archive $place"
+case $action in
+  find) find_endpoint || fail 'no listener of the step answers' ;;
+  greet) connect "$5" "$6" ;;
+  carry)
+    within_patience carry-now "${@:2}"
+    code=$?
+    ((code < 128)) || fail 'the listener of the step does not answer in time'
+    exit "$code"
+    ;;
+  carry-now)
+    connect "$5" "$6" || fail 'the listener of the step does not answer'
+    trap '' USR1
+    printf '%s\n' "$(prove run)" >&3
+    case $direction in
+      pack) send "${@:7}" ;;
+      unpack) receive "${@:7}" ;;
+    esac || fail 'it was cut off, or is not what it should be'
+    ;;
+esac
