@@ -79,7 +79,7 @@ test(`each of three images is warm from the second run on, and in ${runs} runs n
   await scenario.injectAnew({ 'cache-mounts': 'm', key });
   const saved = await build('c', runs);
   expect(saved.filter((name) => all.includes(name)).sort()).toEqual(all.sort());
-}, 600_000);
+});
 
 test('what cannot be unpacked is not added, and all that was there stays', async () => {
   await build('b', 1);
