@@ -42,13 +42,13 @@ beforeAll(async () => {
   const examples = Array.from({ length: count }, (_, index) => generateBake(firstSeed + index));
   outcomes = await mapSome(examples, atATime, play);
   ids = await readIds();
-}, 600_000);
+});
 
 afterAll(async () => {
   await builder.empty();
   await Promise.all([service.close(), builder.dispose()]);
   await rm(directory, { recursive: true });
-}, 60_000);
+});
 
 /** Asks inject for the mounts, and builds. */
 async function play(example: BakeExample): Promise<Outcome> {

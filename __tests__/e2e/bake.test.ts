@@ -142,7 +142,7 @@ EOT
       const post = await job.runAction('.', {}, { post: main });
       expect(post).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
     }
-  }, 180_000);
+  });
 
   test('a variable of the environment counts for inject as for the build', async () => {
     const messages = await expectWarm(
@@ -150,7 +150,7 @@ EOT
       names,
     );
     expect(messages).toEqual([]);
-  }, 180_000);
+  });
 
   test('targets and values are those of the inputs', async () => {
     const messages = await expectWarm(
@@ -162,7 +162,7 @@ EOT
       ['web'],
     );
     expect(messages).toEqual([]);
-  }, 180_000);
+  });
 });
 
 describe('a Compose file', () => {
@@ -189,7 +189,7 @@ services:
     expect(await expectWarm(way, ['api', 'web'])).toEqual([
       expect.stringMatching(/no Dockerfile in the workspace.*compose\.yml/),
     ]);
-  }, 180_000);
+  });
 
   test('is named where only its Dockerfiles were given', async () => {
     const job = await jobWith(files, ['api', 'web']);
@@ -200,7 +200,7 @@ services:
     await bake(job.workspace, []);
     const extracted = await job.runAction('extract', {});
     expect(extracted.annotations[0]?.message).toMatch(/no cache mount.*compose\.yml.*bake-files/);
-  }, 60_000);
+  });
 
   test('a variable that only the build step has is named, where a mount depends on it', async () => {
     const compose = `
@@ -257,7 +257,7 @@ describe('a bake file beside a Dockerfile', () => {
       },
     ]);
     expect(log).not.toContain('Not asked for');
-  }, 60_000);
+  });
 
   test.each<[name: string, inputs: Readonly<Record<string, string>>]>([
     ['its targets', { target: 'api\nweb' }],
@@ -331,7 +331,7 @@ describe('the recipe', () => {
     expect(results[0]).toContain('lacking:mod/go/pkg/mod');
     expect(new Set(results[1]?.map((each) => each.split(':')[0]))).toEqual(new Set(['found']));
     expect(results[1]?.length).toBeGreaterThan(4);
-  }, 180_000);
+  });
 
   test('for Compose is warm in its second run', async () => {
     const service = (name: string) =>
@@ -345,7 +345,7 @@ describe('the recipe', () => {
     const messages = await expectWarm(way, ['api', 'worker']);
     expect(messages).toEqual([expect.stringContaining('compose.yml')]);
     expect(document).toContain('- `id=go-build-api`, `id=go-build-worker`:');
-  }, 180_000);
+  });
 });
 
 describe('named contexts', () => {

@@ -39,12 +39,12 @@ withOwnBuildkit.each([
     const env = { BUILDX_BUILDER: name };
     builder = await prepareBuilder(env);
     jobs = scenario.on({ env, builder });
-  }, 60_000);
+  });
   afterEach(async () => {
     await docker(['buildx', 'rm', name]);
     await builder.dispose();
     await Promise.all(nodes.map((node) => node.dispose()));
-  }, 60_000);
+  });
 
   test.each([
     ['no platform', '', [], second, 'two-nodes0'],
@@ -94,7 +94,7 @@ withOwnBuildkit.each([
     const result = await jobs.runAction('extract', inputs);
     expect(result).toMatchObject({ exitCode: 0, outputs: { saved: 'false' } });
     expect(result.log).toMatch(/^absent +m/m);
-  }, 60_000);
+  });
 
   test('a node that does not answer is no obstacle on the other', async () => {
     const inputs = { 'cache-mounts': 'm', platforms: platformOf(first), key: 'k' };
@@ -106,7 +106,7 @@ withOwnBuildkit.each([
     const hit = await jobs.runAction('inject', inputs);
     expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' } });
     expect(await builder.run({ id: 'm' }, listFiles, first)).toBe(before);
-  }, 180_000);
+  });
 
   test('a node that does not answer is named if the build would go there', async () => {
     await builder.run({ id: 'm' }, 'echo 1 >/c/file', second);
@@ -116,7 +116,7 @@ withOwnBuildkit.each([
       ...warned(/Docker does not answer for .*, of whose nodes buildx builds on two-nodes0: /),
       outputs: { saved: 'false' },
     });
-  }, 180_000);
+  });
 });
 
 function platformOf([option]: readonly [string]): string {

@@ -430,7 +430,7 @@ describe('extract', () => {
     const result = await job.runAction('extract', {});
     expect(result).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
     expect(scenario.service.keys()).toEqual(['k-a']);
-  }, 60_000);
+  });
 
   test('takes what it is not told from the inject of the same job', async () => {
     await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');

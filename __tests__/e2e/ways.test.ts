@@ -56,7 +56,7 @@ describe('the single step', () => {
     expect(await save('k-4', { 'incremental-share': '1' })).toContain(
       'changes packed (1 of at most 10)',
     );
-  }, 120_000);
+  });
 
   test('twice in a job, each saves its own', async () => {
     const job = await scenario.newJob();

@@ -68,7 +68,7 @@ test('mounts that are gone are not called kept if nothing is saved', async () =>
   });
   expect(result.log).toMatch(/^absent +m/m);
   expect(result.log + result.summary + result.outputs.reason).not.toMatch(/kept/);
-}, 60_000);
+});
 
 test('BUILDX_BUILDER that names no builder is said to be the cause', async () => {
   const env = { BUILDX_BUILDER: 'nope' };
@@ -78,7 +78,7 @@ test('BUILDX_BUILDER that names no builder is said to be the cause', async () =>
     ),
     outputs: { saved: 'false' },
   });
-}, 60_000);
+});
 
 test.each([
   [
@@ -123,7 +123,7 @@ test('a list without ids, as BuildKit before 0.12 gives it, is not taken for one
   const again = await job.runAction('extract', {});
   expect(again).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
   expect(again.log).toMatch(/^packed +m /m);
-}, 120_000);
+});
 
 test('a BuildKit without named contexts is told by its version, and what is needed', async () => {
   const env = await fakeDocker(
@@ -133,7 +133,7 @@ test('a BuildKit without named contexts is told by its version, and what is need
     ...warned(/runs BuildKit v0\.8\.2\+eeb7b65, which is too old.*0\.12 or later is needed/),
     outputs: { saved: 'false' },
   });
-}, 60_000);
+});
 
 test('buildx before 0.15, without patterns for descriptions, leaves no archives either', async () => {
   await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -159,7 +159,7 @@ test('buildx before 0.15, without patterns for descriptions, leaves no archives 
   expect(left).not.toMatch(
     /local source for buildkit-cache-mounts|: +mount .* \/buildkit-cache-mounts\/run\.sh/,
   );
-}, 120_000);
+});
 
 test('a tar that is not GNU tar is said to be the cause at inject too', async () => {
   await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
@@ -174,4 +174,4 @@ test('a tar that is not GNU tar is said to be the cause at inject too', async ()
   expect(injected.annotations.at(-1)?.message).toMatch(
     /could not be restored.*GNU tar is needed, and the runner's tar is not GNU tar but tar \(busybox\) 1\.35\.0\./,
   );
-}, 60_000);
+});

@@ -316,7 +316,7 @@ describe('extract', () => {
     const warnings = /Stopped after 0\.05 minutes \(input timeout\) in the stage "Look up the key"/;
     expectWarnings('no answer', { warnings }, result);
     expect(await leftovers(job)).toEqual([]);
-  }, 60_000);
+  });
 
   test('waits for a service that is slow, and whose connection is cut once', async () => {
     await fill();

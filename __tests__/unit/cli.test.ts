@@ -17,7 +17,7 @@ test('extract does not go on to inject, whether or not the process ends below', 
   const result = await job.run('cli.ts', { args, before: 'process.exit = () => undefined' });
   expect(result.stdout).toContain('saved=false\n');
   expect(result.stdout).not.toContain('cache-hit=');
-}, 60_000);
+});
 
 test('nothing of it is for the runner, even on one', async () => {
   const args = ['inject', '--directory=d', '--cache-mounts=m'];
@@ -28,7 +28,7 @@ test('nothing of it is for the runner, even on one', async () => {
   for (const name of ['GITHUB_OUTPUT', 'GITHUB_STEP_SUMMARY']) {
     expect(await job.readFile(name)).toBe('');
   }
-}, 60_000);
+});
 
 test('each output is printed once', async () => {
   const args = ['inject', '--directory=d', '--cache-mounts=m', '--key=k'];
@@ -38,7 +38,7 @@ test('each output is printed once', async () => {
   );
   const extracted = await job.run('cli.ts', { args: ['extract', '--directory=d'] });
   expect(extracted.stdout).toMatch(/^saved=false\nsaved-bytes=0\nreason=.*\n$/);
-}, 60_000);
+});
 
 const temporaryNames = async () =>
   (await readdir(job.directory)).filter((name) => name.startsWith('buildkit-cache-mounts'));
@@ -58,7 +58,7 @@ test('what inject leaves goes with extract, or if that never comes after a day',
   expect(await temporaryNames()).not.toContain(left);
   await job.run('cli.ts', { args: ['extract', '--directory=b'] });
   expect(await temporaryNames()).toEqual([`buildkit-cache-mounts-${userInfo().uid + 1}-0`]);
-}, 60_000);
+});
 
 test('the messages speak of options', async () => {
   const none = await job.run('cli.ts', { args: ['inject', '--directory=d'] });
@@ -70,4 +70,4 @@ test('the messages speak of options', async () => {
   expect((await job.run('cli.ts', { args })).stderr).toContain(
     'error: Option --timeout: "no" is no',
   );
-}, 60_000);
+});

@@ -37,7 +37,7 @@ test('what inject has left goes also if the time ends while the cache service do
   expect(extracted.stdout).toContain(limit);
   expect(extracted.stdout.match(/::warning/g)).toHaveLength(1);
   expect(await job.leftovers()).toEqual([]);
-}, 60_000);
+});
 
 test.each([
   ['GitHub Enterprise Server', 'https://ghe.example.com'],

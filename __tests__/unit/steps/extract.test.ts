@@ -23,7 +23,6 @@ const events = [
 ];
 
 // A step looks for programs that are not there, which takes its time on a busy machine.
-jest.setTimeout(60_000);
 
 let directory: string;
 let printed: string;

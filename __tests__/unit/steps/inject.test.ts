@@ -8,7 +8,6 @@ import { readSurroundings } from '../../../src/lib/surroundings.js';
 import { injectMounts } from '../../../src/steps/inject.js';
 
 // A step looks for programs that are not there, which takes its time on a busy machine.
-jest.setTimeout(60_000);
 
 let directory: string;
 let printed: string;

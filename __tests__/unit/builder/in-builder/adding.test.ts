@@ -255,7 +255,7 @@ test('wherever it is cut, the mount has all it had, and whole names; the next sc
   }
   expect(cuts).toBeGreaterThan(10);
   expect([...stages].sort()).toEqual(['after, then all', 'before, then all', 'before, then none']);
-}, 120_000);
+});
 
 test(
   `${rounds} rounds of random trees, from the seed ${seed}`,

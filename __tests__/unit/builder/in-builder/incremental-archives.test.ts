@@ -237,4 +237,4 @@ test('sockets are left out, and counted: all of them, or those that are new', as
   await restore([], 'x');
   await writeFile(join(mount(), 'file'), '');
   expect(await runScript('pack', '0:3')).toMatchObject({ result: 'packed', sockets: undefined });
-}, 60_000);
+});

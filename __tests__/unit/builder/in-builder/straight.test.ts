@@ -8,7 +8,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { packedFileName, placeScript } from '../../../../src/builder/in-builder/scripts.js';
 import { type MountReport, parseReports } from '../../../../src/builder/mount-report.js';
 import {
@@ -22,7 +22,6 @@ import { stepBetween } from '../../../support/stream.js';
 const execute = promisify(execFile);
 
 // Some wait for silence; how long that takes is no matter.
-jest.setTimeout(60_000);
 
 let root: string;
 let listener: Listener;

@@ -10,16 +10,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  jest,
-  test,
-} from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   type Listener,
   type ListenerOptions,
@@ -57,7 +48,6 @@ import { describeWhere } from '../../../support/where-possible.js';
 const execute = promisify(execFile);
 
 // Some wait for silence; how long that takes is no matter.
-jest.setTimeout(60_000);
 const directions: Direction[] = ['pack', 'unpack'];
 
 let root: string;
