@@ -62,15 +62,20 @@ export interface Learned {
 /**
  * Finds the mounts of a build that were left out: one that the RUN has made, and that fits what is
  * known of its id. If there is none, another RUN may have made it, such as an earlier one on a builder
- * that stays; then so much of the id must be known that it is no chance.
+ * that stays; then so much of the id must be known that it is no chance, and the gap must have no mount
+ * yet.
  *
  * @param known mounts that cannot be meant
+ * @param ofGaps those of them that are known for a gap
  * @param since the build has run after this time, in milliseconds since the epoch
  */
 export function findMade(
   leftOut: readonly LeftOutMount[],
   made: readonly MadeMount[],
-  known: readonly CacheMount[],
+  {
+    known,
+    ofGaps,
+  }: { readonly known: readonly CacheMount[]; readonly ofGaps: readonly MountOfGap[] },
   since: number,
 ): Learned {
   const recent = made.filter(({ usedAt }) => usedAt >= since);
@@ -87,8 +92,8 @@ export function findMade(
         .flatMap((record) => mountOf(record, group[0]))
         .filter((mount) => !taken.has(identityOf(mount)));
     const byCommand = pick(fitting);
-    const isTelling = byCommand.length === 0 && tellsMuch(gap);
-    const [first, ...others] = distinctMounts(isTelling ? pick(recent) : byCommand);
+    const isOpen = byCommand.length === 0 && !ofGaps.some((each) => isSameGap(each.gap, gap));
+    const [first, ...others] = distinctMounts(isOpen && tellsMuch(gap) ? pick(recent) : byCommand);
     if (first === undefined) continue;
     if (others.length > 0) {
       unclear.push({ leftOut: group[0], ids: [first, ...others].map(({ id }) => id).sort() });
@@ -156,7 +161,7 @@ async function learnMade(request: PackRequest): Promise<PackRequest> {
     print(`The mounts that inject has left out are not looked for: ${made}.`);
     return request;
   }
-  const learned = findMade(leftOut, made, mounts, since);
+  const learned = findMade(leftOut, made, { known: mounts, ofGaps }, since);
   tellOfLearned(learned);
   tellOfNothing(leftOut, learned, ofGaps, made);
   return withMounts(request, learned.found);

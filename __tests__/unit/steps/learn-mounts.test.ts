@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { MadeMount } from '../../../src/builder/made-mounts.js';
 import type { CacheMount } from '../../../src/mounts/cache-mount.js';
-import type { Gap, LeftOutMount } from '../../../src/mounts/gap.js';
+import type { Gap, LeftOutMount, MountOfGap } from '../../../src/mounts/gap.js';
 import { adoptMounts, findMade, stillLeftOut } from '../../../src/steps/learn-mounts.js';
 
 function leftOutMount(
@@ -25,8 +25,9 @@ describe('a mount that the build has made', () => {
     leftOut: readonly LeftOutMount[],
     records: readonly MadeMount[],
     known: readonly CacheMount[] = [],
+    ofGaps: readonly MountOfGap[] = [],
   ) => {
-    const { found, unclear } = findMade(leftOut, records, known, 10);
+    const { found, unclear } = findMade(leftOut, records, { known, ofGaps }, 10);
     return {
       found: found.map(({ mount, gap }) => [gap.id, mount.id]),
       unclear: unclear.map(({ leftOut: { gap }, ids }) => [gap.id, ...ids]),
@@ -88,6 +89,15 @@ describe('a mount that the build has made', () => {
     });
   });
 
+  test('by another RUN is not found if the entry has told of one', () => {
+    const known = [{ id: '/go/pkg/mod' }];
+    const ofGaps = known.map((mount) => ({ mount, gap: mod.gap }));
+    expect(find([mod], [made('/x/pkg/mod', 'go vet')], known, ofGaps)).toEqual(foundAs());
+    expect(find([mod], [made('/x/pkg/mod')], known, ofGaps)).toEqual(
+      foundAs(['$GOPATH/pkg/mod', '/x/pkg/mod']),
+    );
+  });
+
   test('by another RUN is not found if little is known of the id', () => {
     const any = leftOutMount('c-$X');
     expect(find([any], [made('c-1', 'go vet')])).toEqual(foundAs());
@@ -112,7 +122,7 @@ describe('a mount that the build has made', () => {
   test('has the namespace of the build', () => {
     const leftOut = leftOutMount('$GOPATH/pkg/mod', { namespace: 'n' });
     const records = [{ ...made(''), id: 'n//go/pkg/mod' }, made('/go/pkg/mod')];
-    expect(findMade([leftOut], records, [], 10).found).toEqual([
+    expect(findMade([leftOut], records, { known: [], ofGaps: [] }, 10).found).toEqual([
       { gap: leftOut.gap, mount: { id: '/go/pkg/mod', namespace: 'n' } },
     ]);
   });
