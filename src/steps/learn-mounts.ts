@@ -151,8 +151,8 @@ function withMounts(request: PackRequest, found: readonly MountOfGap[]): PackReq
 
 async function learnMade(request: PackRequest): Promise<PackRequest> {
   const { surroundings, builder, leftOut, mounts, ofGaps, state } = request;
-  const since = state?.listedAt;
-  if (since === undefined) {
+  const { listedAt, restored } = state ?? {};
+  if (listedAt === undefined) {
     for (const { message } of stillLeftOut(leftOut, ofGaps)) warn(message);
     return request;
   }
@@ -161,6 +161,8 @@ async function learnMade(request: PackRequest): Promise<PackRequest> {
     print(`The mounts that inject has left out are not looked for: ${made}.`);
     return request;
   }
+  // The builder's clock may be slow; what inject has filled there tells that.
+  const since = Math.min(listedAt, restored?.filled?.filledAt ?? listedAt);
   const learned = findMade(leftOut, made, { known: mounts, ofGaps }, since);
   tellOfLearned(learned);
   tellOfNothing(leftOut, learned, ofGaps, made);
