@@ -78,6 +78,7 @@ interface PlacedMount {
  * Finds the mounts whose files are all of this job: an earlier inject has filled them, or they were
  * made since the first inject began. The others are left as they are. (When a mount was used last
  * does not tell: a build of this job may have used a mount of a builder that outlives jobs.)
+ * If the builder's clock is behind the runner's, a mount may be taken for an older one.
  *
  * @returns their indexes
  */
@@ -87,13 +88,26 @@ export async function findOwn(
   address: BuilderAddress,
   mounts: readonly PlacedMount[],
 ): Promise<ReadonlySet<number>> {
-  const { began, filled } = job;
-  if (filled === undefined) return new Set();
-  const isFilled = ({ mount }: PlacedMount) => filled.has(digestOf(mount));
-  const others = mounts.filter((each) => !isFilled(each)).map(({ mount }) => mount);
-  const records = await listOrTell(surroundings, builder, address, others);
-  const isOwn = (each: PlacedMount) => isFilled(each) || isNewer(each.mount, records, began);
-  return new Set(mounts.filter(isOwn).map(({ index }) => index));
+  if (job.filled === undefined) return new Set();
+  const others = mounts.filter(({ mount }) => !job.filled?.has(digestOf(mount)));
+  const records = await listOrTell(
+    surroundings,
+    builder,
+    address,
+    others.map(({ mount }) => mount),
+  );
+  return new Set(
+    mounts.filter(({ mount }) => isOwn(job, mount, records)).map(({ index }) => index),
+  );
+}
+
+/** @param records of the builder's mounts; those of mounts that inject has filled may be missing */
+export function isOwn(
+  { began, filled }: ThisJob,
+  mount: CacheMount,
+  records: readonly BuilderRecord[],
+): boolean {
+  return filled !== undefined && (filled.has(digestOf(mount)) || isNewer(mount, records, began));
 }
 
 /** @returns none if they cannot be listed, after telling so */

@@ -1,11 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openConsole } from '../../../src/console/console.js';
 import { readSurroundings, type Surroundings } from '../../../src/lib/surroundings.js';
 import { type InjectState, readStates, writeState } from '../../../src/steps/handover.js';
-import { finishState, jobVariable, recallJob } from '../../../src/steps/this-job.js';
+import {
+  findOwn,
+  finishState,
+  isOwn,
+  jobVariable,
+  recallJob,
+} from '../../../src/steps/this-job.js';
 
 const now = 2_000_000;
 let surroundings: Surroundings;
@@ -30,6 +36,16 @@ const state = (jobBegan: number | undefined): InjectState => ({
   ...{ key: 'k', job: '1/1/build', jobBegan, mounts: [], restoreKeys: [] },
 });
 
+const builder = {
+  name: 'b',
+  driver: '',
+  nodes: 1,
+  node: '',
+  platforms: [],
+  buildkit: '',
+  endpoint: '',
+};
+const tools = { names: [], tarVersion: '', directories: [], obstacle: undefined };
 const first = { began: now, filled: undefined };
 
 test.each<
@@ -63,16 +79,6 @@ test.each<
 
 test('what an extract leaves tells a later inject which mounts were filled', async () => {
   const mount = { id: 'm' };
-  const builder = {
-    name: '',
-    driver: '',
-    nodes: 1,
-    node: '',
-    platforms: [],
-    buildkit: '',
-    endpoint: '',
-  };
-  const tools = { names: [], tarVersion: '', directories: [], obstacle: undefined };
   const filled = { mounts: [mount], builder, filledAt: 1, tools };
   const filling = { ...state(1234), restored: { key: 'k', mounts: [], filled } };
   const byState = recallJob(surroundings, [filling]);
@@ -95,5 +101,46 @@ test('what an extract leaves tells a later inject which mounts were filled', asy
   expect(recallJob(of('1/1/build', value), [])).toEqual({
     began: 1234,
     filled: new Set(['abc', ...(byState.filled ?? [])]),
+  });
+});
+
+describe('of the mounts that hold files, those of this job are found', () => {
+  const began = Date.UTC(2026, 0, 1);
+  const filled = { mounts: [{ id: 'filled' }], builder, filledAt: 1, tools };
+  const job = () => {
+    const restored = { key: 'k', mounts: [], filled };
+    return recallJob(surroundings, [{ ...state(began), restored }]);
+  };
+  const records = [
+    ...[began - 1, began + 1].map((createdAt) => ({ id: '/twice', createdAt })),
+    { id: '/made', createdAt: began + 1 },
+    { id: '/old', createdAt: began - 1 },
+    { id: '/filled', createdAt: began - 1 },
+    { id: '/unknown', createdAt: undefined },
+  ];
+
+  test.each([
+    ['made', true],
+    ['old', false],
+    ['filled', true],
+    ['unknown', false],
+    ['absent', false],
+    ['twice', false],
+  ])('%s: %p', (id, expected) => {
+    expect(isOwn(job(), { id }, records)).toBe(expected);
+    expect(isOwn({ began: 0, filled: undefined }, { id }, records)).toBe(false);
+  });
+
+  test('by what inject has filled alone, if the builder does not list them', async () => {
+    const told: string[] = [];
+    jest.spyOn(process.stderr, 'write').mockImplementation((text) => told.push(String(text)) > 0);
+    const mounts = ['made', 'filled'].map((id, index) => ({ index, mount: { id } }));
+    const request = { job: job(), surroundings };
+    expect(await findOwn(request, { ...builder, nodes: 2 }, { name: 'b' }, mounts)).toEqual(
+      new Set([1]),
+    );
+    expect(told.join('')).toBe(
+      'The cache mounts of the builder cannot be listed (it has 2 nodes, whose mounts are listed as one). So it is not known whether files in made are of this job, and they are left alone.\n',
+    );
   });
 });
