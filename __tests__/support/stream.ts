@@ -61,7 +61,7 @@ export async function writePlan(
   plan: string,
   endpoint: Endpoint,
   offer: Offer,
-  content?: { bytes: number; sha256: string },
+  content?: { sha256: string },
 ): Promise<Side> {
   const { name, innerKey, outerKey } = offer;
   const archive = { name, innerKey, outerKey, ...(content && { content }) };

@@ -12,6 +12,8 @@ export type MountReport = {
   | { readonly result: 'unpacked' | 'empty' | 'warm' | 'failed' }
   /** The mount held files, and what it lacked of the archives was, or could not be, added. */
   | { readonly result: 'added' | 'unadded' }
+  /** Nothing was unpacked, because the archives did not come straight from the step. */
+  | { readonly result: 'detour'; readonly detour: Detour }
   | { readonly result: 'unusable'; readonly missing: string }
   /** `available`: the free bytes on the builder. */
   | { readonly result: 'full'; readonly available: number }
@@ -85,6 +87,11 @@ function parseLine(value: unknown): [number, MountReport] {
       const obstacle = obstacles.find((each) => each === line.obstacle);
       if (line.obstacle !== obstacle) throw invalid('obstacle', line.obstacle);
       return [index, { result, ...report, obstacle }];
+    }
+    case 'detour': {
+      const detour = parseWay(line).detour;
+      if (detour === undefined) throw invalid('detour', detour);
+      return [index, { result, seconds, detour }];
     }
     case 'unusable':
       return [index, { result, seconds, missing: string(line.missing, 'missing') }];

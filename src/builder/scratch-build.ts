@@ -22,6 +22,7 @@ import {
 } from './scratch-dockerfile.js';
 import {
   findAddresses,
+  noBridge,
   planFile,
   type StraightArchives,
   type StraightBuild,
@@ -125,7 +126,7 @@ export async function startScratchBuild(
       try {
         return await first.run();
       } catch (error) {
-        if (error instanceof NoContactError) {
+        if (error instanceof NoContactError && options.straight === 'packed') {
           print(`The build is run once more, without a network: ${error.message}.`);
           return runScratchBuild({ ...options, straight: undefined });
         }
@@ -145,7 +146,7 @@ export async function startScratchBuild(
  * A build failed in which archives were to go straight to the step, and no RUN has found the step.
  * The builder may have no network to give, and then no RUN has started.
  */
-class NoContactError extends Error {
+export class NoContactError extends Error {
   override readonly name = 'NoContactError';
 }
 
@@ -216,15 +217,19 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
 
 /** Undefined if nothing can go straight: the RUNs find empty plans. */
 async function listenFor(
-  { workDirectory, mounts, straight }: ScratchBuildOptions,
+  { workDirectory, mounts, straight, seedStages }: ScratchBuildOptions,
   addresses: readonly string[],
 ): Promise<StraightBuild | undefined> {
-  if (straight === undefined || addresses.length === 0) return undefined;
+  if (straight === undefined) return undefined;
+  if (addresses.length === 0) {
+    tellDetour(seedStages ? 'a mount starts from a stage' : noBridge);
+    return undefined;
+  }
   const indexes = mounts.map(({ index }) => index);
   try {
     return await startStraight(workDirectory, addresses, indexes, straight);
   } catch (error) {
-    tellDetour(error);
+    tellDetour(messageOf(error));
     return undefined;
   }
 }

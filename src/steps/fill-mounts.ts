@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { addressBuilder } from '../builder/builder-address.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
-import { restoredFileName } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
 import type { OtherMount } from '../builder/records.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
-import { archivesDirectory, runScratchBuild, toolsDirectory } from '../builder/scratch-build.js';
+import { toolsDirectory } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
+import { whyNotStraight } from '../builder/stream/reach.js';
 import { logStage } from '../console/log.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import type { ArchivesForMount } from '../entry/archive.js';
@@ -18,11 +18,12 @@ import type { Store } from '../entry/stores/store.js';
 import type { KeyHashes } from '../inputs/generated-key.js';
 import { InputError } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
-import { linkFile, moveFile } from '../lib/work-directory.js';
+import { moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
 import { logBuilder } from './result-table.js';
+import { sendAndUnpack } from './send-archives.js';
 import { findOwn, type ThisJob } from './this-job.js';
 
 /** The task of inject when its mounts are known. */
@@ -52,6 +53,8 @@ export interface InjectRequest {
   readonly utilityImage: string | undefined;
   /** Whether to prepare for an extract that saves deltas. */
   readonly incremental: boolean;
+  /** Whether archives may go straight to the builder. */
+  readonly stream: boolean;
   readonly storeLocation: StoreLocation | undefined;
   /** The store at that location. */
   readonly store: Store;
@@ -96,7 +99,7 @@ export async function unpack(
 ): Promise<UnpackResult> {
   if (toUnpack.length === 0) return { reports: new Map() };
   const { surroundings } = request;
-  await placeArchives(request, toUnpack, entry, workDirectory);
+  await keepArchives(request, toUnpack, entry);
   // Extract saves nothing under a key that is saved already.
   const isFinal = request.store.isLasting && entry.key === request.key;
   const snapshotId = request.incremental && !isFinal ? randomUUID() : undefined;
@@ -109,44 +112,40 @@ export async function unpack(
   const configuration = join(workDirectory, 'buildx');
   const address = await addressBuilder(request.builder, builder, surroundings, configuration);
   const own = await findOwn(request, builder, address, toUnpack);
-  const { reports, endedAt } = await logStage('Unpack into the builder', () =>
-    runScratchBuild({
-      surroundings,
-      workDirectory,
-      builder: address,
-      toolkit,
-      script: 'unpack',
-      mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId, own.has(each.index))),
-      withArchives: true,
-      seedStages: request.seedStages,
-    }),
+  const { reports, endedAt, isUnreachable } = await logStage('Unpack into the builder', () =>
+    sendAndUnpack(
+      {
+        ...{ surroundings, workDirectory, builder: address, toolkit, script: 'unpack' },
+        mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId, own.has(each.index))),
+        withArchives: true,
+        seedStages: request.seedStages,
+      },
+      toUnpack,
+      keptArchives(surroundings, request.key),
+      request.stream
+        ? whyNotStraight(builder, surroundings.env.DOCKER_HOST)
+        : 'the input stream is false',
+    ),
   );
   await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
   const mountsThatAre = (result: MountReport['result']) =>
     toUnpack.filter((each) => reports.get(each.index)?.result === result).map(({ mount }) => mount);
   const mounts = mountsThatAre('unpacked');
   const added = mountsThatAre('added');
-  return { reports, filled: { mounts, added, builder, filledAt: endedAt, snapshotId, tools } };
+  return {
+    reports,
+    filled: { mounts, added, builder, filledAt: endedAt, snapshotId, tools, isUnreachable },
+  };
 }
 
-/**
- * Puts the archives into the context of the build, and into the directory in which extract looks
- * for them. Each is one file with two names, which takes the room of one. (The context has only one
- * of the names, and so sends it as a plain file.)
- */
-async function placeArchives(
+/** Puts the archives into the directory in which extract looks for them. */
+async function keepArchives(
   { surroundings, key }: InjectRequest,
   toUnpack: readonly ArchivesForMount[],
   entry: OpenEntry,
-  workDirectory: string,
 ): Promise<void> {
-  const context = archivesDirectory(workDirectory);
-  for (const { index, archives } of toUnpack) {
-    for (const [place, { file, compression }] of archives.entries()) {
-      const inBuild = join(context, restoredFileName(index, place, compression));
-      await moveFile(join(entry.directory, file), inBuild);
-      await linkFile(inBuild, join(keptArchives(surroundings, key), file));
-    }
+  for (const { file } of toUnpack.flatMap(({ archives }) => archives)) {
+    await moveFile(join(entry.directory, file), join(keptArchives(surroundings, key), file));
   }
 }
 

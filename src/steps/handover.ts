@@ -76,6 +76,8 @@ export interface FilledMounts {
   readonly snapshotId?: string | undefined;
   /** The programs that have filled them; they are kept. */
   readonly tools: RunnerTools;
+  /** True: the RUNs of the builder do not reach this machine. */
+  readonly isUnreachable?: true | undefined;
 }
 
 /** A mount of an entry whose archives were whole. If the mount was named, they are kept. */
@@ -210,7 +212,10 @@ function parseRestored(value: unknown): RestoredEntry {
 }
 
 function parseFilled(value: unknown): FilledMounts {
-  const { mounts, added, builder, filledAt, snapshotId, tools } = object(value, 'filled');
+  const { mounts, added, builder, filledAt, snapshotId, tools, isUnreachable } = object(
+    value,
+    'filled',
+  );
   return {
     mounts: array(mounts, 'mounts').map(parseMount),
     added: added === undefined ? undefined : array(added, 'added').map(parseMount),
@@ -218,6 +223,7 @@ function parseFilled(value: unknown): FilledMounts {
     filledAt: number(filledAt, 'filledAt'),
     snapshotId: snapshotId === undefined ? undefined : string(snapshotId, 'snapshotId'),
     tools: parseTools(tools),
+    isUnreachable: isUnreachable === true ? true : undefined,
   };
 }
 

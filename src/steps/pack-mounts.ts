@@ -12,6 +12,7 @@ import {
 } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
 import { whyNotStraight } from '../builder/stream/reach.js';
+import { tellDetour } from '../builder/stream/straight-build.js';
 import { logStage } from '../console/log.js';
 import { messageOf } from '../lib/errors.js';
 import { type ConfirmedBuild, findFilledBuilder, startEarlyBuild } from './early-build.js';
@@ -68,6 +69,8 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   }
   const options = plan(builder, mounts);
   logBuilder(builder, options.toolkit);
+  const obstacle = whyNot(request, builder);
+  if (obstacle !== undefined) tellDetour(obstacle);
   const built = await build(options, mounts, confirmed, state?.restored !== undefined);
   return { ...built, records };
 }
@@ -119,14 +122,25 @@ function hasArchive({ report }: PackedMount): boolean {
   return report?.result === 'packed' || report?.result === 'changed';
 }
 
+/** The reason why no archive can come straight from the builder, as far as it is known. */
+function whyNot(
+  { stream, surroundings, state }: PackRequest,
+  builder: Builder,
+): string | undefined {
+  if (!stream) return 'the input stream is false';
+  if (state?.restored?.filled?.isUnreachable) return 'inject could not send them straight either';
+  return whyNotStraight(builder, surroundings.env.DOCKER_HOST);
+}
+
 function planBuild(
-  { surroundings, utilityImage, compressionLevel, seedStages, stream }: PackRequest,
+  request: PackRequest,
   workDirectory: string,
   tools: RunnerTools,
   builder: Builder,
   address: BuilderAddress,
   mounts: readonly FoundMount[],
 ): ScratchBuildOptions {
+  const { surroundings, utilityImage, compressionLevel, seedStages } = request;
   return {
     surroundings,
     workDirectory,
@@ -138,10 +152,7 @@ function planBuild(
     ),
     withArchives: false,
     seedStages,
-    straight:
-      stream && whyNotStraight(builder, surroundings.env.DOCKER_HOST) === undefined
-        ? 'packed'
-        : undefined,
+    straight: whyNot(request, builder) === undefined ? 'packed' : undefined,
   };
 }
 

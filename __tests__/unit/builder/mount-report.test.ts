@@ -34,6 +34,7 @@ test.each<[fields: string, report: object]>([
     `${packed.replace('packed', 'changed')},"detour":"unreachable"`,
     { result: 'changed', compression: 'zstd', files: 3, bytes: 10240, detour: 'unreachable' },
   ],
+  ['"result":"detour","detour":"cut"', { result: 'detour', detour: 'cut' }],
   ['"result":"unpacked"', { result: 'unpacked' }],
   ['"result":"unchanged"', { result: 'unchanged' }],
   ['"result":"empty"', { result: 'empty' }],
@@ -70,6 +71,7 @@ test.each([
     `{"mount":0,"started":1,"ended":2,${packed},"detour":"moon"}`,
     'its field "detour" is not valid: "moon"',
   ],
+  ['{"mount":0,"started":1,"ended":2,"result":"detour"}', 'its field "detour" is'],
   [
     `{"mount":0,"started":1,"ended":2,${packed},"sha256":"0"}`,
     'its field "sha256" is not valid: "0"',

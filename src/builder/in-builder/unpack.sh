@@ -69,7 +69,23 @@ unpack() {
   directory=$2
   shift 2
   choose_compressor "$archive"
+  # An archive that comes straight from the step has only its name here.
+  [ -z "$at" ] || [ -s "$archive" ] ||
+    compressor="bash ${0%/*}/stream.sh carry unpack $plan 0 $at $compressor"
   extract "$@" -I "$compressor" -f "$archive" -C "$directory"
+}
+
+# fetch DELTA...: puts deltas that come straight from the step into files, because each is read
+# several times
+fetch() {
+  place=0
+  mkdir "$reserved/fetched" || return
+  for delta; do
+    place=$((place + 1))
+    # shellcheck disable=SC2086 # the address and the port are two words
+    bash "${0%/*}/stream.sh" carry unpack "$plan" "$place" $at tee \
+      >"$reserved/fetched/${delta##*/}" || return
+  done
 }
 
 # bar_links DELTA: removes the links that tar would follow when it unpacks the delta. Tar follows no
@@ -111,6 +127,10 @@ unpack_all() {
   set -- /archives/"$index".*
   unpack "$1" "$reserved/files" || return
   shift
+  [ -z "$at" ] || [ $# -eq 0 ] || {
+    fetch "$@" || return
+    set -- "$reserved/fetched/$index".*
+  }
   links=false
   [ $# -eq 0 ] || walk "$reserved/files" is_no_link || links=true
   for delta; do
@@ -136,11 +156,14 @@ work() {
   available=$(free)
   [ "${available:-$needed}" -ge "$needed" ] || report full ",\"available\":$available"
 
+  find_step unpack
+  [ -z "$detour" ] || report detour ",\"detour\":\"$detour\""
   # The reserved names would be in the way of settle. No archive of ours holds them.
   keep_root &&
     mkdir "$reserved" "$reserved/files" &&
     unpack_all &&
-    rm -rf -- "$reserved/files/$reserved_name" "$reserved/files/$reserved_name.complete" &&
+    rm -rf -- "$reserved/fetched" \
+      "$reserved/files/$reserved_name" "$reserved/files/$reserved_name.complete" &&
     describe_root &&
     mv -- "$reserved" "$complete" &&
     settle && {
@@ -149,6 +172,7 @@ work() {
     }
   # The mount is unchanged, except for complete files, which a later settle can put into place.
   rm -rf -- "$reserved"
+  [ -z "$at" ] || [ -d "$complete" ] || report detour ',"detour":"cut"'
   ! $adds || report unadded
   report failed
 }

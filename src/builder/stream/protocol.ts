@@ -15,8 +15,8 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
  *     RUN       LF "sent" <SHA-256> <proof "sent">
  *     listener  "good" <proof "good">
  *
- * `unpack`: the listener sends the archive. The RUN knows its size and its digest from the plan, and uses
- * it only if they are right: so it needs no word from the listener.
+ * `unpack`: the listener sends the archive, and ends the connection. The RUN knows the digest from the
+ * plan, and uses the archive only if that is right: so it needs no word from the listener.
  *
  *     listener  <the archive>
  *
@@ -148,7 +148,7 @@ export interface Endpoint {
 /** What a RUN has to know of an archive. */
 export interface PlannedArchive extends Credentials {
   /** To unpack, what it must be; to pack, nothing is known yet. */
-  readonly content?: { readonly bytes: number; readonly sha256: string };
+  readonly content?: { readonly sha256: string };
 }
 
 /**
@@ -162,7 +162,7 @@ export function renderPlan(
   const lines = [
     ...endpoints.map(({ address, port }) => `endpoint ${address} ${port}`),
     ...archives.map(({ name, innerKey, outerKey, content }) =>
-      ['archive', name, innerKey, outerKey, content?.bytes, content?.sha256]
+      ['archive', name, innerKey, outerKey, content?.sha256]
         .filter((field) => field !== undefined)
         .join(' '),
     ),

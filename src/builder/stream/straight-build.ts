@@ -3,7 +3,6 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { debug, print, warn } from '../../console/console.js';
 import { plural } from '../../console/format.js';
-import { messageOf } from '../../lib/errors.js';
 import { moveFile } from '../../lib/work-directory.js';
 import { packedFileName } from '../in-builder/scripts.js';
 import type { Detour, MountReport } from '../mount-report.js';
@@ -14,8 +13,8 @@ import { type PlannedArchive, renderPlan } from './protocol.js';
 /** An archive that a RUN may fetch. */
 export interface ArchiveToSend {
   readonly path: string;
-  /** Of the file. The RUN unpacks nothing else. */
-  readonly content: { readonly bytes: number; readonly sha256: string };
+  /** The SHA-256 of the file, in hex. The RUN uses nothing else. */
+  readonly sha256: string;
 }
 
 /**
@@ -106,7 +105,7 @@ function planToSend(
   index: number,
 ): PlannedArchive[] {
   const toSend = archives === 'packed' ? [] : (archives.get(index) ?? []);
-  return toSend.map(({ path, content }) => ({ ...listener.offerToGive(path), content }));
+  return toSend.map(({ path, sha256 }) => ({ ...listener.offerToGive(path), content: { sha256 } }));
 }
 
 /** @param offers those of the mounts that were packed */
@@ -157,7 +156,7 @@ function tellWays(reports: ReadonlyMap<number, MountReport>): void {
   const all = [...reports.values()];
   const came = all.filter((report) => isPacked(report) && report.sha256 !== undefined).length;
   if (came > 0) print(`${plural(came, 'archive')} came straight from the builder.`);
-  const went = all.filter(({ result }) => result === 'unpacked').length;
+  const went = all.filter(({ result }) => result === 'unpacked' || result === 'added').length;
   if (went > 0) print(`The archives of ${plural(went, 'mount')} went straight to the builder.`);
   const detourOf = (report: MountReport) => ('detour' in report ? report.detour : undefined);
   for (const detour of new Set(all.flatMap((report) => detourOf(report) ?? []))) {
@@ -166,7 +165,10 @@ function tellWays(reports: ReadonlyMap<number, MountReport>): void {
   }
 }
 
+/** The reason if {@link findAddresses} finds none. */
+export const noBridge = 'this machine has no bridge of Docker, at which a RUN could reach it';
+
 /** Why nothing can go straight, which is no trouble: the archives go through buildx. */
-export function tellDetour(error: unknown): void {
-  print(`The archives go through buildx: ${messageOf(error)}.`);
+export function tellDetour(why: string): void {
+  print(`The archives go through buildx: ${why}.`);
 }

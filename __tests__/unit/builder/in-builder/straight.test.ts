@@ -189,3 +189,88 @@ test('so it is with changes, which are still that', async () => {
   expect(report).toMatchObject({ result: 'changed', files: 1, detour: 'cut' });
   await expectFile(report, ['./', './second']);
 });
+
+/** An archive with all of the mount, and a delta; in the build are only their names. */
+async function planToUnpack(endpoint = own()): Promise<void> {
+  await fillWithSnapshot();
+  const files = [inRoot('first.tar.zst'), inRoot('second.tar.zst')] as const;
+  await copyFile(inRoot('archives/0.00.tar.zst'), files[0]);
+  expect(await run('pack', '0:3:1000000:id')).toMatchObject({ result: 'changed' });
+  await copyFile(packedFile(), files[1]);
+  await rm(packedFile());
+  const archives = await Promise.all(
+    files.map(async (path, place) => {
+      await writeFile(inRoot(`archives/0.0${place}.tar.zst`), '');
+      const content = await readFile(path);
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      return { ...listener.offerToGive(path), content: { sha256 } };
+    }),
+  );
+  await writeFile(inRoot('plans/0'), renderPlan([endpoint], archives));
+  await emptyMount();
+}
+
+async function emptyMount(): Promise<void> {
+  await rm(inRoot('mounts/0'), { recursive: true });
+  await mkdir(inRoot('mounts/0'));
+}
+
+async function expectUnpackedFromFiles(): Promise<void> {
+  await rm(inRoot('plans/0'));
+  for (const [place, name] of ['first', 'second'].entries()) {
+    await copyFile(inRoot(`${name}.tar.zst`), inRoot(`archives/0.0${place}.tar.zst`));
+  }
+  expect(await run('unpack', '0:1')).toMatchObject({ result: 'unpacked' });
+  expect((await readdir(inRoot('mounts/0'))).sort()).toEqual(['first', 'second']);
+}
+
+test('an archive and its deltas come straight from the step', async () => {
+  await planToUnpack();
+  expect(await run('unpack', '0:1:id')).toMatchObject({ result: 'unpacked' });
+  expect((await readdir(inRoot('mounts/0'))).sort()).toEqual(['first', 'second']);
+  expect(await readFile(inRoot('mounts/0/second'), 'utf8')).toBe('second');
+  expect(await leftovers()).toEqual([]);
+});
+
+test('if nobody answers, nothing is unpacked, until the archives come as files', async () => {
+  await planToUnpack();
+  await listener.close();
+  const detour = { result: 'detour', detour: 'unreachable' };
+  expect(await run('unpack', '0:1')).toMatchObject(detour);
+  expect(await readdir(inRoot('mounts/0'))).toEqual([]);
+  await expectUnpackedFromFiles();
+});
+
+/** The whole content of an archive is small: it comes in one piece, after the greeting. */
+test.each<[name: string, archive: number, damage: (chunk: Buffer) => Buffer | undefined]>([
+  ['nothing of the archive', 1, () => undefined],
+  ['nothing of the delta', 2, () => undefined],
+  ['a part of the archive', 1, (chunk) => chunk.subarray(0, 20)],
+  ['another archive', 1, (chunk) => Buffer.alloc(chunk.length)],
+  ['another delta', 2, (chunk) => Buffer.concat([chunk.subarray(0, -1), Buffer.alloc(1)])],
+])('if %s comes, the mount stays as it is', async (_, archive, damage) => {
+  let carried = 0;
+  const between = await stepBetween(own(), {
+    onData: (from, chunk, cut) => {
+      if (from !== 'listener' || !chunk.includes('\x28\xb5\x2f\xfd', 0, 'latin1')) return chunk;
+      carried++;
+      if (carried !== archive) return chunk;
+      const passed = damage(chunk);
+      if (passed === undefined) cut();
+      return passed ?? chunk;
+    },
+  });
+  toEnd.push(between.close);
+  await planToUnpack(between.endpoint);
+  expect(await run('unpack', '0:1')).toMatchObject({ result: 'detour', detour: 'cut' });
+  expect(carried).toBe(archive);
+  expect(await readdir(inRoot('mounts/0'))).toEqual([]);
+  await expectUnpackedFromFiles();
+});
+
+test('a mount that holds something keeps it, and fetches nothing', async () => {
+  await planToUnpack();
+  await writeFile(inRoot('mounts/0/newer'), '');
+  expect(await run('unpack', '0:1')).toMatchObject({ result: 'warm' });
+  expect(await readdir(inRoot('mounts/0'))).toEqual(['newer']);
+});

@@ -173,7 +173,7 @@ describe.each(directions)('%s', (direction) => {
     await writeFile(small, 'small');
     const sha256 = await digest(small);
     const offer = makeOffer(direction, direction === 'pack' ? undefined : small);
-    const side = await writePlan(join(work, 'plan'), own(), offer, { bytes: 5, sha256 });
+    const side = await writePlan(join(work, 'plan'), own(), offer, { sha256 });
     const { address, port } = side.endpoint;
     const words = ['carry', direction, side.plan, '0', address, String(port)];
     const command = direction === 'pack' ? ['printf', 'small'] : ['cat'];

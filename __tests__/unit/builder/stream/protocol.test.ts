@@ -132,13 +132,13 @@ test('a plan has a line for each endpoint and each archive', () => {
   ];
   const archives = [
     { name, innerKey, outerKey },
-    { name, innerKey, outerKey, content: { bytes: 5, sha256: digest } },
+    { name, innerKey, outerKey, content: { sha256: digest } },
   ];
   expect(renderPlan(endpoints, archives)).toBe(
     `endpoint 172.17.0.1 1
 endpoint ::1 65535
 archive ${name} ${innerKey} ${outerKey}
-archive ${name} ${innerKey} ${outerKey} 5 ${digest}
+archive ${name} ${innerKey} ${outerKey} ${digest}
 `,
   );
 });
