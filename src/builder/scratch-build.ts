@@ -154,7 +154,10 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   const { surroundings, workDirectory, builder, toolkit, script } = options;
   const { mounts, withArchives, seedStages } = options;
   const context = join(workDirectory, 'context');
-  await placeScript(script, join(context, 'scripts'));
+  const excludes = mounts.flatMap(({ index, exclude }) =>
+    exclude === undefined ? [] : [[index, exclude] as const],
+  );
+  await placeScript(script, join(context, 'scripts'), new Map(excludes));
   // (The stages of the user's Dockerfile would have a network too.)
   const addresses = options.straight && !seedStages ? await findAddresses() : [];
   const planned = addresses.length > 0 ? mounts.map(({ index }) => index) : [];

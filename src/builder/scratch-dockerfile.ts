@@ -17,6 +17,8 @@ export interface ScratchMount {
   readonly index: number;
   readonly mount: CacheMount;
   readonly argument: string;
+  /** The script of sed that finds what is not packed; undefined: all is packed. */
+  readonly exclude?: string | undefined;
   /** Whether the script gets the cache mount for the snapshot, at `/snapshots/INDEX`. */
   readonly withSnapshot?: boolean;
   /** Whether the script gets the plan for a connection to the step, at `/plans/INDEX`. */

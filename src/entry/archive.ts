@@ -12,6 +12,7 @@ import {
   type Manifest,
   parseManifest,
   renderManifest,
+  type SavedMount,
 } from './manifest.js';
 
 export const manifestName = 'manifest.json';
@@ -23,10 +24,14 @@ export interface ArchivesForMount {
   readonly mount: CacheMount;
   /** The archive with all content first, then the deltas. */
   readonly archives: readonly [Archive, ...Archive[]];
+  /** Whether some of the mount's files were not saved, because the user has excluded them. */
+  readonly isPartial: boolean;
 }
 
 export interface Selection {
   readonly toUnpack: readonly ArchivesForMount[];
+  /** The mounts that are in the entry, and too large to be restored. */
+  readonly tooLarge: readonly SavedMount[];
   /** The mounts that were named, but are not in the entry, or are empty there. */
   readonly unsaved: readonly CacheMount[];
   /** The mounts that are in the entry, but were not named. */
@@ -37,12 +42,17 @@ export interface Selection {
 export function selectArchives(named: readonly CacheMount[], manifest: Manifest): Selection {
   const saved = new Map(manifest.mounts.map((each) => [identityOf(each.mount), each]));
   const toUnpack = named.flatMap((mount, index): ArchivesForMount[] => {
-    const { archive, deltas = [] } = saved.get(identityOf(mount)) ?? {};
-    return archive === undefined ? [] : [{ index, mount, archives: [archive, ...deltas] }];
+    const { archive, deltas = [], exclude, exceeds } = saved.get(identityOf(mount)) ?? {};
+    if (archive === undefined || exceeds !== undefined) return [];
+    const isPartial = exclude !== undefined;
+    return [{ index, mount, archives: [archive, ...deltas], isPartial }];
   });
   const wanted = new Set(named.map(identityOf));
   return {
     toUnpack,
+    tooLarge: named
+      .flatMap((mount) => saved.get(identityOf(mount)) ?? [])
+      .filter(({ archive, exceeds }) => archive !== undefined && exceeds !== undefined),
     unsaved: named.filter((mount) => saved.get(identityOf(mount))?.archive === undefined),
     unnamed: [...saved].filter(([identity]) => !wanted.has(identity)).map(([, { mount }]) => mount),
   };

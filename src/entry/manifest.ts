@@ -57,6 +57,12 @@ export interface SavedMount {
   readonly deltas?: readonly Archive[];
   /** Where the Dockerfile declares it, if only the base image tells its id. */
   readonly gap?: Gap;
+  /** A hash of the patterns of what was not saved; absent: all of it was saved. */
+  readonly exclude?: string;
+  /** Its sizes at the last saves, the oldest first, in bytes before compression. */
+  readonly sizes?: readonly number[];
+  /** The limit that it exceeds, in bytes: inject does not restore it. Absent: it exceeds none. */
+  readonly exceeds?: number;
 }
 
 /** The archives of a mount, in the order in which they are unpacked. */
@@ -108,12 +114,14 @@ export function renderManifest(manifest: Manifest): string {
  * Renders one mount for a manifest, or for the state that inject leaves. JSON leaves out undefined
  * fields.
  */
-export function renderSavedMount({ mount, archive, deltas, gap }: SavedMount): object {
+export function renderSavedMount(saved: SavedMount): object {
+  const { mount, archive, deltas, gap, exclude, sizes, exceeds } = saved;
   return {
     mount: renderMount(mount),
     gap: gap && renderGap(gap),
     archive: archive && renderArchive(archive),
     deltas: deltas?.map(renderArchive),
+    ...{ exclude, sizes, exceeds },
   } satisfies Record<keyof SavedMount, unknown>;
 }
 
@@ -158,12 +166,16 @@ export function parseManifest(text: string): Manifest {
 
 /** Reads one mount with its archives from a manifest, or from the state that inject leaves. */
 export function parseSavedMount(value: unknown): SavedMount {
-  const { mount, archive, deltas, gap } = object(value, 'mounts[]');
+  const { mount, archive, deltas, gap, exclude, sizes, exceeds } = object(value, 'mounts[]');
   return omitUndefined<SavedMount>({
     mount: parseMount(mount),
     archive: archive === undefined ? undefined : parseArchive(archive),
     deltas: deltas === undefined ? undefined : parseDeltas(deltas, archive),
     gap: gap === undefined ? undefined : parseGap(gap),
+    exclude: exclude === undefined ? undefined : string(exclude, 'exclude'),
+    sizes:
+      sizes === undefined ? undefined : array(sizes, 'sizes').map((each) => count(each, 'sizes[]')),
+    exceeds: exceeds === undefined ? undefined : count(exceeds, 'exceeds'),
   });
 }
 

@@ -42,8 +42,9 @@ export async function openEntry(
   return { key, manifest, directory, missing: bases.filter((base) => !found.includes(base)) };
 }
 
-function withHolder({ archive, deltas = [], ...others }: SavedMount, key: string): SavedMount {
+function withHolder(saved: SavedMount, key: string): SavedMount {
+  const { archive, deltas = [] } = saved;
   const name = (each: Archive): Archive => ({ ...each, entryKey: each.entryKey ?? key });
-  if (archive === undefined) return others;
-  return { ...others, archive: name(archive), deltas: deltas.map(name) };
+  if (archive === undefined) return saved;
+  return { ...saved, archive: name(archive), deltas: deltas.map(name) };
 }

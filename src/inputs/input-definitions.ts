@@ -250,6 +250,36 @@ const definitions: readonly InputDefinition[] = [
     readBy: ['inject', 'extract', 'post'],
   },
   {
+    name: 'exclude',
+    description:
+      'What is not saved, as in .dockerignore, one pattern per line, relative to the root of a mount; ID: PATTERN for one mount only. By default all is saved',
+    default: '',
+    readBy: ['inject'],
+    isList: true,
+  },
+  {
+    name: 'exclude',
+    description:
+      'What is not saved, as in .dockerignore, one pattern per line, relative to the root of a mount; ID: PATTERN for one mount only. By default as for the inject that ran earlier in the job',
+    default: '',
+    readBy: ['extract'],
+    isList: true,
+  },
+  {
+    name: 'max-size',
+    description:
+      'How large a mount may be when it is saved, before compression, such as 2GB. A larger one is saved, but the next inject does not restore it, so that the next build fills it anew. By default there is no limit',
+    default: '',
+    readBy: ['inject'],
+  },
+  {
+    name: 'max-size',
+    description:
+      'How large a mount may be when it is saved, before compression, such as 2GB. A larger one is saved, but the next inject does not restore it, so that the next build fills it anew. By default as for the inject that ran earlier in the job',
+    default: '',
+    readBy: ['extract'],
+  },
+  {
     name: 'directory',
     description:
       'The path of a directory that keeps the archives in place of the GitHub Actions cache; you bring it from one run to the next. It holds what was saved last, whatever the key',

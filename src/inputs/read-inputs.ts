@@ -8,11 +8,13 @@ import type { StoreLocation } from '../entry/stores/open-store.js';
 import { InputError } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { formatPlatform, parsePlatform } from '../mounts/platform.js';
+import { parseByteSize } from './byte-size.js';
+import { type ExcludeRule, parseExclude } from './exclude.js';
 import { countOfMadeKeys } from './generated-key.js';
 import { type GetInput, withDefaults } from './get-input.js';
 import { defaultKeyPrefix, inputsReadBy } from './input-definitions.js';
 
-export interface InjectInputs {
+export interface InjectInputs extends SizeInputs {
   readonly mountInputs: MountInputs;
   /** Undefined: one is made (generated-key.ts). */
   readonly key: string | undefined;
@@ -33,6 +35,14 @@ export interface InjectInputs {
   readonly summary: boolean;
 }
 
+/** What inject reads, and extract too; what extract's inputs leave out is taken from inject. */
+export interface SizeInputs {
+  /** What is not saved. */
+  readonly exclude: readonly ExcludeRule[];
+  /** In bytes before compression; undefined: there is no limit. */
+  readonly maxSize: number | undefined;
+}
+
 /** The limits within which a delta is saved instead of all of a mount. */
 export interface IncrementalLimits {
   /** How many times in a row; 0: never. */
@@ -42,7 +52,7 @@ export interface IncrementalLimits {
 }
 
 /** Fields that are undefined here are taken from the state of inject. */
-export interface ExtractInputs {
+export interface ExtractInputs extends SizeInputs {
   readonly mountInputs: MountInputs;
   readonly key: string | undefined;
   readonly builder: string | undefined;
@@ -144,9 +154,11 @@ function readNumber(input: GetInput, name: string, least: number, most: number):
 function readCommonInputs(
   input: GetInput,
   { workspace }: Surroundings,
-): Pick<ExtractInputs, 'storeLocation' | 'timeout' | 'summary'> {
+): Pick<ExtractInputs, 'storeLocation' | 'timeout' | 'summary' | keyof SizeInputs> {
   const directory = optional(input, 'directory');
   return {
+    exclude: parseExclude(linesOf(input, 'exclude')),
+    maxSize: readMaxSize(input),
     storeLocation:
       directory === undefined ? undefined : { directory: resolve(workspace, directory) },
     timeout: readTimeout(input),
@@ -233,6 +245,16 @@ function checkKey(input: string, key: string, longest = maximum.keyLength): void
       `Input ${input}: "${key}" holds a comma or a line break, which the cache service does not take.`,
     );
   }
+}
+
+function readMaxSize(input: GetInput): number | undefined {
+  const text = optional(input, 'max-size');
+  if (text === undefined) return undefined;
+  const bytes = parseByteSize(text);
+  if (bytes === undefined) {
+    throw new InputError(`Input max-size: "${text}" is no size, such as 2GB, 1.5GiB or 500MB.`);
+  }
+  return bytes;
 }
 
 function readTimeout(input: GetInput): number {

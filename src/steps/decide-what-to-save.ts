@@ -4,6 +4,7 @@ import { type CacheMount, describeMount } from '../mounts/cache-mount.js';
 import type { MountAge } from './found-mounts.js';
 import type { RestoredMount } from './handover.js';
 import { explainObstacle } from './incremental.js';
+import type { Message } from './message.js';
 import { type ReusedArchive, reuseArchives } from './reuse-archives.js';
 
 /** All facts that decide what becomes of a mount. */
@@ -61,11 +62,6 @@ export type Decision = {
 );
 
 type ReportOf<Result> = Extract<MountReport, { readonly result: Result }>;
-
-export interface Message {
-  readonly level: 'log' | 'notice' | 'warning';
-  readonly text: string;
-}
 
 /** Decides what becomes of a mount. What follows a saved mount is always at least as complete. */
 export function decide(facts: MountFacts): Decision {
@@ -129,7 +125,17 @@ function tellOfLostBase({ mount }: MountFacts): Message {
 const causes =
   'A build with no-cache has wiped it, the builder has dropped it (low disk), or the build has emptied it; if it is to be empty, use another key prefix.';
 
-function tellOfKept({ mount, lateKey }: MountFacts, state: string): Message {
+/** Undefined unless inject has left the mount empty, because it was too large. */
+function tellOfBegunAnew({ mount, restored }: MountFacts, state: string): string | undefined {
+  return restored?.exceeds === undefined
+    ? undefined
+    : `The cache mount ${describeMount(mount)} was begun anew, and is ${state} now: the build has not filled it.`;
+}
+
+function tellOfKept(facts: MountFacts, state: string): Message {
+  const { mount, lateKey } = facts;
+  const anew = tellOfBegunAnew(facts, state);
+  if (anew !== undefined) return { level: 'log', text: `${anew} What was saved is kept.` };
   const name = `The cache mount ${describeMount(mount)}`;
   if (lateKey !== undefined) {
     const what = state === 'failed' ? 'could not be packed' : `is ${state}`;
@@ -143,16 +149,23 @@ function tellOfKept({ mount, lateKey }: MountFacts, state: string): Message {
   return { level: 'warning', text };
 }
 
-function tellOfNotKept({ mount, report, lateKey }: MountFacts, state: string): string {
+function tellOfNotKept(facts: MountFacts, state: string): string {
+  const { mount, report, lateKey } = facts;
   const name = `The cache mount ${describeMount(mount)}`;
   if (state === 'failed') return tellOfFailed({ mount, report }).text;
+  const anew = tellOfBegunAnew(facts, state);
+  if (anew !== undefined) return anew;
   return lateKey === undefined
     ? `${name} was filled by inject and is ${state} now. ${causes}`
     : `${name} is ${state}, and inject could not restore ${lateKey}.`;
 }
 
-function tellOfLost({ mount }: MountFacts, state: string): Message {
-  const text = `The cache mount ${describeMount(mount)} was filled by inject and is ${state} now, and what inject has restored is not at hand any more. ${causes}`;
+function tellOfLost(facts: MountFacts, state: string): Message {
+  const name = `The cache mount ${describeMount(facts.mount)}`;
+  const anew = tellOfBegunAnew(facts, state);
+  const text = anew
+    ? `${anew} What was saved is not at hand any more.`
+    : `${name} was filled by inject and is ${state} now, and what inject has restored is not at hand any more. ${causes}`;
   return { level: 'warning', text };
 }
 

@@ -2,6 +2,7 @@ import type { OtherMount } from '../builder/records.js';
 import { areGiven } from '../discovery/mount-inputs.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
+import type { ExcludeRule } from '../inputs/exclude.js';
 import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
@@ -41,6 +42,10 @@ export interface PackRequest extends ExtractRequest {
   readonly incremental: IncrementalLimits;
   /** Whether archives may come straight from the builder. */
   readonly stream: boolean;
+  /** What is not saved. */
+  readonly exclude: readonly ExcludeRule[];
+  /** In bytes before compression; undefined: there is no limit. */
+  readonly maxSize: number | undefined;
 }
 
 /**

@@ -22,12 +22,13 @@ import { resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
 import { defaultKeyPrefix } from '../inputs/input-definitions.js';
 import { keyedBuildOf } from '../inputs/keyed-build.js';
-import { type ExtractInputs, readExtractInputs } from '../inputs/read-inputs.js';
+import { type ExtractInputs, readExtractInputs, type SizeInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { describeMount, identityOf } from '../mounts/cache-mount.js';
 import { measureBuild, weigh } from './balance.js';
 import { type Balance, nextCold, tellBalance } from './build-time.js';
+import { tellOfUnknown } from './exclusions.js';
 import {
   type ExtractRequest,
   findCandidates,
@@ -99,9 +100,12 @@ export async function extractMounts(
       const { compressionLevel, incremental, stream } = inputs;
       const store = openStore(request.storeLocation, ended);
       const platform = request.platform ?? list.platform;
+      const note = request.state && (await readNote(surroundings, request.state.key));
       const savingInputs = { compressionLevel, incremental, stream, surroundings };
-      const asked = { ...request, ...list, platform, ...savingInputs };
-      return extract(asked, store, await makeWorkDirectory());
+      const sizes = chooseSizes(inputs, note);
+      const asked = { ...request, ...list, platform, ...savingInputs, ...sizes };
+      for (const warning of tellOfUnknown(inputs.exclude, list.mounts)) warn(warning);
+      return extract(asked, note, store, await makeWorkDirectory());
     }).catch(giveUp);
     tidied = result.tidied;
     setOutput('saved', String(result.saved));
@@ -242,8 +246,17 @@ async function listOwnMounts(
   }
 }
 
+/** Takes from inject what extract's own inputs leave out. */
+function chooseSizes({ exclude, maxSize }: SizeInputs, note: InjectNote | undefined): SizeInputs {
+  return {
+    exclude: exclude.length > 0 ? exclude : (note?.exclude ?? []),
+    maxSize: maxSize ?? note?.maxSize,
+  };
+}
+
 async function extract(
   request: PackRequest,
+  note: InjectNote | undefined,
   store: Store,
   workDirectory: string,
 ): Promise<ExtractResult> {
@@ -251,7 +264,6 @@ async function extract(
   const directory = join(workDirectory, storedDirectoryName);
   if (mounts.length + leftOut.length === 0) return refuse('there are no cache mounts');
   if (store.absence !== undefined) return refuse(store.absence);
-  const note = request.state && (await readNote(request.surroundings, request.state.key));
   const measured = note && measureBuild(request, note);
   const weighNow = async (asked: PackRequest, packed?: PackResult) =>
     note && measured && weigh(asked, note, await measured, packed);
@@ -293,9 +305,10 @@ async function save(
   const { key } = request;
   const packedCount = packed.mounts.filter(({ report }) => report?.result === 'packed').length;
   const previous = await findPrevious(store, request, packedCount, workDirectory);
+  const { maxSize } = request;
   const maximum = request.incremental.count;
   const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
-  const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum });
+  const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum, maxSize });
   const obstacle = findObstacle(outcomes);
   const saved = nameGaps(listSaved(outcomes), request.ofGaps);
   const [refusal] = await Promise.all([

@@ -155,12 +155,13 @@ async function keepArchives(
  * @param isOwn whether all that it holds is of this job
  */
 function scratchMountOf(
-  { index, mount, archives }: ArchivesForMount,
+  { index, mount, archives, isPartial }: ArchivesForMount,
   snapshotId: string | undefined,
   isOwn: boolean,
 ): ScratchMount {
   const { bytes } = totalOf(archives);
-  const argument = [index, bytes, snapshotId ?? '', ...(isOwn ? ['add'] : [])].join(':');
+  const marks = [snapshotId ?? '', isOwn ? 'add' : '', isPartial ? 'partial' : ''];
+  const argument = [index, bytes, ...marks].join(':').replace(/:+$/, '');
   return { index, mount, argument, withSnapshot: snapshotId !== undefined };
 }
 

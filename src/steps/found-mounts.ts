@@ -7,6 +7,7 @@ import {
 } from '../builder/records.js';
 import { print, warn } from '../console/console.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import { type Exclusion, exclusionOf } from './exclusions.js';
 import type { PackRequest } from './extract-request.js';
 import { type Allowance, findAllowance } from './incremental.js';
 
@@ -19,6 +20,8 @@ export interface FoundMount {
   readonly exists: boolean;
   readonly age: MountAge;
   readonly allowance: Allowance;
+  /** What is not saved of it; undefined: all is saved. */
+  readonly exclusion: Exclusion | undefined;
 }
 
 /** Whether a mount is the one that inject has filled, or was made after that. */
@@ -49,8 +52,10 @@ function describeFound(
   exists: boolean,
   age: MountAge,
 ): FoundMount {
-  const allowance = findAllowance(request, mount, age === 'as inject left it');
-  return { index, mount, exists, age, allowance };
+  const exclusion = exclusionOf(request.exclude, mount);
+  const isSame = age === 'as inject left it';
+  const allowance = findAllowance(request, mount, isSame, exclusion?.hash);
+  return { index, mount, exists, age, allowance, exclusion };
 }
 
 function ageOf({ state }: PackRequest, mount: CacheMount, records: Records): MountAge {

@@ -4,6 +4,7 @@ import { archivesOf, type SavedMount, totalOf } from '../entry/manifest.js';
 import type { IncrementalLimits } from '../inputs/read-inputs.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
 import type { InjectState } from './handover.js';
+import { roomForChanges } from './mount-size.js';
 
 /** Whether the changes of a mount may be saved as a delta, or why all of it is saved. */
 export interface Allowance {
@@ -20,16 +21,27 @@ export interface Allowance {
   readonly whyInFull?: string;
 }
 
-/** @param isSame whether it is known to be the mount that inject has filled */
+export interface AllowanceFacts {
+  readonly state: InjectState | undefined;
+  readonly incremental: IncrementalLimits;
+  readonly maxSize: number | undefined;
+}
+
+/**
+ * @param isSame whether it is known to be the mount that inject has filled
+ * @param exclude a hash of what is not saved now; undefined: all is saved
+ */
 export function findAllowance(
-  { state, incremental }: { state: InjectState | undefined; incremental: IncrementalLimits },
+  { state, incremental, maxSize }: AllowanceFacts,
   mount: CacheMount,
   isSame: boolean,
+  exclude?: string,
 ): Allowance {
   const { mounts = [], filled } = state?.restored ?? {};
   const restored = mounts.find((each) => identityOf(each.mount) === identityOf(mount));
   if (restored === undefined || incremental.count === 0) return {};
-  const { archive, deltas = [] } = restored;
+  const { archive, deltas = [], exceeds } = restored;
+  if (exceeds !== undefined) return { whyInFull: 'inject has begun it anew' };
   const isIn = (some: readonly CacheMount[] = []) =>
     some.some((each) => identityOf(each) === identityOf(mount));
   if (isIn(filled?.added)) {
@@ -40,12 +52,15 @@ export function findAllowance(
   if (snapshotId === undefined) return { whyInFull: 'inject has taken no snapshot of it' };
   if (!isSame)
     return { whyInFull: 'the builder does not tell that it is the one that inject has filled' };
+  if (restored.exclude !== exclude) return { whyInFull: 'other files of it are excluded now' };
+  const room = roomForChanges(restored, maxSize);
+  if (room === undefined) return { whyInFull: 'it may have more than max-size' };
   if (deltas.length >= incremental.count) {
     const whyInFull = `its changes were saved ${plural(deltas.length, 'time')} in a row`;
     return { changes: { bytes: 0, snapshotId }, whyInFull };
   }
   const bytes = Math.floor(archive.bytes * incremental.share - totalOf(deltas).bytes);
-  return { changes: { bytes: Math.max(0, bytes), snapshotId } };
+  return { changes: { bytes: Math.max(0, Math.min(bytes, room)), snapshotId } };
 }
 
 /** Says why the builder has made no delta. */

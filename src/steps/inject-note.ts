@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ColdBuild, parseColdBuild } from '../entry/cold-build.js';
-import { number, object, string } from '../lib/json.js';
+import type { ExcludeRule } from '../inputs/exclude.js';
+import { array, number, object, string } from '../lib/json.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { stateDirectoryOf } from './handover.js';
 
@@ -14,6 +15,10 @@ export interface InjectNote {
   readonly build: string;
   /** The last cold build that the restored entry tells of, if it is of the same mounts. */
   readonly coldBuild?: ColdBuild | undefined;
+  /** What extract is not to save, unless its own inputs say it. */
+  readonly exclude: readonly ExcludeRule[];
+  /** How large a mount may be when it is saved; undefined: there is no limit. */
+  readonly maxSize?: number | undefined;
 }
 
 const noteName = 'note.json';
@@ -42,11 +47,22 @@ export async function readNote(
 }
 
 export function parseNote(text: string): InjectNote {
-  const { startedAt, endedAt, build, coldBuild } = object(JSON.parse(text), 'note');
+  const note = object(JSON.parse(text), 'note');
+  const { startedAt, endedAt, build, coldBuild, exclude, maxSize } = note;
   return {
     startedAt: number(startedAt, 'startedAt'),
     endedAt: number(endedAt, 'endedAt'),
     build: string(build, 'build'),
     coldBuild: coldBuild === undefined ? undefined : parseColdBuild(coldBuild),
+    exclude: array(exclude, 'exclude').map(parseRule),
+    maxSize: maxSize === undefined ? undefined : number(maxSize, 'maxSize'),
+  };
+}
+
+function parseRule(value: unknown): ExcludeRule {
+  const { id, pattern } = object(value, 'exclude[]');
+  return {
+    id: id === undefined ? undefined : string(id, 'id'),
+    pattern: string(pattern, 'pattern'),
   };
 }

@@ -9,24 +9,39 @@ import { logStage } from '../console/log.js';
 import { findBuilds } from '../discovery/builds.js';
 import { listMounts } from '../discovery/mount-list.js';
 import { type ArchivesForMount, findDamageOfAny, selectArchives } from '../entry/archive.js';
-import { type ArchiveSize, type Manifest, totalOf } from '../entry/manifest.js';
+import {
+  type ArchiveSize,
+  archivesOf,
+  type Manifest,
+  type SavedMount,
+  totalOf,
+} from '../entry/manifest.js';
 import { type OpenEntry, openEntry } from '../entry/open-entry.js';
 import { openStore } from '../entry/stores/open-store.js';
 import { type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { hashNames, resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
 import { keyedBuildOf } from '../inputs/keyed-build.js';
-import { readInjectInputs } from '../inputs/read-inputs.js';
+import { readInjectInputs, type SizeInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
+import { linkFile } from '../lib/work-directory.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { coldBuildOf } from './balance.js';
+import { tellOfUnknown } from './exclusions.js';
 import { describeRestored, type Figure, timesSoFar } from './figures.js';
 import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
-import { type InjectState, type RestoredMount, readStates, writeState } from './handover.js';
+import {
+  type InjectState,
+  keptArchives,
+  type RestoredMount,
+  readStates,
+  writeState,
+} from './handover.js';
 import { writeNote } from './inject-note.js';
 import { adoptMounts, stillLeftOut } from './learn-mounts.js';
+import { tellOfNewBeginning } from './mount-size.js';
 import { logMiss, logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
@@ -52,6 +67,8 @@ interface InjectResult {
   readonly remarks: readonly string[];
   /** What a user may want to know, beside what is warned of. */
   readonly hint?: string;
+  /** Whether mounts were not restored because they are too large. */
+  readonly isBegunAnew?: boolean;
   /** The entry that was unpacked. */
   readonly manifest?: Manifest;
   /** How many mounts were filled. */
@@ -88,6 +105,7 @@ export async function injectMounts(
   const keys = await resolveKeys(inputs, build, list, surroundings);
   setOutput('cache-primary-key', keys.key);
   logMounts(list);
+  for (const warning of tellOfUnknown(inputs.exclude, list.mounts)) warn(warning);
   const result = await withinTime(inputs.timeout, async (ended) => {
     const store = openStore(inputs.storeLocation, ended);
     const states = await readStates(surroundings);
@@ -101,13 +119,9 @@ export async function injectMounts(
   });
   const adopted = result.adopted ?? [];
   tellOfLeftOut(stillLeftOut(list.leftOut, adopted));
-  await leaveNote(
-    surroundings,
-    keys.key,
-    [...list.mounts, ...adopted.map(({ mount }) => mount)],
-    hashNames(build.names).hash,
-    result.manifest,
-  );
+  const { hash } = hashNames(build.names);
+  const mounts = [...list.mounts, ...adopted.map(({ mount }) => mount)];
+  await leaveNote(surroundings, keys.key, inputs, mounts, hash, result);
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
   if (result.hint !== undefined) print(result.hint);
@@ -116,7 +130,7 @@ export async function injectMounts(
   setOutput('restored-count', String(result.filled));
   setOutput('restored-bytes', String(restored.compressedBytes));
   if (inputs.summary) addSummary(summaryOf(keys.key, result, restored));
-  if (inputs.failOnCacheMiss && result.filled === 0) {
+  if (inputs.failOnCacheMiss && result.filled === 0 && !result.isBegunAnew) {
     throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
   }
   return keys.key;
@@ -134,15 +148,18 @@ function tellOfLeftOut(leftOut: readonly LeftOutMount[]): void {
 async function leaveNote(
   surroundings: Surroundings,
   key: string,
+  { exclude, maxSize }: SizeInputs,
   mounts: readonly CacheMount[],
   build: string,
-  manifest: Manifest | undefined,
+  { manifest }: InjectResult,
 ): Promise<void> {
   await writeNote(surroundings, key, {
     startedAt: performance.timeOrigin,
     endedAt: Date.now(),
     build,
     coldBuild: manifest && coldBuildOf(manifest, mounts, build),
+    exclude,
+    maxSize,
   });
 }
 
@@ -327,7 +344,7 @@ async function fill(
 ): Promise<InjectResult> {
   const { key, manifest } = entry;
   const remedy = remedyFor(request, key);
-  const { toUnpack, unsaved, unnamed } = selectArchives(request.mounts, manifest);
+  const { toUnpack, tooLarge, unsaved, unnamed } = selectArchives(request.mounts, manifest);
   if (unnamed.length > 0) {
     print(`Saved, but not named any more: ${unnamed.map(describeMount).join(', ')}`);
   }
@@ -335,26 +352,50 @@ async function fill(
   const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
   const restored = { key, mounts: listRestored(manifest, damaged) };
   await writeState(request.surroundings, { ...state, restored });
+  await beginAnew(request, tooLarge, entry);
   const { reports, filled } = await unpack(request, whole, ready, entry, workDirectory);
   await writeState(request.surroundings, { ...state, restored: { ...restored, filled } });
   const outcomes = [
     ...damaged,
     ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),
+    ...tooLarge.map(({ mount }): MountOutcome => ({ row: { mount, state: 'begun anew' } })),
     ...notSavedYet(unsaved).map((row): MountOutcome => ({ row })),
   ];
   const count = (result: MountReport['result']) =>
     [...reports.values()].filter((report) => report.result === result).length;
   const restoredCount = count('unpacked') + count('added');
-  const isComplete = toUnpack.length > 0 && restoredCount + count('warm') === toUnpack.length;
+  const used = restoredCount + count('warm');
+  const isComplete = toUnpack.length > 0 && tooLarge.length === 0 && used === toUnpack.length;
   return {
     title: `${restoredCount} of ${plural(request.mounts.length, 'cache mount')} restored`,
     matched: { key, label: request.store.otherKeyLabel },
     manifest,
+    isBegunAnew: tooLarge.length > 0,
     rows: outcomes.map(({ row }) => row),
     remarks: outcomes.flatMap(({ remark }) => remark ?? []),
     filled: restoredCount,
     isHit: isComplete && key === request.key,
   };
+}
+
+/**
+ * Leaves mounts empty, so that the build fills them anew. Their archives are kept for extract, which
+ * saves them again if the build does not fill the mounts.
+ */
+async function beginAnew(
+  { surroundings, key, store }: InjectRequest,
+  tooLarge: readonly SavedMount[],
+  entry: OpenEntry,
+): Promise<void> {
+  const canBeSaved = !(store.isLasting && entry.key === key);
+  for (const saved of tooLarge) {
+    notify(tellOfNewBeginning(saved, canBeSaved));
+    for (const { file } of archivesOf(saved)) {
+      const kept = join(keptArchives(surroundings, key), file);
+      // If an archive is missing, extract finds that out.
+      await linkFile(join(entry.directory, file), kept).catch(() => undefined);
+    }
+  }
 }
 
 /** Finds the mounts of which all archives are there and undamaged. */

@@ -5,6 +5,8 @@ import type { Archive, SavedMount } from '../entry/manifest.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { apply } from './apply-decision.js';
 import { type Decision, decide, type MountFacts } from './decide-what-to-save.js';
+import type { Message } from './message.js';
+import { judgeSize } from './mount-size.js';
 import type { PackedMount, PackResult } from './pack-mounts.js';
 import type { PreviousEntry } from './previous-entry.js';
 import type { MountOutcome, MountRow } from './result-table.js';
@@ -31,6 +33,8 @@ export interface NewEntryParts {
   readonly mayRefer: boolean;
   /** How many times in a row a delta may be saved. */
   readonly maximum: number;
+  /** In bytes before compression; undefined: there is no limit. */
+  readonly maxSize: number | undefined;
 }
 
 /** Decides what becomes of each mount, and puts the archives of all of them into the new entry. */
@@ -40,19 +44,42 @@ export async function fillEntry(parts: NewEntryParts): Promise<ExtractedMount[]>
   const outcomes: ExtractedMount[] = [];
   for (const found of packed.mounts) {
     const { index, mount } = found;
-    const decision = decide(await gatherFacts(parts, found));
-    const { message } = decision;
-    if (message?.level === 'notice') notify(message.text);
-    if (message?.level === 'log') print(message.text);
+    const facts = await gatherFacts(parts, found);
+    const decision = decide(facts);
     const sockets = tellOfSockets(found);
     if (sockets !== undefined) print(sockets);
     const applied = await apply(decision, index, mount, places);
+    const { saved, messages } = describeSaved(applied.saved, decision, facts, found, parts);
+    for (const { level, text } of messages) {
+      if (level === 'notice') notify(text);
+      if (level === 'log') print(text);
+    }
     // Warnings come after the closing table.
-    const remark = message?.level === 'warning' ? { remark: message.text } : {};
-    const outcome = { mount, ...applied, isFilled: isFilled(decision), ...remark };
+    const warnings = messages.filter(({ level }) => level === 'warning').map(({ text }) => text);
+    const remark = warnings.length > 0 ? { remark: warnings.join(' ') } : {};
+    const outcome = { mount, ...applied, saved, isFilled: isFilled(decision), ...remark };
     outcomes.push({ ...outcome, ...tellIfNothingIsSaved(decision, mount) });
   }
   return outcomes;
+}
+
+/** Adds what a manifest tells of a mount beside its archives. A mount that is kept stays as it was. */
+function describeSaved(
+  saved: SavedMount | undefined,
+  decision: Decision,
+  { restored }: MountFacts,
+  { exclusion }: PackedMount,
+  { maxSize }: NewEntryParts,
+): { readonly saved: SavedMount | undefined; readonly messages: readonly Message[] } {
+  const own = decision.message ? [decision.message] : [];
+  if (saved === undefined || decision.becomes === 'empty') return { saved, messages: own };
+  if (decision.becomes === 'kept as restored') {
+    const { archive: _, deltas: __, ...others } = restored ?? saved;
+    return { saved: { ...others, ...saved }, messages: own };
+  }
+  const { messages, ...sizes } = judgeSize(saved, restored, maxSize);
+  const exclude = exclusion === undefined ? {} : { exclude: exclusion.hash };
+  return { saved: { ...saved, ...exclude, ...sizes }, messages: [...own, ...messages] };
 }
 
 function tellIfNothingIsSaved(

@@ -158,13 +158,14 @@ function planBuild(
 
 /** A mount, with the argument that the script gets for it. */
 function scratchMountOf(
-  { index, mount, allowance }: FoundMount,
+  { index, mount, allowance, exclusion }: FoundMount,
   compressionLevel: number,
 ): ScratchMount {
   const { changes } = allowance;
   const limits = changes ? [changes.bytes, changes.snapshotId] : [];
   const argument = [index, compressionLevel, ...limits].join(':');
-  return { index, mount, argument, withSnapshot: changes !== undefined };
+  const exclude = exclusion?.script;
+  return { index, mount, argument, exclude, withSnapshot: changes !== undefined };
 }
 
 /** The programs that inject has copied, or else copies of the runner's. */

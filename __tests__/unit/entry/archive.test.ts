@@ -44,9 +44,10 @@ describe('selectArchives', () => {
     ];
     expect(selectArchives([npm, go], { mounts: saved })).toEqual({
       toUnpack: [
-        { index: 0, mount: npm, archives: [second] },
-        { index: 1, mount: go, archives: [archive, second] },
+        { index: 0, mount: npm, archives: [second], isPartial: false },
+        { index: 1, mount: go, archives: [archive, second], isPartial: false },
       ],
+      tooLarge: [],
       unsaved: [],
       unnamed: [],
     });
@@ -59,7 +60,8 @@ describe('selectArchives', () => {
       { mount: { id: 'old' }, archive: second },
     ];
     expect(selectArchives([{ id: 'new' }, go, npm], { mounts: saved })).toEqual({
-      toUnpack: [{ index: 1, mount: go, archives: [archive] }],
+      toUnpack: [{ index: 1, mount: go, archives: [archive], isPartial: false }],
+      tooLarge: [],
       unsaved: [{ id: 'new' }, npm],
       unnamed: [{ id: 'old' }],
     });
@@ -80,6 +82,7 @@ describe('selectArchives', () => {
   ])('never puts the archive of %j into %j', (one, other) => {
     expect(selectArchives([other], { mounts: [{ mount: one, archive }] })).toEqual({
       toUnpack: [],
+      tooLarge: [],
       unsaved: [other],
       unnamed: [one],
     });

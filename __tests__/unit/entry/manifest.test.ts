@@ -76,6 +76,13 @@ test.each<[name: string, manifest: Manifest]>([
       ],
     },
   ],
+  [
+    'what else is known of a mount, and of the build',
+    {
+      mounts: [{ mount, archive, exclude: '0123456789abcdef', sizes: [1, 2, 3], exceeds: 2 }],
+      coldBuild: { seconds: 252.4, date: '2026-11-20', build: '0123456789abcdef' },
+    },
+  ],
 ])('a manifest of %s comes back', (_, manifest) => {
   expect(parseManifest(renderManifest(manifest))).toEqual(manifest);
 });
@@ -122,6 +129,17 @@ test('a field that is not known is dropped', () => {
     mounts: [{ more: 2, mount: { ...mount, more: 3 }, archive: { ...archive, more: 4 } }],
   });
   expect(parseManifest(text)).toEqual({ mounts: [{ mount, archive }] });
+});
+
+test.each([
+  ['exclude', { mounts: [{ mount, archive, exclude: 1 }] }],
+  ['sizes', { mounts: [{ mount, archive, sizes: 1 }] }],
+  ['sizes[]', { mounts: [{ mount, archive, sizes: [-1] }] }],
+  ['exceeds', { mounts: [{ mount, archive, exceeds: '2GB' }] }],
+  ['date', { mounts: [], coldBuild: { seconds: 1, date: '20.11.2026', build: 'b' } }],
+  ['seconds', { mounts: [], coldBuild: { seconds: -1, date: '2026-11-20', build: 'b' } }],
+])('a manifest with another form of %s is refused', (field, manifest) => {
+  expect(() => parseManifest(JSON.stringify({ format: 1, ...manifest }))).toThrow(`"${field}"`);
 });
 
 test('a manifest whose mounts share an archive is refused', () => {

@@ -40,6 +40,8 @@ describe('inject', () => {
       failOnCacheMiss: false,
       incremental: true,
       stream: true,
+      exclude: [],
+      maxSize: undefined,
       storeLocation: undefined,
       timeout: 30,
       summary: true,
@@ -62,6 +64,8 @@ describe('inject', () => {
       timeout: ' 0.5 ',
       stream: 'false',
       directory: '/d/../d/e',
+      exclude: ' *.log \n\n# none\ngo: !tmp',
+      'max-size': ' 2 GB ',
       summary: 'False',
     });
     expect(readInject()).toEqual({
@@ -82,6 +86,8 @@ describe('inject', () => {
       failOnCacheMiss: true,
       incremental: true,
       stream: false,
+      exclude: [{ pattern: '*.log' }, { id: 'go', pattern: '!tmp' }],
+      maxSize: 2e9,
       storeLocation: { directory: '/d/e' },
       timeout: 0.5,
       summary: false,
@@ -178,6 +184,8 @@ describe('extract', () => {
       compressionLevel: 3,
       incremental: { count: 10, share: 0.5 },
       stream: true,
+      exclude: [],
+      maxSize: undefined,
       storeLocation: undefined,
       timeout: 30,
       summary: true,
@@ -201,6 +209,8 @@ describe('extract', () => {
       'incremental-count': '99',
       'incremental-share': '1',
       stream: 'false',
+      exclude: 'x',
+      'max-size': '500kB',
     });
     expect(readExtract()).toEqual({
       mountInputs: {
@@ -219,6 +229,8 @@ describe('extract', () => {
       compressionLevel: 19,
       incremental: { count: 99, share: 0.01 },
       stream: false,
+      exclude: [{ pattern: 'x' }],
+      maxSize: 5e5,
       storeLocation: undefined,
       timeout: 1440,
       summary: true,
@@ -228,6 +240,8 @@ describe('extract', () => {
   test.each<[name: string, wrong: Inputs, message: string]>([
     ['a comma in the key', { key: 'a,b' }, 'Input key: "a,b" holds a comma'],
     ['a long key', { key: 'k'.repeat(513) }, 'has 513 characters'],
+    ['a wrong pattern', { exclude: 'a\n[b' }, 'Input exclude: "[b" ends with'],
+    ['no size', { 'max-size': 'big' }, 'Input max-size: "big" is no size, such as 2GB'],
     ['another word', { save: 'never' }, 'Input save: "never" is neither true nor false.'],
     ...['0', '20', '-3', '1.5', 'fast'].map((level): [string, Inputs, string] => [
       `the level ${level}`,

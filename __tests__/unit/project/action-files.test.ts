@@ -197,6 +197,8 @@ test('its post step reads what inject does not hand over', () => {
     save: false,
     compressionLevel: 4,
     incremental: { count: 5, share: 0.6 },
+    exclude: [],
+    maxSize: undefined,
     timeout: 7,
     summary: false,
   });

@@ -232,6 +232,26 @@ test.each([
   },
 );
 
+test.each([
+  ['absent', 'may', 'gone', 'kept as restored', 'log', 'What was saved is kept.'],
+  ['empty', 'may not', 'whole', 'kept as restored', 'log', 'What was saved is kept.'],
+  ['absent', 'may not', 'gone', 'lost', 'warning', 'What was saved is not at hand any more.'],
+] as const)(
+  'a mount that was begun anew, and is %s: %s refer, archives %s',
+  (builder, refer, hand, becomes, level, end) => {
+    const restored = { mount, archive: full, exceeds: 1 };
+    const decision = decide({
+      ...factsOf([builder, 'by inject', refer, hand, 'unknown', 'no']),
+      restored,
+    });
+    const start = `The cache mount go was begun anew, and is ${builder} now: the build has not filled it.`;
+    expect(decision).toMatchObject({ becomes, message: { level, text: `${start} ${end}` } });
+    if (decision.becomes === 'kept as restored') {
+      expect(decision.ifNothingIsSaved).toEqual({ state: builder, text: start });
+    }
+  },
+);
+
 describe('of what was restored with changes', () => {
   const older = archive(2, 'k-2', 50);
   const newer = archive(3, 'k-3', 60);

@@ -43,6 +43,8 @@ const request: PackRequest = {
   compressionLevel: 3,
   incremental: { count: 3, share: 0.5 },
   stream: true,
+  exclude: [],
+  maxSize: undefined,
   state,
 };
 

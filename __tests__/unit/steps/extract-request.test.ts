@@ -54,6 +54,8 @@ function complete(inputs: Partial<ExtractInputs>): ExtractInputs {
     builder: undefined,
     utilityImage: undefined,
     storeLocation: undefined,
+    exclude: [],
+    maxSize: undefined,
   };
   const incremental = { count: 10, share: 0.5 };
   const common = {

@@ -86,16 +86,65 @@ test.each<[name: string, state: InjectState | undefined, count: number, allowanc
   ],
   ['without an inject', undefined, 3, [undefined, undefined]],
 ])('changes %s', (_, state, count, allowance) => {
-  const found = findAllowance({ state, incremental: { ...limits, count } }, mount, true);
+  const found = findAllowance(
+    { state, incremental: { ...limits, count }, maxSize: undefined },
+    mount,
+    true,
+  );
   if (found.changes) expect(found.changes.snapshotId).toBe('token');
   const { changes, whyInFull } = found;
   expect([changes?.bytes, whyInFull]).toEqual(allowance);
 });
 
 test('changes of what may be another mount are not saved', () => {
-  expect(findAllowance({ state: stateWith([]), incremental: limits }, mount, false)).toEqual({
+  expect(
+    findAllowance({ state: stateWith([]), incremental: limits, maxSize: undefined }, mount, false),
+  ).toEqual({
     whyInFull: 'the builder does not tell that it is the one that inject has filled',
   });
+});
+
+test.each<
+  [
+    name: string,
+    saved: Partial<SavedMount>,
+    exclude: string | undefined,
+    maxSize: number | undefined,
+    allowance: unknown,
+  ]
+>([
+  ['the same files are excluded', { exclude: 'a' }, 'a', undefined, [500, undefined]],
+  [
+    'other files were excluded',
+    { exclude: 'a' },
+    'b',
+    undefined,
+    [undefined, 'other files of it are excluded now'],
+  ],
+  ['nothing was excluded', {}, 'b', undefined, [undefined, 'other files of it are excluded now']],
+  [
+    'nothing is excluded any more',
+    { exclude: 'a' },
+    undefined,
+    undefined,
+    [undefined, 'other files of it are excluded now'],
+  ],
+  ['there is room for changes', {}, undefined, 1600, [500, undefined]],
+  ['there is room for few changes', {}, undefined, 1300, [300, undefined]],
+  ['it is too large', {}, undefined, 900, [0, undefined]],
+  [
+    'it may be too large',
+    { deltas: [full] },
+    undefined,
+    1900,
+    [undefined, 'it may have more than max-size'],
+  ],
+  ['it was begun anew', { exceeds: 900 }, undefined, 900, [undefined, 'inject has begun it anew']],
+])('changes if %s', (_, saved, exclude, maxSize, allowance) => {
+  const restored = { key: 'k-1', mounts: [{ mount, archive: full, ...saved }], filled };
+  const facts = { state: { ...stateWith([]), restored }, incremental: limits, maxSize };
+  const { changes, whyInFull } = findAllowance(facts, mount, true, exclude);
+  expect([changes?.bytes, whyInFull]).toEqual(allowance);
 });
 
 const base = { ...full, entryKey: 'k-0', compressedBytes: 186e6 };

@@ -1,4 +1,4 @@
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { archiveExtension, type Compression } from '../../entry/manifest.js';
 
@@ -14,13 +14,24 @@ const files: Readonly<Record<ScriptName, URL>> = {
   unpack: new URL('./unpack.sh', import.meta.url),
 };
 
-/** Puts a script into a directory, as `run.sh`, together with common.sh. */
-export async function placeScript(name: ScriptName, directory: string): Promise<void> {
+/**
+ * Puts a script into a directory, as `run.sh`, together with common.sh.
+ *
+ * @param excludes by the mount's index: the script of sed that finds what is not packed
+ */
+export async function placeScript(
+  name: ScriptName,
+  directory: string,
+  excludes: ReadonlyMap<number, string> = new Map(),
+): Promise<void> {
   await mkdir(directory, { recursive: true });
   await Promise.all([
     copyFile(files[name], join(directory, 'run.sh')),
     copyFile(commonFile, join(directory, 'common.sh')),
     copyFile(streamFile, join(directory, 'stream.sh')),
+    ...[...excludes].map(([index, script]) =>
+      writeFile(join(directory, `exclude-${index}`), script),
+    ),
   ]);
 }
 
@@ -49,8 +60,11 @@ export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as co
 /** The additional programs for a delta; sed must be GNU sed. */
 export const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'] as const;
 
+/** The additional programs to leave out files; sed must be GNU sed. */
+export const excludePrograms = ['find', 'sed', 'tr'] as const;
+
 /** What it takes to carry archives straight to the step and from it; head and tee must be GNU's. */
 export const streamPrograms = ['bash', 'head', 'sha256sum', 'tee', 'timeout'] as const;
 
 /** Without df, the scripts do not look at the free space before they unpack. */
-export const optionalPrograms = ['df', ...incrementalPrograms, ...streamPrograms] as const;
+export const optionalPrograms = ['df', 'find', ...incrementalPrograms, ...streamPrograms] as const;

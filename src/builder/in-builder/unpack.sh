@@ -2,7 +2,7 @@
 # Unpacks archives into mounts. An argument has fields with colons between them: the mount's index
 # and the number of bytes that its archives unpack to. If a snapshot is to be taken, the snapshot's
 # token follows. A mount that holds other files is left as it is, unless the fourth field is `add`:
-# then what is missing there is added.
+# then what is missing there is added. If some files were not packed, there is a fifth field.
 
 # shellcheck source=src/builder/in-builder/common.sh
 . "${0%/*}/common.sh"
@@ -20,7 +20,7 @@ free() {
   }
 }
 
-# take_snapshot TOKEN: everything after it counts as a change
+# take_snapshot TOKEN [PARTIAL]: everything after it counts as a change
 take_snapshot() {
   rm -f -- "$snapshot"/*
   # The same list as incrementalPrograms in scripts.ts.
@@ -38,9 +38,11 @@ take_snapshot() {
   # a device that does not exist. Then tar does not recognize a renamed directory and packs it as a
   # new one. The device is the sixth field.
   device=$(sed -z -n 6p "$snapshot/new" | tr -d '\0')
+  # shellcheck disable=SC2119 # it needs no options here
+  listed=${2:+$(list_all)}
   [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
     rm -f -- "$snapshot/new" "$snapshot/listing" &&
-    printf '%s\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
+    printf '%s\n' "$1" "$(boot_time)" "$unchanged" "$listed" >"$snapshot/state"
 }
 
 # walk DIR COMMAND: runs COMMAND PATH for all paths below DIR until one fails. A directory comes
@@ -140,9 +142,9 @@ unpack_all() {
   done
 }
 
-# work INDEX NEEDED [TOKEN [add]]
+# work INDEX NEEDED [TOKEN [add [PARTIAL]]]
 work() {
-  needed=$2 token=${3-} adds=false result=unpacked
+  needed=$2 token=${3-} partial=${5-} adds=false result=unpacked
   prepare "$1"
   for archive in /archives/"$index".*; do
     choose_compressor "$archive"
@@ -167,7 +169,7 @@ work() {
     describe_root &&
     mv -- "$reserved" "$complete" &&
     settle && {
-      [ -z "$token" ] || take_snapshot "$token"
+      [ -z "$token" ] || take_snapshot "$token" "$partial"
       report "$result"
     }
   # The mount is unchanged, except for complete files, which a later settle can put into place.

@@ -12,6 +12,7 @@ import {
   readFile,
   rename,
   rm,
+  rmdir,
   writeFile,
 } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
@@ -20,6 +21,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { renderExcludeScript } from '../../../../src/builder/exclude-script.js';
 import {
   packedFileName,
   placeScript,
@@ -27,6 +29,7 @@ import {
   type ScriptName,
 } from '../../../../src/builder/in-builder/scripts.js';
 import { type MountReport, parseReports } from '../../../../src/builder/mount-report.js';
+import { isIgnored, parseIgnored } from '../../../support/dockerignore.js';
 import { listFiles } from '../../../support/engine.js';
 import { renderMutations } from '../../../support/mutations.js';
 import { chooseSeed, createRandom, type Random } from '../../../support/random.js';
@@ -209,6 +212,68 @@ test(
     expect(counts.get('changed')).toBeGreaterThan(rounds / 2);
     expect(counts.get('packed')).toBeGreaterThan(rounds / 20);
     expect(counts.get('unchanged')).toBeGreaterThan(0);
+  },
+  rounds * 5000,
+);
+
+/** Some match what the changes name, with exceptions. */
+const excluded = ['**/d', '!**/d/f', 'b/*', '!b/d', 'e', '.h', '-x/'];
+
+/** Takes from the mount what is excluded, as BuildKit would leave it out of a context. */
+async function removeExcluded(): Promise<void> {
+  const patterns = parseIgnored(excluded);
+  const files = await readdir(mount(), { recursive: true, withFileTypes: true });
+  // What is in a directory comes before it.
+  const paths = files
+    .map((file) => join(file.parentPath, file.name))
+    .sort()
+    .reverse();
+  for (const path of paths) {
+    if (!isIgnored(patterns, path.slice(mount().length + 1))) continue;
+    // A directory that still holds something stays.
+    await rm(path).catch(() => rmdir(path).catch(() => undefined));
+  }
+}
+
+test(
+  `${rounds} rounds of changes, some of which are not saved, come back without these`,
+  async () => {
+    const random = createRandom(seed);
+    const counts = new Map<string, number>();
+    const script = join(root, 'pack', 'exclude-0');
+    await writeFile(script, renderExcludeScript(excluded));
+    // What is not saved changes the times of directories.
+    const listSaved = async () => {
+      const lines = (await list())
+        .split('\n')
+        .map((line) => line.replace(/^(d \S+ \S+) \S+/, '$1'));
+      const isDirectory = (line: string) => line.startsWith('d ');
+      return [...lines.filter(isDirectory).sort(), ...lines.filter((each) => !isDirectory(each))];
+    };
+    let chain: readonly Saved[] = [];
+    let saved: readonly string[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const token = `token-${round}`;
+      await restore(chain, `${token}::partial`);
+      if (chain.length > 0)
+        expect({ round, listing: await listSaved() }).toEqual({ round, listing: saved });
+      await delay(20);
+      const isNoise = random.chance(0.3);
+      const noise = 'mkdir -p d e; echo 1 >d/new; echo 2 >e/new; [ ! -d b ] || echo 3 >b/new';
+      if (isNoise) await execute('sh', ['-c', `cd "$1"; ${noise}`, 'sh', mount()]);
+      else await mutate(random);
+      await writeFile(join(mount(), 'never empty'), '', { flag: 'a' });
+      const isEnd = chain.length >= chainLength;
+      const report = await runScript('pack', `0:1:${isEnd ? 0 : 1e9}:${token}`);
+      counts.set(report.result, (counts.get(report.result) ?? 0) + 1);
+      await removeExcluded();
+      saved = await listSaved();
+      chain = await keep(chain, report, round);
+    }
+    await rm(script);
+    expect(counts.get('changed')).toBeGreaterThan(rounds / 4);
+    expect(counts.get('packed')).toBeGreaterThan(rounds / 20);
+    expect(counts.get('unchanged')).toBeGreaterThan(rounds / 10);
   },
   rounds * 5000,
 );

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
+  excludePrograms,
   incrementalPrograms,
   placeScript,
   requiredPrograms,
@@ -25,13 +26,16 @@ function programsIn(text: string): string[] {
 }
 
 describe.each([
-  ['pack', []],
+  ['pack', [...excludePrograms]],
   ['unpack', [...incrementalPrograms]],
 ] as const)('the script that is to %s', (name, programs) => {
   test('stands as run.sh beside what it sources, and looks for the programs that are copied', async () => {
     const place = join(directory, 'not there yet', name);
-    await placeScript(name, place);
-    expect((await readdir(place)).sort()).toEqual(['common.sh', 'run.sh', 'stream.sh']);
+    await placeScript(name, place, new Map(name === 'pack' ? [[12, 'p']] : []));
+    const others = name === 'pack' ? ['exclude-12'] : [];
+    expect((await readdir(place)).sort()).toEqual([
+      ...['common.sh', ...others, 'run.sh', 'stream.sh'],
+    ]);
     const script = await readFile(join(place, 'run.sh'), 'utf8');
     expect(script).toContain('\n. "${0%/*}/common.sh"\n');
     expect(programsIn(script)).toEqual(programs);
