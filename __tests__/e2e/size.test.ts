@@ -103,7 +103,7 @@ describe('exclude', () => {
 
 describe('max-size', () => {
   const of = (megabytes: number) =>
-    `dd if=/dev/urandom of=/c/data bs=1M count=${megabytes} 2>/dev/null; echo >/c/run-$(ls /c | wc -l)`;
+    `dd if=/dev/urandom of=/c/data bs=1M count=${megabytes} 2>/dev/null; echo >/c/of-${megabytes}`;
 
   test('a mount that is too large is saved, and the next inject begins it anew', async () => {
     const limit = { 'max-size': '3MB' };
@@ -132,7 +132,7 @@ describe('max-size', () => {
     expect(second.extract.log).toMatch(/has 1\.1 MB; it had 4\.2 MB 1 save ago\.$/m);
     // It was cold, and so its time is the one without the cache.
     expect(second.extract.log).toMatch(/^The build took [\d.]+ s, without the cache\./m);
-    expect(await restoredBy('k-2')).toEqual(['./data', './run-1']);
+    expect(await restoredBy('k-2')).toEqual(['./data', './of-1']);
   });
 
   test('after an exact hit, nothing is saved twice', async () => {

@@ -278,6 +278,32 @@ test(
   rounds * 5000,
 );
 
+test('what is not saved is no change, though it gives directories other times', async () => {
+  const script = join(root, 'pack', 'exclude-0');
+  await writeFile(script, renderExcludeScript(['*.log', 'sub/tmp']));
+  await restore([], 't');
+  await mkdir(join(mount(), 'sub'));
+  for (const name of ['kept', 'sub/kept']) await writeFile(join(mount(), name), '');
+  // Tar lists a time without a fraction in fewer characters.
+  await execute('touch', ['-d', '@5', mount(), join(mount(), 'sub'), join(mount(), 'kept')]);
+  const chain = await keep([], await runScript('pack', '0:1'), 1);
+
+  await restore(chain, 'u:partial');
+  await delay(20);
+  await mkdir(join(mount(), 'sub/tmp'));
+  for (const name of ['a.log', 'sub/tmp/x']) await writeFile(join(mount(), name), 'new');
+  expect(await runScript('pack', '0:1:1000000:u')).toMatchObject({ result: 'unchanged' });
+
+  for (const change of ['chmod 700 sub', 'rm kept', 'mkdir new', 'echo >kept', 'mkdir sub/a.log']) {
+    await restore(chain, 'v:partial');
+    await delay(20);
+    await execute('sh', ['-c', `cd "$1"; ${change}`, 'sh', mount()]);
+    const { result } = await runScript('pack', '0:1:1000000:v');
+    expect([change, result]).toEqual([change, 'changed']);
+  }
+  await rm(script);
+}, 60_000);
+
 test('sockets are left out, and counted: all of them, or those that are new', async () => {
   await restore([], 't');
   await writeFile(join(mount(), 'a: socket ignored'), 'a file');
