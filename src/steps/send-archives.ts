@@ -10,8 +10,9 @@ import {
   type ScratchBuildResult,
 } from '../builder/scratch-build.js';
 import { findAddresses, noBridge, tellDetour } from '../builder/stream/straight-build.js';
-import { print } from '../console/console.js';
+import { print, warn } from '../console/console.js';
 import type { ArchivesForMount } from '../entry/archive.js';
+import { messageOf } from '../lib/errors.js';
 import { linkFile } from '../lib/work-directory.js';
 
 /** The result of the build, or of both builds. */
@@ -44,7 +45,12 @@ export async function sendAndUnpack(
   if (rest.length === 0) return first;
   const indexes = new Set(rest.map(({ index }) => index));
   const mounts = options.mounts.filter(({ index }) => indexes.has(index));
-  const second = await unpackFiles({ ...options, mounts }, rest, directory);
+  const second = await unpackFiles({ ...options, mounts }, rest, directory).catch((error) => {
+    // The other mounts are filled.
+    if (rest.length === toUnpack.length) throw error;
+    warn(messageOf(error));
+    return { reports: new Map<number, MountReport>(), endedAt: first.endedAt };
+  });
   const { endedAt } = second;
   const isUnreachable = [...first.reports.values()].some(isUnreached) || undefined;
   return { reports: new Map([...first.reports, ...second.reports]), endedAt, isUnreachable };

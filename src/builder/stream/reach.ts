@@ -1,11 +1,11 @@
 import type { Builder } from '../buildx.js';
 
-/** The drivers whose BuildKit is most often on this machine. */
-const localDrivers = ['docker', 'docker-container'];
-
 /**
  * Decides whether the RUNs of a builder are likely to be on this machine. Only then it pays to listen
  * for them.
+ *
+ * With the driver docker, buildx talks to the engine itself, which is quick, and a network of its own
+ * for each RUN takes time. So there the archives go through buildx.
  *
  * @param dockerHost the variable DOCKER_HOST
  * @returns the reason why they are not; undefined if they are
@@ -14,7 +14,7 @@ export function whyNotStraight(
   { driver, endpoint }: Pick<Builder, 'driver' | 'endpoint'>,
   dockerHost: string | undefined,
 ): string | undefined {
-  if (!localDrivers.includes(driver)) return `the driver of the builder is ${driver || 'unknown'}`;
+  if (driver !== 'docker-container') return `the driver of the builder is ${driver || 'unknown'}`;
   // The endpoint is a URL, or the name of a context. DOCKER_HOST gives the engine of the default one.
   const engine = endpoint === 'default' ? dockerHost || 'unix://' : endpoint;
   if (!engine.startsWith('unix://')) return `its engine may be on another machine (${engine})`;

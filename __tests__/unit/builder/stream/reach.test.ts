@@ -4,10 +4,9 @@ import { whyNotStraight } from '../../../../src/builder/stream/reach.js';
 const socket = 'unix:///var/run/docker.sock';
 
 test.each<[driver: string, endpoint: string, dockerHost: string | undefined]>([
-  ['docker', 'default', undefined],
-  ['docker', 'default', ''],
-  ['docker', 'default', socket],
   ['docker-container', 'default', undefined],
+  ['docker-container', 'default', ''],
+  ['docker-container', 'default', socket],
   ['docker-container', socket, undefined],
   ['docker-container', socket, 'tcp://192.0.2.1:2375'],
 ])('the driver %s at %s, with DOCKER_HOST %s, is on this machine', (driver, endpoint, host) => {
@@ -19,9 +18,10 @@ test.each<[driver: string, endpoint: string, dockerHost: string | undefined, why
   ['kubernetes', 'kubernetes:///b', undefined, 'the driver of the builder is kubernetes'],
   ['cloud', 'cloud://b', undefined, 'the driver of the builder is cloud'],
   ['', '', undefined, 'the driver of the builder is unknown'],
-  ['docker', 'default', 'tcp://192.0.2.1:2375', 'another machine (tcp://192.0.2.1:2375)'],
-  ['docker', 'default', 'ssh://user@host', 'another machine (ssh://user@host)'],
-  ['docker', 'far', undefined, 'another machine (far)'],
+  ['docker', 'default', undefined, 'the driver of the builder is docker'],
+  ['docker-container', 'default', 'tcp://192.0.2.1:2375', 'another machine (tcp://192.0.2.1:2375)'],
+  ['docker-container', 'default', 'ssh://user@host', 'another machine (ssh://user@host)'],
+  ['docker-container', 'far', undefined, 'another machine (far)'],
   ['docker-container', 'tcp://192.0.2.1:2375', undefined, 'another machine'],
 ])('the driver %s at %s, with DOCKER_HOST %s, may not be', (driver, endpoint, host, why) => {
   expect(whyNotStraight({ driver, endpoint }, host)).toContain(why);
