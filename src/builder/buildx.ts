@@ -95,8 +95,8 @@ export async function inspectBuilder(
     const { buildkit, platforms, endpoint } = node;
     if (lacksNamedContexts(buildkit)) throw new Error(describeTooOld(found.name, buildkit));
     const nodes = found.nodes.length;
-    const { name, driver } = found;
-    return { name, driver, nodes, node: node.name, platforms, buildkit, endpoint };
+    const own = { node: node.name, platforms, buildkit, endpoint };
+    return { name: found.name, driver: found.driver, nodes, ...own };
   }
   const trouble = error ?? lastLine(booted);
   const buildx = await probe(surroundings, ['buildx', 'version']);

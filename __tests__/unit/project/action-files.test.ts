@@ -166,6 +166,7 @@ const values: Record<string, string> = {
   timeout: '7',
   summary: 'false',
   save: 'false',
+  stream: 'false',
 };
 
 test('the single step has the inputs of inject, and all that it reads itself', () => {
@@ -199,6 +200,7 @@ test('its post step reads what inject does not hand over', () => {
     incremental: { count: 5, share: 0.6 },
     exclude: [],
     maxSize: undefined,
+    stream: false,
     timeout: 7,
     summary: false,
   });

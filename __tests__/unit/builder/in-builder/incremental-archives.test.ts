@@ -295,7 +295,7 @@ test('what is not saved is no change, though it gives directories other times', 
   expect(await runScript('pack', '0:1:1000000:u')).toMatchObject({ result: 'unchanged' });
 
   for (const change of ['chmod 700 sub', 'rm kept', 'mkdir new', 'echo >kept', 'mkdir sub/a.log']) {
-    await restore(chain, 'v:partial');
+    await restore(chain, 'v::partial');
     await delay(20);
     await execute('sh', ['-c', `cd "$1"; ${change}`, 'sh', mount()]);
     const { result } = await runScript('pack', '0:1:1000000:v');
