@@ -23,7 +23,8 @@ const mutations: readonly string[] = [
   'rm -rf a; ln -s b a',
   // Tar makes such links when it has unpacked all the rest.
   'rm -rf a; ln -s ../.b a',
-  'rm -rf a; ln -s /b a',
+  // Nothing is there, so that nothing is written through it, by whatever user.
+  'rm -rf a; ln -s /nowhere/b a',
   'rm -rf a; mkfifo a',
   // Hard links of fifos are no links any more when tar has packed them, in whatever format.
   '[ -p b ] || { rm -rf a; ln b a; }',

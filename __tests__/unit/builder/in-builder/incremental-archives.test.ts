@@ -288,7 +288,7 @@ test('what is not saved is no change, though it gives directories other times', 
   await execute('touch', ['-d', '@5', mount(), join(mount(), 'sub'), join(mount(), 'kept')]);
   const chain = await keep([], await runScript('pack', '0:1'), 1);
 
-  await restore(chain, 'u:partial');
+  await restore(chain, 'u::partial');
   await delay(20);
   await mkdir(join(mount(), 'sub/tmp'));
   for (const name of ['a.log', 'sub/tmp/x']) await writeFile(join(mount(), name), 'new');
