@@ -62,6 +62,8 @@ function checkSyntax(pattern: string): void {
   }
 }
 
+// (In a regular expression of Go, the dot matches all but a line feed; in one of JavaScript, it does not match
+// a carriage return, either.)
 function compile(pattern: string): (path: string) => boolean {
   const chars = [...pattern];
   let type: 'exact' | 'prefix' | 'suffix' | 'regexp' = 'exact';
@@ -74,11 +76,11 @@ function compile(pattern: string): (path: string) => boolean {
       if (at >= chars.length) {
         if (type === 'exact') type = 'prefix';
         else {
-          expression += '.*';
+          expression += '[^\n]*';
           type = 'regexp';
         }
       } else {
-        expression += '(.*/)?';
+        expression += '([^\n]*/)?';
         type = 'regexp';
       }
       if (turn === 0) type = 'suffix';

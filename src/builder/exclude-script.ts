@@ -76,8 +76,10 @@ function compile(pattern: string): string {
       rest.take('/');
       // In a regular expression of Go, the dot matches no line feed.
       result += rest.isAtEnd() ? '[^\\n]*' : '([^\\n]*\\/)?';
-    } else if (char === '*') result += '[^\\/]*';
-    else if (char === '?') result += anyBut([[slash, slash]]);
+    } else if (char === '*') {
+      // Not \/ for the slash, because within brackets a backslash is one.
+      result += '[^\\x2f]*';
+    } else if (char === '?') result += anyBut([[slash, slash]]);
     else if (char === '[') result += readClass(rest, pattern);
     else if (char === '\\') result += literal(rest.next() ?? refuseEnd(pattern));
     else result += literal(char);
