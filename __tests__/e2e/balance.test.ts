@@ -83,3 +83,19 @@ test('an extract without an inject tells nothing', async () => {
   await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
   expect(lineOf(await scenario.save('m', 'k'))).toBeUndefined();
 });
+
+test('the summary tells what a first run is like, and all that a failure is annotated with', async () => {
+  await scenario.builder.empty();
+  const job = await scenario.newJob();
+  const miss = await job.runAction('inject', { 'cache-mounts': 'go-build', key: 'k' });
+  expect(miss.summary).toContain('<code>go-build</code></td><td>not saved yet</td>');
+  expect(miss.summary).toContain('<li>A first run is always like this');
+  expect(miss.summary).toMatch(/Time: look-up [\d.]+ s, the whole step [\d.]+ s</);
+
+  await scenario.builder.run({ id: 'go_build' }, 'echo 1 >/c/file');
+  const failed = await job.runAction('extract', {});
+  expect(failed.outputs).toMatchObject({ saved: 'false', 'saved-bytes': '0' });
+  expect(failed.annotations).toHaveLength(2);
+  expect(failed.summary).toContain('did you mean &quot;go_build&quot;? It has go_build.');
+  expect(failed.summary).toContain('Nothing was saved: no mount holds any file; check that');
+});
