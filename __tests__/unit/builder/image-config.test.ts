@@ -70,7 +70,7 @@ async function lookUp(
     'for last; do :; done',
     'case "$*" in *format*) last="$last formatted" ;; esac',
     'case $last in',
-    'silent) exec sleep 20 ;;',
+    'silent) exec sleep 5 ;;',
     ...Object.entries(answers).map(
       ([name, answer]) => `'${name}') echo '${JSON.stringify(answer)}' ;;`,
     ),
