@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { builderKind, useRunnersNetwork } from '../support/engine.js';
-import { type Registry, startRegistry } from '../support/registry.js';
+import { type Registry, startStrictRegistry } from '../support/registry.js';
 import type { Annotation, Job, JobOptions } from '../support/runner.js';
 import { useScenario } from '../support/scenario.js';
 import { execute } from '../support/silence.js';
@@ -14,7 +14,7 @@ const scenario = useScenario();
 let registry: Registry;
 let removeBuilder: () => Promise<void>;
 beforeAll(async () => {
-  [registry, removeBuilder] = await Promise.all([startRegistry(), useRunnersNetwork()]);
+  [registry, removeBuilder] = await Promise.all([startStrictRegistry(), useRunnersNetwork()]);
 });
 afterAll(async () => {
   await removeBuilder();

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -51,4 +52,36 @@ export async function startRegistry(): Promise<Registry> {
     await close();
     throw error;
   }
+}
+
+/**
+ * The same, but a manifest that is not there is 404, as in other registries: Debian's answers 500 if a
+ * blob of that digest is, and buildx from some version after 0.29 on then does not look for the blob.
+ */
+export async function startStrictRegistry(): Promise<Registry> {
+  const registry = await startRegistry();
+  const server = createServer((incoming, answer) => {
+    const { method, url = '', headers } = incoming;
+    const options = { host: '127.0.0.1', port: registry.port, method, path: url, headers };
+    const forwarded = request(options, (answered) => {
+      const { statusCode = 502 } = answered;
+      const isMissing = statusCode === 500 && url.includes('/manifests/');
+      answer.writeHead(isMissing ? 404 : statusCode, answered.headers);
+      answered.pipe(answer);
+    });
+    forwarded.on('error', () => answer.destroy());
+    incoming.pipe(forwarded);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    port: address.port,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await registry.close();
+    },
+  };
 }
