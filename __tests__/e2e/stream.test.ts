@@ -111,7 +111,7 @@ describeStraight('with the driver docker-container', () => {
     beforeAll(async () => {
       disposeBuilder = await useRunnersNetwork();
       builder = await prepareBuilder();
-    }, 60_000);
+    });
     afterAll(async () => {
       await builder.dispose();
       await disposeBuilder();

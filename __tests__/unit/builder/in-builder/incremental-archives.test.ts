@@ -302,7 +302,7 @@ test('what is not saved is no change, though it gives directories other times', 
     expect([change, result]).toEqual([change, 'changed']);
   }
   await rm(script);
-}, 60_000);
+});
 
 test('sockets are left out, and counted: all of them, or those that are new', async () => {
   await restore([], 't');
