@@ -141,6 +141,18 @@ no_changes() {
   } | sha256sum
 }
 
+# For the lines of tar: leaves out the time of a directory, and the spaces after other times, because
+# the width of that column depends on the times before.
+without_times='s/^(d[^ ]* +[^ ]+ +[^ ]+) [^ ]+ [^ ]+ +/\1 /; s/^([^ d][^ ]* +[^ ]+ +[^ ]+ [^ ]+ [^ ]+) +/\1 /'
+
+# list_all OPTION...: prints a digest of a list of the mount's files, with all their attributes. The
+# times of directories are left out, because a file that is not packed changes them, too.
+list_all() {
+  {
+    create -f /dev/null -vvv --full-time --sort=name "$@" -C "$mount" . 2>&1 || echo "$started"
+  } | sed -E "$without_times" | sha256sum
+}
+
 # boot_time: differs if the clock has been set since; then tar cannot rely on the times of changes
 boot_time() {
   grep '^btime ' /proc/stat

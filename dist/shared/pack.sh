@@ -1,17 +1,41 @@
 #!/bin/sh
 # Packs mounts. An argument has fields with colons between them: the mount's index and the
 # compression level. If a delta may be packed, the argument has two more fields: the maximum of its
-# bytes, and the token of the snapshot.
+# bytes, and the token of the snapshot. If some files are not to be packed, the script of sed
+# exclude-INDEX is beside this one.
 
 # shellcheck source=src/builder/in-builder/common.sh
 . "${0%/*}/common.sh"
+
+# list_excluded SCRIPT: writes the paths of what is not packed to a file, and patterns of tar that
+# match just these to another
+list_excluded() {
+  # The same list as excludePrograms in scripts.ts.
+  for program in find sed tr; do
+    command -v "$program" >/dev/null || report unusable ",\"missing\":\"$program\""
+  done
+  (cd -- "$mount" && find . -depth -print0) | sed -z -n -E -f "$1" >"$index.excluded"
+  # Tar reads one pattern from each line, without white space at the end.
+  sed -z 's/[\\*?[]/\\&/g; s/\n/[!\x01-\x09\x0b-\xff]/g; s/[ \t\r\v\f]$/[&]/' "$index.excluded" |
+    tr '\0' '\n' >"$index.exclude"
+  # The last line says that nothing has failed.
+  grep -q -x END "$index.exclude"
+}
+
+# hides_saved: whether the snapshot has a directory that is not packed any more: there is nothing in
+# it now for which there was an exception. In a delta, tar can only say that it stays as it was.
+hides_saved() {
+  tr '\n\0' '\001\n' <"$index.excluded" >"$index.exclude-lines"
+  tr '\n\0' '\001\n' <"$snapshot/snapshot" | grep -q -x -F -f "$index.exclude-lines"
+}
 
 # pack CREATE OPTION...: packs the mount. Sets files, bytes, sockets (the number that tar has left
 # out) and missing_links (whether a file is packed, but not all of its hard links).
 pack() {
   # Tar lists the packed files on standard output. The name of a directory ends with a slash.
+  # shellcheck disable=SC2086 # the options are split
   files=$({
-    "$@" --sparse -v --totals -C "$mount" . 2>"$index.log"
+    "$@" $exclude --sparse -v --totals -C "$mount" . 2>"$index.log"
     echo $? >"$index.status"
   } | grep -c -v '/$')
   # If the disk is full, both files may be empty, and the archive may be incomplete.
@@ -52,24 +76,36 @@ has_snapshot() {
   known=
   boot=
   unchanged=
-  { read -r known; read -r boot; read -r unchanged; } <"$snapshot/state"
+  listed=
+  { read -r known; read -r boot; read -r unchanged; read -r listed; } <"$snapshot/state"
   # Tar will change the snapshot. If this script is killed and run again, the snapshot must not
   # count any more.
   rm -f -- "$snapshot/state" || return
   [ "$known" = "$1" ] && [ -n "$boot" ] && [ "$boot" = "$(boot_time)" ]
 }
 
+# is_unchanged: whether the mount has the same files as in the snapshot
+is_unchanged() {
+  if [ -n "$exclude" ]; then
+    # shellcheck disable=SC2086 # the options are split
+    [ -n "$listed" ] && [ "$listed" = "$(list_all $exclude)" ]
+  else
+    [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]
+  fi
+}
+
 # pack_changes ALLOWED: packs a delta, unless it has more bytes than ALLOWED. Sets result, or
 # obstacle if it fails.
 pack_changes() {
   obstacle=tar
+  [ -z "$exclude" ] || ! hides_saved || return
   # Each run of tar gets a copy, because tar changes the snapshot that it reads. If the archive goes
   # to /dev/null, tar does not read the files.
   for use in count compare straight; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
   done
   pack create_since "$snapshot/count" --check-links -f /dev/null || return
-  if [ "$files" = 0 ] && [ "$unchanged" = "$(no_changes "$snapshot/compare" /dev/null)" ]; then
+  if [ "$files" = 0 ] && is_unchanged; then
     result=unchanged
     return
   fi
@@ -100,6 +136,13 @@ work() {
   sha256=
   find_step pack
   obstacle=${token:+snapshot}
+  exclude=
+  if [ -f "${0%/*}/exclude-$index" ]; then
+    list_excluded "${0%/*}/exclude-$index" || report failed
+    # Each of these options is for what follows it. With wildcards in the name of the mount's root,
+    # tar would leave all directories out of a delta.
+    exclude="--anchored --wildcards --no-wildcards-match-slash -X $index.exclude --no-wildcards"
+  fi
   if has_snapshot "$token" && pack_changes "$allowed"; then
     obstacle=
   elif pack_straight create || pack create -I "$compressor" -f "$archive"; then
@@ -108,6 +151,7 @@ work() {
     result=failed
     rm -f -- "$archive"
   fi
+  rm -f -- "$index".exclude*
   # A snapshot can be used only once.
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in

@@ -38,14 +38,14 @@ prove() {
 
 # read_plan PLACE: sets endpoints, and what there is to know of the archive
 read_plan() {
-  local kind first second third fourth fifth place=0
+  local kind first second third fourth place=0
   endpoints=() name=
-  while read -r kind first second third fourth fifth; do
+  while read -r kind first second third fourth; do
     case $kind in
       endpoint) endpoints+=("$first $second") ;;
       archive)
         if ((place++ == $1)); then
-          name=$first inner_key=$second outer_key=$third bytes=$fourth sha256=$fifth
+          name=$first inner_key=$second outer_key=$third sha256=$fourth
         fi
         ;;
     esac
@@ -80,7 +80,8 @@ default_gateway() {
   done </proc/net/route
 }
 
-# find_endpoint: most often the step is at the gateway; the loopback answers, or refuses, at once
+# find_endpoint: most often the step is at the gateway; the loopback answers, or refuses, at once.
+# Where a firewall swallows what is sent, it is not worth to wait for each of many.
 find_endpoint() {
   local endpoint gateway sought rank
   gateway=$(default_gateway 2>/dev/null)
@@ -92,6 +93,7 @@ find_endpoint() {
         *) rank=other ;;
       esac
       [[ $rank == "$sought" ]] || continue
+      ((SECONDS < 2 * patience)) || return
       # shellcheck disable=SC2086 # two words
       if within_patience greet "$direction" "$plan" 0 $endpoint; then
         printf '%s\n' "$endpoint"
@@ -111,11 +113,12 @@ send() {
   [[ $verdict == "good $(prove good "$sum")" ]] && printf '%s\n' "$sum"
 }
 
-# receive COMMAND...
+# receive COMMAND...: until the step ends the connection. COMMAND may get more than it should, or less;
+# then this fails.
 receive() {
   local sum
   exec 4>&1
-  sum=$({ head -c "$bytes" <&3 | tee --output-error=exit /dev/fd/5 | "$@" 3>&- >&4; } 5>&1 | digest) &&
+  sum=$({ tee --output-error=exit /dev/fd/5 <&3 | "$@" 3>&- >&4; } 5>&1 | digest) &&
     [[ $sum == "$sha256" ]]
 }
 

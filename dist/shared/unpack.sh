@@ -2,7 +2,7 @@
 # Unpacks archives into mounts. An argument has fields with colons between them: the mount's index
 # and the number of bytes that its archives unpack to. If a snapshot is to be taken, the snapshot's
 # token follows. A mount that holds other files is left as it is, unless the fourth field is `add`:
-# then what is missing there is added.
+# then what is missing there is added. If some files were not packed, there is a fifth field.
 
 # shellcheck source=src/builder/in-builder/common.sh
 . "${0%/*}/common.sh"
@@ -20,7 +20,7 @@ free() {
   }
 }
 
-# take_snapshot TOKEN: everything after it counts as a change
+# take_snapshot TOKEN [PARTIAL]: everything after it counts as a change
 take_snapshot() {
   rm -f -- "$snapshot"/*
   # The same list as incrementalPrograms in scripts.ts.
@@ -38,9 +38,11 @@ take_snapshot() {
   # a device that does not exist. Then tar does not recognize a renamed directory and packs it as a
   # new one. The device is the sixth field.
   device=$(sed -z -n 6p "$snapshot/new" | tr -d '\0')
+  # shellcheck disable=SC2119 # it needs no options here
+  listed=${2:+$(list_all)}
   [ -n "$device" ] && sed -z "s/^$device$/0/" "$snapshot/new" >"$snapshot/snapshot" &&
     rm -f -- "$snapshot/new" "$snapshot/listing" &&
-    printf '%s\n' "$1" "$(boot_time)" "$unchanged" >"$snapshot/state"
+    printf '%s\n' "$1" "$(boot_time)" "$unchanged" "$listed" >"$snapshot/state"
 }
 
 # walk DIR COMMAND: runs COMMAND PATH for all paths below DIR until one fails. A directory comes
@@ -69,7 +71,23 @@ unpack() {
   directory=$2
   shift 2
   choose_compressor "$archive"
+  # An archive that comes straight from the step has only its name here.
+  [ -z "$at" ] || [ -s "$archive" ] ||
+    compressor="bash ${0%/*}/stream.sh carry unpack $plan 0 $at $compressor"
   extract "$@" -I "$compressor" -f "$archive" -C "$directory"
+}
+
+# fetch DELTA...: puts deltas that come straight from the step into files, because each is read
+# several times
+fetch() {
+  place=0
+  mkdir "$reserved/fetched" || return
+  for delta; do
+    place=$((place + 1))
+    # shellcheck disable=SC2086 # the address and the port are two words
+    bash "${0%/*}/stream.sh" carry unpack "$plan" "$place" $at tee \
+      >"$reserved/fetched/${delta##*/}" || return
+  done
 }
 
 # bar_links DELTA: removes the links that tar would follow when it unpacks the delta. Tar follows no
@@ -111,6 +129,10 @@ unpack_all() {
   set -- /archives/"$index".*
   unpack "$1" "$reserved/files" || return
   shift
+  [ -z "$at" ] || [ $# -eq 0 ] || {
+    fetch "$@" || return
+    set -- "$reserved/fetched/$index".*
+  }
   links=false
   [ $# -eq 0 ] || walk "$reserved/files" is_no_link || links=true
   for delta; do
@@ -120,9 +142,9 @@ unpack_all() {
   done
 }
 
-# work INDEX NEEDED [TOKEN [add]]
+# work INDEX NEEDED [TOKEN [add [PARTIAL]]]
 work() {
-  needed=$2 token=${3-} adds=false result=unpacked
+  needed=$2 token=${3-} partial=${5-} adds=false result=unpacked
   prepare "$1"
   for archive in /archives/"$index".*; do
     choose_compressor "$archive"
@@ -136,19 +158,23 @@ work() {
   available=$(free)
   [ "${available:-$needed}" -ge "$needed" ] || report full ",\"available\":$available"
 
+  find_step unpack
+  [ -z "$detour" ] || report detour ",\"detour\":\"$detour\""
   # The reserved names would be in the way of settle. No archive of ours holds them.
   keep_root &&
     mkdir "$reserved" "$reserved/files" &&
     unpack_all &&
-    rm -rf -- "$reserved/files/$reserved_name" "$reserved/files/$reserved_name.complete" &&
+    rm -rf -- "$reserved/fetched" \
+      "$reserved/files/$reserved_name" "$reserved/files/$reserved_name.complete" &&
     describe_root &&
     mv -- "$reserved" "$complete" &&
     settle && {
-      [ -z "$token" ] || take_snapshot "$token"
+      [ -z "$token" ] || take_snapshot "$token" "$partial"
       report "$result"
     }
   # The mount is unchanged, except for complete files, which a later settle can put into place.
   rm -rf -- "$reserved"
+  [ -z "$at" ] || [ -d "$complete" ] || report detour ',"detour":"cut"'
   ! $adds || report unadded
   report failed
 }
