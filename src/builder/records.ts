@@ -255,7 +255,7 @@ function describeForgotten(forgotten: readonly OtherMount[], builder: string): s
     const names = mounts.map(({ mount }) => describeMount(mount)).join(', ');
     const { stage = '', file = '', input = 'target' } = mounts[0] ?? {};
     const what = input === 'target' ? 'stages' : 'bake targets';
-    return `The builder ${builder} has ${names}, which the stage ${stage} of ${file} declares, and which was not asked for: it is not saved. If that stage is built, too, name all ${what} that are built in the input ${input}, one a line.`;
+    return `The builder ${builder} has ${names}, which the stage ${stage} of ${file} declares, and which was not asked for: it is not saved. If that stage is built, too, name all ${what} that are built in the input ${input}, one per line.`;
   });
 }
 

@@ -284,7 +284,7 @@ function linesOf(input: GetInput, name: string): string[] {
     .filter((line) => line !== '');
 }
 
-/** Names, one a line or with commas between them. */
+/** Names, one per line or with commas between them. */
 function namesOf(input: GetInput, name: string): string[] {
   const names = linesOf(input, name).flatMap((line) => line.split(','));
   return names.map((each) => each.trim()).filter((each) => each !== '');

@@ -255,7 +255,7 @@ describe('a comparison', () => {
       const others = [other('x', 'test'), other('y', 'test'), other('z', 'lint', 'bake-targets')];
       const { warnings, information } = compareBeside(['/go', '/x', '/y', '/z', '/npm'], others);
       expect(warnings).toEqual([
-        'The builder b has x, y, which the stage test of Dockerfile declares, and which was not asked for: it is not saved. If that stage is built, too, name all stages that are built in the input target, one a line.',
+        'The builder b has x, y, which the stage test of Dockerfile declares, and which was not asked for: it is not saved. If that stage is built, too, name all stages that are built in the input target, one per line.',
         expect.stringMatching(/has z, .*stage lint.*all bake targets .* in the input bake-targets/),
       ]);
       expect(information).toEqual(['Not asked for, but on the builder: npm']);
