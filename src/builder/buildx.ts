@@ -362,7 +362,10 @@ async function probe(
   }
 }
 
-/** Runs a docker command that only asks for something. Never fails: its exit code says so. */
+/**
+ * Runs a docker command that only asks for something. Never fails: its exit code says so. The
+ * commands are those of this file, of bake.ts, of build-history.ts and of image-config.ts.
+ */
 export async function askDocker(
   surroundings: Surroundings,
   args: readonly string[],

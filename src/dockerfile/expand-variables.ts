@@ -1,6 +1,6 @@
 /*
  * Mirrors frontend/dockerfile/shell/lex.go of BuildKit v0.32.2: the functions have its names and its
- * order.
+ * order. Which variables a stage has, is in declared-mounts.ts.
  */
 import { isSpace } from './go-text.js';
 

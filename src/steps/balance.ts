@@ -3,7 +3,7 @@ import { isNewer } from '../builder/records.js';
 import type { ColdBuild } from '../entry/cold-build.js';
 import type { Manifest } from '../entry/manifest.js';
 import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
-import { type Balance, type BuildTime, type Gap, selectBuilds, timeOf } from './build-time.js';
+import { type Balance, type BuildTime, type Interval, selectBuilds, timeOf } from './build-time.js';
 import type { PackRequest } from './extract-request.js';
 import type { InjectNote } from './inject-note.js';
 import type { PackResult } from './pack-mounts.js';
@@ -31,7 +31,7 @@ export async function measureBuild(
   { surroundings, builder }: PackRequest,
   note: InjectNote,
 ): Promise<BuildTime> {
-  const gap: Gap = { from: note.endedAt, to: performance.timeOrigin };
+  const gap: Interval = { from: note.endedAt, to: performance.timeOrigin };
   const builds = selectBuilds(await listBuilds(surroundings, builder), gap);
   const inDoubt = builds.filter(({ cachedSteps }) => cachedSteps > 0);
   const answers = await Promise.all(

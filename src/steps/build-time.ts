@@ -3,7 +3,7 @@ import { formatDuration } from '../console/format.js';
 import type { ColdBuild } from '../entry/cold-build.js';
 
 /** The time between an inject and its extract, by the builder's clock, in milliseconds. */
-export interface Gap {
+export interface Interval {
   readonly from: number;
   readonly to: number;
 }
@@ -30,7 +30,7 @@ export type BuildTime =
  */
 export function selectBuilds(
   builds: readonly BuildRecord[] | undefined,
-  { from, to }: Gap,
+  { from, to }: Interval,
 ): readonly BuildRecord[] {
   const between = (builds ?? []).filter(
     ({ startedAt, endedAt }) => startedAt >= from && endedAt !== undefined && endedAt <= to,
@@ -41,7 +41,7 @@ export function selectBuilds(
 /** The time of some builds, which is that from the start of the first to the end of the last. */
 export function timeOf(
   builds: readonly BuildRecord[],
-  { from, to }: Gap,
+  { from, to }: Interval,
   isCached: boolean | undefined,
 ): BuildTime {
   if (builds.length === 0) return { kind: 'gap', seconds: (to - from) / 1000 };

@@ -63,7 +63,10 @@ export type Decision = {
 
 type ReportOf<Result> = Extract<MountReport, { readonly result: Result }>;
 
-/** Decides what becomes of a mount. What follows a saved mount is always at least as complete. */
+/**
+ * Decides what becomes of a mount. What follows a saved mount is always at least as complete.
+ * Whether there is an entry at all is decided in extract.ts, when all mounts are known.
+ */
 export function decide(facts: MountFacts): Decision {
   const { report, restored, maximum } = facts;
   if (report?.result === 'packed') {

@@ -108,19 +108,23 @@ export async function extractMounts(
       return extract(asked, note, store, await makeWorkDirectory());
     }).catch(giveUp);
     tidied = result.tidied;
-    setOutput('saved', String(result.saved));
-    setOutput('saved-bytes', String(result.savedBytes));
-    if (result.totalBytes !== undefined) setOutput('total-bytes', String(result.totalBytes));
-    const { balance } = result;
-    if (balance !== undefined) print(tellBalance(balance));
-    if (balance?.time.kind === 'build') {
-      setOutput('build-seconds', balance.time.seconds.toFixed(1));
-    }
-    if (result.reasons.length > 0) setOutput('reason', result.reasons.join('\n'));
-    if (inputs.summary) addSummary(summaryOf(request?.key, result));
+    tellResult(inputs, request?.key, result);
   } finally {
     await Promise.all([tidied, request?.state && finishState(surroundings, request.state)]);
   }
+}
+
+function tellResult(inputs: ExtractInputs, key: string | undefined, result: ExtractResult): void {
+  const { saved, savedBytes, totalBytes, balance, reasons } = result;
+  setOutput('saved', String(saved));
+  setOutput('saved-bytes', String(savedBytes));
+  if (totalBytes !== undefined) setOutput('total-bytes', String(totalBytes));
+  if (balance !== undefined) print(tellBalance(balance));
+  if (balance?.time.kind === 'build') {
+    setOutput('build-seconds', balance.time.seconds.toFixed(1));
+  }
+  if (reasons.length > 0) setOutput('reason', reasons.join('\n'));
+  if (inputs.summary) addSummary(summaryOf(key, result));
 }
 
 function summaryOf(key: string | undefined, result: ExtractResult): string {

@@ -23,7 +23,7 @@ import type { CacheMount } from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
 import { logBuilder } from './result-table.js';
-import { sendAndUnpack } from './send-archives.js';
+import { sendAndUnpack, type UnpackBuildResult } from './send-archives.js';
 import { findOwn, type ThisJob } from './this-job.js';
 
 /** The task of inject when its mounts are known. */
@@ -112,30 +112,35 @@ export async function unpack(
   const configuration = join(workDirectory, 'buildx');
   const address = await addressBuilder(request.builder, builder, surroundings, configuration);
   const own = await findOwn(request, builder, address, toUnpack);
-  const { reports, endedAt, isUnreachable } = await logStage('Unpack into the builder', () =>
-    sendAndUnpack(
-      {
-        ...{ surroundings, workDirectory, builder: address, toolkit, script: 'unpack' },
-        mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId, own.has(each.index))),
-        withArchives: true,
-        seedStages: request.seedStages,
-      },
-      toUnpack,
-      keptArchives(surroundings, request.key),
-      request.stream
-        ? whyNotStraight(builder, surroundings.env.DOCKER_HOST)
-        : 'the input stream is false',
-    ),
+  const options = {
+    ...{ surroundings, workDirectory, builder: address, toolkit, script: 'unpack' as const },
+    mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId, own.has(each.index))),
+    withArchives: true,
+    seedStages: request.seedStages,
+  };
+  const kept = keptArchives(surroundings, request.key);
+  const built = await logStage('Unpack into the builder', () =>
+    sendAndUnpack(options, toUnpack, kept, whyNotSent(request, builder)),
   );
   await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
+  const filled = { ...listFilled(toUnpack, built), builder, snapshotId, tools };
+  return { reports: built.reports, filled };
+}
+
+/** The reason why no archive can go straight to the builder, as far as it is known. */
+function whyNotSent({ stream, surroundings }: InjectRequest, builder: Builder): string | undefined {
+  if (!stream) return 'the input stream is false';
+  return whyNotStraight(builder, surroundings.env.DOCKER_HOST);
+}
+
+function listFilled(
+  toUnpack: readonly ArchivesForMount[],
+  { reports, endedAt, isUnreachable }: UnpackBuildResult,
+): Pick<FilledMounts, 'mounts' | 'added' | 'filledAt' | 'isUnreachable'> {
   const mountsThatAre = (result: MountReport['result']) =>
     toUnpack.filter((each) => reports.get(each.index)?.result === result).map(({ mount }) => mount);
-  const mounts = mountsThatAre('unpacked');
-  const added = mountsThatAre('added');
-  return {
-    reports,
-    filled: { mounts, added, builder, filledAt: endedAt, snapshotId, tools, isUnreachable },
-  };
+  const [mounts, added] = [mountsThatAre('unpacked'), mountsThatAre('added')];
+  return { mounts, added, filledAt: endedAt, isUnreachable };
 }
 
 /** Puts the archives into the directory in which extract looks for them. */

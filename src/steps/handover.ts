@@ -22,6 +22,12 @@ import { removeOlderThanADay } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 
+/*
+ * What inject leaves for extract. It is below RUNNER_TEMP, in a directory for each key: the state
+ * (state.json), the archives that were restored (archives/) and the programs that were copied for
+ * the builder (tools/). The file note.json beside them is that of inject-note.ts.
+ */
+
 /** The state that inject leaves for the extract of the same job. */
 export interface InjectState {
   readonly key: string;

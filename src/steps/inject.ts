@@ -4,11 +4,11 @@ import { lookUpImages } from '../builder/image-config.js';
 import type { MountReport } from '../builder/mount-report.js';
 import { whyNotGnuTar } from '../builder/runner-programs.js';
 import { addSummary, listAnnotations, notify, print, setOutput, warn } from '../console/console.js';
-import { formatBytes, plural } from '../console/format.js';
+import { plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { findBuilds } from '../discovery/builds.js';
-import { listMounts } from '../discovery/mount-list.js';
-import { type ArchivesForMount, findDamageOfAny, selectArchives } from '../entry/archive.js';
+import { listMounts, type MountList } from '../discovery/mount-list.js';
+import { selectArchives } from '../entry/archive.js';
 import {
   type ArchiveSize,
   archivesOf,
@@ -16,13 +16,13 @@ import {
   type SavedMount,
   totalOf,
 } from '../entry/manifest.js';
-import { type OpenEntry, openEntry } from '../entry/open-entry.js';
+import type { OpenEntry } from '../entry/open-entry.js';
 import { openStore } from '../entry/stores/open-store.js';
-import { type Store, storedDirectoryName } from '../entry/stores/store.js';
+import { storedDirectoryName } from '../entry/stores/store.js';
 import { hashNames, resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
 import { keyedBuildOf } from '../inputs/keyed-build.js';
-import { readInjectInputs, type SizeInputs } from '../inputs/read-inputs.js';
+import { type InjectInputs, readInjectInputs, type SizeInputs } from '../inputs/read-inputs.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { linkFile } from '../lib/work-directory.js';
@@ -32,16 +32,12 @@ import { coldBuildOf } from './balance.js';
 import { tellOfUnknown } from './exclusions.js';
 import { describeRestored, type Figure, timesSoFar } from './figures.js';
 import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
-import {
-  type InjectState,
-  keptArchives,
-  type RestoredMount,
-  readStates,
-  writeState,
-} from './handover.js';
+import { type InjectState, keptArchives, readStates, writeState } from './handover.js';
 import { writeNote } from './inject-note.js';
+import { checkArchives, listRestored, outcomeOf } from './inject-outcomes.js';
 import { adoptMounts, stillLeftOut } from './learn-mounts.js';
 import { tellOfNewBeginning } from './mount-size.js';
+import { restoreEntry, type UnusableEntry } from './restore-entry.js';
 import { logMiss, logMounts, logRows, type MountOutcome, type MountRow } from './result-table.js';
 import { withinTime } from './run-step.js';
 import { renderSummary } from './summary.js';
@@ -94,14 +90,9 @@ export async function injectMounts(
   setOutput('cache-hit', 'false');
   setOutput('restored-count', '0');
   setOutput('restored-bytes', '0');
-  const { mountInputs } = inputs;
   const listedAt = Date.now();
-  const list = await listMounts(
-    mountInputs,
-    await findBuilds(mountInputs, surroundings),
-    (images) => lookUpImages(surroundings, inputs.builder, images),
-  );
-  const build = keyedBuildOf(mountInputs, surroundings.workspace, list.bake);
+  const list = await listDeclared(surroundings, inputs);
+  const build = keyedBuildOf(inputs.mountInputs, surroundings.workspace, list.bake);
   const keys = await resolveKeys(inputs, build, list, surroundings);
   setOutput('cache-primary-key', keys.key);
   logMounts(list);
@@ -122,6 +113,22 @@ export async function injectMounts(
   const { hash } = hashNames(build.names);
   const mounts = [...list.mounts, ...adopted.map(({ mount }) => mount)];
   await leaveNote(surroundings, keys.key, inputs, mounts, hash, result);
+  tellResult(inputs, keys.key, result);
+  if (inputs.failOnCacheMiss && result.filled === 0 && !result.isBegunAnew) {
+    throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
+  }
+  return keys.key;
+}
+
+async function listDeclared(
+  surroundings: Surroundings,
+  { mountInputs, builder }: InjectInputs,
+): Promise<MountList> {
+  const builds = await findBuilds(mountInputs, surroundings);
+  return listMounts(mountInputs, builds, (images) => lookUpImages(surroundings, builder, images));
+}
+
+function tellResult(inputs: InjectInputs, key: string, result: InjectResult): void {
   for (const remark of result.remarks) warn(remark);
   logRows(result.rows);
   if (result.hint !== undefined) print(result.hint);
@@ -129,11 +136,7 @@ export async function injectMounts(
   setOutput('cache-hit', String(result.isHit));
   setOutput('restored-count', String(result.filled));
   setOutput('restored-bytes', String(restored.compressedBytes));
-  if (inputs.summary) addSummary(summaryOf(keys.key, result, restored));
-  if (inputs.failOnCacheMiss && result.filled === 0 && !result.isBegunAnew) {
-    throw new InputError('No cache mount was filled, and fail-on-cache-miss is set.');
-  }
-  return keys.key;
+  if (inputs.summary) addSummary(summaryOf(key, result, restored));
 }
 
 function tellOfLeftOut(leftOut: readonly LeftOutMount[]): void {
@@ -211,7 +214,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   const ready = prepare(request, workDirectory);
   ready.catch(() => undefined); // unpack throws the error, if it needs the builder
   setOutput('cache-matched-key', found);
-  const restored = await restore(request, found, join(workDirectory, storedDirectoryName));
+  const restored = await restoreEntry(request, found, join(workDirectory, storedDirectoryName));
   const prepared = await ready.catch(() => undefined);
   const adopted = 'trouble' in restored ? [] : adoptMounts(leftOut, mounts, restored.manifest);
   const all = withAdopted(request, adopted);
@@ -250,54 +253,6 @@ async function rememberBuilder(request: InjectRequest): Promise<void> {
   const { surroundings } = request;
   const foundBuilder = request.builder ?? (await readCurrentBuilder(surroundings));
   await writeState(surroundings, { ...stateOf(request), foundBuilder });
-}
-
-/** An entry that cannot be used, and why. */
-interface UnusableEntry {
-  readonly key: string;
-  /** Whether the store has given it. */
-  readonly isStored: boolean;
-  readonly trouble: string;
-}
-
-/** Restores an entry, and the entries that it builds on, into a directory. */
-async function restore(
-  { store, key: wanted, mounts, leftOut }: InjectRequest,
-  found: string,
-  directory: string,
-): Promise<OpenEntry | UnusableEntry> {
-  const [key] = await logStage('Restore from the cache', () => store.restore(directory, [found]));
-  if (key === undefined) {
-    const trouble = `The saved entry ${found} could not be restored (the log says why): the build starts cold`;
-    return { key: found, isStored: false, trouble };
-  }
-  if (key === wanted) print(`Found the entry ${key}.`);
-  const unusable = (why: string) => ({
-    key,
-    isStored: true,
-    trouble: `The saved entry ${key} cannot be used: ${why}`,
-  });
-  try {
-    const entry = await openEntry(store, key, directory, (manifest) => [
-      ...mounts,
-      ...adoptMounts(leftOut, mounts, manifest).map(({ mount }) => mount),
-    ]);
-    if (entry.missing.length === 0) {
-      if (key !== wanted) print(tellOfOtherKey(key, wanted, store));
-      return entry;
-    }
-    const bases = entry.missing.join(', ');
-    return unusable(
-      `it builds on the entry ${bases}, which could not be restored: it is gone, or the log says why`,
-    );
-  } catch (error) {
-    return unusable(messageOf(error));
-  }
-}
-
-function tellOfOtherKey(key: string, wanted: string, { isLasting }: Store): string {
-  const why = isLasting ? 'restore key' : 'what the directory holds';
-  return `Restored from ${key} (${why}); this run will save as ${wanted}.`;
 }
 
 /** Needed because this inject overwrites the state of an earlier one with the same key. */
@@ -361,21 +316,25 @@ async function fill(
     ...tooLarge.map(({ mount }): MountOutcome => ({ row: { mount, state: 'begun anew' } })),
     ...notSavedYet(unsaved).map((row): MountOutcome => ({ row })),
   ];
-  const count = (result: MountReport['result']) =>
-    [...reports.values()].filter((report) => report.result === result).length;
-  const restoredCount = count('unpacked') + count('added');
-  const used = restoredCount + count('warm');
+  const { filled: count, used } = countFilled(reports);
   const isComplete = toUnpack.length > 0 && tooLarge.length === 0 && used === toUnpack.length;
   return {
-    title: `${restoredCount} of ${plural(request.mounts.length, 'cache mount')} restored`,
+    title: `${count} of ${plural(request.mounts.length, 'cache mount')} restored`,
     matched: { key, label: request.store.otherKeyLabel },
     manifest,
     isBegunAnew: tooLarge.length > 0,
     rows: outcomes.map(({ row }) => row),
     remarks: outcomes.flatMap(({ remark }) => remark ?? []),
-    filled: restoredCount,
+    filled: count,
     isHit: isComplete && key === request.key,
   };
+}
+
+/** How many mounts were filled, and of how many the content can be used. */
+function countFilled(reports: ReadonlyMap<number, MountReport>): { filled: number; used: number } {
+  const results = [...reports.values()].map(({ result }) => result);
+  const filled = results.filter((result) => result === 'unpacked' || result === 'added').length;
+  return { filled, used: filled + results.filter((result) => result === 'warm').length };
 }
 
 /**
@@ -398,81 +357,10 @@ async function beginAnew(
   }
 }
 
-/** Finds the mounts of which all archives are there and undamaged. */
-async function checkArchives(
-  toUnpack: readonly ArchivesForMount[],
-  { directory }: OpenEntry,
-  remedy: string,
-): Promise<{
-  readonly whole: readonly ArchivesForMount[];
-  readonly damaged: readonly MountOutcome[];
-}> {
-  const checked = await Promise.all(
-    toUnpack.map(async (mountArchives) => {
-      const damage = await findDamageOfAny(directory, mountArchives.archives);
-      return { mountArchives, damage };
-    }),
-  );
-  return {
-    whole: checked.flatMap(({ mountArchives, damage }) =>
-      damage === undefined ? mountArchives : [],
-    ),
-    damaged: checked.flatMap(({ mountArchives, damage }) =>
-      damage === undefined ? [] : leftOut(mountArchives.mount, `${damage}.${remedy}`),
-    ),
-  };
-}
-
 /** The remedy for a damaged entry, if no later extract can save its key again. */
 function remedyFor({ key, store }: InjectRequest, found: string): string {
   const remedy = found === key ? store.remedy(found) : '';
   return remedy === '' ? '' : ` ${remedy}`;
-}
-
-function listRestored(manifest: Manifest, damaged: readonly MountOutcome[]): RestoredMount[] {
-  const unusable = new Set(damaged.map(({ row }) => identityOf(row.mount)));
-  return manifest.mounts.flatMap(({ archive, ...saved }) =>
-    archive === undefined || unusable.has(identityOf(saved.mount)) ? [] : { ...saved, archive },
-  );
-}
-
-function leftOut(mount: CacheMount, why: string): MountOutcome {
-  const remark = `The cache mount ${describeMount(mount)} was left out: ${why}`;
-  return { row: { mount, state: 'left out' }, remark };
-}
-
-/** @param whatToDo the remedy if the entry may be damaged */
-function outcomeOf(
-  { mount, archives }: ArchivesForMount,
-  report: MountReport | undefined,
-  whatToDo: string,
-): MountOutcome {
-  const archive = totalOf(archives);
-  switch (report?.result) {
-    case 'unpacked':
-      return { row: { mount, state: 'restored', archive, seconds: report.seconds } };
-    case 'added': {
-      const state = "added to what this job's builds have left there";
-      return { row: { mount, state, archive, seconds: report.seconds } };
-    }
-    case 'unadded': {
-      const remark = `To the cache mount ${describeMount(mount)}, which holds what this job's builds have left there, what is saved was not added, or not all of it: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
-      return { row: { mount, state: 'not added' }, remark };
-    }
-    case 'warm':
-      return { row: { mount, state: 'already warm, left as it is' } };
-    case 'unusable':
-      return leftOut(mount, `there is no ${report.missing}.`);
-    case 'full':
-      return leftOut(
-        mount,
-        `it needs ${formatBytes(archive.bytes)}, and the builder's disk has ${formatBytes(report.available)} free.`,
-      );
-    default: {
-      const remark = `The cache mount ${describeMount(mount)} was left empty: unpacking failed. The log says why; often the builder's disk is full.${whatToDo}`;
-      return { row: { mount, state: 'left empty' }, remark };
-    }
-  }
 }
 
 function stateOf(request: InjectRequest): InjectState {
