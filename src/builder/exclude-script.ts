@@ -57,8 +57,8 @@ function cleanPattern(line: string): Pattern {
   const isException = trimmed.startsWith('!');
   const text = isException ? trimmed.slice(1).trim() : trimmed;
   if (text === '') throw new PatternError(`"${line}" is no pattern`);
-  const clean = posix.normalize(text).replace(/(?<=.)\/$/, '');
-  return { text: clean.replace(/^\/(?=.)/, ''), isException };
+  const clean = posix.normalize(text).replace(/(?<=.)\/$/s, '');
+  return { text: clean.replace(/^\/(?=.)/s, ''), isException };
 }
 
 /** Renders a pattern as an extended regular expression of GNU sed. */
