@@ -77,6 +77,13 @@ unpack() {
   extract "$@" -I "$compressor" -f "$archive" -C "$directory"
 }
 
+# are_here: whether the archives themselves are here, and not only their names
+are_here() {
+  for archive in /archives/"$index".*; do
+    [ -s "$archive" ] || return
+  done
+}
+
 # fetch DELTA...: puts deltas that come straight from the step into files, because each is read
 # several times
 fetch() {
@@ -159,6 +166,7 @@ work() {
   [ "${available:-$needed}" -ge "$needed" ] || report full ",\"available\":$available"
 
   find_step unpack
+  [ -n "$at" ] || [ -n "$detour" ] || are_here || detour=unreachable
   [ -z "$detour" ] || report detour ",\"detour\":\"$detour\""
   # The reserved names would be in the way of settle. No archive of ours holds them.
   keep_root &&

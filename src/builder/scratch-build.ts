@@ -20,6 +20,7 @@ import {
   renderScratchDockerfile,
   type ScratchMount,
 } from './scratch-dockerfile.js';
+import { whyNotThese } from './stream/reach.js';
 import {
   findAddresses,
   noBridge,
@@ -126,7 +127,9 @@ export async function startScratchBuild(
       try {
         return await first.run();
       } catch (error) {
-        if (error instanceof NoContactError && options.straight === 'packed') {
+        if (error instanceof NoContactError) {
+          // Without files, the build would unpack nothing.
+          if (options.straight !== 'packed') throw error;
           print(`The build is run once more, without a network: ${error.message}.`);
           return runScratchBuild({ ...options, straight: undefined });
         }
@@ -143,8 +146,8 @@ export async function startScratchBuild(
 }
 
 /**
- * A build failed in which archives were to go straight to the step, and no RUN has found the step.
- * The builder may have no network to give, and then no RUN has started.
+ * Archives were to go straight, and no RUN has found the step: it could not listen, or the build has
+ * failed. The builder may have no network to give, and then no RUN has started.
  */
 export class NoContactError extends Error {
   override readonly name = 'NoContactError';
@@ -158,8 +161,8 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
     exclude === undefined ? [] : [[index, exclude] as const],
   );
   await placeScript(script, join(context, 'scripts'), new Map(excludes));
-  // (The stages of the user's Dockerfile would have a network too.)
-  const addresses = options.straight && !seedStages ? await findAddresses() : [];
+  const isPossible = options.straight && whyNotThese(mounts, seedStages) === undefined;
+  const addresses = isPossible ? await findAddresses() : [];
   const planned = addresses.length > 0 ? mounts.map(({ index }) => index) : [];
   await writeEmptyPlans(workDirectory, planned);
   const withPlans = mounts.map((mount) => ({ ...mount, withPlan: planned.includes(mount.index) }));
@@ -195,7 +198,10 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   return {
     cancel: () => waiting?.cancel(),
     run: async () => {
-      const straight = await listenFor(options, addresses);
+      const straight = await listenFor(options, addresses).catch((error: unknown) => {
+        waiting?.cancel();
+        throw error;
+      });
       try {
         await (waiting ?? start()).run(text);
       } catch (error) {
@@ -204,9 +210,7 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
           const where = dirname(workDirectory);
           throw new Error(`${messageOf(error)}. The runner's disk that holds ${where} is full.`);
         }
-        throw planned.length > 0 && !straight?.wasFound()
-          ? new NoContactError(messageOf(error))
-          : error;
+        throw straight?.wasFound() === false ? new NoContactError(messageOf(error)) : error;
       } finally {
         await straight?.close();
       }
@@ -218,20 +222,21 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   };
 }
 
-/** Undefined if nothing can go straight: the RUNs find empty plans. */
+/**
+ * @returns undefined if nothing comes straight: the RUNs find empty plans, and pack into files
+ * @throws NoContactError if archives were to be sent, of which the build has no files
+ */
 async function listenFor(
   { workDirectory, mounts, straight, seedStages }: ScratchBuildOptions,
   addresses: readonly string[],
 ): Promise<StraightBuild | undefined> {
   if (straight === undefined) return undefined;
-  if (addresses.length === 0) {
-    tellDetour(seedStages ? 'a mount starts from a stage' : noBridge);
-    return undefined;
-  }
   const indexes = mounts.map(({ index }) => index);
   try {
+    if (addresses.length === 0) throw new Error(whyNotThese(mounts, seedStages) ?? noBridge);
     return await startStraight(workDirectory, addresses, indexes, straight);
   } catch (error) {
+    if (straight !== 'packed') throw new NoContactError(messageOf(error));
     tellDetour(messageOf(error));
     return undefined;
   }

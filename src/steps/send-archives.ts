@@ -9,6 +9,7 @@ import {
   type ScratchBuildOptions,
   type ScratchBuildResult,
 } from '../builder/scratch-build.js';
+import { whyNotThese } from '../builder/stream/reach.js';
 import { findAddresses, noBridge, tellDetour } from '../builder/stream/straight-build.js';
 import { print, warn } from '../console/console.js';
 import type { ArchivesForMount } from '../entry/archive.js';
@@ -60,9 +61,9 @@ function isUnreached(report: MountReport): boolean {
   return report.result === 'detour' && report.detour !== 'cut';
 }
 
-async function findObstacle({ seedStages }: ScratchBuildOptions): Promise<string | undefined> {
-  // The stages of the user's Dockerfile would have a network too.
-  if (seedStages !== undefined) return 'a mount starts from a stage';
+async function findObstacle(options: ScratchBuildOptions): Promise<string | undefined> {
+  const why = whyNotThese(options.mounts, options.seedStages);
+  if (why !== undefined) return why;
   return (await findAddresses()).length === 0 ? noBridge : undefined;
 }
 

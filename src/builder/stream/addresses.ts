@@ -16,7 +16,7 @@ export interface NetworkFacts {
 
 /**
  * Chooses where to listen for RUNs: at the loopback, for a builder in the network of this machine, and at
- * the bridges of docker's networks. Nobody outside of this machine reaches these.
+ * the bridges of docker's networks, if they have private addresses.
  *
  * @returns addresses of this machine; link-local ones need a scope, and are left out. None if there is
  *   no bridge: then the engine is not on this machine, or this is a container, which no RUN reaches
@@ -27,11 +27,19 @@ export function chooseAddresses({ interfaces, routes, fibTrie }: NetworkFacts): 
       .filter(({ address, internal }) =>
         internal ? loopbacks.includes(address) : bridgePattern.test(name),
       )
-      .map(({ address }) => address)
-      .filter((address) => !/^fe[89ab]/i.test(address)),
+      .map(({ address }) => address),
   );
-  const all = [...new Set([...chosen, ...findBridgeAddresses(routes, fibTrie)])];
+  const others = Object.entries(interfaces).flatMap(([name, infos = []]) =>
+    bridgePattern.test(name) ? [] : infos.map(({ address }) => address),
+  );
+  const found = findBridgeAddresses(routes, fibTrie).filter((each) => !others.includes(each));
+  const all = [...new Set([...chosen, ...found])].filter(isPrivate);
   return all.every((address) => loopbacks.includes(address)) ? [] : all;
+}
+
+/** Whether an address is of a loopback, or of those that are not routed on the Internet. */
+function isPrivate(address: string): boolean {
+  return /^(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|::1$|f[cd][0-9a-f]{2}:)/i.test(address);
 }
 
 /** The IPv4 addresses of this machine that are in the networks of docker's bridges. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../lib/errors.js';
@@ -153,9 +154,13 @@ export async function startListener(
       // What it is told last still goes out.
       socket.destroySoon();
     } catch (error) {
-      offer.settle({ kind: 'failed', why: messageOf(socket.errored ?? error) });
-      // The RUN hears of it at once, and is not left waiting.
-      socket.resetAndDestroy();
+      const why = messageOf(socket.errored ?? error);
+      // The RUN hears of it at once. (resetAndDestroy would leave the socket open if the other side has
+      // closed it, and the process would be kept busy by it.)
+      socket.destroy();
+      // A part of an archive would take room that the way through buildx needs.
+      if (hello.direction === 'pack') await rm(offer.file, { force: true }).catch(() => undefined);
+      offer.settle({ kind: 'failed', why });
     }
   };
 
@@ -229,7 +234,7 @@ async function limited<T>(patience: number, socket: Socket, work: Promise<T>): P
   }
 }
 
-/** From the RUN into a file; what has failed may leave a part of it there. */
+/** From the RUN into a file. */
 async function take({ socket, reader, session, file }: Carriage): Promise<Transfer> {
   const hash = createHash('sha256');
   let bytes = 0;

@@ -1,3 +1,4 @@
+import type { CacheMount } from '../../mounts/cache-mount.js';
 import type { Builder } from '../buildx.js';
 
 /**
@@ -19,4 +20,19 @@ export function whyNotStraight(
   const engine = endpoint === 'default' ? dockerHost || 'unix://' : endpoint;
   if (!engine.startsWith('unix://')) return `its engine may be on another machine (${engine})`;
   return undefined;
+}
+
+/**
+ * The reason why no archive of these mounts may go straight; undefined if there is none. A stage of
+ * the user's Dockerfile has RUNs of its own, and an image may add some (ONBUILD). They would have a
+ * network too, and the keys.
+ */
+export function whyNotThese(
+  mounts: readonly { readonly mount: CacheMount }[],
+  seedStages: object | undefined,
+): string | undefined {
+  if (seedStages !== undefined) return 'a mount starts from a stage';
+  return mounts.some(({ mount }) => mount.from !== undefined)
+    ? 'a mount starts from an image'
+    : undefined;
 }

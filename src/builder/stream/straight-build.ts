@@ -52,7 +52,9 @@ export async function writeEmptyPlans(
   indexes: readonly number[],
 ): Promise<void> {
   await mkdir(join(workDirectory, 'plans'), { recursive: true, mode: 0o700 });
-  for (const index of indexes) await writeFile(join(workDirectory, planFile(index)), '');
+  for (const index of indexes) {
+    await writeFile(join(workDirectory, planFile(index)), '', { mode: 0o600 });
+  }
 }
 
 /** Finds the addresses of this machine at which RUNs may find this step; empty: at none. */
@@ -61,6 +63,8 @@ export async function findAddresses(): Promise<readonly string[]> {
   const [routes, fibTrie] = await Promise.all([read('route'), read('fib_trie')]);
   return chooseAddresses({ interfaces: networkInterfaces(), routes, fibTrie });
 }
+
+const toldRefusals = 20;
 
 /**
  * Listens for the RUNs of a build, and writes the plans of its mounts.
@@ -76,18 +80,28 @@ export async function startStraight(
   const received = join(workDirectory, 'received');
   await rm(received, { recursive: true, force: true });
   await mkdir(received);
+  let refusals = 0;
   const listener = await startListener(addresses, undefined, {
-    onRefusal: (why) => debug(`A connection was refused: ${why}.`),
+    onRefusal: (why) => {
+      // Anybody who can connect can make one.
+      if (++refusals <= toldRefusals) debug(`A connection was refused: ${why}.`);
+    },
   });
   const at = listener.endpoints.map(({ address, port }) => `${address} (${port})`).join(', ');
   debug(`Listening for the build at ${at}.`);
   const fileOf = (index: number) => join(received, String(index));
   const packed = new Map<number, Offer>();
-  for (const index of indexes) {
-    if (archives === 'packed') packed.set(index, listener.offerToTake(fileOf(index)));
-    const planned = packed.get(index) ?? planToSend(listener, archives, index);
-    const plan = renderPlan(listener.endpoints, [planned].flat());
-    await writeFile(join(workDirectory, planFile(index)), plan, { mode: 0o600 });
+  try {
+    for (const index of indexes) {
+      if (archives === 'packed') packed.set(index, listener.offerToTake(fileOf(index)));
+      const planned = packed.get(index) ?? planToSend(listener, archives, index);
+      const plan = renderPlan(listener.endpoints, [planned].flat());
+      await writeFile(join(workDirectory, planFile(index)), plan);
+    }
+  } catch (error) {
+    await listener.close();
+    await writeEmptyPlans(workDirectory, indexes);
+    throw error;
   }
   return {
     wasFound: listener.wasFound,

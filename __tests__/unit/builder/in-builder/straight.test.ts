@@ -21,8 +21,6 @@ import { stepBetween } from '../../../support/stream.js';
 
 const execute = promisify(execFile);
 
-// Some wait for silence; how long that takes is no matter.
-
 let root: string;
 let listener: Listener;
 let offer: Offer;
@@ -273,4 +271,14 @@ test('a mount that holds something keeps it, and fetches nothing', async () => {
   await writeFile(inRoot('mounts/0/newer'), '');
   expect(await run('unpack', '0:1')).toMatchObject({ result: 'warm' });
   expect(await readdir(inRoot('mounts/0'))).toEqual(['newer']);
+});
+
+test('an archive of which there is only the name, and no plan, is a detour', async () => {
+  await rm(inRoot('mounts/0/first'));
+  await writeFile(inRoot('archives/0.00.tar.zst'), '');
+  for (const text of [undefined, '']) {
+    if (text !== undefined) await writeFile(inRoot('plans/0'), text);
+    expect(await run('unpack', '0:1')).toMatchObject({ result: 'detour', detour: 'unreachable' });
+    expect(await readdir(inRoot('mounts/0'))).toEqual([]);
+  }
 });

@@ -70,6 +70,20 @@ test('a bridge without a container is none of the interfaces, but has a route', 
   expect(chooseAddresses({ interfaces, routes, fibTrie })).toEqual([...standard, '192.168.80.1']);
 });
 
+test('an address that others may reach is none of them, even if a bridge of docker has one like it', () => {
+  const { lo, docker0 } = interfaces;
+  const lan = { lo, eth0: [info('172.17.0.1')] };
+  expect(chooseAddresses({ interfaces: lan, routes, fibTrie })).not.toContain('172.17.0.1');
+  const open = [info('2001:db8:1::1'), info('203.0.113.1'), info('172.32.0.1'), info('fec0::1')];
+  expect(
+    chooseAddresses({
+      interfaces: { lo, docker0: [...docker0, ...open] },
+      routes: '',
+      fibTrie: '',
+    }),
+  ).toEqual(['127.0.0.1', '::1', '172.17.0.1', 'fd00::1']);
+});
+
 test('what is no text of that kind tells of nothing', () => {
   const nothing = { interfaces: {}, routes: 'docker0\ndocker0 x', fibTrie: routes };
   expect(chooseAddresses(nothing)).toEqual([]);

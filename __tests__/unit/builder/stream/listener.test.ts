@@ -497,6 +497,23 @@ describe('what fails on one side', () => {
     });
   });
 
+  test('a connection that the RUN has closed is not left open', async () => {
+    const open = () => process.getActiveResourcesInfo().filter((each) => each === 'TCPSocketWrap');
+    const before = open();
+    await listen();
+    const offer = makeOffer('pack');
+    const { socket, proof } = await greet(own(), 'pack', offer);
+    socket.write(`${proof}\narchive`);
+    await say(own(), hello('pack', offer.name)); // it is seen that the archive has begun
+    socket.destroy();
+    expect(await offer.transfer).toMatchObject({ kind: 'failed' });
+    await listener.close();
+    for (let wait = 0; wait < 100 && open().length > before.length; wait++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(open()).toEqual(before);
+  });
+
   test('a RUN that reads slowly gets all of it', async () => {
     await listen({ silence: 1000 });
     const offer = makeOffer('unpack');

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { whyNotStraight } from '../../../../src/builder/stream/reach.js';
+import { whyNotStraight, whyNotThese } from '../../../../src/builder/stream/reach.js';
 
 const socket = 'unix:///var/run/docker.sock';
 
@@ -25,4 +25,13 @@ test.each<[driver: string, endpoint: string, dockerHost: string | undefined, why
   ['docker-container', 'tcp://192.0.2.1:2375', undefined, 'another machine'],
 ])('the driver %s at %s, with DOCKER_HOST %s, may not be', (driver, endpoint, host, why) => {
   expect(whyNotStraight({ driver, endpoint }, host)).toContain(why);
+});
+
+test('no archive goes straight if something else than our scripts would run in the build', () => {
+  const mount = { id: 'm' };
+  expect(whyNotThese([{ mount }], undefined)).toBeUndefined();
+  expect(whyNotThese([{ mount }], {})).toBe('a mount starts from a stage');
+  expect(whyNotThese([{ mount }, { mount: { id: 'n', from: 'alpine' } }], undefined)).toBe(
+    'a mount starts from an image',
+  );
 });
