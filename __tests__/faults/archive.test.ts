@@ -58,7 +58,10 @@ function expectDamaged(name: string, key: string, words: RegExp, result: StepRes
   expect([name, result.exitCode, result.outputs]).toEqual([
     name,
     0,
-    { 'cache-hit': 'false', 'cache-primary-key': key, 'cache-matched-key': key },
+    {
+      ...{ 'cache-hit': 'false', 'cache-primary-key': key, 'cache-matched-key': key },
+      ...{ 'restored-count': '0', 'restored-bytes': '0' },
+    },
   ]);
   const levels = new Set(result.annotations.map(({ level }) => level));
   const { message } = result.annotations.at(-1) ?? {};
