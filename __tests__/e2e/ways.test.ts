@@ -115,9 +115,9 @@ test('each step shows what it did on the page of the job, or not', async () => {
   );
   const hit = await scenario.injectAnew({ ...inputs, key: 'k-2', 'restore-keys': 'k' });
   expect(hit.summary).toContain('<h3>1 of 2 cache mounts restored</h3>');
-  expect(hit.summary).toContain('<p>Key: <code>k-2</code><br>Restore-key hit: <code>k</code></p>');
+  expect(hit.summary).toContain('<p>Key: <code>k-2</code><br>Restore-key hit: <code>k</code><br>');
   const exact = await scenario.injectAnew(inputs);
-  expect(exact.summary).toContain('<p>Key (exact hit): <code>k</code></p>');
+  expect(exact.summary).toContain('<p>Key (exact hit): <code>k</code><br>');
   const miss = await scenario.injectAnew({ ...inputs, key: 'other' });
   expect(miss.summary).toContain('<h3>No saved cache mounts were found</h3>');
   const off = await scenario.injectAnew({ ...inputs, summary: 'false' });
