@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { array, count, object, string } from '../lib/json.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { ownConfiguration } from './builder-address.js';
-import { askDocker } from './buildx.js';
+import { askDocker, namedBuilder } from './buildx.js';
 import { filesContext } from './scratch-dockerfile.js';
 
 /** A build as the builder's history has it. Times are by the builder's clock, in milliseconds. */
@@ -35,7 +35,7 @@ export async function listBuilds(
   surroundings: Surroundings,
   builder: string | undefined,
 ): Promise<readonly BuildRecord[] | undefined> {
-  const args = ['buildx', 'history', 'ls', ...named(builder), '--format=json'];
+  const args = ['buildx', 'history', 'ls', ...namedBuilder(builder), '--format=json'];
   const { exitCode, stdout } = await askDocker(surroundings, args);
   if (exitCode !== 0) return undefined;
   try {
@@ -99,7 +99,7 @@ export async function hasCachedMount(
   ref: string,
 ): Promise<boolean | undefined> {
   const id = ref.split('/').at(-1) ?? ref;
-  const args = ['buildx', 'history', 'logs', ...named(builder), '--progress=rawjson', id];
+  const args = ['buildx', 'history', 'logs', ...namedBuilder(builder), '--progress=rawjson', id];
   const { exitCode, stdout, stderr } = await askDocker(surroundings, args);
   if (exitCode !== 0) return undefined;
   try {
@@ -127,8 +127,4 @@ export function parseProgress(text: string): Step[] {
 
 export function isCachedMount({ name, isCached }: Step): boolean {
   return isCached && /\bRUN\s.*--mount=\S*\btype=cache\b/s.test(name);
-}
-
-function named(builder: string | undefined): string[] {
-  return builder === undefined ? [] : [`--builder=${builder}`];
 }

@@ -335,7 +335,8 @@ function variablesFor({ configuration }: BuilderAddress): Record<string, string>
   return configuration === undefined ? {} : { BUILDX_CONFIG: configuration };
 }
 
-function namedBuilder(name: string | undefined): string[] {
+/** @param name undefined for the builder that buildx itself would use */
+export function namedBuilder(name: string | undefined): string[] {
   return name === undefined ? [] : [`--builder=${name}`];
 }
 

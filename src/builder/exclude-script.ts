@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { utf8Sequences } from './utf8-sequences.js';
+import { type Range, utf8Sequences } from './utf8-sequences.js';
 
 /**
  * Patterns of .dockerignore, as a script of GNU sed that finds the files which they exclude. They
@@ -111,8 +111,6 @@ function readerOf(text: string): Reader {
     isAtEnd: () => position >= characters.length,
   };
 }
-
-type Range = readonly [first: number, last: number];
 
 const slash = 0x2f;
 const lastCodePoint = 0x10ffff;

@@ -5,11 +5,12 @@ import {
   imageKey,
   type KnownImages,
 } from '../dockerfile/base-image.js';
+import { withoutTag } from '../dockerfile/image-name.js';
 import { messageOf } from '../lib/errors.js';
 import { array, object, string } from '../lib/json.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { parsePlatform } from '../mounts/platform.js';
-import { askDocker, lastLine } from './buildx.js';
+import { askDocker, lastLine, namedBuilder } from './buildx.js';
 
 /** For all that one image needs. A registry that is not there may never answer. */
 const patience = 20_000;
@@ -59,10 +60,9 @@ type Ask = (reference: string, format?: string) => Promise<Record<string, unknow
  * as a pull where pulls are limited; and what it shows of a configuration lacks ONBUILD.
  */
 function askerFor(surroundings: Surroundings, builder: string | undefined, end: number): Ask {
-  const named = builder === undefined ? [] : [`--builder=${builder}`];
   return async (reference, format) => {
     const how = format === undefined ? '--raw' : `--format=${format}`;
-    const args = ['buildx', 'imagetools', 'inspect', ...named, how, reference];
+    const args = ['buildx', 'imagetools', 'inspect', ...namedBuilder(builder), how, reference];
     const asked = await askDocker(surroundings, args, Math.max(1, end - Date.now()));
     if (asked.exitCode !== 0) throw new Error(lastLine(asked));
     return object(JSON.parse(asked.stdout), reference);
@@ -117,7 +117,7 @@ export function parseConfig(image: Record<string, unknown>): ImageConfig {
 
 /** The same repository at another digest. */
 function withDigest(reference: string, digest: string): string {
-  return `${reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')}@${digest}`;
+  return `${withoutTag(reference)}@${digest}`;
 }
 
 /**

@@ -1,4 +1,5 @@
-type Range = readonly [first: number, last: number];
+/** Of bytes, or of code points. */
+export type Range = readonly [first: number, last: number];
 
 /** The code points with one byte, with two, with three and with four. */
 const lengths: readonly Range[] = [

@@ -2,7 +2,7 @@
  * What the configuration of an image decides in a build that starts from it; mirrors
  * frontend/dockerfile/dockerfile2llb/convert.go of BuildKit v0.32.2 (toDispatchState).
  */
-import { familiarName } from './image-name.js';
+import { familiarName, withoutTag } from './image-name.js';
 
 /** An image that a stage starts from, for one platform. */
 export interface BaseImage {
@@ -52,8 +52,7 @@ export function explainUnknown({ trouble }: UnknownImage): string {
 
 /** The name without tag and digest, which stays the same when the image is renewed. */
 export function repositoryOf(name: string): string {
-  const familiar = familiarName(name) ?? name;
-  return familiar.replace(/@.*$/, '').replace(/:[^:/]*$/, '');
+  return withoutTag(familiarName(name) ?? name);
 }
 
 /** The variables that a stage begins with. BuildKit sees to it that PATH is set. */

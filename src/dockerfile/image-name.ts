@@ -22,6 +22,11 @@ export function familiarName(name: string): string | undefined {
   return shorten(domain, repository) + (suffix === ':latest' ? '' : suffix);
 }
 
+/** The name of an image without its tag and digest. */
+export function withoutTag(name: string): string {
+  return name.replace(/@.*$/, '').replace(/:[^:/]*$/, '');
+}
+
 function splitRepository(path: string): { repository: string; suffix: string } {
   const [repository = ''] = /^[^:@]*/.exec(path) ?? [];
   return { repository, suffix: path.slice(repository.length) };

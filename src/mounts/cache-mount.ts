@@ -54,6 +54,12 @@ function valuesOfOwnership({ uid, gid, mode }: Ownership): unknown[] {
   return Object.values({ uid, gid, mode } satisfies Record<keyof Ownership, unknown>);
 }
 
+/** Whether two lists have the same mounts, in whatever order. */
+export function areSameMounts(some: readonly CacheMount[], others: readonly CacheMount[]): boolean {
+  const listOf = (mounts: readonly CacheMount[]) => mounts.map(identityOf).sort().join();
+  return listOf(some) === listOf(others);
+}
+
 /** Describes a mount for people: its id, and the options that are part of its identity. */
 export function describeMount(mount: CacheMount): string {
   const { namespace, source, ownership } = mount;

@@ -2,7 +2,7 @@ import { hasCachedMount, listBuilds } from '../builder/build-history.js';
 import { isNewer } from '../builder/records.js';
 import type { ColdBuild } from '../entry/cold-build.js';
 import type { Manifest } from '../entry/manifest.js';
-import { type CacheMount, identityOf } from '../mounts/cache-mount.js';
+import { areSameMounts, type CacheMount } from '../mounts/cache-mount.js';
 import { type Balance, type BuildTime, type Interval, selectBuilds, timeOf } from './build-time.js';
 import type { PackRequest } from './extract-request.js';
 import type { InjectNote } from './inject-note.js';
@@ -14,16 +14,11 @@ export function coldBuildOf(
   wanted: readonly CacheMount[],
   build: string,
 ): ColdBuild | undefined {
-  const isSame = areSame(
+  const isSame = areSameMounts(
     mounts.map(({ mount }) => mount),
     wanted,
   );
   return isSame && coldBuild?.build === build ? coldBuild : undefined;
-}
-
-function areSame(some: readonly CacheMount[], others: readonly CacheMount[]): boolean {
-  const listOf = (mounts: readonly CacheMount[]) => mounts.map(identityOf).sort().join('\n');
-  return listOf(some) === listOf(others);
 }
 
 /** Asks the builder's history how long the build has taken. Never fails. */
@@ -58,7 +53,7 @@ export function weigh(
     time,
     isRestored,
     isCold: !isRestored && packed !== undefined && areNew(packed, note.endedAt),
-    lastCold: areSame(mounts, state?.mounts ?? []) ? note.coldBuild : undefined,
+    lastCold: areSameMounts(mounts, state?.mounts ?? []) ? note.coldBuild : undefined,
   };
 }
 

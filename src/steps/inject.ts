@@ -26,7 +26,12 @@ import { type InjectInputs, readInjectInputs, type SizeInputs } from '../inputs/
 import { InputError, messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { linkFile } from '../lib/work-directory.js';
-import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
+import {
+  areSameMounts,
+  type CacheMount,
+  describeMount,
+  identityOf,
+} from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { coldBuildOf } from './balance.js';
 import { tellOfUnknown } from './exclusions.js';
@@ -258,7 +263,8 @@ async function rememberBuilder(request: InjectRequest): Promise<void> {
 /** Needed because this inject overwrites the state of an earlier one with the same key. */
 function warnOfSameKey(request: InjectRequest, states: readonly InjectState[]): void {
   const { key } = request;
-  if (states.some((state) => state.key === key && listOf(state) !== listOf(request))) {
+  const own = untold(request);
+  if (states.some((state) => state.key === key && !areSameMounts(untold(state), own))) {
     warn(
       `An inject before this one has the same key ${key}, for other mounts, and its extract has not run: only one of the two can be saved. ${ofItsOwn(request)}`,
     );
@@ -266,10 +272,9 @@ function warnOfSameKey(request: InjectRequest, states: readonly InjectState[]): 
 }
 
 /** The mounts without those that only a base image or an entry has told. */
-function listOf({ mounts, ofGaps = [] }: Pick<InjectState, 'mounts' | 'ofGaps'>): string {
+function untold({ mounts, ofGaps = [] }: Pick<InjectState, 'mounts' | 'ofGaps'>): CacheMount[] {
   const told = new Set(ofGaps.map(({ mount }) => identityOf(mount)));
-  const others = mounts.map(identityOf).filter((identity) => !told.has(identity));
-  return others.sort().join();
+  return mounts.filter((mount) => !told.has(identityOf(mount)));
 }
 
 /** The remedy if two builds share an entry. */

@@ -1,5 +1,6 @@
 import { isMadeBy, listMadeMounts, type MadeMount } from '../builder/made-mounts.js';
 import { notify, print, warn } from '../console/console.js';
+import { distinct } from '../discovery/discover-builds.js';
 import type { Manifest } from '../entry/manifest.js';
 import { messageOf } from '../lib/errors.js';
 import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
@@ -93,7 +94,7 @@ export function findMade(
         .filter((mount) => !taken.has(identityOf(mount)));
     const byCommand = pick(fitting);
     const isOpen = byCommand.length === 0 && !ofGaps.some((each) => isSameGap(each.gap, gap));
-    const [first, ...others] = distinctMounts(isOpen && tellsMuch(gap) ? pick(recent) : byCommand);
+    const [first, ...others] = distinct(isOpen && tellsMuch(gap) ? pick(recent) : byCommand);
     if (first === undefined) continue;
     if (others.length > 0) {
       unclear.push({ leftOut: group[0], ids: [first, ...others].map(({ id }) => id).sort() });
@@ -108,10 +109,6 @@ export function findMade(
 /** Whether the known part of an id has a word of some length. */
 function tellsMuch({ id }: Gap): boolean {
   return /[\p{L}\p{Nd}]{3}/u.test(splitAtVariables(id).join(' '));
-}
-
-function distinctMounts(mounts: readonly CacheMount[]): CacheMount[] {
-  return [...new Map(mounts.map((mount) => [identityOf(mount), mount])).values()];
 }
 
 /** The mount that the record is of, if it can be the one that was left out. */
