@@ -141,23 +141,35 @@ test('if a program is missing, it goes into a file', async () => {
 });
 
 /** Inject has filled the mount, and taken a snapshot. */
-async function fillWithSnapshot(): Promise<void> {
+async function fill(): Promise<void> {
   await run('pack', '0:3');
   await rm(inRoot('mounts/0/first'));
   await copyFile(packedFile(), inRoot('archives/0.00.tar.zst'));
   await rm(packedFile());
   expect(await run('unpack', '0:1:id')).toMatchObject({ result: 'unpacked' });
+}
+
+/** And the build has left a file. */
+async function fillAndChange(): Promise<void> {
+  await fill();
   // Tar tells what is new by the time, which the kernel counts in steps of some milliseconds.
   await new Promise((resolve) => setTimeout(resolve, 20));
   await writeFile(inRoot('mounts/0/second'), 'second');
 }
 
 test('changes go straight too', async () => {
-  await fillWithSnapshot();
+  await fillAndChange();
   await plan();
   const report = await run('pack', '0:3:1000000:id');
   expect(report).toMatchObject({ result: 'changed', files: 1 });
   await expectStraight(report, ['./', './second']);
+});
+
+test('if nothing has changed, the step is not looked for', async () => {
+  await fill();
+  await plan();
+  expect(await run('pack', '0:3:1000000:id')).toMatchObject({ result: 'unchanged' });
+  expect(await readdir(inRoot('out'))).toEqual(['report']);
 });
 
 /** One who lets a RUN greet, and cuts the connection when the archive comes. */
@@ -181,7 +193,7 @@ test('if the connection is cut, it is packed again, into a file', async () => {
 });
 
 test('so it is with changes, which are still that', async () => {
-  await fillWithSnapshot();
+  await fillAndChange();
   await planWithCut();
   const report = await run('pack', '0:3:1000000:id');
   expect(report).toMatchObject({ result: 'changed', files: 1, detour: 'cut' });
@@ -190,7 +202,7 @@ test('so it is with changes, which are still that', async () => {
 
 /** An archive with all of the mount, and a delta; in the build are only their names. */
 async function planToUnpack(endpoint = own()): Promise<void> {
-  await fillWithSnapshot();
+  await fillAndChange();
   const files = [inRoot('first.tar.zst'), inRoot('second.tar.zst')] as const;
   await copyFile(inRoot('archives/0.00.tar.zst'), files[0]);
   expect(await run('pack', '0:3:1000000:id')).toMatchObject({ result: 'changed' });
