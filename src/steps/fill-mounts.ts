@@ -7,7 +7,7 @@ import type { OtherMount } from '../builder/records.js';
 import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
 import { toolsDirectory } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
-import { whyNotStraight } from '../builder/stream/reach.js';
+import { whyNotWith } from '../builder/stream/reach.js';
 import { logStage } from '../console/log.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import type { ArchivesForMount } from '../entry/archive.js';
@@ -120,17 +120,11 @@ export async function unpack(
   };
   const kept = keptArchives(surroundings, request.key);
   const built = await logStage('Unpack into the builder', () =>
-    sendAndUnpack(options, toUnpack, kept, whyNotSent(request, builder)),
+    sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder)),
   );
   await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
   const filled = { ...listFilled(toUnpack, built), builder, snapshotId, tools };
   return { reports: built.reports, filled };
-}
-
-/** The reason why no archive can go straight to the builder, as far as it is known. */
-function whyNotSent({ stream, surroundings }: InjectRequest, builder: Builder): string | undefined {
-  if (!stream) return 'the input stream is false';
-  return whyNotStraight(builder, surroundings.env.DOCKER_HOST);
 }
 
 function listFilled(

@@ -11,7 +11,7 @@ import {
   toolsDirectory,
 } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
-import { whyNotStraight } from '../builder/stream/reach.js';
+import { whyNotWith } from '../builder/stream/reach.js';
 import { tellDetour } from '../builder/stream/straight-build.js';
 import { logStage } from '../console/log.js';
 import { messageOf } from '../lib/errors.js';
@@ -123,13 +123,12 @@ function hasArchive({ report }: PackedMount): boolean {
 }
 
 /** The reason why no archive can come straight from the builder, as far as it is known. */
-function whyNot(
-  { stream, surroundings, state }: PackRequest,
-  builder: Builder,
-): string | undefined {
-  if (!stream) return 'the input stream is false';
-  if (state?.restored?.filled?.isUnreachable) return 'inject could not send them straight either';
-  return whyNotStraight(builder, surroundings.env.DOCKER_HOST);
+function whyNot(request: PackRequest, builder: Builder): string | undefined {
+  const isUnreachable = request.state?.restored?.filled?.isUnreachable;
+  return (
+    whyNotWith(request, builder) ??
+    (isUnreachable ? 'inject could not send them straight either' : undefined)
+  );
 }
 
 function planBuild(

@@ -1,5 +1,5 @@
 import { formatBytes, formatCount, formatSeconds, plural } from '../console/format.js';
-import type { ArchiveSize } from '../entry/manifest.js';
+import { type ArchiveSize, totalOf } from '../entry/manifest.js';
 import { describeMount } from '../mounts/cache-mount.js';
 import type { Figure } from './figures.js';
 import type { MountRow } from './result-table.js';
@@ -77,19 +77,14 @@ function sizeCells(size: ArchiveSize | undefined): string[] {
   return [formatCount(size.files), formatBytes(size.bytes), formatBytes(size.compressedBytes)];
 }
 
-/** There is no sum of times, because the builder works on several mounts at once. */
+/** There is no sum of times, because the step takes longer; its own times are above the table. */
 function renderTotal(rows: readonly MountRow[], isOfSave: boolean): string {
-  const sum = (value: (row: MountRow) => number | undefined) =>
-    rows.reduce((total, row) => total + (value(row) ?? 0), 0);
+  const saved = rows.reduce((total, row) => total + savedOf(row), 0);
   return tableRow('td', [
     '<strong>Total</strong>',
     plural(rows.length, 'mount'),
-    ...sizeCells({
-      files: sum((row) => sizeOf(row)?.files),
-      bytes: sum((row) => sizeOf(row)?.bytes),
-      compressedBytes: sum((row) => sizeOf(row)?.compressedBytes),
-    }),
-    ...(isOfSave ? [formatBytes(sum(savedOf))] : []),
+    ...sizeCells(totalOf(rows.flatMap((row) => sizeOf(row) ?? []))),
+    ...(isOfSave ? [formatBytes(saved)] : []),
     '',
   ]);
 }

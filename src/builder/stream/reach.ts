@@ -1,3 +1,4 @@
+import type { Surroundings } from '../../lib/surroundings.js';
 import type { CacheMount } from '../../mounts/cache-mount.js';
 import type { Builder } from '../buildx.js';
 
@@ -20,6 +21,19 @@ export function whyNotStraight(
   const engine = endpoint === 'default' ? dockerHost || 'unix://' : endpoint;
   if (!engine.startsWith('unix://')) return `its engine may be on another machine (${engine})`;
   return undefined;
+}
+
+/**
+ * The reason why nothing goes straight to or from this builder, as far as it is known before the
+ * build.
+ */
+export function whyNotWith(
+  { stream, surroundings }: { readonly stream: boolean; readonly surroundings: Surroundings },
+  builder: Builder,
+): string | undefined {
+  return stream
+    ? whyNotStraight(builder, surroundings.env.DOCKER_HOST)
+    : 'the input stream is false';
 }
 
 /**
