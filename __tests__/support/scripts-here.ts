@@ -49,6 +49,27 @@ export interface ScriptsHere {
   dispose(): Promise<void>;
 }
 
+/**
+ * Puts a script into a directory of its name below a root, and has it look for mounts, archives and
+ * all else below that root.
+ *
+ * @param excludes as for placeScript
+ */
+export async function placeScriptHere(
+  name: ScriptName,
+  root: string,
+  excludes?: ReadonlyMap<number, string>,
+): Promise<void> {
+  const directory = join(root, name);
+  await placeScript(name, directory, excludes);
+  for (const file of await readdir(directory)) {
+    if (!file.endsWith('.sh')) continue;
+    const text = await readFile(join(directory, file), 'utf8');
+    const here = text.replaceAll(/\/(mounts|seeds|archives|snapshots|plans)\//g, `${root}/$1/`);
+    await writeFile(join(directory, file), here);
+  }
+}
+
 export async function placeScriptsHere(): Promise<ScriptsHere> {
   const root = await mkdtemp(join(tmpdir(), 'scripts-'));
   const out = join(root, 'out');
@@ -57,15 +78,7 @@ export async function placeScriptsHere(): Promise<ScriptsHere> {
   await mkdir(out);
   await mkdir(outside);
   await writeFile(join(outside, 'kept'), 'kept');
-  for (const name of ['pack', 'unpack'] as const) {
-    const directory = join(root, name);
-    await placeScript(name, directory);
-    for (const file of await readdir(directory)) {
-      const text = await readFile(join(directory, file), 'utf8');
-      const here = text.replaceAll(/\/(mounts|seeds|archives|snapshots)\//g, `${root}/$1/`);
-      await writeFile(join(directory, file), here);
-    }
-  }
+  for (const name of ['pack', 'unpack'] as const) await placeScriptHere(name, root);
   const cutting = await placeCutting(root);
   let serial = 0;
   let placed: readonly string[] = [];

@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { PatternError, renderExcludeScript } from '../../../src/builder/exclude-script.js';
-import { placeScript } from '../../../src/builder/in-builder/scripts.js';
 import { isIgnored, parseIgnored } from '../../support/dockerignore.js';
+import { placeScriptHere } from '../../support/scripts-here.js';
 
 const execute = promisify(execFile);
 
@@ -30,15 +30,9 @@ async function pack(paths: readonly string[], lines: readonly string[]): Promise
     await mkdir(join(mount, path.endsWith('/') ? path : dirname(path)), { recursive: true });
     if (!path.endsWith('/')) await writeFile(join(mount, path), '');
   }
-  const scripts = join(directory, 'pack');
-  await placeScript('pack', scripts, new Map([[0, renderExcludeScript(lines)]]));
-  for (const file of await readdir(scripts)) {
-    const text = await readFile(join(scripts, file), 'latin1');
-    const here = text.replaceAll(/\/(mounts|seeds|snapshots)\//g, `${directory}/$1/`);
-    if (file.endsWith('.sh')) await writeFile(join(scripts, file), here, 'latin1');
-  }
+  await placeScriptHere('pack', directory, new Map([[0, renderExcludeScript(lines)]]));
   const out = join(directory, 'out');
-  await execute('/bin/sh', [join(scripts, 'run.sh'), '0:1'], { cwd: out });
+  await execute('/bin/sh', [join(directory, 'pack/run.sh'), '0:1'], { cwd: out });
   expect(await readFile(join(out, 'report'), 'utf8')).toContain('"result":"packed"');
   expect((await readdir(out)).sort()).toEqual(['0.tar.zst', 'report']);
   const unpacked = join(directory, 'unpacked');

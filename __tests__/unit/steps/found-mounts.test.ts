@@ -3,6 +3,7 @@ import type { BuilderRecord } from '../../../src/builder/records.js';
 import { readSurroundings } from '../../../src/lib/surroundings.js';
 import type { PackRequest } from '../../../src/steps/extract-request.js';
 import { expectMounts, findMounts, type Records } from '../../../src/steps/found-mounts.js';
+import { someBuilder } from '../../support/some-builder.js';
 
 const mount = { id: 'go' };
 const archive = {
@@ -13,17 +14,8 @@ const archive = {
   compressedBytes: 300,
   sha256: '0'.repeat(64),
 } as const;
-const builder = {
-  name: 'b',
-  driver: 'docker',
-  nodes: 1,
-  node: 'b0',
-  platforms: [],
-  buildkit: '',
-  endpoint: '',
-};
 const tools = { names: [], tarVersion: '', directories: [] };
-const filled = { mounts: [mount], builder, filledAt: 100, snapshotId: 'token', tools };
+const filled = { mounts: [mount], builder: someBuilder, filledAt: 100, snapshotId: 'token', tools };
 
 /** Extract of a job whose inject has restored both mounts, and filled one. */
 const request: PackRequest = {

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { Archive, SavedMount } from '../../../src/entry/manifest.js';
 import type { FilledMounts, InjectState } from '../../../src/steps/handover.js';
 import { describeNothingNew, describeSize, findAllowance } from '../../../src/steps/incremental.js';
+import { someBuilder } from '../../support/some-builder.js';
 
 const mount = { id: 'go' };
 const full: Archive = {
@@ -28,17 +29,8 @@ function stateWith(sizes: readonly number[], others: Partial<FilledMounts> = {})
   };
 }
 
-const builder = {
-  name: 'b',
-  driver: 'docker',
-  nodes: 1,
-  node: 'b0',
-  platforms: [],
-  buildkit: '',
-  endpoint: '',
-};
 const tools = { names: [], tarVersion: '', directories: [] };
-const filled = { mounts: [mount], builder, filledAt: 1, snapshotId: 'token', tools };
+const filled = { mounts: [mount], builder: someBuilder, filledAt: 1, snapshotId: 'token', tools };
 
 const limits = { count: 3, share: 0.5 };
 

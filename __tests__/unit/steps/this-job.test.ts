@@ -12,6 +12,7 @@ import {
   jobVariable,
   recallJob,
 } from '../../../src/steps/this-job.js';
+import { someBuilder } from '../../support/some-builder.js';
 
 const now = 2_000_000;
 let surroundings: Surroundings;
@@ -36,15 +37,6 @@ const state = (jobBegan: number | undefined): InjectState => ({
   ...{ key: 'k', job: '1/1/build', jobBegan, mounts: [], restoreKeys: [] },
 });
 
-const builder = {
-  name: 'b',
-  driver: '',
-  nodes: 1,
-  node: '',
-  platforms: [],
-  buildkit: '',
-  endpoint: '',
-};
 const tools = { names: [], tarVersion: '', directories: [], obstacle: undefined };
 const first = { began: now, filled: undefined };
 
@@ -79,7 +71,7 @@ test.each<
 
 test('what an extract leaves tells a later inject which mounts were filled', async () => {
   const mount = { id: 'm' };
-  const filled = { mounts: [mount], builder, filledAt: 1, tools };
+  const filled = { mounts: [mount], builder: someBuilder, filledAt: 1, tools };
   const filling = { ...state(1234), restored: { key: 'k', mounts: [], filled } };
   const byState = recallJob(surroundings, [filling]);
   expect(byState).toEqual({ began: 1234, filled: expect.objectContaining({ size: 1 }) });
@@ -106,7 +98,7 @@ test('what an extract leaves tells a later inject which mounts were filled', asy
 
 describe('of the mounts that hold files, those of this job are found', () => {
   const began = Date.UTC(2026, 0, 1);
-  const filled = { mounts: [{ id: 'filled' }], builder, filledAt: 1, tools };
+  const filled = { mounts: [{ id: 'filled' }], builder: someBuilder, filledAt: 1, tools };
   const job = () => {
     const restored = { key: 'k', mounts: [], filled };
     return recallJob(surroundings, [{ ...state(began), restored }]);
@@ -136,7 +128,7 @@ describe('of the mounts that hold files, those of this job are found', () => {
     jest.spyOn(process.stderr, 'write').mockImplementation((text) => told.push(String(text)) > 0);
     const mounts = ['made', 'filled'].map((id, index) => ({ index, mount: { id } }));
     const request = { job: job(), surroundings };
-    expect(await findOwn(request, { ...builder, nodes: 2 }, { name: 'b' }, mounts)).toEqual(
+    expect(await findOwn(request, { ...someBuilder, nodes: 2 }, { name: 'b' }, mounts)).toEqual(
       new Set([1]),
     );
     expect(told.join('')).toBe(

@@ -24,7 +24,6 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { renderExcludeScript } from '../../../../src/builder/exclude-script.js';
 import {
   packedFileName,
-  placeScript,
   restoredFileName,
   type ScriptName,
 } from '../../../../src/builder/in-builder/scripts.js';
@@ -34,6 +33,7 @@ import { listFiles } from '../../../support/engine.js';
 import { renderMutations } from '../../../support/mutations.js';
 import { chooseSeed, createRandom, type Random } from '../../../support/random.js';
 import { compress, type Member, tarOf } from '../../../support/saved-entry.js';
+import { placeScriptHere } from '../../../support/scripts-here.js';
 
 const execute = promisify(execFile);
 const rounds = Number(process.env.MUTATION_ROUNDS ?? 100);
@@ -45,23 +45,12 @@ let root: string;
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'incremental-'));
   await mkdir(join(root, 'out'));
-  await Promise.all([placeHere('pack'), placeHere('unpack')]);
+  await Promise.all([placeScriptHere('pack', root), placeScriptHere('unpack', root)]);
 });
 
 afterAll(() => rm(root, { recursive: true }));
 
 const mount = () => join(root, 'mounts/0');
-
-/** Puts a script into a directory of its name, and has it look for mounts and archives below the root. */
-async function placeHere(name: ScriptName): Promise<void> {
-  const directory = join(root, name);
-  await placeScript(name, directory);
-  for (const file of await readdir(directory)) {
-    const text = await readFile(join(directory, file), 'utf8');
-    const here = text.replaceAll(/\/(mounts|seeds|archives|snapshots)\//g, `${root}/$1/`);
-    await writeFile(join(directory, file), here);
-  }
-}
 
 /** Runs one of the scripts as the build does, for the mount 0. */
 async function runScript(name: ScriptName, argument: string): Promise<MountReport> {

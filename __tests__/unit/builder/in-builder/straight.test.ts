@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { packedFileName, placeScript } from '../../../../src/builder/in-builder/scripts.js';
+import { packedFileName } from '../../../../src/builder/in-builder/scripts.js';
 import { type MountReport, parseReports } from '../../../../src/builder/mount-report.js';
 import {
   type Listener,
@@ -17,6 +17,7 @@ import {
   startListener,
 } from '../../../../src/builder/stream/listener.js';
 import { type Endpoint, renderPlan } from '../../../../src/builder/stream/protocol.js';
+import { placeScriptHere } from '../../../support/scripts-here.js';
 import { stepBetween } from '../../../support/stream.js';
 
 const execute = promisify(execFile);
@@ -33,14 +34,7 @@ beforeEach(async () => {
   for (const name of ['out', 'plans', 'mounts/0', 'snapshots/0', 'archives']) {
     await mkdir(inRoot(name), { recursive: true });
   }
-  for (const name of ['pack', 'unpack'] as const) {
-    await placeScript(name, inRoot(name));
-    for (const file of await readdir(inRoot(name))) {
-      const text = await readFile(inRoot(name, file), 'utf8');
-      const here = text.replaceAll(/\/(mounts|seeds|archives|snapshots|plans)\//g, `${root}/$1/`);
-      await writeFile(inRoot(name, file), here);
-    }
-  }
+  for (const name of ['pack', 'unpack'] as const) await placeScriptHere(name, root);
   await writeFile(inRoot('mounts/0/first'), 'first');
   listener = await startListener(['127.0.0.1']);
   offer = listener.offerToTake(inRoot('received'));
