@@ -59,11 +59,18 @@ pack() {
   [ "$status" = 0 ] && [ -n "$bytes" ]
 }
 
+# reaches_step: a mount in which nothing has changed does not come to ask this
+reaches_step() {
+  $sought || find_step pack
+  sought=true
+  [ -n "$at" ]
+}
+
 # pack_straight CREATE OPTION...: packs right into a connection to the step, if there is one. Sets
 # sha256, or detour. Tar takes what carries the archive for a compressor, and the digest of what was
 # sent for the archive.
 pack_straight() {
-  [ -n "$at" ] || return
+  reaches_step || return
   pack "$@" -I "bash ${0%/*}/stream.sh carry pack $plan 0 $at $compressor" -f "$index.sha256" &&
     read -r sha256 <"$index.sha256" || detour='cut'
   rm -f -- "$index.sha256"
@@ -101,7 +108,7 @@ pack_changes() {
   [ -z "$exclude" ] || ! hides_saved || return
   # Each run of tar gets a copy, because tar changes the snapshot that it reads. If the archive goes
   # to /dev/null, tar does not read the files.
-  for use in count compare straight; do
+  for use in count compare; do
     cp -- "$snapshot/snapshot" "$snapshot/$use" || return
   done
   pack create_since "$snapshot/count" --check-links -f /dev/null || return
@@ -115,7 +122,8 @@ pack_changes() {
     return 1
   }
   ! $missing_links && {
-    pack_straight create_since "$snapshot/straight" ||
+    { reaches_step && cp -- "$snapshot/snapshot" "$snapshot/straight" &&
+      pack_straight create_since "$snapshot/straight"; } ||
       pack create_since "$snapshot/snapshot" -I "$compressor" -f "$archive"
   }
 }
@@ -133,8 +141,7 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
-  sha256=
-  find_step pack
+  sha256='' at='' detour='' sought=false
   obstacle=${token:+snapshot}
   exclude=
   if [ -f "${0%/*}/exclude-$index" ]; then
