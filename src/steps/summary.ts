@@ -39,17 +39,25 @@ export function renderSummary({ title, lead, facts, figures, rows, remarks }: Su
   return `${lines.join('\n')}\n`;
 }
 
-/** The columns of numbers. Each mount has its size in the cache, if that is known. */
+/**
+ * Each mount has its size in the cache, if that is known. A column in which nothing stands is left
+ * out.
+ */
 function renderTable(rows: readonly MountRow[]): string[] {
   const isOfSave = rows.some(({ cached }) => cached);
   const header = ['Cache mount', 'State', 'Files', 'Size', 'Compressed'];
-  const lines = [
-    tableRow('th', [...header, ...(isOfSave ? ['Saved'] : []), 'Time']),
-    ...rows.map((row) => renderRow(row, isOfSave)),
-  ];
+  const headings = [...header, ...(isOfSave ? ['Saved'] : []), 'Time'];
+  const cells = rows.map((row) => cellsOf(row, isOfSave));
   const counted = rows.filter((row) => sizeOf(row));
-  if (counted.length > 1) lines.push(renderTotal(counted, isOfSave));
-  return ['<table>', ...lines, '</table>'];
+  if (counted.length > 1) cells.push(cellsOfTotal(counted, isOfSave));
+  const isUsed = headings.map((_, column) => cells.some((each) => each[column] !== ''));
+  const only = (each: readonly string[]) => each.filter((_, column) => isUsed[column]);
+  return [
+    '<table>',
+    tableRow('th', only(headings)),
+    ...cells.map((each) => tableRow('td', only(each))),
+    '</table>',
+  ];
 }
 
 function sizeOf({ archive, cached }: MountRow): ArchiveSize | undefined {
@@ -61,15 +69,15 @@ function savedOf({ archive, cached }: MountRow): number {
   return cached && archive ? archive.compressedBytes : 0;
 }
 
-function renderRow(row: MountRow, isOfSave: boolean): string {
+function cellsOf(row: MountRow, isOfSave: boolean): string[] {
   const { mount, state, cached, seconds } = row;
-  return tableRow('td', [
-    `<code>${asText(describeMount(mount))}</code>`,
+  return [
+    `<code>${asName(describeMount(mount))}</code>`,
     asText(state),
     ...sizeCells(sizeOf(row)),
     ...(isOfSave ? [cached ? formatBytes(savedOf(row)) : ''] : []),
     seconds === undefined ? '' : formatSeconds(seconds),
-  ]);
+  ];
 }
 
 function sizeCells(size: ArchiveSize | undefined): string[] {
@@ -78,24 +86,33 @@ function sizeCells(size: ArchiveSize | undefined): string[] {
 }
 
 /** There is no sum of times, because the step takes longer; its own times are above the table. */
-function renderTotal(rows: readonly MountRow[], isOfSave: boolean): string {
+function cellsOfTotal(rows: readonly MountRow[], isOfSave: boolean): string[] {
   const saved = rows.reduce((total, row) => total + savedOf(row), 0);
-  return tableRow('td', [
+  return [
     '<strong>Total</strong>',
     plural(rows.length, 'mount'),
     ...sizeCells(totalOf(rows.flatMap((row) => sizeOf(row) ?? []))),
     ...(isOfSave ? [formatBytes(saved)] : []),
     '',
-  ]);
+  ];
 }
 
-/** Numbers stand on the right, each with its unit. */
+/** Numbers stand on the right, each with its unit. Without `align`, a heading is in the middle. */
 function tableRow(element: 'th' | 'td', cells: readonly string[]): string {
+  const left = element === 'th' ? ' align="left"' : '';
   const rendered = cells.map(
     (cell, column) =>
-      `<${element}${column > 1 ? ' align="right" nowrap' : ''}>${cell}</${element}>`,
+      `<${element}${column > 1 ? ' align="right" nowrap' : left}>${cell}</${element}>`,
   );
   return `<tr>${rendered.join('')}</tr>`;
+}
+
+/** A longer name would push the numbers out of sight if it could only be broken at a hyphen. */
+const WHOLE_NAME = 40;
+
+function asName(name: string): string {
+  const text = asText(name);
+  return name.length > WHOLE_NAME ? text.replace(/[/,](?=.)/g, '$&<wbr>') : text;
 }
 
 /**

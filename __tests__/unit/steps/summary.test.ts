@@ -19,7 +19,7 @@ test('a summary has a title, facts, a table with totals, and remarks', () => {
   ).toBe(`<h3>Saved 2 cache mounts</h3>
 <p>Key: <code>k-1</code><br>Time: pack 1.3 s, the whole step 3.0 s</p>
 <table>
-<tr><th>Cache mount</th><th>State</th><th align="right" nowrap>Files</th><th align="right" nowrap>Size</th><th align="right" nowrap>Compressed</th><th align="right" nowrap>Time</th></tr>
+<tr><th align="left">Cache mount</th><th align="left">State</th><th align="right" nowrap>Files</th><th align="right" nowrap>Size</th><th align="right" nowrap>Compressed</th><th align="right" nowrap>Time</th></tr>
 <tr><td><code>go</code></td><td>restored</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>1.3 s</td></tr>
 <tr><td><code>npm (namespace=n)</code></td><td>restored</td><td align="right" nowrap>1,234</td><td align="right" nowrap>5.0 MB</td><td align="right" nowrap>1.2 MB</td><td align="right" nowrap>0.5 s</td></tr>
 <tr><td><code>old</code></td><td>not saved yet</td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td><td align="right" nowrap></td></tr>
@@ -50,6 +50,32 @@ test('after a save, each mount has its size in the cache, and what this run has 
     '|empty|empty|',
     '|Total|2 mounts|4,000|100 MB|40.0 MB|1.2 MB|',
   ]);
+});
+
+test('a column in which nothing stands is left out', () => {
+  const rows = [
+    { mount: { id: 'go' }, state: 'not saved yet' },
+    { mount: { id: 'npm' }, state: 'not saved yet' },
+  ];
+  expect(renderSummary({ title: '', facts: [], figures: [], rows, remarks: [] })).toContain(`<table>
+<tr><th align="left">Cache mount</th><th align="left">State</th></tr>
+<tr><td><code>go</code></td><td>not saved yet</td></tr>
+<tr><td><code>npm</code></td><td>not saved yet</td></tr>
+</table>
+`);
+});
+
+test('a long name may be broken, and a short one not', () => {
+  const parts = ['/cache/of/a/long/name', '/and/another/part/of/it'];
+  const rows = [
+    { mount: { id: '/root/.cache/go-build' }, state: 'restored' },
+    { mount: { id: parts.join(',') }, state: 'restored' },
+  ];
+  const summary = renderSummary({ title: '', facts: [], figures: [], rows, remarks: [] });
+  expect(summary).toContain('<code>/root/.cache/go-build</code>');
+  expect(summary).toContain(
+    '<code>/<wbr>cache/<wbr>of/<wbr>a/<wbr>long/<wbr>name,<wbr>/<wbr>and/<wbr>another/<wbr>part/<wbr>of/<wbr>it</code>',
+  );
 });
 
 test('a summary without mounts is short', () => {
