@@ -56,16 +56,17 @@ export interface Side {
   readonly endpoint: Endpoint;
 }
 
-/** Writes a plan with one archive. */
+/** Writes a plan with one archive. @param silence seconds */
 export async function writePlan(
   plan: string,
   endpoint: Endpoint,
   offer: Offer,
   content?: { sha256: string },
+  silence?: number,
 ): Promise<Side> {
   const { name, innerKey, outerKey } = offer;
   const archive = { name, innerKey, outerKey, ...(content && { content }) };
-  await writeFile(plan, renderPlan([endpoint], [archive]));
+  await writeFile(plan, renderPlan([endpoint], [archive], silence));
   return { plan, endpoint };
 }
 
@@ -167,12 +168,14 @@ export async function serve(
 /** What may happen to the bytes between the two sides; the side that sends is named. */
 export interface Between {
   readonly onData?: (from: 'run' | 'listener', chunk: Buffer, cut: () => void) => Buffer;
+  /** For how many milliseconds nothing more is passed on after a chunk; Infinity: never again. */
+  readonly pause?: (from: 'run' | 'listener', chunk: Buffer) => number;
 }
 
 /** One who stands between a RUN and a listener, and passes on what they say. */
 export async function stepBetween(
   target: Endpoint,
-  { onData = (_, chunk) => chunk }: Between = {},
+  { onData = (_, chunk) => chunk, pause = () => 0 }: Between = {},
 ): Promise<{ endpoint: Endpoint; close: () => Promise<void>; heard: () => string }> {
   let heard = '';
   const server = await serve((run) => {
@@ -183,16 +186,20 @@ export async function stepBetween(
       listener.destroy();
     };
     const pass = (from: 'run' | 'listener', source: Socket, sink: Socket) => {
+      let isHeld = false;
       source.on('data', (chunk) => {
         heard += chunk.toString('latin1');
         const passed = onData(from, chunk, cut);
-        if (!sink.destroyed && !sink.write(passed)) {
-          source.pause();
-          sink.once('drain', () => source.resume());
-        }
+        const wait = pause(from, chunk);
+        const isTaken = sink.destroyed || sink.write(passed);
+        if (isTaken && wait === 0) return;
+        source.pause();
+        isHeld = wait === Number.POSITIVE_INFINITY;
+        if (!isTaken) sink.once('drain', () => wait === 0 && source.resume());
+        if (wait > 0 && !isHeld) setTimeout(() => source.resume(), wait);
       });
-      source.on('end', () => sink.end());
-      source.on('close', () => sink.destroySoon());
+      source.on('end', () => isHeld || sink.end());
+      source.on('close', () => isHeld || sink.destroySoon());
     };
     pass('run', run, listener);
     pass('listener', listener, run);

@@ -152,14 +152,23 @@ export interface PlannedArchive extends Credentials {
 }
 
 /**
+ * For how many seconds a RUN puts up with a listener that neither sends nor takes anything, and does not
+ * end the connection either. One that is slow is no trouble.
+ */
+const silenceOfListener = 60;
+
+/**
  * Renders the file of the build secret from which a RUN learns where to connect to and how to prove
- * itself: a line for each endpoint, then one for each archive, in the order in which they are unpacked.
+ * itself: how long it waits, a line for each endpoint, then one for each archive, in the order in which
+ * they are unpacked.
  */
 export function renderPlan(
   endpoints: readonly Endpoint[],
   archives: readonly PlannedArchive[],
+  silence = silenceOfListener,
 ): string {
   const lines = [
+    `silence ${silence}`,
     ...endpoints.map(({ address, port }) => `endpoint ${address} ${port}`),
     ...archives.map(({ name, innerKey, outerKey, content }) =>
       ['archive', name, innerKey, outerKey, content?.sha256]

@@ -16,7 +16,11 @@ import {
   type Offer,
   startListener,
 } from '../../../../src/builder/stream/listener.js';
-import { type Endpoint, renderPlan } from '../../../../src/builder/stream/protocol.js';
+import {
+  type Endpoint,
+  type PlannedArchive,
+  renderPlan,
+} from '../../../../src/builder/stream/protocol.js';
 import { placeScriptHere } from '../../../support/scripts-here.js';
 import { stepBetween } from '../../../support/stream.js';
 
@@ -166,11 +170,15 @@ test('if nothing has changed, the step is not looked for', async () => {
   expect(await readdir(inRoot('out'))).toEqual(['report']);
 });
 
+function isArchive(chunk: Buffer): boolean {
+  return chunk.includes('\x28\xb5\x2f\xfd', 0, 'latin1');
+}
+
 /** One who lets a RUN greet, and cuts the connection when the archive comes. */
 async function planWithCut(): Promise<void> {
   const between = await stepBetween(own(), {
     onData: (from, chunk, cut) => {
-      if (from === 'run' && chunk.includes('\x28\xb5\x2f\xfd', 0, 'latin1')) cut();
+      if (from === 'run' && isArchive(chunk)) cut();
       return chunk;
     },
   });
@@ -186,6 +194,23 @@ test('if the connection is cut, it is packed again, into a file', async () => {
   expect(await offer.transfer).toMatchObject({ kind: 'failed' });
 });
 
+/** One who lets a RUN greet, and then takes, or gives, nothing more. */
+async function planWithSilence(archives: readonly PlannedArchive[] = [offer]): Promise<void> {
+  const between = await stepBetween(own(), {
+    onData: (_, chunk) => (isArchive(chunk) ? Buffer.alloc(0) : chunk),
+    pause: (_, chunk) => (isArchive(chunk) ? Number.POSITIVE_INFINITY : 0),
+  });
+  toEnd.push(between.close);
+  await writeFile(inRoot('plans/0'), renderPlan([between.endpoint], archives, 1));
+}
+
+test('if the other side takes nothing more, it is packed again, into a file', async () => {
+  await planWithSilence();
+  const report = await run('pack', '0:3');
+  expect(report).toMatchObject({ result: 'packed', files: 1, detour: 'cut' });
+  await expectFile(report, ['./', './first']);
+});
+
 test('so it is with changes, which are still that', async () => {
   await fillAndChange();
   await planWithCut();
@@ -195,7 +220,7 @@ test('so it is with changes, which are still that', async () => {
 });
 
 /** An archive with all of the mount, and a delta; in the build are only their names. */
-async function planToUnpack(endpoint = own()): Promise<void> {
+async function planToUnpack(endpoint = own()): Promise<readonly PlannedArchive[]> {
   await fillAndChange();
   const files = [inRoot('first.tar.zst'), inRoot('second.tar.zst')] as const;
   await copyFile(inRoot('archives/0.00.tar.zst'), files[0]);
@@ -212,6 +237,7 @@ async function planToUnpack(endpoint = own()): Promise<void> {
   );
   await writeFile(inRoot('plans/0'), renderPlan([endpoint], archives));
   await emptyMount();
+  return archives;
 }
 
 async function emptyMount(): Promise<void> {
@@ -256,7 +282,7 @@ test.each<[name: string, archive: number, damage: (chunk: Buffer) => Buffer | un
   let carried = 0;
   const between = await stepBetween(own(), {
     onData: (from, chunk, cut) => {
-      if (from !== 'listener' || !chunk.includes('\x28\xb5\x2f\xfd', 0, 'latin1')) return chunk;
+      if (from !== 'listener' || !isArchive(chunk)) return chunk;
       carried++;
       if (carried !== archive) return chunk;
       const passed = damage(chunk);
@@ -268,6 +294,13 @@ test.each<[name: string, archive: number, damage: (chunk: Buffer) => Buffer | un
   await planToUnpack(between.endpoint);
   expect(await run('unpack', '0:1')).toMatchObject({ result: 'detour', detour: 'cut' });
   expect(carried).toBe(archive);
+  expect(await readdir(inRoot('mounts/0'))).toEqual([]);
+  await expectUnpackedFromFiles();
+});
+
+test('if the step gives nothing more, the mount stays as it is', async () => {
+  await planWithSilence(await planToUnpack());
+  expect(await run('unpack', '0:1')).toMatchObject({ result: 'detour', detour: 'cut' });
   expect(await readdir(inRoot('mounts/0'))).toEqual([]);
   await expectUnpackedFromFiles();
 });

@@ -115,8 +115,15 @@ function makeOffer(direction: Direction, file?: string): Offer {
     : listener.offerToGive(file ?? archive);
 }
 
-function planFor(offer: Offer, endpoint = own()): Promise<Side> {
-  return writePlan(join(work, 'plan'), endpoint, offer, archived);
+function planFor(offer: Offer, endpoint = own(), silence?: number): Promise<Side> {
+  return writePlan(join(work, 'plan'), endpoint, offer, archived, silence);
+}
+
+/** More than what waits in the sockets between the two sides and one who stands there. */
+async function makeLarge(): Promise<string> {
+  const large = join(work, 'large');
+  await writeFile(large, randomBytes(32 << 20));
+  return large;
 }
 
 /** Starts what a RUN does. */
@@ -411,6 +418,51 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
     },
   );
 
+  test('and lets nothing more through, and does not end the connection: the RUN ends', async () => {
+    let passed = 0;
+    const between = await stepBetween(own(), {
+      pause: (from, chunk) => {
+        if (from === sender) passed += chunk.length;
+        return passed > 1_000_000 ? Number.POSITIVE_INFINITY : 0;
+      },
+    });
+    toEnd.push(between.close);
+    const large = await makeLarge();
+    const offer = makeOffer(direction, direction === 'pack' ? received() : large);
+    const { plan, endpoint } = await planFor(offer, between.endpoint, 1);
+    const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+    const command = direction === 'pack' ? ['cat', large] : ['tail', '-c', '1'];
+    const { code, stderr } = await start('bash', [streamScript, ...words, ...command]).ended;
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('The other side has been silent for 1 seconds.');
+    expect(stderr).toContain('it was cut off, or is not what it should be');
+  });
+
+  test('and is slow, but not silent: the archive goes through', async () => {
+    // All of it takes longer than silence may.
+    const between = await stepBetween(own(), {
+      pause: (from, chunk) => (from === sender && chunk.length > 1000 ? 60 : 0),
+    });
+    toEnd.push(between.close);
+    const offer = makeOffer(direction);
+    const side = await planFor(offer, between.endpoint, 3);
+    expect(await carry(direction, side).ended).toMatchObject({ code: 0, stderr: '' });
+    await expectArrived(direction, offer);
+  });
+
+  test('and keeps the last word to itself, and the connection open', async () => {
+    const between = await stepBetween(own(), {
+      onData: (from, chunk) =>
+        from === 'listener' && String(chunk).startsWith('good ') ? Buffer.alloc(0) : chunk,
+      pause: (from, chunk) =>
+        from === 'listener' && String(chunk).startsWith('good ') ? Number.POSITIVE_INFINITY : 0,
+    });
+    toEnd.push(between.close);
+    const running = carry('pack', await planFor(makeOffer('pack'), between.endpoint, 1));
+    expect((await running.ended).code).not.toBe(0);
+    expect(await readFile(sumFile(), 'utf8')).toBe('');
+  });
+
   test('and keeps the last word to itself', async () => {
     const between = await stepBetween(own(), {
       onData: (from, chunk, cut) => {
@@ -512,6 +564,19 @@ describe('what fails on one side', () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(open()).toEqual(before);
+  });
+
+  test('a RUN that stands still is not cut off by itself: only the other side can be silent', async () => {
+    await listen();
+    for (const direction of directions) {
+      const offer = makeOffer(direction);
+      const { plan, endpoint } = await planFor(offer, own(), 1);
+      const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+      const command = ['sh', '-c', direction === 'pack' ? 'sleep 3; echo' : 'sleep 3; cat >&2'];
+      const { code } = await start('bash', [streamScript, ...words, ...command]).ended;
+      expect(code).toBe(0);
+      expect(await offer.transfer).toMatchObject({ kind: 'complete' });
+    }
   });
 
   test('a RUN that reads slowly gets all of it', async () => {

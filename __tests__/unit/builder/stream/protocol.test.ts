@@ -135,7 +135,8 @@ test('a plan has a line for each endpoint and each archive', () => {
     { name, innerKey, outerKey, content: { sha256: digest } },
   ];
   expect(renderPlan(endpoints, archives)).toBe(
-    `endpoint 172.17.0.1 1
+    `silence 60
+endpoint 172.17.0.1 1
 endpoint ::1 65535
 archive ${name} ${innerKey} ${outerKey}
 archive ${name} ${innerKey} ${outerKey} ${digest}
