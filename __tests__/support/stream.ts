@@ -8,6 +8,7 @@ import type { Offer } from '../../src/builder/stream/listener.js';
 import {
   type Direction,
   type Endpoint,
+  type PlannedContent,
   protocol,
   prove,
   renderPlan,
@@ -61,7 +62,7 @@ export async function writePlan(
   plan: string,
   endpoint: Endpoint,
   offer: Offer,
-  content?: { sha256: string },
+  content?: PlannedContent,
   silence?: number,
 ): Promise<Side> {
   const { name, innerKey, outerKey } = offer;

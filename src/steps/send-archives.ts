@@ -77,7 +77,9 @@ async function unpackStraight(
   const straight = new Map(
     toUnpack.map(({ index, archives }) => [
       index,
-      archives.map(({ file, sha256 }) => ({ path: join(directory, file), sha256 })),
+      archives.map(({ file, sha256, compressedBytes, bytes }) => ({
+        ...{ path: join(directory, file), sha256, compressedBytes, bytes },
+      })),
     ]),
   );
   try {

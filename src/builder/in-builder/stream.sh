@@ -38,15 +38,15 @@ prove() {
 
 # read_plan PLACE: sets endpoints, silence, and what there is to know of the archive
 read_plan() {
-  local kind first second third fourth place=0
+  local kind first second third fourth fifth place=0
   endpoints=() silence='' name=''
-  while read -r kind first second third fourth; do
+  while read -r kind first second third fourth fifth _; do
     case $kind in
       silence) silence=$first ;;
       endpoint) endpoints+=("$first $second") ;;
       archive)
         if ((place++ == $1)); then
-          name=$first inner_key=$second outer_key=$third sha256=$fourth
+          name=$first inner_key=$second outer_key=$third sha256=$fourth size=$fifth
         fi
         ;;
     esac
@@ -105,8 +105,8 @@ find_endpoint() {
   return 1
 }
 
-# await_end FIELD INPUT: waits for the end of the process $carrier, and ends it if nothing goes through it for
-# `silence` seconds because of the other side. FIELD is what the kernel counts in /proc/PID/io. To receive, the
+# await_end FIELD INPUT: waits for the end of the process $carrier, and ends it if the other side sends too much,
+# or if nothing goes through it for `silence` seconds because of the other side. FIELD is what the kernel counts in /proc/PID/io. To receive, the
 # process waits for the other side if there is no INPUT; to send, if there is some. Otherwise it waits for
 # this side, where a compressor may think, or a disk may stall, for longer.
 await_end() {
@@ -120,12 +120,21 @@ await_end() {
     if [[ -z $count || $count != "$before" ]] || is_held_up "$2"; then
       still=0
     elif ((++still >= silence)); then
-      printf 'The other side has been silent for %s seconds.\n' "$silence" >&2
-      kill "$carrier"
+      end_carrier "The other side has been silent for $silence seconds."
+      return
+    fi
+    # (Also what a program is made of, and its libraries, have been read.)
+    if [[ $direction == unpack ]] && ((count > size + (1 << 20))); then
+      end_carrier 'The other side sends more than there is of the archive.'
       return
     fi
     before=$count
   done
+}
+
+end_carrier() {
+  printf '%s\n' "$*" >&2
+  kill "$carrier"
 }
 
 # is_held_up INPUT: by this side

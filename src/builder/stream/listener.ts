@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, statfs } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../lib/errors.js';
 import {
@@ -55,6 +56,8 @@ export interface ListenerOptions {
   readonly silence: number;
   /** How many connections may be in the midst of greeting; the oldest has to go. */
   readonly maximumGreeting: number;
+  /** Bytes of the runner's disk that no archive may take. */
+  readonly reserve: number;
   /** Is told of each connection that is refused. */
   readonly onRefusal: (why: string) => void;
 }
@@ -64,6 +67,8 @@ const standard: ListenerOptions = {
   // A compressor may think for long at a high level, and a disk may stall.
   silence: 5 * 60_000,
   maximumGreeting: 64,
+  // The way through buildx needs some, and so does the job.
+  reserve: 256 << 20,
   onRefusal: () => undefined,
 };
 
@@ -85,6 +90,8 @@ interface Carriage {
   readonly reader: SocketReader;
   readonly session: Session;
   readonly file: string;
+  /** Bytes of the disk that are to stay free. */
+  readonly reserve: number;
 }
 
 /**
@@ -99,7 +106,7 @@ export async function startListener(
   signal?: AbortSignal,
   options: Partial<ListenerOptions> = {},
 ): Promise<Listener> {
-  const { patience, silence, maximumGreeting, onRefusal } = { ...standard, ...options };
+  const { patience, silence, maximumGreeting, reserve, onRefusal } = { ...standard, ...options };
   const offers = new Map<string, Pending>();
   const connections = new Set<Socket>();
   const greeting = new Set<Socket>();
@@ -150,7 +157,7 @@ export async function startListener(
     );
     const carry = hello.direction === 'pack' ? take : give;
     try {
-      offer.settle(await carry({ socket, reader, session, file: offer.file }));
+      offer.settle(await carry({ socket, reader, session, file: offer.file, reserve }));
       // What it is told last still goes out.
       socket.destroySoon();
     } catch (error) {
@@ -235,9 +242,10 @@ async function limited<T>(patience: number, socket: Socket, work: Promise<T>): P
 }
 
 /** From the RUN into a file. */
-async function take({ socket, reader, session, file }: Carriage): Promise<Transfer> {
+async function take({ socket, reader, session, file, reserve }: Carriage): Promise<Transfer> {
   const hash = createHash('sha256');
   let bytes = 0;
+  let checkedAt = Number.NEGATIVE_INFINITY;
   let sent: string | undefined;
   await pipeline(
     async function* () {
@@ -247,6 +255,10 @@ async function take({ socket, reader, session, file }: Carriage): Promise<Transf
         const all = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
         const rest = Math.max(0, all.length - trailerLength);
         held = all.subarray(rest);
+        if (bytes - checkedAt >= checkedEach) {
+          checkedAt = bytes;
+          await checkRoom(file, reserve);
+        }
         if (rest > 0) {
           const content = all.subarray(0, rest);
           hash.update(content);
@@ -264,6 +276,20 @@ async function take({ socket, reader, session, file }: Carriage): Promise<Transf
   if (sent !== sha256) throw new Error('what came is not what was sent');
   socket.end(renderVerdict(session, sha256));
   return { kind: 'complete', bytes, sha256 };
+}
+
+/** After how many bytes it is looked again how much room there is. */
+const checkedEach = 16 << 20;
+
+/**
+ * How large an archive will be, nobody knows beforehand. Who stands between the RUN and this step could
+ * also send for ever.
+ *
+ * @throws Error if less than the reserve is free
+ */
+async function checkRoom(file: string, reserve: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(file));
+  if (bavail * bsize < reserve) throw new Error("the runner's disk would be full");
 }
 
 /** From a file to the RUN. */

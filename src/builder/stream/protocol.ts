@@ -148,7 +148,15 @@ export interface Endpoint {
 /** What a RUN has to know of an archive. */
 export interface PlannedArchive extends Credentials {
   /** To unpack, what it must be; to pack, nothing is known yet. */
-  readonly content?: { readonly sha256: string };
+  readonly content?: PlannedContent;
+}
+
+export interface PlannedContent {
+  /** Of the file, in hex. */
+  readonly sha256: string;
+  readonly compressedBytes: number;
+  /** Of the tar stream. */
+  readonly bytes: number;
 }
 
 /**
@@ -171,10 +179,13 @@ export function renderPlan(
     `silence ${silence}`,
     ...endpoints.map(({ address, port }) => `endpoint ${address} ${port}`),
     ...archives.map(({ name, innerKey, outerKey, content }) =>
-      ['archive', name, innerKey, outerKey, content?.sha256]
-        .filter((field) => field !== undefined)
-        .join(' '),
+      ['archive', name, innerKey, outerKey, ...fieldsOf(content)].join(' '),
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** A RUN takes no more than this, because somebody who stands between the two could send for ever. */
+function fieldsOf(content: PlannedContent | undefined): readonly (string | number)[] {
+  return content ? [content.sha256, content.compressedBytes, content.bytes] : [];
 }

@@ -8,13 +8,11 @@ import { packedFileName } from '../in-builder/scripts.js';
 import type { Detour, MountReport } from '../mount-report.js';
 import { chooseAddresses } from './addresses.js';
 import { type Listener, type Offer, startListener, type Transfer } from './listener.js';
-import { type PlannedArchive, renderPlan } from './protocol.js';
+import { type PlannedArchive, type PlannedContent, renderPlan } from './protocol.js';
 
-/** An archive that a RUN may fetch. */
-export interface ArchiveToSend {
+/** An archive that a RUN may fetch. It uses nothing else than what is said of it here. */
+export interface ArchiveToSend extends PlannedContent {
   readonly path: string;
-  /** The SHA-256 of the file, in hex. The RUN uses nothing else. */
-  readonly sha256: string;
 }
 
 /**
@@ -119,7 +117,7 @@ function planToSend(
   index: number,
 ): PlannedArchive[] {
   const toSend = archives === 'packed' ? [] : (archives.get(index) ?? []);
-  return toSend.map(({ path, sha256 }) => ({ ...listener.offerToGive(path), content: { sha256 } }));
+  return toSend.map(({ path, ...content }) => ({ ...listener.offerToGive(path), content }));
 }
 
 /** @param offers those of the mounts that were packed */

@@ -53,7 +53,7 @@ const directions: Direction[] = ['pack', 'unpack'];
 let root: string;
 let tree: string;
 let archive: string;
-let archived: { bytes: number; sha256: string };
+let archived: { compressedBytes: number; bytes: number; sha256: string };
 
 /** What compresses to about 3 MB, more than the sockets between the two sides hold. */
 beforeAll(async () => {
@@ -64,7 +64,8 @@ beforeAll(async () => {
   await writeFile(join(tree, 'text'), 'text '.repeat(1000));
   archive = join(root, 'archive');
   await execute('tar', ['-c', '-I', 'zstd -q -1', '-f', archive, '-C', tree, '.']);
-  archived = { bytes: (await stat(archive)).size, sha256: await digest(archive) };
+  const compressedBytes = (await stat(archive)).size;
+  archived = { compressedBytes, bytes: compressedBytes, sha256: await digest(archive) };
 });
 
 afterAll(() => rm(root, { recursive: true }));
@@ -152,7 +153,7 @@ async function expectArrived(direction: Direction, offer: Offer): Promise<void> 
     expect(await readFile(sumFile(), 'utf8')).toBe(`${sha256}\n`);
     await execute('tar', ['-x', '-I', 'zstd', '-f', received(), '-C', unpacked()]);
   } else {
-    expect(await offer.transfer).toEqual({ kind: 'complete', bytes: archived.bytes });
+    expect(await offer.transfer).toEqual({ kind: 'complete', bytes: archived.compressedBytes });
   }
   await execute('diff', ['-r', tree, unpacked()]);
 }
@@ -180,7 +181,9 @@ describe.each(directions)('%s', (direction) => {
     await writeFile(small, 'small');
     const sha256 = await digest(small);
     const offer = makeOffer(direction, direction === 'pack' ? undefined : small);
-    const side = await writePlan(join(work, 'plan'), own(), offer, { sha256 });
+    const side = await writePlan(join(work, 'plan'), own(), offer, {
+      ...{ sha256, compressedBytes: 5, bytes: 5 },
+    });
     const { address, port } = side.endpoint;
     const words = ['carry', direction, side.plan, '0', address, String(port)];
     const command = direction === 'pack' ? ['printf', 'small'] : ['cat'];
@@ -399,7 +402,7 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
     'and cuts the connection in the %ith tenth of it: both sides know',
     async (tenth) => {
       let passed = 0;
-      const at = Math.floor(((tenth + 0.5) * archived.bytes) / 10);
+      const at = Math.floor(((tenth + 0.5) * archived.compressedBytes) / 10);
       const between = await stepBetween(own(), {
         onData: (from, chunk, cut) => {
           if (from === sender) passed += chunk.length;
@@ -504,10 +507,19 @@ describe('what fails on one side', () => {
     }
   });
 
+  test('of one that never ends, no more is taken than there should be', async () => {
+    await listen();
+    const { plan, endpoint } = await planFor(makeOffer('unpack', '/dev/zero'));
+    const words = ['carry', 'unpack', plan, '0', endpoint.address, String(endpoint.port)];
+    const { code, stderr } = await start('bash', [streamScript, ...words, 'tail', '-c', '1']).ended;
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('The other side sends more than there is of the archive.');
+  });
+
   test('nor is one that the compressor finds no fault with', async () => {
     await listen();
     const other = join(work, 'other');
-    await writeFile(other, Buffer.alloc(archived.bytes));
+    await writeFile(other, Buffer.alloc(archived.compressedBytes));
     for (const [file, expected] of [
       [other, 1],
       [archive, 0],
@@ -588,7 +600,7 @@ describe('what fails on one side', () => {
     const words = ['carry', 'unpack', side.plan, '0', address, String(port)];
     const { code } = await start('bash', [streamScript, ...words, 'sh', '-c', lines]).ended;
     expect(code).toBe(0);
-    expect(await offer.transfer).toEqual({ kind: 'complete', bytes: archived.bytes });
+    expect(await offer.transfer).toEqual({ kind: 'complete', bytes: archived.compressedBytes });
   });
 
   test.each(directions)('the step ends: %s', async (direction) => {
@@ -621,10 +633,24 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
       await mkdir(disk);
       await execute('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
       toEnd.push(() => execute('umount', [disk]));
-      await listen();
+      await listen({ reserve: 0 });
       const offer = makeOffer('pack', join(disk, 'received'));
       await expectFailed(carry('pack', await planFor(offer)), offer, 'ENOSPC');
       await expectWhole('pack', makeOffer('pack'));
+    });
+
+    test('of the runner: it is not filled to the brim by what does not end', async () => {
+      const disk = join(work, 'disk');
+      await mkdir(disk);
+      await execute('mount', ['-t', 'tmpfs', '-o', 'size=128m', 'tmpfs', disk]);
+      toEnd.push(() => execute('umount', [disk]));
+      await listen({ reserve: 64 << 20 });
+      const offer = makeOffer('pack', join(disk, 'received'));
+      const { plan, endpoint } = await planFor(offer);
+      const words = ['carry', 'pack', plan, '0', endpoint.address, String(endpoint.port)];
+      const running = start('bash', [streamScript, ...words, 'cat', '/dev/zero']);
+      await expectFailed(running, offer, "the runner's disk would be full");
+      expect(await readdir(disk)).toEqual([]);
     });
 
     test('of the builder: the listener is not held up', async () => {

@@ -132,14 +132,14 @@ test('a plan has a line for each endpoint and each archive', () => {
   ];
   const archives = [
     { name, innerKey, outerKey },
-    { name, innerKey, outerKey, content: { sha256: digest } },
+    { name, innerKey, outerKey, content: { sha256: digest, compressedBytes: 12, bytes: 10240 } },
   ];
   expect(renderPlan(endpoints, archives)).toBe(
     `silence 60
 endpoint 172.17.0.1 1
 endpoint ::1 65535
 archive ${name} ${innerKey} ${outerKey}
-archive ${name} ${innerKey} ${outerKey} ${digest}
+archive ${name} ${innerKey} ${outerKey} ${digest} 12 10240
 `,
   );
 });
