@@ -105,10 +105,11 @@ find_endpoint() {
   return 1
 }
 
-# await_end FIELD INPUT: waits for the end of the process $carrier, and ends it if the other side sends too much,
-# or if nothing goes through it for `silence` seconds because of the other side. FIELD is what the kernel counts in /proc/PID/io. To receive, the
-# process waits for the other side if there is no INPUT; to send, if there is some. Otherwise it waits for
-# this side, where a compressor may think, or a disk may stall, for longer.
+# await_end FIELD INPUT: waits for the end of the process $carrier, and ends it if the other side sends too
+# much, or if nothing goes through it for `silence` seconds because of the other side. FIELD is what the
+# kernel counts in /proc/PID/io. To receive, the process waits for the other side if there is no INPUT; to
+# send, if there is some. Otherwise it waits for this side, where a compressor may think, or a disk may stall,
+# for longer.
 await_end() {
   local field value count before='' still=0
   # The process has the other end of this pipe, and does not write to it.
