@@ -47,7 +47,12 @@ export async function findInDirectory(directory: string): Promise<string | undef
  */
 export async function restoreFromDirectory(directory: string, destination: string): Promise<void> {
   await mkdir(destination, { recursive: true });
-  const { mounts } = await readManifest(directory);
+  const { mounts } = await readManifest(directory).catch((error: unknown) => {
+    const file = join(directory, manifestName);
+    throw new Error(
+      `${file} cannot be used, and the next extract replaces it: ${messageOf(error)}`,
+    );
+  });
   const archives = mounts.flatMap(archivesOf);
   const there = new Set(await readdir(directory));
   const names = [manifestName, ...archives.map(({ file }) => file)];
