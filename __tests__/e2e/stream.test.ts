@@ -2,6 +2,8 @@
  * Archives go straight between a builder on this machine and a step. The log says which way they
  * took, and why. Whichever way that is, the mounts come back as they were.
  */
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   builderKind,
@@ -61,6 +63,25 @@ test('with stream: false, they go through buildx', async () => {
   const told = 'The archives go through buildx: the input stream is false.';
   expect(logs).toEqual(logs.map(() => expect.stringContaining(told)));
   for (const log of logs) expect(log).not.toContain('straight');
+});
+
+/** The programs that inject has copied for the builder, and leaves for extract. */
+async function injectedTools(inputs: Record<string, string>): Promise<string[]> {
+  await scenario.builder.run({ id: 'm' }, fill);
+  const all = { 'cache-mounts': 'm', key: 'k', ...inputs };
+  await (await scenario.newJob()).runAction('extract', all);
+  await scenario.builder.empty();
+  const job = await scenario.newJob();
+  await job.runAction('inject', all);
+  const files = await readdir(job.runnerTemp, { recursive: true });
+  return files.filter((file) => file.includes('/tools/bin/')).map((file) => basename(file));
+}
+
+test('what it takes to go straight is copied only if something may', async () => {
+  const [off, on] = [await injectedTools({ stream: 'false' }), await injectedTools({})];
+  expect(off).toContain('tar');
+  expect(off).not.toContain('bash');
+  expect(on.includes('bash')).toBe(isStraight);
 });
 
 testOther('with the driver docker, they go through buildx', async () => {

@@ -50,7 +50,7 @@ export interface RunnerTools {
   readonly obstacle?: string | undefined;
 }
 
-/** Copies the runner's programs that a build may need. The copies are below a directory. */
+/** Copies the runner's programs that any build may need. The copies are below a directory. */
 export async function gatherRunnerTools(
   surroundings: Surroundings,
   directory: string,
@@ -68,6 +68,25 @@ export async function gatherRunnerTools(
   } catch (error) {
     return { names, tarVersion: '', directories: [], obstacle: messageOf(error) };
   }
+}
+
+/**
+ * Copies further programs beside those that are copied already. If that is not possible, the scripts do
+ * without them, and report it.
+ */
+export async function addRunnerTools(
+  surroundings: Surroundings,
+  tools: RunnerTools,
+  directory: string,
+  wanted: readonly string[],
+): Promise<RunnerTools> {
+  if (tools.directories.length === 0) return tools;
+  const programs = await findPrograms(wanted.filter((name) => !tools.names.includes(name)));
+  if (programs.length === 0) return tools;
+  const added = await copyPrograms(surroundings, programs, directory).catch(() => undefined);
+  if (added === undefined) return tools;
+  const names = [...tools.names, ...programs.map(({ name }) => name)];
+  return { ...tools, names, directories: [...new Set([...tools.directories, ...added])].sort() };
 }
 
 /**

@@ -2,9 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { addressBuilder } from '../builder/builder-address.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
+import { streamPrograms } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
 import type { OtherMount } from '../builder/records.js';
-import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
+import {
+  addRunnerTools,
+  chooseToolkit,
+  gatherRunnerTools,
+  type RunnerTools,
+} from '../builder/runner-programs.js';
 import { toolsDirectory } from '../builder/scratch-build.js';
 import type { ScratchMount } from '../builder/scratch-dockerfile.js';
 import { whyNotWith } from '../builder/stream/reach.js';
@@ -77,11 +83,14 @@ export async function prepare(
   request: InjectRequest,
   workDirectory: string,
 ): Promise<ReadyBuilder> {
+  const { surroundings } = request;
+  const directory = toolsDirectory(workDirectory);
   const [builder, tools] = await Promise.all([
     inspectNamedBuilder(request),
-    gatherRunnerTools(request.surroundings, toolsDirectory(workDirectory)),
+    gatherRunnerTools(surroundings, directory),
   ]);
-  return { builder, tools };
+  const further = whyNotWith(request, builder) === undefined ? streamPrograms : [];
+  return { builder, tools: await addRunnerTools(surroundings, tools, directory, further) };
 }
 
 /**

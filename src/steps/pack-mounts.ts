@@ -1,9 +1,15 @@
 import { join } from 'node:path';
 import { addressBuilder, type BuilderAddress } from '../builder/builder-address.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
+import { excludePrograms, streamPrograms } from '../builder/in-builder/scripts.js';
 import { listRecords, whyUnlisted } from '../builder/list-records.js';
 import type { MountReport } from '../builder/mount-report.js';
-import { chooseToolkit, gatherRunnerTools, type RunnerTools } from '../builder/runner-programs.js';
+import {
+  addRunnerTools,
+  chooseToolkit,
+  gatherRunnerTools,
+  type RunnerTools,
+} from '../builder/runner-programs.js';
 import {
   removeTraces,
   runScratchBuild,
@@ -48,10 +54,13 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   const filledOn = findFilledBuilder(request);
   // These run at once, because none needs the result of another.
   const listing = filledOn && filledOn.nodes > 1 ? undefined : listAt(request, { name });
-  const [tools, first] = await Promise.all([
-    gatherTools(request, toolsDirectory(workDirectory)),
+  const directory = toolsDirectory(workDirectory);
+  const [gathered, first] = await Promise.all([
+    gatherTools(request, directory),
     filledOn ?? inspectAsked(request),
   ]);
+  const further = listFurther(request, first);
+  const tools = await addRunnerTools(surroundings, gathered, directory, further);
   const address = await addressBuilder(name, first, surroundings, join(workDirectory, 'buildx'));
   const plan = (builder: Builder, mounts: readonly FoundMount[]) =>
     planBuild(request, workDirectory, tools, builder, address, mounts);
@@ -165,6 +174,14 @@ function scratchMountOf(
   const argument = [index, compressionLevel, ...limits].join(':');
   const exclude = exclusion?.script;
   return { index, mount, argument, exclude, withSnapshot: changes !== undefined };
+}
+
+/** The programs that only some builds need. */
+function listFurther(request: PackRequest, builder: Builder): string[] {
+  return [
+    ...(request.exclude.length > 0 ? excludePrograms : []),
+    ...(whyNot(request, builder) === undefined ? streamPrograms : []),
+  ];
 }
 
 /** The programs that inject has copied, or else copies of the runner's. */

@@ -60,11 +60,14 @@ export const requiredPrograms = ['sh', 'tar', 'grep', 'mkdir', 'mv', 'rm'] as co
 /** The additional programs for a delta; sed must be GNU sed. */
 export const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'] as const;
 
-/** The additional programs to leave out files; sed must be GNU sed. */
+/** The additional programs to leave out files, which are brought only then; sed must be GNU sed. */
 export const excludePrograms = ['find', 'sed', 'tr'] as const;
 
-/** What it takes to carry archives straight to the step and from it; head and tee must be GNU's. */
+/**
+ * What it takes to carry archives straight to the step and from it, and is brought only then; head and
+ * tee must be GNU's.
+ */
 export const streamPrograms = ['bash', 'head', 'sha256sum', 'tee', 'timeout'] as const;
 
 /** Without df, the scripts do not look at the free space before they unpack. */
-export const optionalPrograms = ['df', 'find', ...incrementalPrograms, ...streamPrograms] as const;
+export const optionalPrograms = ['df', ...incrementalPrograms] as const;
