@@ -43,21 +43,23 @@ try {
 /** Removes everything that is meant for GitHub's runner, even if this runs on one. */
 async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promise<Surroundings> {
   const { cwd, systemTemporary } = surroundings;
-  const directory = resolve(cwd, inputs.get('directory') ?? '');
+  // Of several references, extract knows only the first, unless it is given all of them.
+  const [reference] = inputs.get('registry')?.split('\n') ?? [];
+  const place = reference ?? resolve(cwd, inputs.get('directory') ?? '');
   return {
     ...surroundings,
     isOnGitHub: false,
     summaryFile: undefined,
     workspace: cwd,
     job: undefined,
-    temporaryRoot: await makeTemporaryDirectory(systemTemporary, directory),
+    temporaryRoot: await makeTemporaryDirectory(systemTemporary, place),
   };
 }
 
-/** Makes the directory for the state that inject leaves for the extract with the same directory. */
-async function makeTemporaryDirectory(parent: string, directory: string): Promise<string> {
+/** Makes the directory for the state that inject leaves for the extract with the same store. */
+async function makeTemporaryDirectory(parent: string, place: string): Promise<string> {
   const { uid } = userInfo();
-  const id = createHash('sha256').update(directory).digest('hex').slice(0, 16);
+  const id = createHash('sha256').update(place).digest('hex').slice(0, 16);
   const prefix = `buildkit-cache-mounts-${uid}-`;
   const path = join(parent, `${prefix}${id}`);
   // If extract never runs, nothing else removes the old directories.

@@ -224,7 +224,7 @@ describe('the command line', () => {
     expect(await run('--help')).toMatchObject({ code: 0, stderr: '' });
     expect(await run('inject')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--directory is required'),
+      stderr: expect.stringContaining('--directory or --registry is required'),
     });
     expect(await run('inject', '--directory=d', '--timeout=no')).toMatchObject({ code: 1 });
     const strict = ['--directory=d', '--cache-mounts=m', '--fail-on-cache-miss=true'];

@@ -66,6 +66,11 @@ export async function addressNode(
   }
 }
 
+/** The variables with which buildx uses the address. */
+export function variablesFor({ configuration }: BuilderAddress): Record<string, string> {
+  return configuration === undefined ? {} : { BUILDX_CONFIG: configuration };
+}
+
 /**
  * Reads which builder buildx uses if none is named. Its files tell that, so that no program has to run
  * (store/store.go and builder/builder.go of buildx).

@@ -4,7 +4,7 @@ import { debug, print } from '../console/console.js';
 import { type ProgramOutput, runProgram, startProgram } from '../lib/child-process.js';
 import { messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
-import type { BuilderAddress } from './builder-address.js';
+import { type BuilderAddress, variablesFor } from './builder-address.js';
 import { type BuilderNode, pickNode } from './nodes.js';
 import { lacksNamedContexts, oldestTried } from './versions.js';
 
@@ -331,10 +331,6 @@ function at(surroundings: Surroundings, builder: BuilderAddress): Surroundings {
   return { ...surroundings, env: { ...surroundings.env, ...variablesFor(builder) } };
 }
 
-function variablesFor({ configuration }: BuilderAddress): Record<string, string> {
-  return configuration === undefined ? {} : { BUILDX_CONFIG: configuration };
-}
-
 /** @param name undefined for the builder that buildx itself would use */
 export function namedBuilder(name: string | undefined): string[] {
   return name === undefined ? [] : [`--builder=${name}`];
@@ -365,7 +361,8 @@ async function probe(
 
 /**
  * Runs a docker command that only asks for something. Never fails: its exit code says so. The
- * commands are those of this file, of bake.ts, of build-history.ts and of image-config.ts.
+ * commands are those of this file, of bake.ts, of build-history.ts, of image-config.ts and of
+ * registry-access.ts.
  */
 export async function askDocker(
   surroundings: Surroundings,

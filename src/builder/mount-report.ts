@@ -20,8 +20,13 @@ export type MountReport = {
 );
 
 export interface PackedContents extends ArchiveContents {
-  /** The SHA-256 of what was sent straight to the step, in hex; absent: it is in a file. */
+  /**
+   * The SHA-256, in hex, of what was sent straight to the step, or of what stays in the builder;
+   * absent: it is in a file.
+   */
   readonly sha256?: string;
+  /** The size of an archive that stays in the builder; absent: it does not. */
+  readonly compressedBytes?: number;
   readonly detour?: Detour;
   /** The number of sockets left out, because tar cannot pack sockets; undefined: none. */
   readonly sockets?: number | undefined;
@@ -56,14 +61,18 @@ export function parseReports(text: string): Map<number, MountReport> {
 
 function parseWay({
   sha256,
+  compressedBytes,
   detour,
-}: Record<string, unknown>): Pick<PackedContents, 'sha256' | 'detour'> {
+}: Record<string, unknown>): Pick<PackedContents, 'sha256' | 'compressedBytes' | 'detour'> {
   const found = detours.find((each) => each === detour);
   if (detour !== found) throw invalid('detour', detour);
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(string(sha256, 'sha256')))
     throw invalid('sha256', sha256);
   return {
     ...(sha256 === undefined ? {} : { sha256: string(sha256, 'sha256') }),
+    ...(compressedBytes === undefined
+      ? {}
+      : { compressedBytes: count(compressedBytes, 'compressedBytes') }),
     ...(found === undefined ? {} : { detour: found }),
   };
 }

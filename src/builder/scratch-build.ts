@@ -7,15 +7,22 @@ import { messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { scratchBuildName } from './build-history.js';
 import type { BuilderAddress } from './builder-address.js';
-import { describeClient, listBuildCache, removeBuildCache, startBuild } from './buildx.js';
+import {
+  type BuildOptions,
+  describeClient,
+  listBuildCache,
+  removeBuildCache,
+  startBuild,
+} from './buildx.js';
 import { placeScript, type ScriptName } from './in-builder/scripts.js';
 import { type MountReport, parseReports } from './mount-report.js';
 import { parseBuildCache } from './records.js';
 import type { Toolkit } from './runner-programs.js';
 import {
-  buildCachePattern,
+  buildCachePatternWith,
   filesContext,
   outputDirectory,
+  permitSecret,
   planSecret,
   renderScratchDockerfile,
   type ScratchMount,
@@ -39,6 +46,8 @@ export interface ScratchBuildResult {
   readonly directory: string;
   /** The time of the last report, by the builder's clock, in milliseconds since the epoch. */
   readonly endedAt: number;
+  /** The build as it can be repeated, if the archives have stayed in the builder. */
+  readonly repeatable?: RepeatableBuild | undefined;
 }
 
 /** The directory with the archives to unpack, below the work directory of the step. */
@@ -60,21 +69,28 @@ export interface ScratchBuildOptions {
   readonly mounts: readonly ScratchMount[];
   readonly withArchives: boolean;
   readonly seedStages: SeedStages | undefined;
+  /**
+   * Whether the archives stay in the builder, and only the report is put out. Then nothing goes
+   * straight.
+   */
+  readonly stays?: boolean;
   /** What may go straight between RUNs and this step, and not through buildx; undefined: nothing. */
   readonly straight?: StraightArchives | undefined;
 }
 
-/** Removes the copies of the archives that the builds have left on the builder. */
+/**
+ * Removes the copies of the archives that the builds have left on the builder.
+ *
+ * @param pulled the digests of images that the builder has pulled
+ */
 export async function removeTraces(
   surroundings: Surroundings,
   builder: BuilderAddress,
+  pulled: readonly string[] = [],
 ): Promise<void> {
-  const trouble = await removeBuildCache(
-    surroundings,
-    builder,
-    `description~=${buildCachePattern}`,
-  );
-  if (trouble === undefined || (await removeTracesById(surroundings, builder))) return;
+  const pattern = buildCachePatternWith(pulled);
+  const trouble = await removeBuildCache(surroundings, builder, `description~=${pattern}`);
+  if (trouble === undefined || (await removeTracesById(surroundings, builder, pattern))) return;
   print(`The builder keeps a copy of the archives (${trouble}).`);
 }
 
@@ -87,9 +103,10 @@ export async function removeTraces(
 async function removeTracesById(
   surroundings: Surroundings,
   builder: BuilderAddress,
+  text: string,
 ): Promise<boolean> {
   try {
-    const pattern = new RegExp(buildCachePattern);
+    const pattern = new RegExp(text);
     const records = parseBuildCache(await listBuildCache(surroundings, builder));
     const own = records.filter(({ id, description }) => id !== '' && pattern.test(description));
     for (const { id } of own) {
@@ -99,6 +116,24 @@ async function removeTracesById(
   } catch {
     return false;
   }
+}
+
+/** All that is needed to run a scratch build once more, out of the build cache. */
+export interface RepeatableBuild
+  extends Pick<
+    BuildOptions,
+    | 'surroundings'
+    | 'builder'
+    | 'platform'
+    | 'directory'
+    | 'context'
+    | 'name'
+    | 'namedContexts'
+    | 'buildArgs'
+  > {
+  readonly text: string;
+  /** The Dockerfile's own ignore file; empty: there is none. */
+  readonly ignore: string;
 }
 
 /** A scratch build whose command has been started; it builds nothing until it is run. */
@@ -155,7 +190,7 @@ export class NoContactError extends Error {
 
 async function startScript(options: ScratchBuildOptions): Promise<WaitingScratchBuild> {
   const { surroundings, workDirectory, builder, toolkit, script } = options;
-  const { mounts, withArchives, seedStages } = options;
+  const { mounts, withArchives, seedStages, stays } = options;
   const context = join(workDirectory, 'context');
   const excludes = mounts.flatMap(({ index, exclude }) =>
     exclude === undefined ? [] : [[index, exclude] as const],
@@ -166,31 +201,34 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   const planned = addresses.length > 0 ? mounts.map(({ index }) => index) : [];
   await writeEmptyPlans(workDirectory, planned);
   const withPlans = mounts.map((mount) => ({ ...mount, withPlan: planned.includes(mount.index) }));
-  const { text, buildArgs } = renderScratchDockerfile(toolkit, withPlans, {
+  const { text, buildArgs, namedContexts } = renderScratchDockerfile(toolkit, withPlans, {
     nonce: randomUUID(),
     withArchives,
+    stays,
     seedStages,
   });
+  const permit = stays ? await writePermit(workDirectory) : {};
   const ignore = seedStages?.ignore ?? '';
   if (ignore !== '') {
     // BuildKit looks for the ignore file beside the Dockerfile, so the Dockerfile must be a file.
     await writeFile(join(workDirectory, 'Dockerfile'), text);
     await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), ignore);
   }
+  const described = {
+    ...{ surroundings, builder, platform: toolkit.platform, directory: workDirectory },
+    // Only stages of the user's Dockerfile copy files from the main context.
+    context: seedStages?.context ?? 'context',
+    name: scratchBuildName,
+    namedContexts: { ...seedStages?.namedContexts, ...namedContexts, [filesContext]: 'context' },
+    buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
+  };
+  const plans = planned.map((index) => [planSecret(index), planFile(index)]);
   const start = () =>
     startBuild({
-      surroundings,
-      builder,
-      platform: toolkit.platform,
-      directory: workDirectory,
-      // Only stages of the user's Dockerfile copy files from the main context.
-      context: seedStages?.context ?? 'context',
-      name: scratchBuildName,
-      namedContexts: { ...seedStages?.namedContexts, [filesContext]: 'context' },
+      ...described,
       dockerfile: ignore === '' ? '-' : 'Dockerfile',
       output: 'output',
-      buildArgs: { ...seedStages?.buildArgs, ...buildArgs },
-      secrets: Object.fromEntries(planned.map((index) => [planSecret(index), planFile(index)])),
+      secrets: { ...Object.fromEntries(plans), ...permit },
       withNetwork: planned.length > 0,
     });
   // If the Dockerfile is a file, the command does not wait for it, so it cannot start early.
@@ -215,11 +253,18 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
         await straight?.close();
       }
       const result = await readResult(workDirectory);
+      if (stays) return { ...result, repeatable: { ...described, text, ignore } };
       if (straight === undefined) return result;
       const reports = await straight.collect(result.reports, result.directory);
       return { ...result, reports };
     },
   };
+}
+
+/** @returns the secret that permits to pack; what it says is of no matter */
+async function writePermit(workDirectory: string): Promise<Readonly<Record<string, string>>> {
+  await writeFile(join(workDirectory, 'permit'), 'permit');
+  return { [permitSecret]: 'permit' };
 }
 
 /**

@@ -23,11 +23,23 @@ export interface ScratchMount {
   readonly withSnapshot?: boolean;
   /** Whether the script gets the plan for a connection to the step, at `/plans/INDEX`. */
   readonly withPlan?: boolean;
+  /** The archives that the builder itself pulls. */
+  readonly pulled?: readonly PulledArchive[];
+}
+
+/** An archive in an image, which has it as the file `/archive`. */
+export interface PulledArchive {
+  /** The name of the image, with its digest. */
+  readonly image: string;
+  /** The name of the file in `/archives`. */
+  readonly file: string;
 }
 
 export interface ScratchDockerfile {
   readonly text: string;
   readonly buildArgs: Readonly<Record<string, string>>;
+  /** The images of archives, as named contexts. */
+  readonly namedContexts: Readonly<Record<string, string>>;
 }
 
 /**
@@ -50,8 +62,25 @@ export function planSecret(index: number): string {
   return `${filesContext}-plan-${index}`;
 }
 
+/**
+ * The id of the build secret that permits to pack, if the archives stay in the builder. A secret is no
+ * part of what BuildKit knows a RUN by. So a build without it can take what the RUN has left, but
+ * cannot run it again, which could pack something else.
+ */
+export const permitSecret = `${filesContext}-permit`;
+
+/** The file of an image that holds an archive. */
+const archiveFile = 'archive';
+
 // No stage of the user's Dockerfile may have a name like this.
 const workStage = `${filesContext}-work`;
+
+/**
+ * All of the build context with our files. BuildKit sends each part that a RUN mounts by itself, and
+ * mixes up what it has of them. It sends a stage as one, and of that only what is new. This is of use
+ * if no archive is among the files, so that most of them are the same in each build.
+ */
+const filesStage = `${filesContext}-files`;
 
 // Nobody else uses this name, so it identifies our own parts of the build cache.
 const scriptsDirectory = `/${filesContext}`;
@@ -62,6 +91,12 @@ const scriptsDirectory = `/${filesContext}`;
  * containerd's filters, which allows no white space.
  */
 export const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
+
+/** Matches also what BuildKit has pulled of images. @param digests those of the images */
+export function buildCachePatternWith(digests: readonly string[]): string {
+  const images = digests.map((digest) => `|^pulled.from.[^@]*@${digest}`);
+  return `${buildCachePattern}${images.join('')}`;
+}
 
 /** The directory in the build's output with all files that the scripts have written. */
 export const outputDirectory = 'out';
@@ -89,6 +124,8 @@ export function renderScratchDockerfile(
   options: {
     readonly nonce: string;
     readonly withArchives: boolean;
+    /** Whether the archives stay in the builder: the output is just the report. */
+    readonly stays?: boolean | undefined;
     /** The stages that mounts start from; they are built with their own context, the main one. */
     readonly seedStages: StageText | undefined;
   },
@@ -117,6 +154,10 @@ export function renderScratchDockerfile(
   for (const [index, image] of images.entries()) {
     lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
   }
+  const contexts = nameImages(mounts);
+  const isAlike = options.stays || contexts.size > 0;
+  const files = isAlike ? filesStage : filesContext;
+  if (isAlike) lines.push(`FROM ${filesContext} AS ${filesStage}`);
   lines.push(
     ...(options.seedStages ? [options.seedStages.stages] : []),
     `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`,
@@ -129,18 +170,19 @@ export function renderScratchDockerfile(
   const shared = [
     ...(base.kind === 'runner'
       ? base.directories.map(
-          (name) => `type=bind,from=${filesContext},source=tools/${name},target=/${name}`,
+          (name) => `type=bind,from=${files},source=tools/${name},target=/${name}`,
         )
       : []),
-    `type=bind,from=${filesContext},source=scripts,target=${scriptsDirectory}`,
+    `type=bind,from=${files},source=scripts,target=${scriptsDirectory}`,
     ...(options.withArchives
       ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
       : []),
+    ...(options.stays ? [`type=secret,id=${permitSecret},target=/permit,required=true`] : []),
   ];
   const perRun = Math.ceil(mounts.length / maximumRuns);
   for (let first = 0; first < mounts.length; first += perRun) {
     const group = mounts.slice(first, first + perRun);
-    const flags = group.flatMap(({ index, mount, withSnapshot, withPlan }) => {
+    const flags = group.flatMap(({ index, mount, withSnapshot, withPlan, pulled = [] }) => {
       const { id, from, stage, source, ownership } = mount;
       const origin = from === undefined ? stage?.name : stageOf(from);
       const start = [
@@ -163,6 +205,10 @@ export function renderScratchDockerfile(
         ...(withSnapshot ? [snapshot] : []),
         cache.join(','),
         ...(isSeeded ? [seed.join(',')] : []),
+        ...pulled.map(
+          ({ image, file }) =>
+            `type=bind,from=${contexts.get(image)},source=${archiveFile},target=/archives/${file}`,
+        ),
       ];
     });
     const command = [
@@ -174,11 +220,39 @@ export function renderScratchDockerfile(
       `RUN ${[...shared, ...flags].map((flag) => `--mount=${flag}`).join(' ')} ${JSON.stringify(command)}`,
     );
   }
-  if (base.kind === 'image') {
+  if (base.kind === 'image' || options.stays) {
     // Without this, the output would be the whole image. The runner's programs are only mounted.
-    lines.push('FROM scratch', `COPY --from=${workStage} /${outputDirectory} /${outputDirectory}`);
+    const out = options.stays ? `/${outputDirectory}/report` : `/${outputDirectory}`;
+    lines.push('FROM scratch', `COPY --from=${workStage} ${out} ${out}`);
   }
-  return { text: `${lines.join('\n')}\n`, buildArgs };
+  const namedContexts = [...contexts].map(([image, name]) => [name, `docker-image://${image}`]);
+  const text = `${lines.join('\n')}\n`;
+  return { text, buildArgs, namedContexts: Object.fromEntries(namedContexts) };
+}
+
+/** A name for each image of an archive. */
+function nameImages(mounts: readonly ScratchMount[]): ReadonlyMap<string, string> {
+  const images = new Set(mounts.flatMap(({ pulled = [] }) => pulled.map(({ image }) => image)));
+  return new Map([...images].map((image, index) => [image, `${filesContext}-archive-${index}`]));
+}
+
+/**
+ * The Dockerfile of a build in which archives have stayed, with a stage for each archive that is to be
+ * put out. All before these stages is the same, so that no RUN has to run again.
+ *
+ * @param files the names of the archives in the build's output
+ */
+export function renderPutOutDockerfile(text: string, files: readonly string[]): string {
+  const stages = files.flatMap((file, index) => [
+    `FROM scratch AS ${putOutTarget(index)}`,
+    `COPY --from=${workStage} /${outputDirectory}/${file} /${archiveFile}`,
+  ]);
+  return `${text}${stages.join('\n')}\n`;
+}
+
+/** The target that puts out an archive. @param index the archive's place */
+export function putOutTarget(index: number): string {
+  return `${filesContext}-archive-${index}`;
 }
 
 function digest(mount: CacheMount): string {

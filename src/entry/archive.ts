@@ -113,12 +113,32 @@ export async function storeArchive(
   contents: ArchiveContents & Partial<Pick<Archive, 'sha256'>>,
   directory: string,
 ): Promise<Archive> {
-  const file = `${randomBytes(16).toString('hex')}.${archiveExtension[contents.compression]}`;
+  const file = newFileName(contents);
   const path = join(directory, file);
   await moveFile(source, path);
   const { size } = await stat(path);
   const { compression, files, bytes, sha256 = await digest(path) } = contents;
   return { file, compression, files, bytes, compressedBytes: size, sha256 };
+}
+
+function newFileName({ compression }: ArchiveContents): string {
+  return `${randomBytes(16).toString('hex')}.${archiveExtension[compression]}`;
+}
+
+/**
+ * Names an archive that the builder itself keeps.
+ *
+ * @returns the archive as the manifest describes it
+ * @throws Error if it is not known what the builder has
+ */
+export function nameArchive(
+  contents: ArchiveContents & Partial<Pick<Archive, 'sha256' | 'compressedBytes'>>,
+): Archive {
+  const { compression, files, bytes, compressedBytes, sha256 } = contents;
+  if (sha256 === undefined || compressedBytes === undefined) {
+    throw new Error('the builder does not say what it has packed');
+  }
+  return { file: newFileName(contents), compression, files, bytes, compressedBytes, sha256 };
 }
 
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {

@@ -9,8 +9,8 @@ export interface OpenEntry {
   readonly key: string;
   /** Each archive names the entry that holds it. */
   readonly manifest: Manifest;
-  /** The directory with the wanted archives. */
-  readonly directory: string;
+  /** The directory with the wanted archives; undefined: the builder pulls them itself. */
+  readonly directory: string | undefined;
   /** The keys of the entries that it builds on, but that could not be restored. */
   readonly missing: readonly string[];
 }
@@ -35,6 +35,7 @@ export async function openEntry(
     .flatMap(archivesOf);
   const holders = new Set(archives.map(({ entryKey = key }) => entryKey));
   const bases = [...holders].filter((holder) => holder !== key);
+  if (store.keepsImages) return { key, manifest, directory: undefined, missing: [] };
   if (bases.length === 0) return { key, manifest, directory, missing: [] };
   const found = await logStage(`Restore what it builds on: ${bases.join(', ')}`, () =>
     store.restore(directory, bases),

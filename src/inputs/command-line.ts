@@ -19,7 +19,8 @@ export const usage = `Carries BuildKit cache mounts (RUN --mount=type=cache) fro
   node dist/cli/index.js inject  --directory DIR [OPTION]...   before the build
   node dist/cli/index.js extract --directory DIR [OPTION]...   after it
 
-The saved mounts are kept in DIR; bring it from one run to the next. The log goes to standard error. The
+The saved mounts are kept in DIR; bring it from one run to the next. With --registry REF in place of
+--directory DIR, they are kept in a registry. The log goes to standard error. The
 outputs (cache-hit, saved, reason, …) go to standard output, one NAME=VALUE per line.
 Exit code: 0, also if there is trouble with the cache; 1 if the value of an option is wrong, or if nothing was
 restored with --fail-on-cache-miss=true; 2 if an option is wrong.
@@ -58,7 +59,9 @@ export function readCommandLine(args: readonly string[]): CommandLine | 'help' {
   } catch (error) {
     throw new InputError(messageOf(error));
   }
-  if (!inputs.get('directory')) throw new InputError('--directory is required; see --help');
+  if (!inputs.get('directory') && !inputs.get('registry')) {
+    throw new InputError('--directory or --registry is required; see --help');
+  }
   return { command, inputs };
 }
 

@@ -287,6 +287,22 @@ const definitions: readonly InputDefinition[] = [
     readBy: ['inject', 'extract'],
   },
   {
+    name: 'registry',
+    description:
+      'An image reference with a tag, such as ghcr.io/octo-org/app:mounts-main, that keeps the archives in place of the GitHub Actions cache; log in to its registry before. The builder pushes and pulls them itself. It holds what was saved last, whatever the key. Several, one per line: extract saves to the first, and inject reads the next ones if it has nothing. Not together with directory',
+    default: '',
+    readBy: ['inject'],
+    isList: true,
+  },
+  {
+    name: 'registry',
+    description:
+      'An image reference with a tag, such as ghcr.io/octo-org/app:mounts-main, that keeps the archives in place of the GitHub Actions cache; of several, one per line, the first. By default as for the inject that ran earlier in the job. Not together with directory',
+    default: '',
+    readBy: ['extract'],
+    isList: true,
+  },
+  {
     name: 'timeout',
     description: 'Minutes after which the step gives up, with a warning; the build goes on',
     default: '30',

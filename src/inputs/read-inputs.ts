@@ -13,6 +13,7 @@ import { type ExcludeRule, parseExclude } from './exclude.js';
 import { countOfMadeKeys } from './generated-key.js';
 import { type GetInput, withDefaults } from './get-input.js';
 import { defaultKeyPrefix, inputsReadBy } from './input-definitions.js';
+import { parseReferences } from './registry-references.js';
 
 export interface InjectInputs extends SizeInputs {
   readonly mountInputs: MountInputs;
@@ -155,15 +156,28 @@ function readCommonInputs(
   input: GetInput,
   { workspace }: Surroundings,
 ): Pick<ExtractInputs, 'storeLocation' | 'timeout' | 'summary' | keyof SizeInputs> {
-  const directory = optional(input, 'directory');
   return {
     exclude: parseExclude(linesOf(input, 'exclude')),
     maxSize: readMaxSize(input),
-    storeLocation:
-      directory === undefined ? undefined : { directory: resolve(workspace, directory) },
+    storeLocation: readStoreLocation(input, workspace),
     timeout: readTimeout(input),
     summary: readBoolean(input, 'summary'),
   };
+}
+
+/** Undefined: the cache of GitHub Actions. */
+function readStoreLocation(input: GetInput, workspace: string): StoreLocation | undefined {
+  const directory = optional(input, 'directory');
+  const [registry, ...others] = parseReferences(linesOf(input, 'registry'));
+  if (registry === undefined) {
+    return directory === undefined ? undefined : { directory: resolve(workspace, directory) };
+  }
+  if (directory !== undefined) {
+    throw new InputError(
+      'Input registry: the archives are kept there or in the directory; leave out either it or the input directory.',
+    );
+  }
+  return { registry: [registry, ...others] };
 }
 
 /**

@@ -1,13 +1,8 @@
 import { join } from 'node:path';
 import { packedFileName } from '../builder/in-builder/scripts.js';
-import { storeArchive } from '../entry/archive.js';
-import {
-  type Archive,
-  type ArchiveContents,
-  archivesOf,
-  type SavedMount,
-  totalOf,
-} from '../entry/manifest.js';
+import type { PackedContents } from '../builder/mount-report.js';
+import { nameArchive, storeArchive } from '../entry/archive.js';
+import { type Archive, archivesOf, type SavedMount, totalOf } from '../entry/manifest.js';
 import { moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { Decision } from './decide-what-to-save.js';
@@ -16,8 +11,8 @@ import type { ReusedArchive } from './reuse-archives.js';
 
 /** The directories between which archives are moved. */
 export interface ArchivePlaces {
-  /** The output of the build. */
-  readonly packed: string;
+  /** The output of the build; undefined: the archives have stayed in the builder. */
+  readonly packed: string | undefined;
   /** The archives of the previous entry that are at hand; undefined if there is no such entry. */
   readonly previous: string | undefined;
   readonly newEntry: string;
@@ -72,11 +67,12 @@ export async function apply(
   }
 }
 
-function storePacked(
-  contents: ArchiveContents,
+async function storePacked(
+  contents: PackedContents,
   index: number,
   { packed, newEntry }: ArchivePlaces,
 ): Promise<Archive> {
+  if (packed === undefined) return nameArchive(contents);
   return storeArchive(
     join(packed, packedFileName(index, contents.compression)),
     contents,

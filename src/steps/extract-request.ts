@@ -1,7 +1,7 @@
 import type { OtherMount } from '../builder/records.js';
 import { areGiven } from '../discovery/mount-inputs.js';
 import type { SeedStages } from '../dockerfile/stages.js';
-import type { StoreLocation } from '../entry/stores/open-store.js';
+import { isSamePlace, type StoreLocation } from '../entry/stores/open-store.js';
 import type { ExcludeRule } from '../inputs/exclude.js';
 import type { ExtractInputs, IncrementalLimits } from '../inputs/read-inputs.js';
 import type { Surroundings } from '../lib/surroundings.js';
@@ -46,6 +46,8 @@ export interface PackRequest extends ExtractRequest {
   readonly exclude: readonly ExcludeRule[];
   /** In bytes before compression; undefined: there is no limit. */
   readonly maxSize: number | undefined;
+  /** Whether the builder itself pushes the archives: none comes to the runner. */
+  readonly keepsImages: boolean;
 }
 
 /**
@@ -63,11 +65,11 @@ export function findCandidates(
   if (states.length > 1 && key !== undefined && areGiven(mountInputs)) return [];
   const [first] = states;
   const last = states.at(-1);
-  const directory = first?.storeLocation?.directory;
+  const place = first?.storeLocation;
   const isOneEntry =
-    directory !== undefined &&
-    states.every(({ storeLocation }) => storeLocation?.directory === directory);
-  // A directory holds only the entry that was saved last. So the last inject counts.
+    place !== undefined &&
+    states.every(({ storeLocation: each }) => each !== undefined && isSamePlace(each, place));
+  // A directory, or a tag, holds only the entry that was saved last. So the last inject counts.
   return isOneEntry && last ? [last] : states;
 }
 
@@ -82,14 +84,22 @@ export async function resolveRequest(
   state: InjectState | undefined,
   makeKey: () => Promise<string>,
 ): Promise<ExtractRequest> {
+  const storeLocation = inputs.storeLocation ?? state?.storeLocation;
   return {
     key: inputs.key ?? state?.key ?? (await makeKey()),
     mounts: areGiven(inputs.mountInputs) ? undefined : state?.mounts,
     // Without a name, buildx would take another builder if inject's builder is gone.
     builder: inputs.builder ?? state?.builder ?? state?.foundBuilder,
     utilityImage: inputs.utilityImage ?? state?.utilityImage,
-    storeLocation: inputs.storeLocation ?? state?.storeLocation,
+    storeLocation,
     platform: inputs.mountInputs.platforms?.[0] ?? state?.platform,
-    state,
+    state: state && forStore(storeLocation, state),
   };
+}
+
+/** Leaves out what inject has restored if a new entry cannot build on it, because it is elsewhere. */
+function forStore(location: StoreLocation | undefined, state: InjectState): InjectState {
+  const isRegistry = (each: StoreLocation | undefined) => each !== undefined && 'registry' in each;
+  if (isRegistry(location) === isRegistry(state.storeLocation)) return state;
+  return { ...state, restored: undefined };
 }

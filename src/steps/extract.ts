@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { lookUpImages } from '../builder/image-config.js';
 import { listRecords } from '../builder/list-records.js';
 import { isHeld } from '../builder/records.js';
+import { accessRegistries } from '../builder/registry-access.js';
 import { addSummary, listAnnotations, print, setOutput, warn } from '../console/console.js';
 import { formatBytes, plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
@@ -17,7 +18,7 @@ import {
   totalOf,
 } from '../entry/manifest.js';
 import { openStore } from '../entry/stores/open-store.js';
-import { type Store, storedDirectoryName } from '../entry/stores/store.js';
+import { type PushArchives, type Store, storedDirectoryName } from '../entry/stores/store.js';
 import { resolveKeys } from '../inputs/generated-key.js';
 import type { GetInput } from '../inputs/get-input.js';
 import { defaultKeyPrefix } from '../inputs/input-definitions.js';
@@ -98,10 +99,12 @@ export async function extractMounts(
       const list = await listRequested(request, listOwn);
       logMounts(list);
       const { compressionLevel, incremental, stream } = inputs;
-      const store = openStore(request.storeLocation, ended);
+      const access = accessRegistries(surroundings, request.builder);
+      const store = openStore(request.storeLocation, { ended, access });
       const platform = request.platform ?? list.platform;
       const note = request.state && (await readNote(surroundings, request.state.key));
-      const savingInputs = { compressionLevel, incremental, stream, surroundings };
+      const { keepsImages } = store;
+      const savingInputs = { compressionLevel, incremental, stream, surroundings, keepsImages };
       const sizes = chooseSizes(inputs, note);
       const asked = { ...request, ...list, platform, ...savingInputs, ...sizes };
       for (const warning of tellOfUnknown(inputs.exclude, list.mounts)) warn(warning);
@@ -280,7 +283,7 @@ async function extract(
   const coldBuild = note && known && nextCold(known, today(), note.build);
   const facts = coldBuild === undefined ? {} : { coldBuild };
   const result = await save(all, packed, store, directory, workDirectory, facts).catch(giveUp);
-  return { ...withBalance(result, note, known), tidied: packed.tidied };
+  return { ...withBalance(result, note, known), tidied: packed.tidy() };
 }
 
 function withBalance(
@@ -311,12 +314,13 @@ async function save(
   const previous = await findPrevious(store, request, packedCount, workDirectory);
   const { maxSize } = request;
   const maximum = request.incremental.count;
-  const mayRefer = store.isLasting && maximum > 0 && !(previous && areHidden(previous, key));
+  const isVisible = maximum > 0 && !(previous && areHidden(previous, key));
+  const mayRefer = store.keepsImages || (store.isLasting && isVisible);
   const outcomes = await fillEntry({ packed, previous, directory, mayRefer, maximum, maxSize });
   const obstacle = findObstacle(outcomes);
   const saved = nameGaps(listSaved(outcomes), request.ofGaps);
   const [refusal] = await Promise.all([
-    obstacle ?? saveEntry(key, { ...facts, mounts: saved }, store, directory),
+    obstacle ?? saveEntry(key, { ...facts, mounts: saved }, store, directory, packed.push),
     // All that is needed of the state is in the entry. (The removal at the end reports trouble.)
     request.state && finishState(request.surroundings, request.state).catch(() => undefined),
   ]);
@@ -351,9 +355,10 @@ async function saveEntry(
   manifest: Manifest,
   store: Store,
   directory: string,
+  push: PushArchives | undefined,
 ): Promise<string | undefined> {
   await writeManifest(directory, manifest);
-  const result = await logStage('Save to the cache', () => store.save(directory, key));
+  const result = await logStage('Save to the cache', () => store.save(directory, key, push));
   return result.saved ? undefined : result.why;
 }
 

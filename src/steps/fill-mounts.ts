@@ -5,6 +5,7 @@ import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/bui
 import { streamPrograms } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
 import type { OtherMount } from '../builder/records.js';
+import { accessRegistries } from '../builder/registry-access.js';
 import {
   addRunnerTools,
   chooseToolkit,
@@ -28,7 +29,8 @@ import { moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
-import { logBuilder } from './result-table.js';
+import { listPulled, type PulledBuildResult, pullAndUnpack } from './pull-archives.js';
+import { logBuilder, type MountOutcome } from './result-table.js';
 import { sendAndUnpack, type UnpackBuildResult } from './send-archives.js';
 import { findOwn, type ThisJob } from './this-job.js';
 
@@ -70,6 +72,8 @@ export interface UnpackResult {
   /** By the mount's index. */
   readonly reports: ReadonlyMap<number, MountReport>;
   readonly filled?: FilledMounts;
+  /** The mounts of which an image is gone from the registry. */
+  readonly gone?: readonly MountOutcome[];
 }
 
 /** All that can be prepared before it is known what there is to unpack. */
@@ -108,6 +112,7 @@ export async function unpack(
 ): Promise<UnpackResult> {
   if (toUnpack.length === 0) return { reports: new Map() };
   const { surroundings } = request;
+  const isPulled = entry.directory === undefined;
   await keepArchives(request, toUnpack, entry);
   // Extract saves nothing under a key that is saved already.
   const isFinal = request.store.isLasting && entry.key === request.key;
@@ -123,17 +128,25 @@ export async function unpack(
   const own = await findOwn(request, builder, address, toUnpack);
   const options = {
     ...{ surroundings, workDirectory, builder: address, toolkit, script: 'unpack' as const },
-    mounts: toUnpack.map((each) => scratchMountOf(each, snapshotId, own.has(each.index))),
-    withArchives: true,
+    mounts: toUnpack.map((each) => ({
+      ...scratchMountOf(each, snapshotId, own.has(each.index)),
+      pulled: isPulled ? listPulled(each) : [],
+    })),
+    withArchives: !isPulled,
     seedStages: request.seedStages,
   };
   const kept = keptArchives(surroundings, request.key);
-  const built = await logStage('Unpack into the builder', () =>
-    sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder)),
+  const access = accessRegistries(surroundings, request.builder);
+  const built = await logStage(
+    'Unpack into the builder',
+    (): Promise<UnpackBuildResult & Partial<PulledBuildResult>> =>
+      isPulled
+        ? pullAndUnpack(options, toUnpack, access)
+        : sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder)),
   );
   await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
   const filled = { ...listFilled(toUnpack, built), builder, snapshotId, tools };
-  return { reports: built.reports, filled };
+  return { reports: built.reports, filled, gone: built.gone ?? [] };
 }
 
 function listFilled(
@@ -150,10 +163,11 @@ function listFilled(
 async function keepArchives(
   { surroundings, key }: InjectRequest,
   toUnpack: readonly ArchivesForMount[],
-  entry: OpenEntry,
+  { directory }: OpenEntry,
 ): Promise<void> {
+  if (directory === undefined) return;
   for (const { file } of toUnpack.flatMap(({ archives }) => archives)) {
-    await moveFile(join(entry.directory, file), join(keptArchives(surroundings, key), file));
+    await moveFile(join(directory, file), join(keptArchives(surroundings, key), file));
   }
 }
 

@@ -10,12 +10,14 @@ import type { MountOutcome } from './result-table.js';
 /** Finds the mounts of which all archives are there and undamaged. */
 export async function checkArchives(
   toUnpack: readonly ArchivesForMount[],
-  { directory }: OpenEntry,
+  { directory }: Pick<OpenEntry, 'directory'>,
   remedy: string,
 ): Promise<{
   readonly whole: readonly ArchivesForMount[];
   readonly damaged: readonly MountOutcome[];
 }> {
+  // Then BuildKit checks them when it pulls them.
+  if (directory === undefined) return { whole: toUnpack, damaged: [] };
   const checked = await Promise.all(
     toUnpack.map(async (mountArchives) => {
       const damage = await findDamageOfAny(directory, mountArchives.archives);
@@ -43,7 +45,7 @@ export function listRestored(
   );
 }
 
-function leftOut(mount: CacheMount, why: string): MountOutcome {
+export function leftOut(mount: CacheMount, why: string): MountOutcome {
   const remark = `The cache mount ${describeMount(mount)} was left out: ${why}`;
   return { row: { mount, state: 'left out' }, remark };
 }

@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import { readCurrentBuilder } from '../builder/builder-address.js';
 import { lookUpImages } from '../builder/image-config.js';
 import type { MountReport } from '../builder/mount-report.js';
+import { accessRegistries, whyNotPushing } from '../builder/registry-access.js';
 import { whyNotGnuTar } from '../builder/runner-programs.js';
 import { addSummary, listAnnotations, notify, print, setOutput, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
 import { logStage } from '../console/log.js';
 import { findBuilds } from '../discovery/builds.js';
 import { listMounts, type MountList } from '../discovery/mount-list.js';
-import { selectArchives } from '../entry/archive.js';
+import { type ArchivesForMount, selectArchives } from '../entry/archive.js';
 import {
   type ArchiveSize,
   archivesOf,
@@ -103,7 +104,8 @@ export async function injectMounts(
   logMounts(list);
   for (const warning of tellOfUnknown(inputs.exclude, list.mounts)) warn(warning);
   const result = await withinTime(inputs.timeout, async (ended) => {
-    const store = openStore(inputs.storeLocation, ended);
+    const access = accessRegistries(surroundings, inputs.builder);
+    const store = openStore(inputs.storeLocation, { ended, access });
     const states = await readStates(surroundings);
     const job = recallJob(surroundings, states);
     const request = { ...inputs, ...keys, ...list, listedAt, store, surroundings, job };
@@ -205,7 +207,10 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
   await writeState(request.surroundings, stateOf(request));
   if (mounts.length + leftOut.length === 0) return cold('There are no cache mounts');
   if (store.absence !== undefined) return cold(notRestored, [`${notRestored}: ${store.absence}.`]);
+  // Only a builder that can push is of use, which is known only if it is asked.
+  const early = store.keepsImages ? prepareToPull(request, workDirectory) : undefined;
   const found = await logStage('Look up the key', () => store.find(key, restoreKeys));
+  await early;
   if (found === undefined) {
     print(`Nothing was found for the key ${key}: the build starts cold.`);
     logMiss(request);
@@ -216,7 +221,7 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
       hint: firstRun,
     };
   }
-  const ready = prepare(request, workDirectory);
+  const ready = early ?? prepare(request, workDirectory);
   ready.catch(() => undefined); // unpack throws the error, if it needs the builder
   setOutput('cache-matched-key', found);
   const restored = await restoreEntry(request, found, join(workDirectory, storedDirectoryName));
@@ -230,6 +235,17 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
     return cold(notRestored, [remark], { key: restored.key, label: store.otherKeyLabel });
   }
   return { ...(await fill(all, state, restored, ready, workDirectory)), adopted };
+}
+
+/** @throws InputError if the builder cannot push; and the errors of {@link prepare} */
+function prepareToPull(request: InjectRequest, workDirectory: string): Promise<ReadyBuilder> {
+  const checked = prepare(request, workDirectory).then(async (ready) => {
+    const obstacle = await whyNotPushing(request.surroundings, ready.builder);
+    if (obstacle !== undefined) throw new InputError(`Input registry: ${obstacle}`);
+    return ready;
+  });
+  checked.catch(() => undefined); // thrown to who waits for it
+  return checked;
 }
 
 function withAdopted(request: InjectRequest, adopted: readonly MountOfGap[]): InjectRequest {
@@ -278,8 +294,8 @@ function untold({ mounts, ofGaps = [] }: Pick<InjectState, 'mounts' | 'ofGaps'>)
 }
 
 /** The remedy if two builds share an entry. */
-function ofItsOwn({ hashes, storeLocation }: InjectRequest): string {
-  if (storeLocation !== undefined) return 'Give each a directory of its own.';
+function ofItsOwn({ hashes, store }: InjectRequest): string {
+  if (store.separation !== undefined) return store.separation;
   if (hashes !== undefined) return 'Give each a key-prefix of its own.';
   return 'Give each a key, and restore keys, of its own.';
 }
@@ -313,11 +329,17 @@ async function fill(
   const restored = { key, mounts: listRestored(manifest, damaged) };
   await writeState(request.surroundings, { ...state, restored });
   await beginAnew(request, tooLarge, entry);
-  const { reports, filled } = await unpack(request, whole, ready, entry, workDirectory);
-  await writeState(request.surroundings, { ...state, restored: { ...restored, filled } });
+  const unpacked = await unpack(request, whole, ready, entry, workDirectory);
+  const { reports, filled, gone = [] } = unpacked;
+  const usable = { key, mounts: listRestored(manifest, [...damaged, ...gone]) };
+  await writeState(request.surroundings, { ...state, restored: { ...usable, filled } });
+  const isGone = ({ mount }: ArchivesForMount) => gone.some(({ row }) => row.mount === mount);
   const outcomes = [
     ...damaged,
-    ...whole.map((each) => outcomeOf(each, reports.get(each.index), remedy)),
+    ...gone,
+    ...whole
+      .filter((each) => !isGone(each))
+      .map((each) => outcomeOf(each, reports.get(each.index), remedy)),
     ...tooLarge.map(({ mount }): MountOutcome => ({ row: { mount, state: 'begun anew' } })),
     ...notSavedYet(unsaved).map((row): MountOutcome => ({ row })),
   ];
@@ -354,6 +376,7 @@ async function beginAnew(
   const canBeSaved = !(store.isLasting && entry.key === key);
   for (const saved of tooLarge) {
     notify(tellOfNewBeginning(saved, canBeSaved));
+    if (entry.directory === undefined) continue;
     for (const { file } of archivesOf(saved)) {
       const kept = join(keptArchives(surroundings, key), file);
       // If an archive is missing, extract finds that out.

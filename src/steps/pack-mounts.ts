@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { addressBuilder, type BuilderAddress } from '../builder/builder-address.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
-import { excludePrograms, streamPrograms } from '../builder/in-builder/scripts.js';
+import { excludePrograms, packedFileName, streamPrograms } from '../builder/in-builder/scripts.js';
 import { listRecords, whyUnlisted } from '../builder/list-records.js';
 import type { MountReport } from '../builder/mount-report.js';
+import { putOut } from '../builder/put-out.js';
+import { whyNotPushing } from '../builder/registry-access.js';
 import {
   addRunnerTools,
   chooseToolkit,
@@ -20,21 +22,30 @@ import type { ScratchMount } from '../builder/scratch-dockerfile.js';
 import { whyNotWith } from '../builder/stream/reach.js';
 import { tellDetour } from '../builder/stream/straight-build.js';
 import { logStage } from '../console/log.js';
+import { archivesOf } from '../entry/manifest.js';
+import { parseImageName } from '../entry/stores/registry-index.js';
+import type { PushArchives } from '../entry/stores/store.js';
 import { messageOf } from '../lib/errors.js';
+import { type CacheMount, describeMount, identityOf } from '../mounts/cache-mount.js';
 import { type ConfirmedBuild, findFilledBuilder, startEarlyBuild } from './early-build.js';
 import type { PackRequest } from './extract-request.js';
 import { type FoundMount, findMounts, type Records, tellOfRecords } from './found-mounts.js';
-import { takeTools } from './handover.js';
+import { type InjectState, takeTools } from './handover.js';
 import { logBuilder } from './result-table.js';
 
 export interface PackResult {
   readonly mounts: readonly PackedMount[];
   /** What the builder has said of its cache mounts before the build. */
   readonly records: Records;
-  /** Holds the files that the build has put out. */
-  readonly directory: string;
-  /** Done when the builder has no copy of the archives any more; never fails. */
-  readonly tidied: Promise<void>;
+  /** Holds the files that the build has put out; undefined: the archives are in the builder. */
+  readonly directory: string | undefined;
+  /** Pushes archives that are in the builder; undefined: there are none. */
+  readonly push?: PushArchives;
+  /**
+   * Sees to it that the builder has no copy of the archives any more, when they are saved. Never
+   * fails.
+   */
+  tidy(): Promise<void>;
 }
 
 /** A mount, with the build's report on it. */
@@ -74,10 +85,13 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   tellOfRecords(request, records, builder.name);
   if (!mounts.some(({ exists }) => exists)) {
     const packed = mounts.map((mount) => ({ ...mount, report: undefined }));
-    return { mounts: packed, records, directory: workDirectory, tidied: Promise.resolve() };
+    return { mounts: packed, records, directory: workDirectory, tidy: async () => undefined };
   }
   const options = plan(builder, mounts);
   logBuilder(builder, options.toolkit);
+  if (request.keepsImages) {
+    return { ...(await packToStay(options, mounts, confirmed, state)), records };
+  }
   const obstacle = whyNot(request, builder);
   if (obstacle !== undefined) tellDetour(obstacle);
   const built = await build(options, mounts, confirmed, state?.restored !== undefined);
@@ -95,7 +109,10 @@ async function listAt(
 async function inspectAsked(request: PackRequest): Promise<Builder> {
   const { surroundings, builder, platform, state } = request;
   try {
-    return await inspectBuilder(surroundings, builder, platform);
+    const found = await inspectBuilder(surroundings, builder, platform);
+    const obstacle = request.keepsImages && (await whyNotPushing(surroundings, found));
+    if (obstacle) throw new Error(`Nothing was saved: ${obstacle}`);
+    return found;
   } catch (error) {
     if (!(error instanceof NoSuchBuilderError) || builder !== state?.foundBuilder) throw error;
     throw new Error(
@@ -120,11 +137,44 @@ async function build(
   const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
   // If this build puts out no archive, it leaves just the programs that it has run.
   const isTidy = tidiedBefore && !packed.some(hasArchive);
-  return {
-    mounts: packed,
-    directory,
-    tidied: isTidy ? tidiedBefore : removeTraces(surroundings, builder),
+  const tidied = isTidy ? tidiedBefore : removeTraces(surroundings, builder);
+  return { mounts: packed, directory, tidy: () => tidied };
+}
+
+/** Packs archives that stay in the builder, which can push them until its traces are removed. */
+async function packToStay(
+  options: ScratchBuildOptions,
+  mounts: readonly FoundMount[],
+  confirmed: ConfirmedBuild | undefined,
+  state: InjectState | undefined,
+): Promise<Omit<PackResult, 'records'>> {
+  const { surroundings, builder } = options;
+  const { reports, repeatable } = await logStage('Pack out of the builder', () =>
+    confirmed ? confirmed.run() : runScratchBuild(options),
+  );
+  const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
+  const push: PushArchives = async (repository, wanted) => {
+    if (!repeatable) throw new Error('the builder has packed nothing');
+    return putOut(
+      repeatable,
+      repository,
+      wanted.map((mount) => nameOfPacked(packed, mount)),
+    );
   };
+  const pulled = (state?.restored?.mounts ?? []).flatMap(archivesOf);
+  const digests = pulled.flatMap(({ entryKey }) => parseImageName(entryKey)?.digest ?? []);
+  const tidy = () => removeTraces(surroundings, builder, digests);
+  return { mounts: packed, directory: undefined, push, tidy };
+}
+
+/** The name of a mount's archive in the output of the build. */
+function nameOfPacked(packed: readonly PackedMount[], mount: CacheMount): string {
+  const identity = identityOf(mount);
+  const { index, report } = packed.find((each) => identityOf(each.mount) === identity) ?? {};
+  if (index === undefined || (report?.result !== 'packed' && report?.result !== 'changed')) {
+    throw new Error(`the cache mount ${describeMount(mount)} was not packed`);
+  }
+  return packedFileName(index, report.compression);
 }
 
 function hasArchive({ report }: PackedMount): boolean {
@@ -135,6 +185,7 @@ function hasArchive({ report }: PackedMount): boolean {
 function whyNot(request: PackRequest, builder: Builder): string | undefined {
   const isUnreachable = request.state?.restored?.filled?.isUnreachable;
   return (
+    (request.keepsImages ? 'the builder itself pushes them' : undefined) ??
     whyNotWith(request, builder) ??
     (isUnreachable ? 'inject could not send them straight either' : undefined)
   );
@@ -160,6 +211,7 @@ function planBuild(
     ),
     withArchives: false,
     seedStages,
+    stays: request.keepsImages,
     straight: whyNot(request, builder) === undefined ? 'packed' : undefined,
   };
 }

@@ -86,13 +86,13 @@ async function restoreLate(
       store.restore(directory, [newest]),
     );
     if (found === undefined) return undefined;
-    const { manifest } = await openEntry(store, found, directory, () => mounts);
+    const { manifest, directory: held } = await openEntry(store, found, directory, () => mounts);
     const archived = manifest.mounts.flatMap(({ archive, ...saved }) =>
       archive ? { ...saved, archive } : [],
     );
     const whole: RestoredMount[] = [];
     for (const saved of archived) {
-      const damage = await findDamageOfAny(directory, archivesOf(saved));
+      const damage = held && (await findDamageOfAny(held, archivesOf(saved)));
       if (damage === undefined) whole.push(saved);
     }
     return { key: found, mounts: whole, directory, isLate: true };

@@ -52,7 +52,6 @@ export async function restoreEntry(
   }
 }
 
-function tellOfOtherKey(key: string, wanted: string, { isLasting }: Store): string {
-  const why = isLasting ? 'restore key' : 'what the directory holds';
-  return `Restored from ${key} (${why}); this run will save as ${wanted}.`;
+function tellOfOtherKey(key: string, wanted: string, { otherKeySource }: Store): string {
+  return `Restored from ${key} (${otherKeySource}); this run will save as ${wanted}.`;
 }

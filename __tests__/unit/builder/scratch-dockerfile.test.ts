@@ -59,8 +59,57 @@ RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --
         CACHE_MOUNT_ID_2: 'apt',
         CACHE_MOUNT_ID_3: 'more',
       },
+      namedContexts: {},
     });
   });
+
+  test('archives that the builder pulls, each image once, and only for the mounts that need it', () => {
+    const [one, two] = ['r/app@sha256:1', 'r/app@sha256:2'];
+    const { text, namedContexts } = renderScratchDockerfile(
+      runnerBase,
+      [
+        { index: 0, mount: { id: 'go' }, argument: '0', pulled: [{ image: one, file: 'a' }] },
+        {
+          ...{ index: 1, mount: { id: 'npm' }, argument: '1' },
+          pulled: [
+            { image: two, file: 'b' },
+            { image: one, file: 'c' },
+          ],
+        },
+        { index: 2, mount: { id: 'apt' }, argument: '2' },
+      ],
+      { nonce: 'unique', withArchives: false, seedStages: undefined },
+    );
+    expect(namedContexts).toEqual({
+      'buildkit-cache-mounts-archive-0': 'docker-image://r/app@sha256:1',
+      'buildkit-cache-mounts-archive-1': 'docker-image://r/app@sha256:2',
+    });
+    const runs = text.split('\n').filter((line) => line.startsWith('RUN '));
+    const mount = (image: number, file: string) =>
+      ` --mount=type=bind,from=buildkit-cache-mounts-archive-${image},source=archive,target=/archives/${file}`;
+    expect(runs.map((run) => run.match(/ --mount=\S+source=archive\S+/g))).toEqual([
+      [mount(0, 'a')],
+      [mount(1, 'b'), mount(0, 'c')],
+      null,
+    ]);
+  });
+
+  test.each([runnerBase, imageBase])(
+    'if archives stay, a RUN needs the permit, and only the report is put out',
+    (base) => {
+      const { text } = renderScratchDockerfile(
+        base,
+        [{ index: 0, mount: { id: 'go' }, argument: '0' }],
+        { nonce: 'unique', withArchives: false, stays: true, seedStages: undefined },
+      );
+      expect(text).toMatch(
+        /^RUN .*--mount=type=secret,id=buildkit-cache-mounts-permit,target=\/permit,required=true /m,
+      );
+      expect(text).toMatch(
+        /\nFROM scratch\nCOPY --from=buildkit-cache-mounts-work \/out\/report \/out\/report\n$/,
+      );
+    },
+  );
 
   test('a mount that has a plan, and one that has none', () => {
     const { text } = renderScratchDockerfile(
@@ -98,6 +147,7 @@ COPY --from=buildkit-cache-mounts-work /out /out
         CACHE_MOUNT_UTILITY_IMAGE: 'debian:12',
         CACHE_MOUNT_ID_0: 'go',
       },
+      namedContexts: {},
     });
   });
 
@@ -135,6 +185,7 @@ RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit
         CACHE_MOUNT_ID_0: 'a',
         CACHE_MOUNT_ID_1: 'b',
       },
+      namedContexts: {},
     });
   });
 
@@ -143,6 +194,7 @@ RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit
     expect(render(runnerBase, [{ id: 'go', namespace: 'a/b' }])).toEqual({
       text: plain.text,
       buildArgs: { ...plain.buildArgs, BUILDKIT_CACHE_MOUNT_NS: 'a/b' },
+      namedContexts: {},
     });
   });
 
@@ -197,6 +249,7 @@ test('no id, source, image or nonce is ever part of the text, only of the build 
     fc.property(anyText, anyText, anyText, anyText, (id, from, source, image) => {
       expect(write(id, from, source, image)).toEqual({
         text,
+        namedContexts: {},
         buildArgs: {
           CACHE_MOUNT_NONCE: id,
           CACHE_MOUNT_FROM_0: from,

@@ -28,8 +28,8 @@ test.each([[['--help']], [['inject', '--help']], [['-h']], [['help']]])(
 test.each([
   [[], 'the command is inject or extract, not ""'],
   [['restore'], 'the command is inject or extract, not "restore"'],
-  [['inject'], '--directory is required'],
-  [['inject', '--directory='], '--directory is required'],
+  [['inject'], '--directory or --registry is required'],
+  [['inject', '--directory='], '--directory or --registry is required'],
   [['inject', '--directory=d', '--no-such=1'], "Unknown option '--no-such'"],
   [['extract', '--directory=d', '--restore-keys=x'], "Unknown option '--restore-keys'"],
   [['inject', '--directory=d', '--key'], "Option '--key <value>' argument missing"],

@@ -45,6 +45,7 @@ const request: PackRequest = {
   stream: true,
   exclude: [],
   maxSize: undefined,
+  keepsImages: false,
   state,
 };
 

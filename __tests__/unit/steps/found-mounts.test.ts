@@ -36,6 +36,7 @@ const request: PackRequest = {
   stream: true,
   exclude: [],
   maxSize: undefined,
+  keepsImages: false,
   state: {
     key: 'k',
     mounts: [{ id: 'other' }, mount],

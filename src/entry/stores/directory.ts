@@ -26,8 +26,11 @@ export function directoryStore(directory: string): Store {
         why: `the directory ${directory} cannot be written: ${messageOf(error)}`,
       })),
     isLasting: false,
+    keepsImages: false,
     remedy: () => '',
     otherKeyLabel: 'Found in the directory',
+    otherKeySource: 'what the directory holds',
+    separation: 'Give each a directory of its own.',
   };
 }
 

@@ -45,9 +45,11 @@ export function githubCache(ended: AbortSignal): Store {
     isSaved: (key) => isSaved(ended, key),
     save: (directory, key) => save(ended, directory, key),
     isLasting: true,
+    keepsImages: false,
     remedy: (key) =>
       `A saved key is never changed: if this stays so, delete the entry, and the next run saves it anew: gh cache delete '${key.replaceAll("'", "'\\''")}'`,
     otherKeyLabel: 'Restore-key hit',
+    otherKeySource: 'restore key',
   };
 }
 
