@@ -93,7 +93,8 @@ export async function prepare(
     inspectNamedBuilder(request),
     gatherRunnerTools(surroundings, directory),
   ]);
-  const further = whyNotWith(request, builder) === undefined ? streamPrograms : [];
+  const isStreamed = !request.store.keepsImages && whyNotWith(request, builder) === undefined;
+  const further = isStreamed ? streamPrograms : [];
   return { builder, tools: await addRunnerTools(surroundings, tools, directory, further) };
 }
 
