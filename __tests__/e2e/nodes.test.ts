@@ -31,7 +31,8 @@ withOwnBuildkit.each([
   let jobs: Jobs;
 
   beforeEach(async () => {
-    nodes = await Promise.all([startOwnBuildkit(), startOwnBuildkit()]);
+    nodes = [];
+    for (const _ of [first, second]) nodes.push(await startOwnBuildkit());
     const [one, other] = nodes.map(({ endpoint }) => endpoint);
     const create = ['buildx', 'create', '--name', name, '--driver', 'remote'];
     await docker([...create, ...first, one ?? '']);
@@ -41,9 +42,13 @@ withOwnBuildkit.each([
     jobs = scenario.on({ env, builder });
   });
   afterEach(async () => {
-    await docker(['buildx', 'rm', name]);
-    await builder.dispose();
-    await Promise.all(nodes.map((node) => node.dispose()));
+    try {
+      await docker(['buildx', 'rm', name]);
+      await builder.dispose();
+    } finally {
+      // While one of them runs, the tests do not end.
+      await Promise.all(nodes.map((node) => node.dispose()));
+    }
   });
 
   test.each([
