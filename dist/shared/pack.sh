@@ -77,6 +77,24 @@ pack_straight() {
   [ -z "$detour" ]
 }
 
+# stays: whether the archives stay in the builder, which pushes them later. The secret is the permit to
+# pack: the build that pushes has none, so that it can only take what this one has left.
+stays() {
+  [ -e /permit ]
+}
+
+# describe_archive: sets sha256 and compressed (its bytes), because nobody else sees the archive
+describe_archive() {
+  command -v sha256sum >/dev/null || report unusable ',"missing":"sha256sum"'
+  sha256=$(sha256sum <"$archive") || return
+  sha256=${sha256%% *}
+  # Of a file, tar lists the mode, the owner, the size and more. It does not read the file.
+  # shellcheck disable=SC2046 # the splitting is wanted
+  set -- $(tar -c -f /dev/null -vv --numeric-owner "$archive")
+  compressed=${3-}
+  [ -n "$compressed" ]
+}
+
 # has_snapshot TOKEN: whether there is a snapshot with this token, and the clock was not set since
 has_snapshot() {
   [ -n "$1" ] && [ -f "$snapshot/state" ] || return
@@ -141,7 +159,7 @@ work() {
   else
     report unusable ',"missing":"zstd or gzip"'
   fi
-  sha256='' at='' detour='' sought=false
+  sha256='' compressed='' at='' detour='' sought=false
   obstacle=${token:+snapshot}
   exclude=
   if [ -f "${0%/*}/exclude-$index" ]; then
@@ -156,15 +174,18 @@ work() {
     result=packed
   else
     result=failed
-    rm -f -- "$archive"
   fi
+  case $result in
+    packed | changed) ! stays || describe_archive || result=failed ;;
+  esac
+  [ "$result" != failed ] || rm -f -- "$archive"
   rm -f -- "$index".exclude*
   # A snapshot can be used only once.
   [ ! -d "$snapshot" ] || rm -f -- "$snapshot"/*
   case $result in
     packed | changed)
       [ "$sockets" != 0 ] || sockets=
-      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${sockets:+,\"sockets\":$sockets}${obstacle:+,\"obstacle\":\"$obstacle\"}${sha256:+,\"sha256\":\"$sha256\"}${detour:+,\"detour\":\"$detour\"}"
+      report "$result" ",\"compression\":\"$compression\",\"files\":$files,\"bytes\":$bytes${sockets:+,\"sockets\":$sockets}${obstacle:+,\"obstacle\":\"$obstacle\"}${sha256:+,\"sha256\":\"$sha256\"}${compressed:+,\"compressedBytes\":$compressed}${detour:+,\"detour\":\"$detour\"}"
       ;;
     *) report "$result" ;;
   esac

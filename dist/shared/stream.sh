@@ -16,8 +16,8 @@ set -uo pipefail
 LC_ALL=C
 protocol=buildkit-cache-mounts/1
 
-# Seconds: to connect and to greet; and to wait for the last word, when the step has all to write.
-patience=2 long_patience=300
+# Seconds to connect and to greet.
+patience=2
 
 fail() {
   printf 'The archive cannot go straight through: %s.\n' "$*" >&2
@@ -36,21 +36,22 @@ prove() {
   printf '%s%s' "$outer_key" "$(printf '%s%s' "$inner_key" "$message" | digest)" | digest
 }
 
-# read_plan PLACE: sets endpoints, and what there is to know of the archive
+# read_plan PLACE: sets endpoints, silence, and what there is to know of the archive
 read_plan() {
-  local kind first second third fourth place=0
-  endpoints=() name=
-  while read -r kind first second third fourth; do
+  local kind first second third fourth fifth place=0
+  endpoints=() silence='' name=''
+  while read -r kind first second third fourth fifth _; do
     case $kind in
+      silence) silence=$first ;;
       endpoint) endpoints+=("$first $second") ;;
       archive)
         if ((place++ == $1)); then
-          name=$first inner_key=$second outer_key=$third sha256=$fourth
+          name=$first inner_key=$second outer_key=$third sha256=$fourth size=$fifth
         fi
         ;;
     esac
   done <"$plan"
-  [[ -n $name ]]
+  [[ -n $silence && -n $name ]]
 }
 
 # connect ADDRESS PORT: greets as far as the listener has proven itself. Connecting has no time limit of
@@ -104,12 +105,60 @@ find_endpoint() {
   return 1
 }
 
-# send COMMAND...: the digest is taken on the way
+# await_end FIELD INPUT: waits for the end of the process $carrier, and ends it if the other side sends too
+# much, or if nothing goes through it for `silence` seconds because of the other side. FIELD is what the
+# kernel counts in /proc/PID/io. To receive, the process waits for the other side if there is no INPUT; to
+# send, if there is some. Otherwise it waits for this side, where a compressor may think, or a disk may stall,
+# for longer.
+await_end() {
+  local field value count before='' still=0
+  # The process has the other end of this pipe, and does not write to it.
+  while read -r -t 1; (($? > 128)); do
+    count=
+    while read -r field value; do
+      [[ $field != "$1:" ]] || count=$value
+    done 2>/dev/null <"/proc/$carrier/io"
+    if [[ -z $count || $count != "$before" ]] || is_held_up "$2"; then
+      still=0
+    elif ((++still >= silence)); then
+      end_carrier "The other side has been silent for $silence seconds."
+      return
+    fi
+    # (Also what a program is made of, and its libraries, have been read.)
+    if [[ $direction == unpack ]] && ((count > size + (1 << 20))); then
+      end_carrier 'The other side sends more than there is of the archive.'
+      return
+    fi
+    before=$count
+  done
+}
+
+end_carrier() {
+  printf '%s\n' "$*" >&2
+  kill "$carrier"
+}
+
+# is_held_up INPUT: by this side
+is_held_up() {
+  if read -r -t 0 -u "$1"; then [[ $direction == unpack ]]; else [[ $direction == pack ]]; fi
+}
+
+# carry_between FIELD: becomes the program that reads the standard input, and writes it to the standard
+# output and to the digest. Meant for a subshell.
+carry_between() {
+  carrier=$BASHPID
+  exec 7<&0
+  exec 6> >(exec >/dev/null 4>&- 5>&-; await_end "$1" 7)
+  exec 7<&- tee --output-error=exit /dev/fd/5
+}
+
+# send COMMAND...: the digest is taken on the way. When the last of it is sent, some megabytes may still wait in
+# the kernel for the other side, so its last word may take longer.
 send() {
   local sum verdict
-  sum=$({ "$@" 3>&- | tee --output-error=exit /dev/fd/5 >&3; } 5>&1 | digest) || return
+  sum=$({ "$@" 3>&- | carry_between wchar >&3; } 5>&1 | digest) || return
   printf '\nsent %s %s\n' "$sum" "$(prove sent "$sum")" >&3 || return
-  IFS= read -r -t "$long_patience" -n 160 verdict <&3 || return
+  IFS= read -r -t $((5 * silence)) -n 160 verdict <&3 || return
   [[ $verdict == "good $(prove good "$sum")" ]] && printf '%s\n' "$sum"
 }
 
@@ -118,7 +167,7 @@ send() {
 receive() {
   local sum
   exec 4>&1
-  sum=$({ tee --output-error=exit /dev/fd/5 <&3 | "$@" 3>&- >&4; } 5>&1 | digest) &&
+  sum=$({ carry_between rchar <&3 | "$@" 3>&- >&4; } 5>&1 | digest) &&
     [[ $sum == "$sha256" ]]
 }
 

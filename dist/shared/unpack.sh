@@ -72,9 +72,26 @@ unpack() {
   shift 2
   choose_compressor "$archive"
   # An archive that comes straight from the step has only its name here.
-  [ -z "$at" ] || [ -s "$archive" ] ||
+  if [ -n "$at" ] && [ ! -s "$archive" ]; then
+    read_planned 0 || return
     compressor="bash ${0%/*}/stream.sh carry unpack $plan 0 $at $compressor"
+    # If there is more in it than planned, the first record of that ends tar, and it fills no disk.
+    # shellcheck disable=SC2016 # the shell that tar starts expands it
+    set -- "$@" "--checkpoint=$(((bytes + 10239) / 10240 + 1))" '--checkpoint-action=exec=kill $PPID'
+  fi
   extract "$@" -I "$compressor" -f "$archive" -C "$directory"
+}
+
+# read_planned PLACE: sets size and bytes, compressed and not, of an archive that comes straight
+read_planned() {
+  count=0
+  # shellcheck disable=SC2034 # some fields are for stream.sh
+  while read -r kind name inner_key outer_key sha256 size bytes; do
+    [ "$kind" = archive ] || continue
+    [ "$count" != "$1" ] || return 0
+    count=$((count + 1))
+  done <"$plan"
+  return 1
 }
 
 # are_here: whether the archives themselves are here, and not only their names
@@ -91,8 +108,9 @@ fetch() {
   mkdir "$reserved/fetched" || return
   for delta; do
     place=$((place + 1))
+    read_planned "$place" || return
     # shellcheck disable=SC2086 # the address and the port are two words
-    bash "${0%/*}/stream.sh" carry unpack "$plan" "$place" $at tee \
+    bash "${0%/*}/stream.sh" carry unpack "$plan" "$place" $at head -c "$size" \
       >"$reserved/fetched/${delta##*/}" || return
   done
 }
