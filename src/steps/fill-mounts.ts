@@ -18,7 +18,7 @@ import { whyNotWith } from '../builder/stream/reach.js';
 import { logStage } from '../console/log.js';
 import type { SeedStages } from '../dockerfile/stages.js';
 import type { ArchivesForMount } from '../entry/archive.js';
-import { totalOf } from '../entry/manifest.js';
+import { type Compression, totalOf } from '../entry/manifest.js';
 import type { OpenEntry } from '../entry/open-entry.js';
 import type { StoreLocation } from '../entry/stores/open-store.js';
 import type { Store } from '../entry/stores/store.js';
@@ -73,8 +73,10 @@ export interface UnpackResult {
   readonly reports: ReadonlyMap<number, MountReport>;
   readonly filled?: FilledMounts;
   /** The mounts of which an image is gone from the registry. */
-  readonly gone?: readonly MountOutcome[];
+  readonly gone: readonly MountOutcome[];
 }
+
+type AnyBuildResult = UnpackBuildResult & Partial<PulledBuildResult>;
 
 /** All that can be prepared before it is known what there is to unpack. */
 export interface ReadyBuilder {
@@ -111,43 +113,41 @@ export async function unpack(
   entry: OpenEntry,
   workDirectory: string,
 ): Promise<UnpackResult> {
-  if (toUnpack.length === 0) return { reports: new Map() };
-  const { surroundings } = request;
+  if (toUnpack.length === 0) return { reports: new Map(), gone: [] };
+  const { surroundings, builder: asked } = request;
   const isPulled = entry.directory === undefined;
   await keepArchives(request, toUnpack, entry);
   // Extract saves nothing under a key that is saved already.
   const isFinal = request.store.isLasting && entry.key === request.key;
   const snapshotId = request.incremental && !isFinal ? randomUUID() : undefined;
   const { builder, tools } = await ready;
-  const allOf = toUnpack.flatMap(({ archives }) => archives.map(({ compression }) => compression));
-  const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, {
-    allOf: [...new Set(allOf)],
-  });
+  const allOf = listCompressions(toUnpack);
+  const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, { allOf });
   logBuilder(builder, toolkit);
   const configuration = join(workDirectory, 'buildx');
-  const address = await addressBuilder(request.builder, builder, surroundings, configuration);
+  const address = await addressBuilder(asked, builder, surroundings, configuration);
   const own = await findOwn(request, builder, address, toUnpack);
   const options = {
     ...{ surroundings, workDirectory, builder: address, toolkit, script: 'unpack' as const },
     mounts: toUnpack.map((each) => ({
       ...scratchMountOf(each, snapshotId, own.has(each.index)),
-      pulled: isPulled ? listPulled(each) : [],
+      ...(isPulled && { pulled: listPulled(each) }),
     })),
     withArchives: !isPulled,
     seedStages: request.seedStages,
   };
-  const kept = keptArchives(surroundings, request.key);
-  const access = accessRegistries(surroundings, request.builder);
-  const built = await logStage(
-    'Unpack into the builder',
-    (): Promise<UnpackBuildResult & Partial<PulledBuildResult>> =>
-      isPulled
-        ? pullAndUnpack(options, toUnpack, access)
-        : sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder)),
-  );
+  const built = await logStage<AnyBuildResult>('Unpack into the builder', () => {
+    if (isPulled) return pullAndUnpack(options, toUnpack, accessRegistries(surroundings, asked));
+    const kept = keptArchives(surroundings, request.key);
+    return sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder));
+  });
   await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
   const filled = { ...listFilled(toUnpack, built), builder, snapshotId, tools };
   return { reports: built.reports, filled, gone: built.gone ?? [] };
+}
+
+function listCompressions(toUnpack: readonly ArchivesForMount[]): readonly Compression[] {
+  return [...new Set(toUnpack.flatMap(({ archives }) => archives.map((each) => each.compression)))];
 }
 
 function listFilled(

@@ -329,19 +329,14 @@ async function fill(
   const restored = { key, mounts: listRestored(manifest, damaged) };
   await writeState(request.surroundings, { ...state, restored });
   await beginAnew(request, tooLarge, entry);
-  const unpacked = await unpack(request, whole, ready, entry, workDirectory);
-  const { reports, filled, gone = [] } = unpacked;
-  const usable = { key, mounts: listRestored(manifest, [...damaged, ...gone]) };
-  await writeState(request.surroundings, { ...state, restored: { ...usable, filled } });
-  const isGone = ({ mount }: ArchivesForMount) => gone.some(({ row }) => row.mount === mount);
+  const { reports, filled, gone } = await unpack(request, whole, ready, entry, workDirectory);
+  const mounts = listRestored(manifest, [...damaged, ...gone]);
+  await writeState(request.surroundings, { ...state, restored: { key, mounts, filled } });
   const outcomes = [
     ...damaged,
     ...gone,
-    ...whole
-      .filter((each) => !isGone(each))
-      .map((each) => outcomeOf(each, reports.get(each.index), remedy)),
-    ...tooLarge.map(({ mount }): MountOutcome => ({ row: { mount, state: 'begun anew' } })),
-    ...notSavedYet(unsaved).map((row): MountOutcome => ({ row })),
+    ...withoutGone(whole, gone).map((each) => outcomeOf(each, reports.get(each.index), remedy)),
+    ...listOthers(tooLarge, unsaved),
   ];
   const { filled: count, used } = countFilled(reports);
   const isComplete = toUnpack.length > 0 && tooLarge.length === 0 && used === toUnpack.length;
@@ -355,6 +350,23 @@ async function fill(
     filled: count,
     isHit: isComplete && key === request.key,
   };
+}
+
+/** The mounts of which nothing was to be unpacked. */
+function listOthers(
+  tooLarge: readonly SavedMount[],
+  unsaved: readonly CacheMount[],
+): MountOutcome[] {
+  const begunAnew = tooLarge.map(({ mount }): MountRow => ({ mount, state: 'begun anew' }));
+  return [...begunAnew, ...notSavedYet(unsaved)].map((row) => ({ row }));
+}
+
+function withoutGone(
+  whole: readonly ArchivesForMount[],
+  gone: readonly MountOutcome[],
+): readonly ArchivesForMount[] {
+  const mounts = new Set(gone.map(({ row }) => row.mount));
+  return whole.filter(({ mount }) => !mounts.has(mount));
 }
 
 /** How many mounts were filled, and of how many the content can be used. */

@@ -62,12 +62,7 @@ export function registryStore(
       return found?.key;
     },
     restore: async (directory, keys) => restore(found, directory, keys),
-    isSaved: async (key) => {
-      const reading = await readEntry(own, access);
-      if ('why' in reading) throw new Error(`Nothing was saved: ${reading.why}`);
-      if (reading.kind === 'damaged') print(`The next save replaces what is in ${own}.`);
-      return reading.kind === 'entry' && reading.key === key;
-    },
+    isSaved: (key) => isSaved(references, access, key),
     save: (directory, key, push) => save(own, access, directory, key, push),
     isLasting: true,
     keepsImages: true,
@@ -95,6 +90,25 @@ async function findFirst(
     if (reading.kind === 'unknown') return undefined;
   }
   return undefined;
+}
+
+/**
+ * Whether inject finds just this key, as far as it is known.
+ *
+ * @throws Error if the first reference, which is to be written, holds something else, or may do so
+ */
+async function isSaved(
+  [own, ...others]: readonly [string, ...string[]],
+  access: RegistryAccess,
+  key: string,
+): Promise<boolean> {
+  let reading = await readEntry(own, access);
+  if ('why' in reading) throw new Error(`Nothing was saved: ${reading.why}`);
+  for (const reference of others) {
+    if (reading.kind === 'entry') break;
+    reading = await readEntry(reference, access);
+  }
+  return reading.kind === 'entry' && reading.key === key;
 }
 
 async function readEntry(reference: string, access: RegistryAccess): Promise<Reading> {
