@@ -26,6 +26,8 @@ const execute = promisify(execFile);
 /** One mount, the mount 0. */
 export interface ScriptsHere {
   readonly mount: string;
+  /** The file of the permit to pack, which is not there. */
+  readonly permit: string;
   /** A directory beside it, `../../outside`, for links that lead out of it; it has the file `kept`. */
   readonly outside: string;
   /** A new builder: nothing is in the mount. */
@@ -65,7 +67,9 @@ export async function placeScriptHere(
   for (const file of await readdir(directory)) {
     if (!file.endsWith('.sh')) continue;
     const text = await readFile(join(directory, file), 'utf8');
-    const here = text.replaceAll(/\/(mounts|seeds|archives|snapshots|plans)\//g, `${root}/$1/`);
+    const here = text
+      .replaceAll(/\/(mounts|seeds|archives|snapshots|plans)\//g, `${root}/$1/`)
+      .replaceAll(' /permit ', ` ${root}/permit `);
     await writeFile(join(directory, file), here);
   }
 }
@@ -101,6 +105,7 @@ export async function placeScriptsHere(): Promise<ScriptsHere> {
 
   return {
     mount,
+    permit: join(root, 'permit'),
     outside,
     run,
     empty: async () => {
