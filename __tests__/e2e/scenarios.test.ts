@@ -8,7 +8,7 @@ import { readSurroundings } from '../../src/lib/surroundings.js';
 import { inCsvQuotes } from '../support/csv.js';
 import { docker, listMount } from '../support/engine.js';
 import { readIds } from '../support/oracle.js';
-import { processesWith } from '../support/processes.js';
+import { lastingProcessesWith, processesWith } from '../support/processes.js';
 import {
   archiveOf,
   changeEntry,
@@ -254,6 +254,23 @@ describe('inject', () => {
     for (const id of ['added', 'dropped']) {
       expect(await scenario.builder.run({ id }, 'ls -A /c >/out/result')).toBe('');
     }
+  });
+
+  test('starts its build while it fetches the entry, and another one if the entry lacks a mount', async () => {
+    await scenario.builder.run({ id: 'a' }, 'echo 1 >/c/file');
+    await scenario.save('a', 'k');
+    const all = await scenario.injectAnew({ 'cache-mounts': 'a', key: 'k' });
+    const [before = '', after] = all.log.split('::group::Unpack into the builder');
+    expect(before).toMatch(/^::debug::docker buildx build /m);
+    expect(after).not.toMatch(/^::debug::docker buildx build /m);
+    await scenario.builder.empty();
+    const job = await scenario.newJob();
+    const some = await job.runAction('inject', { 'cache-mounts': 'a\nb', key: 'k' });
+    expect(some).toMatchObject({ annotations: [], outputs: { 'restored-count': '1' } });
+    expect(some.log.match(/^::debug::docker buildx build /gm)).toHaveLength(2);
+    expect(some.log.match(/ building with /g)).toHaveLength(1);
+    expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
+    expect(await scenario.builder.run({ id: 'a' }, 'cat /c/file >/out/result')).toBe('1\n');
   });
 
   test('calls no Docker on a miss, and fails only where told to', async () => {

@@ -136,9 +136,12 @@ export interface RepeatableBuild
   readonly ignore: string;
 }
 
+/** What of a build may change until it is run: of the mounts what is to be done with each. */
+export type LateOptions = Partial<Pick<ScratchBuildOptions, 'mounts' | 'toolkit' | 'straight'>>;
+
 /** A scratch build whose command has been started; it builds nothing until it is run. */
 export interface WaitingScratchBuild {
-  run(): Promise<ScratchBuildResult>;
+  run(late?: LateOptions): Promise<ScratchBuildResult>;
   cancel(): void;
 }
 
@@ -158,22 +161,23 @@ export async function startScratchBuild(
 ): Promise<WaitingScratchBuild> {
   const first = await startScript(options);
   return {
-    run: async () => {
+    run: async (late) => {
+      const final = { ...options, ...late };
       try {
-        return await first.run();
+        return await first.run(late);
       } catch (error) {
         if (error instanceof NoContactError) {
           // Without files, the build would unpack nothing.
-          if (options.straight !== 'packed') throw error;
+          if (final.straight !== 'packed') throw error;
           print(`The build is run once more, without a network: ${error.message}.`);
-          return runScratchBuild({ ...options, straight: undefined });
+          return runScratchBuild({ ...final, straight: undefined });
         }
-        const mounts = options.mounts.filter(({ mount }) => !mount.from && !mount.stage);
-        if (mounts.length === 0 || mounts.length === options.mounts.length) throw error;
+        const mounts = final.mounts.filter(({ mount }) => !mount.from && !mount.stage);
+        if (mounts.length === 0 || mounts.length === final.mounts.length) throw error;
         warn(
           `The mounts that start from an image or a stage are left out, as the build fails with them: ${messageOf(error)}`,
         );
-        return (await startScript({ ...options, mounts, seedStages: undefined })).run();
+        return (await startScript({ ...final, mounts, seedStages: undefined })).run();
       }
     },
     cancel: first.cancel,
@@ -200,20 +204,16 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   const addresses = isPossible ? await findAddresses() : [];
   const planned = addresses.length > 0 ? mounts.map(({ index }) => index) : [];
   await writeEmptyPlans(workDirectory, planned);
-  const withPlans = mounts.map((mount) => ({ ...mount, withPlan: planned.includes(mount.index) }));
-  const { text, buildArgs, namedContexts } = renderScratchDockerfile(toolkit, withPlans, {
-    nonce: randomUUID(),
-    withArchives,
-    stays,
-    seedStages,
-  });
+  const nonce = randomUUID();
+  // The arguments depend only on which mounts these are, so they are the same when it is run.
+  const render = (late: Pick<ScratchBuildOptions, 'mounts' | 'toolkit'>) => {
+    const isPlanned = (index: number) => planned.includes(index);
+    const all = late.mounts.map((mount) => ({ ...mount, withPlan: isPlanned(mount.index) }));
+    return renderScratchDockerfile(late.toolkit, all, { nonce, withArchives, stays, seedStages });
+  };
+  const { buildArgs, namedContexts } = render(options);
   const permit = stays ? await writePermit(workDirectory) : {};
   const ignore = seedStages?.ignore ?? '';
-  if (ignore !== '') {
-    // BuildKit looks for the ignore file beside the Dockerfile, so the Dockerfile must be a file.
-    await writeFile(join(workDirectory, 'Dockerfile'), text);
-    await writeFile(join(workDirectory, 'Dockerfile.dockerignore'), ignore);
-  }
   const described = {
     ...{ surroundings, builder, platform: toolkit.platform, directory: workDirectory },
     // Only stages of the user's Dockerfile copy files from the main context.
@@ -235,20 +235,18 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   const waiting = ignore === '' ? start() : undefined;
   return {
     cancel: () => waiting?.cancel(),
-    run: async () => {
-      const straight = await listenFor(options, addresses).catch((error: unknown) => {
+    run: async (late) => {
+      const final = { ...options, ...late };
+      const { text } = render(final);
+      if (ignore !== '') await writeDockerfile(workDirectory, text, ignore);
+      const straight = await listenFor(final, addresses).catch((error: unknown) => {
         waiting?.cancel();
         throw error;
       });
       try {
         await (waiting ?? start()).run(text);
       } catch (error) {
-        print(`That was ${await describeClient(surroundings)}.`);
-        if (await isFull(workDirectory)) {
-          const where = dirname(workDirectory);
-          throw new Error(`${messageOf(error)}. The runner's disk that holds ${where} is full.`);
-        }
-        throw straight?.wasFound() === false ? new NoContactError(messageOf(error)) : error;
+        throw await explainFailure(error, options, straight);
       } finally {
         await straight?.close();
       }
@@ -261,10 +259,29 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
   };
 }
 
+async function explainFailure(
+  error: unknown,
+  { surroundings, workDirectory }: ScratchBuildOptions,
+  straight: StraightBuild | undefined,
+): Promise<unknown> {
+  print(`That was ${await describeClient(surroundings)}.`);
+  if (await isFull(workDirectory)) {
+    const where = dirname(workDirectory);
+    return new Error(`${messageOf(error)}. The runner's disk that holds ${where} is full.`);
+  }
+  return straight?.wasFound() === false ? new NoContactError(messageOf(error)) : error;
+}
+
 /** @returns the secret that permits to pack; what it says is of no matter */
 async function writePermit(workDirectory: string): Promise<Readonly<Record<string, string>>> {
   await writeFile(join(workDirectory, 'permit'), 'permit');
   return { [permitSecret]: 'permit' };
+}
+
+/** BuildKit looks for the ignore file beside the Dockerfile, so the Dockerfile must be a file. */
+async function writeDockerfile(directory: string, text: string, ignore: string): Promise<void> {
+  await writeFile(join(directory, 'Dockerfile'), text);
+  await writeFile(join(directory, 'Dockerfile.dockerignore'), ignore);
 }
 
 /**

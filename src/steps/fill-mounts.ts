@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { addressBuilder } from '../builder/builder-address.js';
+import { addressBuilder, type BuilderAddress } from '../builder/builder-address.js';
 import { type Builder, inspectBuilder, NoSuchBuilderError } from '../builder/buildx.js';
 import { streamPrograms } from '../builder/in-builder/scripts.js';
 import type { MountReport } from '../builder/mount-report.js';
@@ -28,6 +28,7 @@ import type { Surroundings } from '../lib/surroundings.js';
 import { moveFile } from '../lib/work-directory.js';
 import type { CacheMount } from '../mounts/cache-mount.js';
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
+import { type EarlyUnpack, startEarlyUnpack } from './early-unpack.js';
 import { type FilledMounts, keepTools, keptArchives } from './handover.js';
 import { listPulled, type PulledBuildResult, pullAndUnpack } from './pull-archives.js';
 import { logBuilder, type MountOutcome } from './result-table.js';
@@ -81,7 +82,10 @@ type AnyBuildResult = UnpackBuildResult & Partial<PulledBuildResult>;
 /** All that can be prepared before it is known what there is to unpack. */
 export interface ReadyBuilder {
   readonly builder: Builder;
+  readonly address: BuilderAddress;
   readonly tools: RunnerTools;
+  /** Undefined: the build cannot be started yet. To be cancelled, whether it was run or not. */
+  readonly early: EarlyUnpack | undefined;
 }
 
 /** @throws InputError if the builder that is named does not exist; Error if there is none */
@@ -95,9 +99,17 @@ export async function prepare(
     inspectNamedBuilder(request),
     gatherRunnerTools(surroundings, directory),
   ]);
-  const isStreamed = !request.store.keepsImages && whyNotWith(request, builder) === undefined;
+  const { keepsImages } = request.store;
+  const isStreamed = !keepsImages && whyNotWith(request, builder) === undefined;
   const further = isStreamed ? streamPrograms : [];
-  return { builder, tools: await addRunnerTools(surroundings, tools, directory, further) };
+  const all = await addRunnerTools(surroundings, tools, directory, further);
+  const configuration = join(workDirectory, 'buildx');
+  const address = await addressBuilder(request.builder, builder, surroundings, configuration);
+  // What is wrong, the build that is started later tells. Which images it needs, the entry tells.
+  const early = keepsImages
+    ? undefined
+    : await startEarlyUnpack(request, builder, address, all, workDirectory).catch(() => undefined);
+  return { builder, address, tools: all, early };
 }
 
 /**
@@ -120,12 +132,10 @@ export async function unpack(
   // Extract saves nothing under a key that is saved already.
   const isFinal = request.store.isLasting && entry.key === request.key;
   const snapshotId = request.incremental && !isFinal ? randomUUID() : undefined;
-  const { builder, tools } = await ready;
+  const { builder, address, tools, early } = await ready;
   const allOf = listCompressions(toUnpack);
   const toolkit = chooseToolkit(tools, builder.platforms, request.utilityImage, { allOf });
   logBuilder(builder, toolkit);
-  const configuration = join(workDirectory, 'buildx');
-  const address = await addressBuilder(asked, builder, surroundings, configuration);
   const own = await findOwn(request, builder, address, toUnpack);
   const options = {
     ...{ surroundings, workDirectory, builder: address, toolkit, script: 'unpack' as const },
@@ -139,7 +149,7 @@ export async function unpack(
   const built = await logStage<AnyBuildResult>('Unpack into the builder', () => {
     if (isPulled) return pullAndUnpack(options, toUnpack, accessRegistries(surroundings, asked));
     const kept = keptArchives(surroundings, request.key);
-    return sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder));
+    return sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder), early?.run);
   });
   await keepTools(surroundings, request.key, toolsDirectory(workDirectory));
   const filled = { ...listFilled(toUnpack, built), builder, snapshotId, tools };

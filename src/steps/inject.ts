@@ -222,6 +222,20 @@ async function inject(request: InjectRequest, workDirectory: string): Promise<In
     };
   }
   const ready = early ?? prepare(request, workDirectory);
+  try {
+    return await injectFound(request, found, ready, workDirectory);
+  } finally {
+    (await ready.catch(() => undefined))?.early?.cancel();
+  }
+}
+
+async function injectFound(
+  request: InjectRequest,
+  found: string,
+  ready: Promise<ReadyBuilder>,
+  workDirectory: string,
+): Promise<InjectResult> {
+  const { store, mounts, leftOut } = request;
   ready.catch(() => undefined); // unpack throws the error, if it needs the builder
   setOutput('cache-matched-key', found);
   const restored = await restoreEntry(request, found, join(workDirectory, storedDirectoryName));

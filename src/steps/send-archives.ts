@@ -29,19 +29,21 @@ export interface UnpackBuildResult extends Pick<ScratchBuildResult, 'reports' | 
  * @param options for all of the mounts
  * @param directory that holds the archives
  * @param obstacle the reason why nothing can go straight, as far as it is known
+ * @param build runs the first build, which may have been started
  */
 export async function sendAndUnpack(
   options: ScratchBuildOptions,
   toUnpack: readonly ArchivesForMount[],
   directory: string,
   obstacle: string | undefined,
+  build = runScratchBuild,
 ): Promise<UnpackBuildResult> {
   const why = obstacle ?? (await findObstacle(options));
   if (why !== undefined) {
     tellDetour(why);
-    return unpackFiles(options, toUnpack, directory);
+    return unpackFiles(options, toUnpack, directory, build);
   }
-  const first = await unpackStraight(options, toUnpack, directory);
+  const first = await unpackStraight(options, toUnpack, directory, build);
   const rest = toUnpack.filter(({ index }) => first.reports.get(index)?.result === 'detour');
   if (rest.length === 0) return first;
   const indexes = new Set(rest.map(({ index }) => index));
@@ -61,7 +63,10 @@ function isUnreached(report: MountReport): boolean {
   return report.result === 'detour' && report.detour !== 'cut';
 }
 
-async function findObstacle(options: ScratchBuildOptions): Promise<string | undefined> {
+/** The reason why no archive can go straight to these mounts. */
+export async function findObstacle(
+  options: Pick<ScratchBuildOptions, 'mounts' | 'seedStages'>,
+): Promise<string | undefined> {
   const why = whyNotThese(options.mounts, options.seedStages);
   if (why !== undefined) return why;
   return (await findAddresses()).length === 0 ? noBridge : undefined;
@@ -71,6 +76,7 @@ async function unpackStraight(
   options: ScratchBuildOptions,
   toUnpack: readonly ArchivesForMount[],
   directory: string,
+  build: typeof runScratchBuild,
 ): Promise<UnpackBuildResult> {
   // The script learns the names from files that are empty.
   await placeArchives(options, toUnpack, (_, place) => writeFile(place, ''));
@@ -83,7 +89,7 @@ async function unpackStraight(
     ]),
   );
   try {
-    return await runScratchBuild({ ...options, straight });
+    return await build({ ...options, straight });
   } catch (error) {
     if (!(error instanceof NoContactError)) throw error;
     print(`The build is run once more, without a network: ${error.message}.`);
@@ -98,11 +104,12 @@ async function unpackFiles(
   options: ScratchBuildOptions,
   toUnpack: readonly ArchivesForMount[],
   directory: string,
+  build = runScratchBuild,
 ): Promise<UnpackBuildResult> {
   // Each is one file with two names, which takes the room of one. (The context has only one of the
   // names, and so sends it as a plain file.)
   await placeArchives(options, toUnpack, (file, place) => linkFile(join(directory, file), place));
-  return runScratchBuild(options);
+  return build(options);
 }
 
 /** Fills the context of the build anew. */

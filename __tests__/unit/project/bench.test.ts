@@ -54,6 +54,31 @@ describe('splitPhases', () => {
   });
 });
 
+test('a build that is started early only waits, until it is run', () => {
+  const lines = [
+    [1, '::group::Restore from the cache'],
+    [2, '::debug::docker buildx build --builder=default'],
+    [4, '::endgroup::'],
+    [5, '::group::Unpack into the builder'],
+    [7, '#0 building with "default" instance using docker driver'],
+    [8, '#1 [context files] load from client'],
+    [9, '::endgroup::'],
+  ] as const;
+  const split = splitPhases(
+    lines.map(([seconds, text]) => ({ seconds, text })),
+    10,
+  );
+  expect(Object.fromEntries(split)).toEqual({
+    start: 1,
+    'restore: download': 3,
+    'check the archives': 1,
+    'prepare the build': 2,
+    'build: send': 1,
+    'build: rest': 1,
+    end: 1,
+  });
+});
+
 test('readTransfers takes the last amount of each transfer', () => {
   const log = [
     '#1 transferring dockerfile: 624B done',

@@ -41,7 +41,7 @@ export const storePhases: readonly Phase[] = [
 /** If a stage is renamed in the steps alone, its title here has no longer this type. */
 type StageLine = `::group::${StageTitle}`;
 
-type OtherLine = `::debug::${string}` | 'Cache Size: ';
+type OtherLine = `::debug::${string}` | `#0 ${string}` | 'Cache Size: ';
 
 const packing: StageLine = '::group::Pack out of the builder';
 
@@ -54,6 +54,7 @@ const beginnings: readonly (readonly [prefix: StageLine | OtherLine, phase: Phas
   ['::group::Unpack into the builder', 'prepare the build'],
   [packing, 'prepare the build'],
   ['::debug::docker buildx build', 'build: rest'],
+  ['#0 building with', 'build: rest'],
   ['::group::Save to the cache', 'save: pack'],
   ['::debug::File Size: ', 'save: upload'],
 ];
@@ -88,6 +89,8 @@ export function splitPhases(
     add(building ? buildPhase(text, steps) : phase, seconds - previous);
     previous = seconds;
     const begun = beginnings.find(([prefix]) => text.startsWith(prefix))?.[1];
+    // A command that is started before the group of the build only waits.
+    if (begun === 'build: rest' && phase !== 'prepare the build') continue;
     if (begun) phase = begun;
     else if (text.startsWith('::endgroup::')) {
       phase = building ? (packs ? 'digest' : 'end') : (followers[phase] ?? phase);
