@@ -237,7 +237,9 @@ describe('the command line', () => {
   test('is called as the examples for other CI systems do', async () => {
     const text = await readFile(join(root, 'docs/other-ci.md'), 'utf8');
     const calls = [
-      ...text.matchAll(/node (?:\/opt\/cache-mounts\/)?dist\/cli\/index\.js (.*?)['\n]/g),
+      ...text.matchAll(
+        /node (?:\/opt\/cache-mounts\/)?dist\/cli\/index\.js (.*--directory.*?)['\n]/g,
+      ),
     ];
     expect(calls).toHaveLength(6);
     await scenario.builder.run({ id: 'm' }, fill);

@@ -396,6 +396,7 @@ test('all snippets but those for GitLab and of a Compose file are for GitHub', (
     .filter(({ text }) => completeWorkflow(text) === undefined);
   expect(others.map(({ where }) => where)).toEqual([
     expect.stringMatching(/^docs\/other-ci\.md:/),
+    expect.stringMatching(/^docs\/other-ci\.md:/),
     expect.stringMatching(/^docs\/recipes\.md:/),
   ]);
 });
