@@ -146,7 +146,7 @@ export async function unpack(
     withArchives: !isPulled,
     seedStages: request.seedStages,
   };
-  const built = await logStage<AnyBuildResult>('Unpack into the builder', () => {
+  const built = await logStage('Unpack into the builder', (): Promise<AnyBuildResult> => {
     if (isPulled) return pullAndUnpack(options, toUnpack, accessRegistries(surroundings, asked));
     const kept = keptArchives(surroundings, request.key);
     return sendAndUnpack(options, toUnpack, kept, whyNotWith(request, builder), early?.run);
