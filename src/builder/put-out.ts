@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { debug, print } from '../console/console.js';
+import { withoutTag } from '../dockerfile/image-name.js';
 import type { RegistryTrouble } from '../entry/stores/store.js';
 import { startProgram } from '../lib/child-process.js';
 import { object, string } from '../lib/json.js';
@@ -15,6 +16,13 @@ import { putOutTarget, renderPutOutDockerfile } from './scratch-dockerfile.js';
 const definitionFile = 'push.json';
 const metadataFile = 'pushed.json';
 
+export interface PushDestination {
+  /** The tag of the entry; the archives go into its repository. */
+  readonly reference: string;
+  /** Whether images are pushed without a tag, which an engine's own builder cannot do. */
+  readonly byDigest: boolean;
+}
+
 /**
  * Has the builder push archives that have stayed in it. The build that has packed them is run once
  * more, by `docker buildx bake`, with a target for each of them. All of it but the last step of each
@@ -26,7 +34,7 @@ const metadataFile = 'pushed.json';
  */
 export async function putOut(
   build: RepeatableBuild,
-  repository: string,
+  destination: PushDestination,
   files: readonly string[],
 ): Promise<readonly string[] | RegistryTrouble> {
   const { directory, ignore, text } = build;
@@ -34,7 +42,7 @@ export async function putOut(
     // BuildKit looks for the ignore file beside the Dockerfile, so the Dockerfile must be a file.
     await writeFile(join(directory, 'Dockerfile'), renderPutOutDockerfile(text, files));
   }
-  await writeFile(join(directory, definitionFile), renderBakeFile(build, repository, files));
+  await writeFile(join(directory, definitionFile), renderBakeFile(build, destination, files));
   const trouble = await bake(build);
   if (trouble !== undefined) return trouble;
   return parsePushed(await readFile(join(directory, metadataFile), 'utf8'), files.length);
@@ -43,7 +51,7 @@ export async function putOut(
 /** Renders a file of bake in JSON. One target has all that they share, and is not built itself. */
 export function renderBakeFile(
   build: Omit<RepeatableBuild, 'surroundings' | 'builder'>,
-  repository: string,
+  destination: PushDestination,
   files: readonly string[],
 ): string {
   const { text, ignore, platform, directory, context, name, namedContexts, buildArgs } = build;
@@ -58,7 +66,7 @@ export function renderBakeFile(
     args: escapeAll({ ...buildArgs, BUILDKIT_BUILD_NAME: name }),
     network: 'none',
     ...(platform === undefined ? {} : { platforms: [platform] }),
-    output: [pushTo(repository)],
+    output: [describeOutput(destination)],
   };
   const targets = files.map((_, index) => [
     putOutTarget(index),
@@ -69,9 +77,22 @@ export function renderBakeFile(
 }
 
 /** The archive is compressed already; and an engine is to keep no image of it. */
-function pushTo(repository: string): string {
-  const options = ['push=true', 'push-by-digest=true', 'oci-mediatypes=true', 'store=false'];
-  return ['type=image', `name=${repository}`, ...options, 'compression=uncompressed'].join(',');
+function describeOutput({ reference, byDigest }: PushDestination): string {
+  const name = byDigest ? withoutTag(reference) : helperTag(reference);
+  const options = ['oci-mediatypes=true', 'store=false', 'compression=uncompressed'];
+  return [
+    'type=image',
+    `name=${name}`,
+    'push=true',
+    `push-by-digest=${byDigest}`,
+    ...options,
+  ].join();
+}
+
+/** All archives are pushed to this tag, where it takes one. Nobody looks for anything there. */
+function helperTag(reference: string): string {
+  const tag = reference.slice(withoutTag(reference).length + 1);
+  return `${withoutTag(reference)}:${tag.slice(0, 120)}-archive`;
 }
 
 /** Bake expands variables in what it reads. */

@@ -87,10 +87,10 @@ const scriptsDirectory = `/${filesContext}`;
 
 /**
  * Matches BuildKit's descriptions of what a scratch build leaves in the build cache: the output of
- * its RUNs, and the copy of its files. It does not match the cache mounts. The syntax is that of
+ * its RUNs, what is copied out of it, and the copy of its files. It does not match the cache mounts. The syntax is that of
  * containerd's filters, which allows no white space.
  */
-export const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|local.source.for.${filesContext}$)`;
+export const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|.*COPY.--from=${workStage}.|local.source.for.${filesContext}$)`;
 
 /** Matches also what BuildKit has pulled of images. @param digests those of the images */
 export function buildCachePatternWith(digests: readonly string[]): string {

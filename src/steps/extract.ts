@@ -274,7 +274,7 @@ async function extract(
   const measured = note && measureBuild(request, note);
   const weighNow = async (asked: PackRequest, packed?: PackResult) =>
     note && measured && weigh(asked, note, await measured, packed);
-  if (await logStage('Look up the key', () => store.isSaved(key)))
+  if ((await logStage('Look up the key', () => store.isSaved(key))) && !isToReplace(request))
     return withBalance(skip(request), note, await weighNow(request));
   const all = await learnMounts(request);
   if (all.mounts.length === 0) return refuse('no cache mount is known');
@@ -284,6 +284,13 @@ async function extract(
   const facts = coldBuild === undefined ? {} : { coldBuild };
   const result = await save(all, packed, store, directory, workDirectory, facts).catch(giveUp);
   return { ...withBalance(result, note, known), tidied: packed.tidy() };
+}
+
+/** Whether inject has found that the entry of this key cannot be used as a whole. */
+function isToReplace({ key, state }: PackRequest): boolean {
+  const isIncomplete = state?.restored?.key === key && state.restored.isIncomplete === true;
+  if (isIncomplete) print(`The entry ${key} could not be pulled as a whole: it is saved anew.`);
+  return isIncomplete;
 }
 
 function withBalance(

@@ -68,6 +68,8 @@ export interface RestoredEntry {
   readonly key: string;
   readonly mounts: readonly RestoredMount[];
   readonly filled?: FilledMounts | undefined;
+  /** True: the builder could not pull all of it. So extract saves it anew, under the same key too. */
+  readonly isIncomplete?: true | undefined;
 }
 
 /** The mounts of an entry that inject has filled. */
@@ -209,11 +211,12 @@ export function parseState(text: string): InjectState {
 }
 
 function parseRestored(value: unknown): RestoredEntry {
-  const { key, mounts, filled } = object(value, 'restored');
+  const { key, mounts, filled, isIncomplete } = object(value, 'restored');
   return {
     key: string(key, 'key'),
     mounts: array(mounts, 'mounts').map(parseRestoredMount),
     filled: filled === undefined ? undefined : parseFilled(filled),
+    isIncomplete: isIncomplete === true ? true : undefined,
   };
 }
 

@@ -37,7 +37,13 @@ import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { coldBuildOf } from './balance.js';
 import { tellOfUnknown } from './exclusions.js';
 import { describeRestored, type Figure, timesSoFar } from './figures.js';
-import { type InjectRequest, prepare, type ReadyBuilder, unpack } from './fill-mounts.js';
+import {
+  type InjectRequest,
+  prepare,
+  type ReadyBuilder,
+  type UnpackResult,
+  unpack,
+} from './fill-mounts.js';
 import { type InjectState, keptArchives, readStates, writeState } from './handover.js';
 import { writeNote } from './inject-note.js';
 import { checkArchives, listRestored, outcomeOf } from './inject-outcomes.js';
@@ -340,12 +346,11 @@ async function fill(
   }
   tellOfOthers(request, entry);
   const { whole, damaged } = await checkArchives(toUnpack, entry, remedy);
-  const restored = { key, mounts: listRestored(manifest, damaged) };
-  await writeState(request.surroundings, { ...state, restored });
+  await writeState(request.surroundings, withRestored(state, entry, damaged));
   await beginAnew(request, tooLarge, entry);
-  const { reports, filled, gone } = await unpack(request, whole, ready, entry, workDirectory);
-  const mounts = listRestored(manifest, [...damaged, ...gone]);
-  await writeState(request.surroundings, { ...state, restored: { key, mounts, filled } });
+  const unpacked = await unpack(request, whole, ready, entry, workDirectory);
+  await writeState(request.surroundings, withRestored(state, entry, damaged, unpacked));
+  const { reports, gone } = unpacked;
   const outcomes = [
     ...damaged,
     ...gone,
@@ -364,6 +369,20 @@ async function fill(
     filled: count,
     isHit: isComplete && key === request.key,
   };
+}
+
+/** If the builder pulls the archives, the entry is incomplete until it has pulled all of them. */
+function withRestored(
+  state: InjectState,
+  { key, manifest, directory }: OpenEntry,
+  damaged: readonly MountOutcome[],
+  unpacked?: UnpackResult,
+): InjectState {
+  const gone = unpacked?.gone ?? [];
+  const mounts = listRestored(manifest, [...damaged, ...gone]);
+  const isIncomplete =
+    directory === undefined && (unpacked === undefined || gone.length > 0) ? true : undefined;
+  return { ...state, restored: { key, mounts, filled: unpacked?.filled, isIncomplete } };
 }
 
 /** The mounts of which nothing was to be unpacked. */

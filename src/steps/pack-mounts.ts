@@ -30,7 +30,7 @@ import { type CacheMount, describeMount, identityOf } from '../mounts/cache-moun
 import { type ConfirmedBuild, findFilledBuilder, startEarlyBuild } from './early-build.js';
 import type { PackRequest } from './extract-request.js';
 import { type FoundMount, findMounts, type Records, tellOfRecords } from './found-mounts.js';
-import { type InjectState, takeTools } from './handover.js';
+import { takeTools } from './handover.js';
 import { logBuilder } from './result-table.js';
 
 export interface PackResult {
@@ -90,7 +90,7 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   const options = plan(builder, mounts);
   logBuilder(builder, options.toolkit);
   if (request.keepsImages) {
-    return { ...(await packToStay(options, mounts, confirmed, state)), records };
+    return { ...(await packToStay(options, mounts, confirmed, request, builder)), records };
   }
   const obstacle = whyNot(request, builder);
   if (obstacle !== undefined) tellDetour(obstacle);
@@ -146,20 +146,18 @@ async function packToStay(
   options: ScratchBuildOptions,
   mounts: readonly FoundMount[],
   confirmed: ConfirmedBuild | undefined,
-  state: InjectState | undefined,
+  { state }: PackRequest,
+  { driver }: Builder,
 ): Promise<Omit<PackResult, 'records'>> {
   const { surroundings, builder } = options;
   const { reports, repeatable } = await logStage('Pack out of the builder', () =>
     confirmed ? confirmed.run() : runScratchBuild(options),
   );
   const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
-  const push: PushArchives = async (repository, wanted) => {
+  const push: PushArchives = async (reference, wanted) => {
     if (!repeatable) throw new Error('the builder has packed nothing');
-    return putOut(
-      repeatable,
-      repository,
-      wanted.map((mount) => nameOfPacked(packed, mount)),
-    );
+    const files = wanted.map((mount) => nameOfPacked(packed, mount));
+    return putOut(repeatable, { reference, byDigest: driver !== 'docker' }, files);
   };
   const pulled = (state?.restored?.mounts ?? []).flatMap(archivesOf);
   const digests = pulled.flatMap(({ entryKey }) => parseImageName(entryKey)?.digest ?? []);

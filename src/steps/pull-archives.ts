@@ -12,6 +12,9 @@ import { messageOf } from '../lib/errors.js';
 import { leftOut } from './inject-outcomes.js';
 import type { MountOutcome } from './result-table.js';
 
+const goneFromRegistry =
+  'an image that holds an archive of it is gone from the registry. The next extract saves it anew.';
+
 /** The result of a build that pulls the archives itself. */
 export interface PulledBuildResult extends Pick<ScratchBuildResult, 'reports' | 'endedAt'> {
   /** The mounts of which an image is gone from the registry. */
@@ -48,7 +51,7 @@ export async function pullAndUnpack(
     const goneIndexes = new Set(options.mounts.filter(isGone).map(({ index }) => index));
     const gone = toUnpack
       .filter(({ index }) => goneIndexes.has(index))
-      .map(({ mount }) => leftOut(mount, 'an image with an archive of it is gone.'));
+      .map(({ mount }) => leftOut(mount, goneFromRegistry));
     const mounts = options.mounts.filter((mount) => !isGone(mount));
     if (mounts.length === 0) return { reports: new Map(), endedAt: 0, gone };
     return { ...(await runScratchBuild({ ...options, mounts })), gone };

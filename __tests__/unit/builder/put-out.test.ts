@@ -8,9 +8,11 @@ const build = {
   text: 'FROM scratch AS buildkit-cache-mounts-work\n',
 };
 
+const to = { reference: 'r/app:main', byDigest: true };
+
 describe('the file for bake', () => {
   test('has a target for each archive, which pushes it alone, by its digest', () => {
-    const { group, target } = JSON.parse(renderBakeFile(build, 'r/app', ['0.tar.zst', '3.tar.gz']));
+    const { group, target } = JSON.parse(renderBakeFile(build, to, ['0.tar.zst', '3.tar.gz']));
     const names = ['buildkit-cache-mounts-archive-0', 'buildkit-cache-mounts-archive-1'];
     expect(group.default.targets).toEqual(names);
     for (const name of names) {
@@ -39,8 +41,18 @@ COPY --from=buildkit-cache-mounts-work /out/3.tar.gz /archive
     });
   });
 
+  test('names a tag of ours for an engine, which cannot push by digest', () => {
+    const nameFor = (tag: string) => {
+      const destination = { reference: `r:5000/app:${tag}`, byDigest: false };
+      const { shared } = JSON.parse(renderBakeFile(build, destination, ['0'])).target;
+      return /name=([^,]*),push=true,push-by-digest=false,/.exec(shared.output[0])?.[1];
+    };
+    expect(nameFor('main')).toBe('r:5000/app:main-archive');
+    expect(nameFor('x'.repeat(128))).toBe(`r:5000/app:${'x'.repeat(120)}-archive`);
+  });
+
   test('names the Dockerfile if that has an ignore file beside it', () => {
-    const text = renderBakeFile({ ...build, ignore: '*\n', platform: undefined }, 'r/app', ['0']);
+    const text = renderBakeFile({ ...build, ignore: '*\n', platform: undefined }, to, ['0']);
     const { shared } = JSON.parse(text).target;
     expect(shared.dockerfile).toBe('/work/Dockerfile');
     expect(Object.keys(shared)).not.toContain('dockerfile-inline');

@@ -171,7 +171,7 @@ async function save(
 ): Promise<SaveResult> {
   try {
     const manifest = await readManifest(directory);
-    const complete = await pushNew({ ...manifest, key }, withoutTag(reference), push);
+    const complete = await pushNew({ ...manifest, key }, reference, push);
     if ('why' in complete) return { saved: false, why: tellOfTrouble(reference, complete) };
     const images = complete.mounts.flatMap(archivesOf).map(({ entryKey = '' }) => entryKey);
     const written = mapHolders(complete, (name) => digestOf(name));
@@ -187,15 +187,16 @@ async function save(
 /** Has the builder push the archives that no image holds yet: at most one of each mount. */
 async function pushNew(
   manifest: Manifest,
-  repository: string,
+  reference: string,
   push: PushArchives | undefined,
 ): Promise<Manifest | RegistryTrouble> {
   const isNew = (saved: SavedMount) => archivesOf(saved).some(({ entryKey }) => !entryKey);
   const mounts = manifest.mounts.filter(isNew).map(({ mount }) => mount);
   if (mounts.length === 0) return manifest;
   if (push === undefined) throw new Error('the builder has no archives to push');
-  const digests = await push(repository, mounts);
+  const digests = await push(reference, mounts);
   if ('why' in digests) return digests;
+  const repository = withoutTag(reference);
   const pushed = new Map(mounts.map((mount, index) => [identityOf(mount), digests[index]]));
   return mapHolders(manifest, (name, { mount }) => {
     const digest = pushed.get(identityOf(mount));

@@ -19,13 +19,13 @@ export interface RegistryTrouble {
 }
 
 /**
- * Has the builder push the archives of some mounts, which it has packed and still holds, to a
- * repository: each as an image of its own, without a tag.
+ * Has the builder push the archives of some mounts, which it has packed and still holds: each as an
+ * image of its own, into the repository of a reference.
  *
  * @returns the digests of the images, in the order of the mounts
  */
 export type PushArchives = (
-  repository: string,
+  reference: string,
   mounts: readonly CacheMount[],
 ) => Promise<readonly string[] | RegistryTrouble>;
 

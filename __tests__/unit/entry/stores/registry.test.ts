@@ -126,11 +126,11 @@ describe('what was saved', () => {
       ],
     };
     const pushed: string[] = [];
-    await saveTo(access, ref, 'k-2', manifest, async (repository, mounts) => {
-      pushed.push(repository, ...mounts.map(({ id }) => id));
+    await saveTo(access, ref, 'k-2', manifest, async (reference, mounts) => {
+      pushed.push(reference, ...mounts.map(({ id }) => id));
       return [digestOf('c')];
     });
-    expect(pushed).toEqual(['r.example/app', 'changed']);
+    expect(pushed).toEqual([ref, 'changed']);
     const images = [`r.example/other@${digestOf('a')}`, `r.example/app@${digestOf('c')}`];
     expect(written).toEqual([{ reference: ref, images }]);
     expect(await registryStore([ref], access).find('', [])).toBe('k-2');
