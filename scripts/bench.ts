@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatTable } from '../src/console/format.js';
-import { dataSets } from './lib/bench/data-sets.js';
+import { madeUpSets, realNames, realSets } from './lib/bench/data-sets.js';
 import { describeMachine } from './lib/bench/machine.js';
 import { measureCommits } from './lib/bench/measure-commits.js';
 import { measureFixed } from './lib/bench/measure-fixed.js';
@@ -22,11 +22,17 @@ await perform('benchmark', async () => {
   await publish(await measureAll(options), options);
 });
 
+const otherSets = ['incremental', 'commits', 'fixed'];
+
+/** What is made up serves to tell how the time grows. */
+const usualSets = [...realNames, 'go-build', 'go-build-x0.1', 'go-build-x4', ...otherSets];
+
 async function measureAll(options: Options): Promise<BenchResult> {
   const { runs, scale } = options;
-  const sets = dataSets(scale);
-  const known = [...sets.map(({ name }) => name), 'incremental', 'commits', 'fixed'];
-  const names = options.sets ?? known;
+  const madeUp = madeUpSets(scale);
+  const sets = [...(await realSets(process.env.REAL_CACHES ?? '')), ...madeUp];
+  const known = [...realNames, ...madeUp.map(({ name }) => name), ...otherSets];
+  const names = options.sets ?? usualSets;
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
     throw new Error(`There is no set ${unknown.join(', ')}, only ${known.join(', ')}.`);
@@ -42,7 +48,7 @@ async function measureAll(options: Options): Promise<BenchResult> {
       for (const set of sets.filter(({ name }) => names.includes(name))) {
         results.push(await measureSet(bench, set));
       }
-      const [changing] = sets;
+      const [changing] = madeUp;
       const incremental =
         changing && names.includes('incremental')
           ? await measureIncremental(bench, changing)

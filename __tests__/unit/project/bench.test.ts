@@ -1,7 +1,13 @@
-import { describe, expect, test } from '@jest/globals';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { realNames, realSets } from '../../../scripts/lib/bench/data-sets.js';
+import { readOptions } from '../../../scripts/lib/bench/options.js';
 import { splitPhases } from '../../../scripts/lib/bench/phases.js';
 import { median, medianItem } from '../../../scripts/lib/bench/statistics.js';
 import { readTransfers } from '../../../scripts/lib/bench/transfers.js';
+import { writeTree } from '../../../scripts/lib/bench/tree.js';
 
 describe('splitPhases', () => {
   const lines = [
@@ -90,6 +96,43 @@ test('readTransfers takes the last amount of each transfer', () => {
     '#11 copying files 4.20MB 0.1s done',
   ].join('\n');
   expect(readTransfers(log)).toEqual({ toBuilder: 3_261_070, fromBuilder: 4_200_000 });
+});
+
+describe('caches that real tools have made', () => {
+  let directory: string;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'bench-'));
+  });
+
+  afterEach(() => rm(directory, { recursive: true }));
+
+  test('have the names by which they are made', async () => {
+    const script = await readFile('scripts/lib/real-caches.sh', 'utf8');
+    const [, names = ''] = /^real_caches=\((.*)\)$/m.exec(script) ?? [];
+    expect(names.split(' ').sort()).toEqual([...realNames].sort());
+    for (const name of realNames) expect(script).toContain(`\nreal_cache__${name}() {\n`);
+  });
+
+  test('are measured if they are there, and as copies', async () => {
+    expect(await realSets(join(directory, 'missing'))).toEqual([]);
+    await mkdir(join(directory, 'npm-cache'));
+    await mkdir(join(directory, 'npm-cache.unfinished'));
+    await writeFile(join(directory, 'npm-cache/file'), 'content');
+    const [set, ...others] = await realSets(directory);
+    expect(others).toEqual([]);
+    if (set === undefined) throw new Error('no set');
+    await writeTree(join(directory, 'tree'), set);
+    expect(await readFile(join(directory, 'tree/file'), 'utf8')).toBe('content');
+  });
+});
+
+test('what is measured on a second builder has files of its own', () => {
+  process.env.BENCH_SUFFIX = '-classic';
+  const { json, markdown } = readOptions(['--json', '/a/b.c.json', '--markdown', '/a/b']);
+  delete process.env.BENCH_SUFFIX;
+  expect([json, markdown]).toEqual(['/a/b.c-classic.json', '/a/b-classic']);
+  expect(readOptions(['--json', '/a/b.json']).json).toBe('/a/b.json');
 });
 
 test('medians', () => {

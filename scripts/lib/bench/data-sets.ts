@@ -1,4 +1,6 @@
 /** What the mounts of the benchmark hold: the shapes of caches that people have. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createRandom, type Random } from '../../../__tests__/support/random.js';
 import type { ContentKind } from './content.js';
 
@@ -15,25 +17,32 @@ export type TreeEntry =
 export interface DataSet {
   readonly name: string;
   readonly description: string;
-  readonly seed: number;
   /** Whether the method of other tools is measured too, or only how we and the floor grow. */
   readonly compared: boolean;
+  /** What it is made of, or where it is already. */
+  readonly source: MadeUp | { readonly directory: string };
+}
+
+export interface MadeUp {
+  readonly seed: number;
   entries(): Iterable<TreeEntry>;
 }
 
 type Shape = (random: Random, scale: number) => Iterable<TreeEntry>;
 
-/** All data sets, with `scale` times as many files (or bytes, where there are few files). */
-export function dataSets(scale: number): readonly DataSet[] {
-  const set = (name: string, description: string, shape: Shape, factor = 1): DataSet => {
+/**
+ * The data sets that are made up, with `scale` times as many files (or bytes, where there are few
+ * files).
+ */
+export function madeUpSets(scale: number): readonly (DataSet & { readonly source: MadeUp })[] {
+  const set = (name: string, description: string, shape: Shape, factor = 1) => {
     // Every size of one shape begins with the same files.
     const seed = 1 + [goBuild, nodeModules, apt, cargoTarget].indexOf(shape);
     return {
       name,
       description: scale === 1 ? description : `${description}, all that times ${scale}`,
-      seed,
       compared: factor === 1,
-      entries: () => shape(createRandom(seed), scale * factor),
+      source: { seed, entries: () => shape(createRandom(seed), scale * factor) },
     };
   };
   return [
@@ -44,6 +53,28 @@ export function dataSets(scale: number): readonly DataSet[] {
     set('go-build-x0.1', 'go-build with a tenth of the files', goBuild, 0.1),
     set('go-build-x4', 'go-build with four times the files', goBuild, 4),
   ];
+}
+
+const real: Readonly<Record<string, string>> = {
+  'go-build-std': "Go's build cache: its standard library for three architectures",
+  'npm-cache': "npm's cache, with the packages of this project",
+  'pnpm-store': "pnpm's store, with the same",
+  'node-modules-npm': 'a node_modules, with the same',
+  'apt-archives': "apt's archives: a C compiler, clang, a JDK, git, and what they depend on",
+};
+
+/** The names of the caches that real tools have made (real-caches.sh). */
+export const realNames = Object.keys(real);
+
+/** Those of them that are there. They are copied before they are measured. */
+export async function realSets(directory: string): Promise<readonly DataSet[]> {
+  const there = await readdir(directory).catch((): string[] => []);
+  return Object.entries(real)
+    .filter(([name]) => there.includes(name))
+    .map(([name, description]) => {
+      const source = { directory: join(directory, name) };
+      return { name, description, compared: true, source };
+    });
 }
 
 function* goBuild(random: Random, scale: number): Iterable<TreeEntry> {

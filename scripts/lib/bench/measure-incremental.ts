@@ -44,7 +44,7 @@ export async function measureIncremental(bench: Bench, set: DataSet): Promise<In
   bench.say(`incremental: making ${set.description}`);
   try {
     const tree = join(directory, 'tree');
-    writeTree(tree, set);
+    await writeTree(tree, set);
     const packed = await packTree(tree, join(directory, 'packed'));
     const seconds = new Samples<IncrementalMeasure>();
     let bytes = { full: 0, changed: 0, unchanged: 0 };

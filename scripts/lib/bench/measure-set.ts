@@ -55,7 +55,7 @@ export async function measureSet(bench: Bench, set: DataSet): Promise<SetResult>
   try {
     bench.say(`${set.name}: making ${set.description}`);
     const tree = join(directory, 'tree');
-    writeTree(tree, set);
+    await writeTree(tree, set);
     const packed = await packTree(tree, join(directory, 'packed'));
     const facts = await listTree(tree);
     // A service for each set: what it stores is on the disk until it closes.

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, parse, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 export interface Options {
@@ -38,9 +38,11 @@ export function readOptions(args: readonly string[]): Options {
   };
 }
 
-/** The script that starts this one has left the caller's directory. */
+/** The script that starts this one has left the caller's directory, and may start it for several builders. */
 function outputFile(name: string | undefined): string | undefined {
-  return name === undefined ? undefined : resolve(process.env.INIT_CWD ?? '.', name);
+  if (name === undefined) return undefined;
+  const { dir, name: stem, ext } = parse(resolve(process.env.INIT_CWD ?? '.', name));
+  return join(dir, `${stem}${process.env.BENCH_SUFFIX ?? ''}${ext}`);
 }
 
 function positive(name: string, text: string): number {

@@ -3,7 +3,7 @@ import { linkSync, lutimesSync, mkdirSync, symlinkSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path';
 import { runShell } from './command.js';
 import { createContentSource } from './content.js';
-import type { DataSet } from './data-sets.js';
+import type { DataSet, MadeUp } from './data-sets.js';
 
 export interface TreeFacts {
   readonly files: number;
@@ -29,7 +29,13 @@ find . -type f -printf '%D:%i %s\\n' | sort -u
 echo ${separator}
 find . -type f -exec sha256sum {} + | sort -k 2`;
 
-export function writeTree(directory: string, set: DataSet): void {
+/** Puts the files of a data set into a new directory. */
+export async function writeTree(directory: string, { source }: DataSet): Promise<void> {
+  if ('directory' in source) await runShell('cp -a "$1" "$2"', [source.directory, directory]);
+  else makeTree(directory, source);
+}
+
+function makeTree(directory: string, set: MadeUp): void {
   const content = createContentSource(set.seed);
   const made = new Set<string>();
   let count = 0;
