@@ -27,6 +27,27 @@ const readExtract = () => readExtractInputs(getInput, surroundings());
 
 const least: Inputs = { key: 'k', 'fail-on-cache-miss': 'false' };
 
+describe.each([
+  ['inject', readInject],
+  ['extract', readExtract],
+] as const)('the store of %s', (_, read) => {
+  test('is a registry, with one reference or more', () => {
+    give({ ...least, registry: '\n r/app:12/merge \nr/app:main\n' });
+    expect(read().storeLocation).toEqual({ registry: ['r/app:12-merge', 'r/app:main'] });
+  });
+
+  test('is no registry if that has only blank lines', () => {
+    give({ ...least, registry: '\n  \n', directory: 'd' });
+    expect(read().storeLocation).toEqual({ directory: '/workspace/d' });
+  });
+
+  test('is one of the two', () => {
+    give({ ...least, registry: 'r/app:main', directory: 'd' });
+    expect(read).toThrow(InputError);
+    expect(read).toThrow('leave out either it or the input directory');
+  });
+});
+
 describe('inject', () => {
   test('reads the least that it needs', () => {
     give(least);

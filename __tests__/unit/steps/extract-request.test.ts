@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { MountInputs } from '../../../src/discovery/mount-inputs.js';
+import type { StoreLocation } from '../../../src/entry/stores/open-store.js';
 import type { ExtractInputs } from '../../../src/inputs/read-inputs.js';
 import {
   type ExtractRequest,
@@ -166,6 +167,36 @@ describe('what extract leaves out', () => {
     ).toHaveLength(2);
     expect(findCandidates(complete({}), [first, two])).toHaveLength(2);
   });
+
+  test('is that of the last inject, if all save to one tag of a registry', () => {
+    const withRegistry = (state: InjectState, ...registry: [string, ...string[]]) => ({
+      ...state,
+      storeLocation: { registry },
+    });
+    const one = withRegistry(first, 'r/app:a', 'r/app:b');
+    const two = withRegistry(second, 'r/app:a');
+    expect(findCandidates(complete({}), [one, two])).toEqual([two]);
+    expect(findCandidates(complete({}), [one, withRegistry(second, 'r/app:b')])).toHaveLength(2);
+  });
+
+  const registry: StoreLocation = { registry: ['r/app:a'] };
+  test.each<[from: StoreLocation | undefined, to: StoreLocation | undefined, isKept: boolean]>([
+    [registry, undefined, true],
+    [registry, { registry: ['r/app:b'] }, true],
+    [{ directory: '/d' }, undefined, true],
+    [undefined, { directory: '/d' }, true],
+    [registry, { directory: '/d' }, false],
+    [{ directory: '/d' }, registry, false],
+    [undefined, registry, false],
+  ])(
+    'of inject from %j, and saved to %j: what was restored can be built on: %j',
+    async (from, to, isKept) => {
+      const state = { ...first, storeLocation: from, restored: { key: 'k', mounts: [] } };
+      const request = await resolve({ storeLocation: to }, [state]);
+      expect(request.storeLocation).toEqual(to ?? from);
+      expect(request.state?.restored).toEqual(isKept ? state.restored : undefined);
+    },
+  );
 
   test.each<[name: string, inputs: Partial<ExtractInputs>]>([
     ['everything', {}],

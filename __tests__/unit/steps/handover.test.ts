@@ -73,6 +73,14 @@ test.each<[name: string, state: InjectState]>([
       },
     },
   ],
+  [
+    'what the builder could not pull as a whole',
+    {
+      ...{ key: 'k', mounts: [mount], restoreKeys: [] },
+      storeLocation: { registry: ['r/app:a', 'r/app:b'] },
+      restored: { key: 'k-1', mounts: [], isIncomplete: true },
+    },
+  ],
 ])('a state of %s comes back', (_, state) => {
   expect(parseState(renderState(state))).toEqual(state);
 });
