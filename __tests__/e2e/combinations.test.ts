@@ -5,14 +5,20 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { type Combination, combinations } from '../support/combinations.js';
-import { builderKind, listFiles } from '../support/engine.js';
+import { builderKind, listFiles, useRunnersNetwork } from '../support/engine.js';
+import { startStrictRegistry } from '../support/registry.js';
 import { useScenario } from '../support/scenario.js';
 import { execute } from '../support/silence.js';
 import { changes, fill } from '../support/successive-runs.js';
 
 const scenario = useScenario();
+let toEnd: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await toEnd?.();
+  toEnd = undefined;
+});
 const commandLine = resolve(fileURLToPath(import.meta.url), '../../../dist/cli/index.js');
 
 type Inputs = Readonly<Record<string, string>>;
@@ -63,7 +69,8 @@ const ways: Readonly<Record<Combination['way'], (node: string) => Promise<Steps>
     return {
       workspace: job.workspace,
       inject: (inputs) => run('inject', inputs),
-      extract: ({ directory = '', incremental = '' }) => run('extract', { directory, incremental }),
+      extract: ({ directory = '', registry = '', incremental = '' }) =>
+        run('extract', { directory, registry, incremental }),
     };
   },
 };
@@ -73,15 +80,36 @@ function written({ annotations, outputs, log }: Awaited<ReturnType<typeof scenar
   return Object.entries(outputs).map(([name, value]) => `${name}=${value}\n`) + log;
 }
 
+/** The place that a row names, and what is done when the row has run. */
+async function prepareStore({
+  store,
+}: Combination): Promise<{ kept: Inputs; end(): Promise<void> }> {
+  if (store === 'cache service') return { kept: {}, end: async () => undefined };
+  if (store === 'directory') {
+    const directory = join(scenario.directory, 'kept');
+    await mkdir(directory);
+    return { kept: { directory }, end: async () => undefined };
+  }
+  const { BUILDX_BUILDER } = process.env;
+  const [registry, removeBuilder] = await Promise.all([startStrictRegistry(), useRunnersNetwork()]);
+  return {
+    kept: { registry: `127.0.0.1:${registry.port}/app:mounts` },
+    end: async () => {
+      await removeBuilder();
+      if (BUILDX_BUILDER !== undefined) process.env.BUILDX_BUILDER = BUILDX_BUILDER;
+      await registry.close();
+    },
+  };
+}
+
 const isLong = process.env.COMBINATIONS === 'all';
 const rows = combinations(isLong).filter(({ builder }) => builder === builderKind());
 
 test.each(rows)('$way, $store, mounts $mounts, incremental $incremental, $node', async (row) => {
   const node = row.node === 'this Node' ? process.execPath : (process.env.NODE24 ?? 'not set');
-  const directory = join(scenario.directory, 'kept');
-  await mkdir(directory);
+  const { kept, end } = await prepareStore(row);
+  toEnd = end;
   const named = row.mounts === 'named' ? { 'cache-mounts': 'm' } : {};
-  const kept = row.store === 'directory' ? { directory } : {};
   const inputs = { ...named, ...kept, incremental: row.incremental, 'restore-keys': 'k-' };
 
   /** On an emptied builder. @returns what the mount had after inject, and after the build */

@@ -6,7 +6,7 @@ const columns = {
   builder: ['container', 'classic', 'containerd'],
   /** How the actions are called. */
   way: ['two steps', 'single step', 'command line'],
-  store: ['cache service', 'directory'],
+  store: ['cache service', 'directory', 'registry'],
   mounts: ['named', 'in the Dockerfile'],
   incremental: ['true', 'false'],
   node: ['this Node', 'Node 24'],
@@ -14,9 +14,12 @@ const columns = {
 
 export type Combination = Row<typeof columns>;
 
-/** The command line is for where there is no cache service. */
-function isPossible({ way, store }: Combination): boolean {
-  return way !== 'command line' || store === 'directory';
+/**
+ * The command line is for where there is no cache service. The classic image store cannot push.
+ */
+function isPossible({ way, store, builder }: Combination): boolean {
+  const isThere = way !== 'command line' || store !== 'cache service';
+  return isThere && !(store === 'registry' && builder === 'classic');
 }
 
 /** @param isLong whether there is time for all of them, and not only for each pair */
