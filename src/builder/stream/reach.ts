@@ -7,7 +7,7 @@ import type { Builder } from '../buildx.js';
  * for them.
  *
  * With the driver docker, buildx talks to the engine itself, which is quick, and a network of its own
- * for each RUN takes time. So there the archives go through buildx.
+ * for each RUN takes time. So there the archives go through buildx. (docs/performance.md has numbers.)
  *
  * @param dockerHost the variable DOCKER_HOST
  * @returns the reason why they are not; undefined if they are
