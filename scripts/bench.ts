@@ -15,17 +15,17 @@ import { type BenchResult, renderMarkdown, tablesOf } from './lib/bench/report.j
 import type { Bench } from './lib/bench/subject.js';
 import { perform } from './lib/interruption.js';
 
+const otherSets = ['incremental', 'commits', 'fixed'];
+
+/** What is made up serves to tell how the time grows. */
+const usualSets = [...realNames, 'go-build', 'go-build-x0.1', 'go-build-x4', ...otherSets];
+
 await perform('benchmark', async () => {
   // Without scripts/bench, it would be the user's own builder that is emptied.
   if (!process.env.TEST_BUILDER) throw new Error('run it by scripts/bench');
   const options = readOptions(process.argv.slice(2));
   await publish(await measureAll(options), options);
 });
-
-const otherSets = ['incremental', 'commits', 'fixed'];
-
-/** What is made up serves to tell how the time grows. */
-const usualSets = [...realNames, 'go-build', 'go-build-x0.1', 'go-build-x4', ...otherSets];
 
 async function measureAll(options: Options): Promise<BenchResult> {
   const { runs, scale } = options;
