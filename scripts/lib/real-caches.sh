@@ -5,7 +5,7 @@
 
 # What there is; bench/data-sets.ts describes them. node-modules-npm is made with the help of npm-cache.
 # shellcheck disable=SC2034 # for who sources this
-real_caches=(go-build-std npm-cache pnpm-store node-modules-npm apt-archives)
+real_caches=(go-build-std npm-cache pnpm-store node-modules-npm apt-archives cargo-target-clap)
 
 # make_real_cache NAME DIR (absolute): makes it at DIR/NAME, or says why not; nothing to do the second time
 make_real_cache() (
@@ -63,10 +63,76 @@ real_cache__pnpm-store() {
 
 # What apt has downloaded for a compiler or two: as on a system that has nothing yet.
 real_cache__apt-archives() {
-  local packages=(build-essential clang default-jdk-headless git python3-dev)
-  mkdir -p "$1/apt/archives/partial" && touch "$1/status" || return
-  apt-get update -qq || true
-  apt-get install -y -qq --download-only --no-install-recommends \
-    -o Dir::State::status="$1/status" -o Dir::Cache="$1/apt" -o APT::Sandbox::User=root "${packages[@]}" &&
+  real_cache__download_debs "$1" build-essential clang default-jdk-headless git python3-dev &&
     rm -rf "$1"/apt/archives/{partial,lock} && mv "$1/apt/archives" "$1/cache"
+}
+
+# cargo's target directory of a small program with well-known crates, by Debian's cargo and crates: debug and
+# release.
+real_cache__cargo-target-clap() {
+  local root=$1/root deb
+  local packages=(cargo librust-clap-dev librust-regex+default-dev librust-serde-json-dev)
+  packages+=(librust-serde-derive-dev librust-tokio-dev)
+  real_cache__download_debs "$1" "${packages[@]}" || return
+  for deb in "$1"/apt/archives/*.deb; do
+    case ${deb##*/} in
+      # The machine's own are used for these.
+      libc6* | libgcc* | libstdc* | gcc* | cpp*) ;;
+      *) dpkg -x "$deb" "$root" || return ;;
+    esac
+  done
+  real_cache__write_program "$1/project" "$root/usr/share/cargo/registry" || return
+  export CARGO_HOME=$1/project/home CARGO_TARGET_DIR=$1/cache RUSTC=$root/usr/bin/rustc
+  LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu)
+  export LD_LIBRARY_PATH
+  cd "$1/project" && "$root/usr/bin/cargo" build --offline && "$root/usr/bin/cargo" build --offline --release
+}
+
+# real_cache__write_program DIR CRATES
+real_cache__write_program() {
+  mkdir -p "$1"/{src,home} || return
+  cat >"$1/home/config.toml" <<END || return
+[source.crates-io]
+replace-with = "debian"
+[source.debian]
+directory = "$2"
+END
+  cat >"$1/Cargo.toml" <<'END' || return
+[package]
+name = "program"
+version = "0.1.0"
+edition = "2021"
+[dependencies]
+clap = { version = "*", features = ["derive"] }
+regex = "*"
+serde = { version = "*", features = ["derive"] }
+serde_json = "*"
+tokio = { version = "*", features = ["full"] }
+END
+  cat >"$1/src/main.rs" <<'END'
+use clap::Parser;
+
+#[derive(Parser, serde::Serialize)]
+struct Args {
+    #[arg(default_value = "a")]
+    pattern: String,
+}
+
+#[tokio::main]
+async fn main() {
+    let args = Args::parse();
+    let found = regex::Regex::new(&args.pattern).map(|it| it.is_match("text")).unwrap_or(false);
+    println!("{} {}", serde_json::to_string(&args).unwrap(), found);
+}
+END
+}
+
+# real_cache__download_debs DIR PACKAGE…: into DIR/apt/archives, with all that they depend on
+real_cache__download_debs() {
+  local directory=$1
+  shift
+  mkdir -p "$directory/apt/archives/partial" && touch "$directory/status" || return
+  apt-get update -qq || true
+  apt-get install -y -qq --download-only --no-install-recommends -o Dir::State::status="$directory/status" \
+    -o Dir::Cache="$directory/apt" -o APT::Sandbox::User=root "$@"
 }

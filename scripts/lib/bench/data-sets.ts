@@ -60,6 +60,7 @@ const real: Readonly<Record<string, string>> = {
   'npm-cache': "npm's cache, with the packages of this project",
   'pnpm-store': "pnpm's store, with the same",
   'node-modules-npm': 'a node_modules, with the same',
+  'cargo-target-clap': "cargo's target directory of a small program with well-known crates",
   'apt-archives': "apt's archives: a C compiler, clang, a JDK, git, and what they depend on",
 };
 
