@@ -12,6 +12,8 @@ import { describeWhere } from './where-possible.js';
 export interface OwnBuildkit {
   /** For a builder of the driver `remote`. */
   readonly endpoint: string;
+  /** The path of the socket that it listens at. */
+  readonly socket: string;
   /** Ends it at once, with all that it holds. */
   dispose(): Promise<void>;
 }
@@ -44,6 +46,7 @@ export async function startOwnBuildkit(): Promise<OwnBuildkit> {
   if (value !== 'ready') throw new Error('buildkitd has ended');
   return {
     endpoint: `unix://${directory}/socket`,
+    socket: join(directory, 'socket'),
     dispose: async () => {
       child.stdin.end();
       await closed;
