@@ -1,10 +1,12 @@
 /** Cache mounts that are kept in a registry: the builder itself pushes and pulls them. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { which } from '@actions/io';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { builderKind, docker, listFiles, useRunnersNetwork } from '../support/engine.js';
+import { warned } from '../support/expectations.js';
 import { type Registry, startStrictRegistry } from '../support/registry.js';
-import { leftovers, useScenario } from '../support/scenario.js';
+import { leftovers, pathWith, useScenario } from '../support/scenario.js';
 import { changes, fill, run, stateOf } from '../support/successive-runs.js';
 import { describeWhere } from '../support/where-possible.js';
 
@@ -234,6 +236,21 @@ withPush('a mount that is kept in a registry', () => {
     const read = 'cat /c/file /all/*/file >/out/result';
     const seen = await scenario.builder.run({ id: 'm0', others }, read);
     expect(seen.trim().split('\n').sort()).toEqual([...ids].sort());
+  });
+
+  test('is not packed a second time if the builder has dropped what it has packed', async () => {
+    const program = await which('docker', true);
+    const drop = `case " $* " in *' bake '*) ${program} buildx prune --all --force >&2 ;; esac`;
+    const path = await pathWith(scenario.directory, 'docker', `${drop}\nexec ${program} "$@"`);
+    await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
+    const inputs = { 'cache-mounts': 'm', key: 'k', registry: reference('main') };
+    const job = await scenario.newJob({ env: { PATH: path } });
+    expect(await job.runAction('extract', inputs)).toMatchObject({
+      outputs: { saved: 'false' },
+      ...warned(/^Nothing was saved: .*: the builder has not kept what it has packed\.$/),
+    });
+    const miss = await scenario.injectAnew(inputs);
+    expect(miss.log).toContain(`Nothing is saved in ${inputs.registry}.`);
   });
 
   test('works with the single step', async () => {
