@@ -54,7 +54,8 @@ export function readSurroundings(): Surroundings {
     run: {
       os: env.RUNNER_OS || process.platform,
       architecture: env.RUNNER_ARCH || process.arch,
-      commit: env.GITHUB_SHA || 'none',
+      // GitLab's and Jenkins' names for it come next.
+      commit: env.GITHUB_SHA || env.CI_COMMIT_SHA || env.GIT_COMMIT || 'none',
       attempt: env.GITHUB_RUN_ATTEMPT || '1',
     },
     job: jobOf(env),

@@ -65,6 +65,13 @@ test.each([undefined, ''])('elsewhere, where the variables are %j', (value) => {
   });
 });
 
+test.each(['CI_COMMIT_SHA', 'GIT_COMMIT'])('the commit may be told by %s', (name) => {
+  process.env[name] = 'c0ffee';
+  expect(readSurroundings().run.commit).toBe('c0ffee');
+  process.env.GITHUB_SHA = 'b0b';
+  expect(readSurroundings().run.commit).toBe('b0b');
+});
+
 test('they stay as they were read', () => {
   process.env.NAME = 'before';
   const surroundings = readSurroundings();
