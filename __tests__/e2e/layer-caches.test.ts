@@ -44,13 +44,15 @@ const inline: Backend = {
   ],
 };
 
+const inRegistry = (tag: string): Backend => ({
+  options: () => [
+    ...[`--cache-from=type=registry,ref=${image()}:${tag}`],
+    ...[`--cache-to=type=registry,ref=${image()}:${tag},mode=max`, '--output=type=cacheonly'],
+  ],
+});
+
 const exported: Readonly<Record<string, Backend>> = {
-  registry: {
-    options: () => [
-      ...[`--cache-from=type=registry,ref=${image()}:layers`],
-      ...[`--cache-to=type=registry,ref=${image()}:layers,mode=max`, '--output=type=cacheonly'],
-    ],
-  },
+  registry: inRegistry('layers'),
   local: {
     options: () => [
       ...[`--cache-from=type=local,src=${local()}`],
@@ -132,10 +134,13 @@ function build({ options }: Backend): Promise<Step[]> {
   return buildx(context(), 'build', '.', '--network=none', ...options());
 }
 
+/** The input that names another place for the mounts than the cache service. */
+type Where = Readonly<Record<string, string>>;
+
 /** A whole job, with the same steps each time. */
-async function runOfCi(backend: Backend, key: string) {
+async function runOfCi(backend: Backend, key: string, where: Where = {}) {
   const job = await scenario.newJob();
-  const injected = await job.runAction('inject', { ...inputs, key });
+  const injected = await job.runAction('inject', { ...inputs, ...where, key });
   const steps = await build(backend);
   await backend.after?.();
   const extracted = await job.runAction('extract', {});
@@ -150,19 +155,19 @@ async function runOfCi(backend: Backend, key: string) {
   return { found, cached, extracted: { saved, reason } };
 }
 
-async function keepWhatWasSaved(backend: Backend): Promise<void> {
+async function keepWhatWasSaved(backend: Backend, where: Where = {}): Promise<void> {
   const list = () => scenario.builder.run({ id: 'm' }, listMount);
   const extracted = { saved: 'true', reason: undefined };
-  const first = await runOfCi(backend, 'run-1');
+  const first = await runOfCi(backend, 'run-1', where);
   expect(first).toEqual({ found: undefined, cached: false, extracted });
   const before = await list();
   expect(before).toContain('f 600 '); // the listing itself works
 
   await emptyAll();
-  const second = await runOfCi(backend, 'run-2');
+  const second = await runOfCi(backend, 'run-2', where);
   expect(second).toEqual({ found: 'run-1', cached: true, extracted });
 
-  const hit = await scenario.injectAnew({ ...inputs, key: 'run-2' });
+  const hit = await scenario.injectAnew({ ...inputs, ...where, key: 'run-2' });
   expect(hit).toMatchObject({ outputs: { 'cache-hit': 'true' }, annotations: [] });
   expect(await list()).toBe(before);
 }
@@ -187,6 +192,11 @@ describeWhere(
   'layer caches other than inline, which the classic image store cannot export',
 )('a RUN that comes out of an exported layer cache keeps what was saved of its mount', () => {
   test.each(Object.entries(exported))('type=%s', (_, backend) => keepWhatWasSaved(backend));
+
+  test('type=registry, with the mounts in the same registry', async () => {
+    await keepWhatWasSaved(inRegistry('beside'), { registry: `${image()}:mounts` });
+    expect(scenario.service.entries()).toEqual([]);
+  });
 });
 
 test('docker buildx bake builds several images, with mounts that they share or not', async () => {

@@ -87,8 +87,8 @@ const scriptsDirectory = `/${filesContext}`;
 
 /**
  * Matches BuildKit's descriptions of what a scratch build leaves in the build cache: the output of
- * its RUNs, what is copied out of it, and the copy of its files. It does not match the cache mounts. The syntax is that of
- * containerd's filters, which allows no white space.
+ * its RUNs, what is copied out of it, and the copy of its files. It does not match the cache mounts. The
+ * syntax is that of containerd's filters, which allows no white space.
  */
 export const buildCachePattern = `^(mount./.from.exec./bin/sh.${scriptsDirectory}/|.*COPY.--from=${workStage}.|local.source.for.${filesContext}$)`;
 
