@@ -3,11 +3,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatTable } from '../src/console/format.js';
-import { madeUpSets, realNames, realSets } from './lib/bench/data-sets.js';
+import { type DataSet, madeUpSets, realNames, realSets } from './lib/bench/data-sets.js';
 import { describeMachine } from './lib/bench/machine.js';
 import { measureCommits } from './lib/bench/measure-commits.js';
 import { measureFixed } from './lib/bench/measure-fixed.js';
 import { measureIncremental } from './lib/bench/measure-incremental.js';
+import {
+  measureRegistry,
+  type RegistryResult,
+  whyNoRegistry,
+} from './lib/bench/measure-registry.js';
 import { measureSet, type SetResult } from './lib/bench/measure-set.js';
 import { prepareMounts } from './lib/bench/mount.js';
 import { type Options, readOptions } from './lib/bench/options.js';
@@ -15,7 +20,7 @@ import { type BenchResult, renderMarkdown, tablesOf } from './lib/bench/report.j
 import type { Bench } from './lib/bench/subject.js';
 import { perform } from './lib/interruption.js';
 
-const otherSets = ['incremental', 'commits', 'fixed'];
+const otherSets = ['incremental', 'registry', 'commits', 'fixed'];
 
 /** What is made up serves to tell how the time grows. */
 const usualSets = [...realNames, 'go-build', 'go-build-x0.1', 'go-build-x4', ...otherSets];
@@ -53,17 +58,26 @@ async function measureAll(options: Options): Promise<BenchResult> {
         changing && names.includes('incremental')
           ? await measureIncremental(bench, changing)
           : undefined;
+      const registry =
+        changing && names.includes('registry') ? await tryRegistry(bench, changing) : undefined;
       const commits = names.includes('commits')
         ? await measureCommits(bench, process.env.GO_IMAGE)
         : undefined;
       const fixed = names.includes('fixed') ? await measureFixed(bench) : undefined;
-      return { machine, runs, scale, sets: results, incremental, commits, fixed };
+      return { machine, runs, scale, sets: results, incremental, registry, commits, fixed };
     } finally {
       await mounts.dispose();
     }
   } finally {
     await rm(workDirectory, { recursive: true, force: true });
   }
+}
+
+async function tryRegistry(bench: Bench, set: DataSet): Promise<RegistryResult | undefined> {
+  const why = whyNoRegistry();
+  if (why === undefined) return measureRegistry(bench, set, process.env.GO_IMAGE);
+  bench.say(`registry: not measured, because ${why}`);
+  return undefined;
 }
 
 async function publish(result: BenchResult, { json, markdown }: Options): Promise<void> {

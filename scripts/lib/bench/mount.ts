@@ -32,7 +32,8 @@ export interface PackedTree {
   readonly context: string;
 }
 
-const archiveName = 'tree.tar.zst';
+/** The archive of a packed tree, in its context. */
+export const archiveName = 'tree.tar.zst';
 
 export async function packTree(tree: string, context: string): Promise<PackedTree> {
   await mkdir(context);

@@ -8,6 +8,7 @@ import {
   type IncrementalResult,
   incrementalMeasures,
 } from './measure-incremental.js';
+import { type RegistryMeasure, type RegistryResult, registryMeasures } from './measure-registry.js';
 import type { Measure, SetResult } from './measure-set.js';
 import { type Phase, phases } from './phases.js';
 import type { StepResources } from './resources.js';
@@ -20,6 +21,7 @@ export interface BenchResult {
   readonly scale: number;
   readonly sets: readonly SetResult[];
   readonly incremental: IncrementalResult | undefined;
+  readonly registry: RegistryResult | undefined;
   readonly commits: CommitsResult | undefined;
   readonly fixed: Samples<FixedMeasure> | undefined;
 }
@@ -52,7 +54,7 @@ const directions = [
 ] as const;
 
 export function tablesOf(result: BenchResult): Table[] {
-  const { sets, incremental, commits, fixed } = result;
+  const { sets, incremental, registry, commits, fixed } = result;
   return [
     { title: 'Machine', rows: [['part', 'kind or version'], ...Object.entries(result.machine)] },
     { title: 'Data', rows: dataRows(sets) },
@@ -76,6 +78,14 @@ export function tablesOf(result: BenchResult): Table[] {
             rows: incrementalRows(incremental),
           },
           { title: 'The same, sizes of the saved entries', rows: savedRows(incremental) },
+        ]
+      : []),
+    ...(registry
+      ? [
+          {
+            title: `In a registry, seconds (medians of ${result.runs}): ${registry.what}`,
+            rows: registryRows(registry),
+          },
         ]
       : []),
     ...(commits
@@ -205,6 +215,20 @@ function incrementalRows({ seconds }: IncrementalResult): string[][] {
       incrementalMeasures[measure],
       cell(seconds.median(measure)),
       ratio(seconds.median(measure), seconds.median(wholeOf(measure))),
+    ]),
+  ];
+}
+
+function registryRows({ seconds }: RegistryResult): string[][] {
+  const serviceOf = (measure: RegistryMeasure) =>
+    measure.endsWith('Extract') ? 'serviceExtract' : 'serviceInject';
+  const measures = Object.keys(registryMeasures) as RegistryMeasure[];
+  return [
+    ['what', 'seconds', '÷ the cache service'],
+    ...measures.map((measure) => [
+      registryMeasures[measure],
+      cell(seconds.median(measure)),
+      ratio(seconds.median(measure), seconds.median(serviceOf(measure))),
     ]),
   ];
 }
