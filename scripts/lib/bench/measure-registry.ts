@@ -100,7 +100,7 @@ async function measure(
 
 async function packSet(set: DataSet, directory: string): Promise<PackedTree> {
   const tree = join(directory, 'tree');
-  writeTree(tree, set);
+  await writeTree(tree, set);
   return packTree(tree, join(directory, 'packed'));
 }
 
