@@ -67,6 +67,7 @@ describeWhere(builderKind() !== 'classic', 'a builder that can push')('the GitLa
       ...{ CI_REGISTRY: host, CI_REGISTRY_IMAGE: `${host}/group/app` },
       ...{ CI_REGISTRY_USER: 'user', CI_REGISTRY_PASSWORD: 'password' },
       ...{ CI_COMMIT_REF_SLUG: branch, CI_DEFAULT_BRANCH: 'main', CI_COMMIT_SHA: commit },
+      CI_COMMIT_SHORT_SHA: commit.slice(0, 8),
     };
     const lines = [
       'set -euo pipefail',

@@ -110,7 +110,7 @@ export function exportVariable(name: string, value: string): void {
   }
 }
 
-/** Shows HTML on the page of the job, if there is one. */
+/** Shows HTML on the summary page of the run, if there is one. */
 export function addSummary(html: string): void {
   const file = place.summaryFile;
   if (file === undefined) return;

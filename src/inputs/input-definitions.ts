@@ -310,7 +310,7 @@ const definitions: readonly InputDefinition[] = [
   },
   {
     name: 'summary',
-    description: 'Whether to show what was done on the page of the job',
+    description: 'Whether to show what was done on the summary page of the run',
     default: 'true',
     readBy: ['inject', 'extract', 'post'],
     isForGitHub: true,

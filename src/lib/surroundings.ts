@@ -22,7 +22,7 @@ export interface Surroundings {
   readonly systemTemporary: string;
   /** The user's own directory: HOME, or else what the system says. */
   readonly home: string;
-  /** The file for what is shown on the page of the job; undefined: there is none. */
+  /** The file for what is shown on the summary page of the run; undefined: there is none. */
   readonly summaryFile: string | undefined;
   readonly run: Run;
   /** A name that tells the job from others that the same machine has run; undefined off GitHub. */
