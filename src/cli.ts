@@ -44,7 +44,8 @@ try {
 async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promise<Surroundings> {
   const { cwd, systemTemporary } = surroundings;
   // Of several references, extract knows only the first, unless it is given all of them.
-  const [reference] = inputs.get('registry')?.split('\n') ?? [];
+  const lines = inputs.get('registry')?.split('\n') ?? [];
+  const reference = lines.map((line) => line.trim()).find((line) => line !== '');
   const place = reference ?? resolve(cwd, inputs.get('directory') ?? '');
   return {
     ...surroundings,

@@ -71,3 +71,10 @@ test('the messages speak of options', async () => {
     'error: Option --timeout: "no" is no',
   );
 });
+
+test('an option that is empty is as if it had not been given', async () => {
+  await job.run('cli.ts', { args: ['inject', '--directory=d', '--cache-mounts=m'] });
+  expect(await temporaryNames()).toHaveLength(1);
+  await job.run('cli.ts', { args: ['extract', '--directory=d', '--registry='] });
+  expect(await temporaryNames()).toEqual([]);
+});
