@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parsePushed, renderBakeFile } from '../../../src/builder/put-out.js';
 
 const build = {
-  ...{ platform: 'linux/amd64', directory: '/work', context: 'context', name: 'ours', ignore: '' },
+  ...{ platform: 'linux/amd64', directory: '/step', context: 'context', name: 'ours', ignore: '' },
   namedContexts: { 'buildkit-cache-mounts': 'context' },
   buildArgs: { CACHE_MOUNT_ID_0: '$' + '{GOPATH}/%{x}/$plain', CACHE_MOUNT_NONCE: 'n' },
   text: 'FROM scratch AS buildkit-cache-mounts-work\n',
@@ -54,7 +54,7 @@ COPY --from=buildkit-cache-mounts-work /out/3.tar.gz /archive
   test('names the Dockerfile if that has an ignore file beside it', () => {
     const text = renderBakeFile({ ...build, ignore: '*\n', platform: undefined }, to, ['0']);
     const { shared } = JSON.parse(text).target;
-    expect(shared.dockerfile).toBe('/work/Dockerfile');
+    expect(shared.dockerfile).toBe('/step/Dockerfile');
     expect(Object.keys(shared)).not.toContain('dockerfile-inline');
     expect(Object.keys(shared)).not.toContain('platforms');
   });
