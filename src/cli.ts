@@ -6,7 +6,12 @@ import { join, resolve } from 'node:path';
 import { rewordMessages } from './console/console.js';
 import { type CommandLine, readCommandLine, speakOfOptions, usage } from './inputs/command-line.js';
 import { InputError, messageOf } from './lib/errors.js';
-import { readSurroundings, type Surroundings } from './lib/surroundings.js';
+import {
+  type Run,
+  readSurroundings,
+  type Surroundings,
+  unknownCommit,
+} from './lib/surroundings.js';
 import { removeOlderThanADay } from './lib/work-directory.js';
 import { extractMounts, reportFailure } from './steps/extract.js';
 import { injectMounts } from './steps/inject.js';
@@ -42,7 +47,7 @@ try {
 
 /** Removes everything that is meant for GitHub's runner, even if this runs on one. */
 async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promise<Surroundings> {
-  const { cwd, systemTemporary } = surroundings;
+  const { cwd, systemTemporary, run } = surroundings;
   // Of several references, extract knows only the first, unless it is given all of them.
   const lines = inputs.get('registry')?.split('\n') ?? [];
   const reference = lines.map((line) => line.trim()).find((line) => line !== '');
@@ -53,8 +58,17 @@ async function adapt(surroundings: Surroundings, { inputs }: CommandLine): Promi
     summaryFile: undefined,
     workspace: cwd,
     job: undefined,
+    run: reference === undefined ? run : tellApart(run),
     temporaryRoot: await makeTemporaryDirectory(systemTemporary, place),
   };
+}
+
+/**
+ * A registry takes a key only once. So if nothing tells one run from the next, as the commit does, a generated key
+ * has the time.
+ */
+function tellApart(run: Run): Run {
+  return run.commit === unknownCommit ? { ...run, attempt: Date.now().toString(36) } : run;
 }
 
 /** Makes the directory for the state that inject leaves for the extract with the same store. */

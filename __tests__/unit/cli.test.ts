@@ -40,6 +40,20 @@ test('each output is printed once', async () => {
   expect(extracted.stdout).toMatch(/^saved=false\nsaved-bytes=0\nreason=.*\n$/);
 });
 
+test('a generated key is new in each run if a registry keeps the archives', async () => {
+  const keyOf = async (place: string, env = {}) => {
+    const args = ['inject', place, '--cache-mounts=m'];
+    const { stdout } = await job.run('cli.ts', { args, env });
+    return /^cache-primary-key=(.*)$/m.exec(stdout)?.[1];
+  };
+  const registry = '--registry=127.0.0.1:1/app:mounts';
+  expect(await keyOf(registry)).toMatch(/-none-\w+$/);
+  expect(await keyOf(registry)).not.toBe(await keyOf(registry));
+  expect(await keyOf('--directory=d')).toMatch(/-none-1$/);
+  const commit = { CI_COMMIT_SHA: 'a'.repeat(40) };
+  expect(await keyOf(registry, commit)).toMatch(/-a{12}-1$/);
+});
+
 const temporaryNames = async () =>
   (await readdir(job.directory)).filter((name) => name.startsWith('buildkit-cache-mounts'));
 

@@ -38,6 +38,9 @@ export interface Run {
   readonly attempt: string;
 }
 
+/** What stands in a generated key in place of a commit. */
+export const unknownCommit = 'none';
+
 export function readSurroundings(): Surroundings {
   const env = variablesOf(process.env);
   const cwd = process.cwd();
@@ -55,7 +58,7 @@ export function readSurroundings(): Surroundings {
       os: env.RUNNER_OS || process.platform,
       architecture: env.RUNNER_ARCH || process.arch,
       // GitLab's and Jenkins' names for it come next.
-      commit: env.GITHUB_SHA || env.CI_COMMIT_SHA || env.GIT_COMMIT || 'none',
+      commit: env.GITHUB_SHA || env.CI_COMMIT_SHA || env.GIT_COMMIT || unknownCommit,
       attempt: env.GITHUB_RUN_ATTEMPT || '1',
     },
     job: jobOf(env),
