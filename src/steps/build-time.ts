@@ -20,7 +20,9 @@ export type BuildTime =
       readonly isCached: boolean | undefined;
     }
   /** Only the whole time between the two steps is known. */
-  | { readonly kind: 'gap'; readonly seconds: number };
+  | { readonly kind: 'gap'; readonly seconds: number }
+  /** Not even that, because the runner's clock was set back in between. */
+  | { readonly kind: 'unknown' };
 
 /**
  * The builds that have begun and ended between the two steps.
@@ -44,7 +46,9 @@ export function timeOf(
   { from, to }: Interval,
   isCached: boolean | undefined,
 ): BuildTime {
-  if (builds.length === 0) return { kind: 'gap', seconds: (to - from) / 1000 };
+  if (builds.length === 0) {
+    return to < from ? { kind: 'unknown' } : { kind: 'gap', seconds: (to - from) / 1000 };
+  }
   const first = Math.min(...builds.map(({ startedAt }) => startedAt));
   const last = Math.max(...builds.map(({ endedAt = first }) => endedAt));
   return { kind: 'build', seconds: (last - first) / 1000, isCached };
@@ -85,6 +89,9 @@ export function tellBalance(balance: Balance): string {
 }
 
 function tellTime({ time, isCold, lastCold, isRestored }: Balance): string {
+  if (time.kind === 'unknown') {
+    return 'How long the build took is not known, because the clock was set back.';
+  }
   const duration = formatDuration(time.seconds);
   if (time.kind === 'gap') return `Between inject and extract there were ${duration}.`;
   const took = `The build took ${duration}`;

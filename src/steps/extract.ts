@@ -299,7 +299,7 @@ function withBalance(
   known: ReturnType<typeof weigh> | undefined,
 ): ExtractResult {
   if (!note || !known) return result;
-  const stepSeconds = (note.endedAt - note.startedAt) / 1000 + secondsSoFar();
+  const stepSeconds = note.seconds + secondsSoFar();
   return { ...result, balance: { ...known, isSaved: result.saved, stepSeconds } };
 }
 

@@ -8,8 +8,9 @@ import { stateDirectoryOf } from './handover.js';
 
 /** What inject writes down at its very end, beside its state. */
 export interface InjectNote {
-  /** When the step began and ended, by the runner's clock, in milliseconds since the epoch. */
-  readonly startedAt: number;
+  /** How long the step took. (It cannot be told by the runner's clock, which may be set meanwhile.) */
+  readonly seconds: number;
+  /** When it ended, by the runner's clock, in milliseconds since the epoch. */
   readonly endedAt: number;
   /** A hash of the names that tell the build from others. */
   readonly build: string;
@@ -48,9 +49,9 @@ export async function readNote(
 
 export function parseNote(text: string): InjectNote {
   const note = object(JSON.parse(text), 'note');
-  const { startedAt, endedAt, build, coldBuild, exclude, maxSize } = note;
+  const { seconds, endedAt, build, coldBuild, exclude, maxSize } = note;
   return {
-    startedAt: number(startedAt, 'startedAt'),
+    seconds: number(seconds, 'seconds'),
     endedAt: number(endedAt, 'endedAt'),
     build: string(build, 'build'),
     coldBuild: coldBuild === undefined ? undefined : parseColdBuild(coldBuild),

@@ -36,7 +36,7 @@ import {
 import type { LeftOutMount, MountOfGap } from '../mounts/gap.js';
 import { coldBuildOf } from './balance.js';
 import { tellOfUnknown } from './exclusions.js';
-import { describeRestored, type Figure, timesSoFar } from './figures.js';
+import { describeRestored, type Figure, secondsSoFar, timesSoFar } from './figures.js';
 import {
   type InjectRequest,
   prepare,
@@ -170,7 +170,7 @@ async function leaveNote(
   { manifest }: InjectResult,
 ): Promise<void> {
   await writeNote(surroundings, key, {
-    startedAt: performance.timeOrigin,
+    seconds: secondsSoFar(),
     endedAt: Date.now(),
     build,
     coldBuild: manifest && coldBuildOf(manifest, mounts, build),

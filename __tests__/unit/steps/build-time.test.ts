@@ -38,6 +38,7 @@ describe('the builds between inject and extract', () => {
     const builds = [build(120_000, 160_000), build(110_000, 130_500), build(161_000, 168_500)];
     expect(timeOf(builds, gap, false)).toEqual({ kind: 'build', seconds: 58.5, isCached: false });
     expect(timeOf([], gap, false)).toEqual({ kind: 'gap', seconds: 100 });
+    expect(timeOf([], { from: gap.to, to: gap.from }, false)).toEqual({ kind: 'unknown' });
   });
 });
 
@@ -75,6 +76,11 @@ describe('the line on what the cache brings', () => {
       `The build took 58 s; the layer cache spared it a RUN with a cache mount. ${took}`,
     ],
     ['layer cache not known', { time: unclear }, `The build took 58 s. ${took}`],
+    [
+      'no history, and a clock that was set back',
+      { time: { kind: 'unknown' } },
+      `How long the build took is not known, because the clock was set back. ${took}`,
+    ],
     ['no history', { time: between }, `Between inject and extract there were 1 min 3 s. ${took}`],
   ])('%s', (_, differences, line) => {
     expect(tellBalance({ ...warm, stepSeconds: 9.2, ...differences })).toBe(line);

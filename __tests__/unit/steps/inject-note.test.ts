@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { parseNote } from '../../../src/steps/inject-note.js';
 
-const note = { startedAt: 1.5, endedAt: 2, build: 'b', exclude: [] };
+const note = { seconds: 1.5, endedAt: 2, build: 'b', exclude: [] };
 
 test('a note is read as it was written', () => {
   const coldBuild = { seconds: 1, date: '2026-11-20', build: 'b' };
@@ -12,7 +12,7 @@ test('a note is read as it was written', () => {
 });
 
 test.each([
-  [{ ...note, startedAt: 'now' }, 'startedAt'],
+  [{ ...note, seconds: 'now' }, 'seconds'],
   [{ ...note, endedAt: undefined }, 'endedAt'],
   [{ ...note, build: 1 }, 'build'],
   [{ ...note, exclude: undefined }, 'exclude'],
