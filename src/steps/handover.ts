@@ -15,7 +15,7 @@ import {
   type SavedMount,
 } from '../entry/manifest.js';
 import { parseStoreLocation, type StoreLocation } from '../entry/stores/open-store.js';
-import { messageOf } from '../lib/errors.js';
+import { isAbsence, messageOf } from '../lib/errors.js';
 import { array, invalid, number, object, string } from '../lib/json.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { removeOlderThanADay } from '../lib/work-directory.js';
@@ -95,13 +95,16 @@ export interface RestoredMount extends SavedMount {
 
 /**
  * Writes the state, and removes states that are more than a day old and that no extract has
- * removed. One directory per key, so that a job can have several injects.
+ * removed. One directory per key, so that a job can have several injects. A rename puts the state
+ * into place, because these may run at the same time and read each other's states.
  */
 export async function writeState(surroundings: Surroundings, state: InjectState): Promise<void> {
   await removeOlderThanADay(stateDirectory(surroundings));
   const directory = stateDirectoryOf(surroundings, state.key);
   await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, stateName), renderState(state));
+  const draft = join(directory, `${stateName}.${process.pid}`);
+  await writeFile(draft, renderState(state));
+  await rename(draft, join(directory, stateName));
 }
 
 /** The directory in which the inject with this key keeps the archives that it has restored. */
@@ -139,7 +142,8 @@ export async function takeTools(
 /**
  * Reads the states of the injects of this job, in the order in which they were written. A state
  * that cannot be read is named in a warning, and left out. States of earlier jobs are left out too:
- * the runner empties its temporary directory after each job, but others may not.
+ * the runner empties its temporary directory after each job, but others may not. So is an inject that
+ * has not written its state yet, or whose extract has just removed it.
  */
 export async function readStates(surroundings: Surroundings): Promise<InjectState[]> {
   const directory = stateDirectory(surroundings);
@@ -153,6 +157,7 @@ export async function readStates(surroundings: Surroundings): Promise<InjectStat
         states.push({ state, writtenAt: (await stat(file)).mtimeMs });
       }
     } catch (error) {
+      if (isAbsence(error)) continue;
       warn(`What inject has left in this job cannot be read: ${messageOf(error)}`);
     }
   }

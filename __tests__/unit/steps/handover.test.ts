@@ -1,5 +1,18 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { type InjectState, parseState, renderState } from '../../../src/steps/handover.js';
+import { listAnnotations } from '../../../src/console/console.js';
+import { readSurroundings } from '../../../src/lib/surroundings.js';
+import {
+  type InjectState,
+  parseState,
+  readStates,
+  removeState,
+  renderState,
+  stateDirectoryOf,
+  writeState,
+} from '../../../src/steps/handover.js';
 
 const mount = { id: 'go', ownership: { uid: 1, gid: 2, mode: 0o700 } };
 const archive = {
@@ -83,4 +96,33 @@ test.each<[name: string, state: InjectState]>([
   ],
 ])('a state of %s comes back', (_, state) => {
   expect(parseState(renderState(state))).toEqual(state);
+});
+
+test('what one inject writes, and an extract removes, never disturbs another', async () => {
+  const temporaryRoot = await mkdtemp(join(tmpdir(), 'handover-'));
+  try {
+    const surroundings = { ...readSurroundings(), temporaryRoot, job: undefined };
+    const lasting = { ...least, key: 'lasting', restoreKeys: ['r'.repeat(1_000_000)] };
+    await writeState(surroundings, lasting);
+    // One that has not come so far.
+    await mkdir(join(stateDirectoryOf(surroundings, 'begun'), 'archives'), { recursive: true });
+    let writes = 50;
+    const read = async () => {
+      while (writes > 0) {
+        const states = await readStates(surroundings);
+        expect(states).toContainEqual(lasting);
+      }
+    };
+    const write = async () => {
+      for (; writes > 0; writes--) {
+        await writeState(surroundings, lasting);
+        await writeState(surroundings, least);
+        await removeState(surroundings, least);
+      }
+    };
+    await Promise.all([read(), write()]);
+    expect(listAnnotations()).toEqual([]);
+  } finally {
+    await rm(temporaryRoot, { recursive: true });
+  }
 });
