@@ -5,6 +5,7 @@ import { which } from '@actions/io';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { builderKind, docker, listFiles, useRunnersNetwork } from '../support/engine.js';
 import { warned } from '../support/expectations.js';
+import { describeWithOwnBuildkit, useRemoteBuilder } from '../support/own-buildkit.js';
 import { type Registry, startStrictRegistry } from '../support/registry.js';
 import { leftovers, pathWith, useScenario } from '../support/scenario.js';
 import { changes, fill, run, stateOf } from '../support/successive-runs.js';
@@ -13,15 +14,11 @@ import { describeWhere } from '../support/where-possible.js';
 const scenario = useScenario();
 
 let registry: Registry;
-let removeBuilder: () => Promise<void>;
 let tests = 0;
 beforeAll(async () => {
-  [registry, removeBuilder] = await Promise.all([startStrictRegistry(), useRunnersNetwork()]);
+  registry = await startStrictRegistry();
 });
-afterAll(async () => {
-  await removeBuilder();
-  await registry.close();
-});
+afterAll(() => registry.close());
 beforeEach(() => {
   tests++;
 });
@@ -42,14 +39,22 @@ async function readIndex(name: string) {
   return manifests.map(({ digest }) => digest);
 }
 
-const isClassic = builderKind() === 'classic';
-const withPush = describeWhere(!isClassic, 'an image store other than the classic one');
-const withClassic = isClassic ? describe : describe.skip;
+const kind = builderKind();
+const withPush = describeWhere(kind !== 'classic', 'an image store other than the classic one');
+const withClassic = kind === 'classic' ? describe : describe.skip;
+// Remote builders are the same, whatever the tests of other files run on.
+const withRemote = kind === 'container' ? describeWithOwnBuildkit() : describe.skip;
 
 const noMore = { annotations: [], exitCode: 0 };
 const saved = { ...noMore, outputs: { saved: 'true' } };
 
-withPush('a mount that is kept in a registry', () => {
+function testsOn(use: () => Promise<() => Promise<void>>): void {
+  let removeBuilder: () => Promise<void>;
+  beforeAll(async () => {
+    removeBuilder = await use();
+  });
+  afterAll(() => removeBuilder());
+
   test('is saved, and comes back; what is saved already is not saved again', async () => {
     const inputs = { 'cache-mounts': 'm', key: 'k-1', registry: reference('main') };
     const first = await scenario.newJob();
@@ -265,7 +270,12 @@ withPush('a mount that is kept in a registry', () => {
     await scenario.injectAnew(inputs);
     expect(await scenario.builder.run({ id: 'm' }, 'cat /c/file >/out/result')).toBe('single\n');
   });
-});
+}
+
+withPush('a mount that is kept in a registry', () => testsOn(useRunnersNetwork));
+withRemote('a mount of a remote builder that is kept in a registry', () =>
+  testsOn(useRemoteBuilder),
+);
 
 withClassic('the classic image store', () => {
   test('is refused by inject at once, with the remedy; extract saves nothing', async () => {

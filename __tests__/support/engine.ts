@@ -137,7 +137,7 @@ export function builderKind(): Combination['builder'] {
 }
 
 /**
- * Gives a test file a docker-container builder in the network of the runner: the registry and the cache
+ * Gives tests a docker-container builder in the network of the runner: the registry and the cache
  * service of the tests listen on its loopback, and BuildKit takes only a registry there without TLS. A
  * builder of another kind is in that network already.
  *
@@ -149,9 +149,20 @@ export async function useRunnersNetwork(): Promise<() => Promise<void>> {
   const config = fileURLToPath(new URL('../../scripts/lib/buildkitd.toml', import.meta.url));
   const options = ['--driver=docker-container', '--driver-opt=network=host', '--bootstrap'];
   await docker(['buildx', 'create', `--name=${name}`, `--buildkitd-config=${config}`, ...options]);
-  // Each test file has an environment of its own.
+  return useBuilder(name);
+}
+
+/**
+ * Makes a builder the one that tests use. (Each test file has an environment of its own.)
+ *
+ * @returns removes it, and makes the one before it that again
+ */
+export function useBuilder(name: string): () => Promise<void> {
+  const before = process.env.BUILDX_BUILDER;
   process.env.BUILDX_BUILDER = name;
   return async () => {
+    if (before === undefined) delete process.env.BUILDX_BUILDER;
+    else process.env.BUILDX_BUILDER = before;
     await docker(['buildx', 'rm', '--force', name]);
   };
 }

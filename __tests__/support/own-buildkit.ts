@@ -1,5 +1,6 @@
-/** BuildKits that a test has for itself, for builders of several nodes. */
+/** BuildKits that a test has for itself, for remote builders and those of several nodes. */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { describe } from '@jest/globals';
+import { docker, useBuilder } from './engine.js';
 import { describeWhere } from './where-possible.js';
 
 export interface OwnBuildkit {
@@ -51,5 +53,21 @@ export async function startOwnBuildkit(): Promise<OwnBuildkit> {
       child.stdin.end();
       await closed;
     },
+  };
+}
+
+/**
+ * Gives the tests a remote builder, on a BuildKit of its own.
+ *
+ * @returns removes it
+ */
+export async function useRemoteBuilder(): Promise<() => Promise<void>> {
+  const buildkit = await startOwnBuildkit();
+  const name = `remote-${randomUUID()}`;
+  await docker(['buildx', 'create', `--name=${name}`, '--driver=remote', buildkit.endpoint]);
+  const remove = useBuilder(name);
+  return async () => {
+    await remove();
+    await buildkit.dispose();
   };
 }
