@@ -581,15 +581,20 @@ describe('what fails on one side', () => {
 
   test('a RUN that stands still is not cut off by itself: only the other side can be silent', async () => {
     await listen();
-    for (const direction of directions) {
+    // Longer than a busy machine keeps the step from its answers.
+    const silence = 4;
+    const standStill = async (direction: Direction) => {
       const offer = makeOffer(direction);
-      const { plan, endpoint } = await planFor(offer, own(), 1);
-      const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
-      const command = ['sh', '-c', direction === 'pack' ? 'sleep 3; echo' : 'sleep 3; cat >&2'];
-      const { code } = await start('bash', [streamScript, ...words, ...command]).ended;
-      expect(code).toBe(0);
+      const side = await writePlan(join(work, direction), own(), offer, archived, silence);
+      const { address, port } = side.endpoint;
+      const words = ['carry', direction, side.plan, '0', address, String(port)];
+      const then = direction === 'pack' ? 'echo' : 'cat >/dev/null';
+      const command = ['sh', '-c', `sleep ${silence + 4}; ${then}`];
+      const { code, stderr } = await start('bash', [streamScript, ...words, ...command]).ended;
+      expect({ direction, code, stderr }).toEqual({ direction, code: 0, stderr: '' });
       expect(await offer.transfer).toMatchObject({ kind: 'complete' });
-    }
+    };
+    await Promise.all(directions.map(standStill));
   });
 
   test('a RUN that reads slowly gets all of it', async () => {
