@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { which } from '@actions/io';
 import { describe, expect, test } from '@jest/globals';
 import { docker } from '../support/engine.js';
+import { holdMount } from '../support/hold.js';
 import type { Job } from '../support/runner.js';
 import { leftovers, pathWith, useScenario } from '../support/scenario.js';
 
@@ -283,13 +283,9 @@ describe('before it packs, extract says', () => {
   });
 
   test('that a build at the same time has forked a mount', async () => {
-    const held = scenario.builder.run(
-      { id: 'm', options: 'sharing=locked' },
-      'echo 1 >/c/file; sleep 5',
-    );
-    await delay(2000);
+    const held = await holdMount(scenario.builder, 'm', 'echo 1 >/c/file');
     await scenario.builder.run({ id: 'm' }, 'echo 2 >/c/other');
-    await held;
+    await held.release();
     const job = await scenario.newJob();
     const { annotations } = await job.runAction('extract', { 'cache-mounts': 'm', key: 'k' });
     expect(annotations[0]?.message).toMatch(/has 2 cache mounts.*ran at the same time/);

@@ -3,7 +3,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { which } from '@actions/io';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { builderKind, docker, listFiles, useRunnersNetwork } from '../support/engine.js';
+import {
+  builderKind,
+  docker,
+  listFiles,
+  listImages,
+  useRunnersNetwork,
+} from '../support/engine.js';
 import { warned } from '../support/expectations.js';
 import { describeWithOwnBuildkit, useRemoteBuilder } from '../support/own-buildkit.js';
 import { type Registry, startStrictRegistry } from '../support/registry.js';
@@ -87,7 +93,7 @@ function testsOn(use: () => Promise<() => Promise<void>>): void {
       const records = listed.split('\n').filter((line) => line.startsWith('{'));
       return records.map((line) => String(JSON.parse(line).Description));
     };
-    const images = await docker(['images', '--all', '--quiet']);
+    const images = await listImages();
     const inputs = { 'cache-mounts': 'm', registry: reference('main') };
     for (const key of ['k-1', 'k-2']) {
       const job = await scenario.newJob();
@@ -102,7 +108,7 @@ function testsOn(use: () => Promise<() => Promise<void>>): void {
       expect(left.filter((each) => !small.test(each))).toEqual([]);
       expect((await list()).filter((each) => each.startsWith('pulled from'))).toEqual([]);
     }
-    expect(await docker(['images', '--all', '--quiet'])).toBe(images);
+    expect(await listImages()).toEqual(images);
   });
 
   test.each(['app', 'other'])(

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
 import { inCsvQuotes } from '../support/csv.js';
-import { docker, listMount } from '../support/engine.js';
+import { docker, listImages, listMount } from '../support/engine.js';
+import { startLocked } from '../support/hold.js';
 import { readIds } from '../support/oracle.js';
 import { lastingProcessesWith, processesWith } from '../support/processes.js';
 import {
@@ -85,11 +85,11 @@ describe('a round trip over two jobs', () => {
   });
 
   test('leaves no image behind', async () => {
-    const images = await docker(['images', '--all', '--quiet']);
+    const images = await listImages();
     await scenario.builder.run({ id: 'm' }, 'echo 1 >/c/file');
     await scenario.save('m', 'k');
     await scenario.injectAnew({ 'cache-mounts': 'm', key: 'k' });
-    expect(await docker(['images', '--all', '--quiet'])).toBe(images);
+    expect(await listImages()).toEqual(images);
   });
 
   test('restores the newest entry that a restore key matches', async () => {
@@ -640,12 +640,10 @@ describe('extract', () => {
   });
 
   test('waits for a build that holds the mount, and sees all that it wrote', async () => {
-    const options = 'sharing=locked';
-    await scenario.builder.run({ id: 'm', options }, 'echo 1 >/c/file');
-    const build = scenario.builder.run({ id: 'm', options }, 'sleep 4; echo 2 >/c/late');
-    await delay(2000);
+    await scenario.builder.run({ id: 'm', options: 'sharing=locked' }, 'echo 1 >/c/file');
+    const build = await startLocked(scenario.builder, 'm', 'sleep 4; echo 2 >/c/late');
     const result = await scenario.save('m', 'k');
-    await build;
+    await build.ended;
     expect(result.log).toMatch(/^packed +m +2 files/m);
     // It has not made a directory of its own: there is one still.
     await scenario.save('m', 'k-2');

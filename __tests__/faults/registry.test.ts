@@ -13,7 +13,7 @@ import {
   type TestBuilder,
   useRunnersNetwork,
 } from '../support/engine.js';
-import { processesWith } from '../support/processes.js';
+import { lastingProcessesWith } from '../support/processes.js';
 import { type StrictRegistry, startStrictRegistry } from '../support/registry.js';
 import {
   type IndexText,
@@ -231,8 +231,7 @@ describe('inject', () => {
       await expectCold(name, row);
     }
     expect(await leftovers(job)).toEqual(['buildkit-cache-mounts-state']);
-    await delay(200); // what was killed is gone when init has seen it
-    expect(await processesWith(job.runnerTemp)).toEqual([]);
+    expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
     expect(await readTag(ref('saved'))).toBe(saved);
 
     const inputs = { 'cache-mounts': mounts, registry: ref('saved'), key: 'k-1' };

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { answer, type Faults, startFaultyService } from '../support/faulty-service.js';
-import { processesWith } from '../support/processes.js';
+import { lastingProcessesWith } from '../support/processes.js';
 import type { Job, StepResult } from '../support/runner.js';
 import { leftovers, useScenario } from '../support/scenario.js';
 
@@ -169,8 +169,7 @@ describe('inject', () => {
       }),
     );
     expect(await leftovers(job)).toEqual(['buildkit-cache-mounts-state']);
-    await delay(200); // what was killed is gone when init has seen it
-    expect(await processesWith(job.runnerTemp)).toEqual([]);
+    expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
     expect(scenario.service.savedKeys()).toEqual(['k-1']);
     expect(await scenario.service.readBlob('k-1')).toEqual(blob);
 
@@ -290,8 +289,7 @@ describe('extract', () => {
       }),
     );
     expect(await leftovers(job)).toEqual([]);
-    await delay(200); // what was killed is gone when init has seen it
-    expect(await processesWith(job.runnerTemp)).toEqual([]);
+    expect(await lastingProcessesWith(job.runnerTemp)).toEqual([]);
     expect(scenario.service.savedKeys()).toEqual(['k-1']);
     expect(await scenario.service.readBlob('k-1')).toEqual(blob);
 

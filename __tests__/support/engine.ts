@@ -24,6 +24,11 @@ export async function docker(
   return stdout;
 }
 
+/** The ids of the engine's images. (It lists those of one second in any order.) */
+export async function listImages(): Promise<string[]> {
+  return (await docker(['images', '--all', '--quiet'])).trim().split('\n').sort();
+}
+
 export interface MountFlags {
   /** The flag without id, such as `target=/c,uid=1000`; its target is always `/c`. */
   readonly options?: string;

@@ -21,29 +21,45 @@ export async function holdMount(
 ): Promise<Holder> {
   const cancellation = new AbortController();
   const mark = randomUUID();
-  let end: string | undefined;
-  const build = builder
-    .run(
-      { id, options: 'sharing=locked' },
-      `: ${mark}; ${script}; sleep 600`,
-      [],
-      cancellation.signal,
-    )
-    .catch(String)
-    .then((result) => {
-      end = `The build that is to hold the mount has ended: ${result}`;
-    });
-  // A RUN is started when it has its mounts.
-  while ((await processesWith(`: ${mark}`)).length === 0) {
-    if (end !== undefined) throw new Error(end);
-    await delay(50);
-  }
+  const line = `: ${mark}; ${script}; sleep 600`;
+  const { ended } = await startLocked(builder, id, line, cancellation.signal);
   return {
     release: async () => {
       cancellation.abort();
-      await build;
+      await ended.catch(() => undefined);
       const left = await lastingProcessesWith(`: ${mark}`);
       if (left.length > 0) throw new Error(`A cancelled build goes on: ${left.join('; ')}`);
     },
   };
+}
+
+/**
+ * Starts a build that has a mount to itself (`sharing=locked`) while it runs a script. It has the
+ * mount when this returns.
+ *
+ * @param signal cancels it
+ */
+export async function startLocked(
+  builder: TestBuilder,
+  id: string,
+  script: string,
+  signal?: AbortSignal,
+): Promise<{ readonly ended: Promise<string> }> {
+  const mark = randomUUID();
+  const ended = builder.run(
+    { id, options: 'sharing=locked' },
+    `: begun ${mark}; ${script}`,
+    [],
+    signal,
+  );
+  let end: string | undefined;
+  void ended.catch(String).then((result) => {
+    end = `The build that is to hold the mount has ended: ${result}`;
+  });
+  // A RUN is started when it has its mounts.
+  while ((await processesWith(`: begun ${mark}`)).length === 0) {
+    if (end !== undefined) throw new Error(end);
+    await delay(50);
+  }
+  return { ended };
 }
