@@ -1,4 +1,6 @@
 const common = {
+  // Not .cache/, which may hold whole trees of other projects.
+  roots: ['<rootDir>/__tests__', '<rootDir>/src'],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true }] },
