@@ -207,7 +207,7 @@ describe('an entry that cannot be read', () => {
       rows.map(async ([name, words, data], index) => {
         const key = keys[index] ?? '';
         await scenario.service.add({ key, version }, data);
-        const inputs = { 'cache-mounts': mounts, key, timeout: '0.5' };
+        const inputs = { 'cache-mounts': mounts, key, timeout: '0.8' };
         const result = await job.runAction('inject', inputs);
         const remedy = key.replaceAll("'", "'\\''");
         expectDamaged(name, key, words, {

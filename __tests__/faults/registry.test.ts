@@ -185,8 +185,8 @@ const lookUpRows: Record<string, Row> = {
   },
   'no answer': {
     faults: { call: () => true },
-    inputs: { timeout: '0.1' },
-    warnings: /Stopped after 0\.1 minutes \(input timeout\) in the stage "Look up the key"/,
+    inputs: { timeout: '0.3' },
+    warnings: /Stopped after 0\.3 minutes \(input timeout\) in the stage "Look up the key"/,
   },
 };
 

@@ -39,7 +39,7 @@ asRoot('RUNNER_TEMP', () => {
     ['before the entry is there', 'size=2m', 0, /The saved entry k-1 could not be restored/],
     // Room for the entry as it comes and unpacked, but not for some more programs beside it: these
     // are made ready at the same time, and must come last here.
-    ['after that', 'size=7500k', 3, /ENOSPC/],
+    ['after that', 'size=7500k', 8, /ENOSPC/],
   ])('that fills up in inject, %s, is a warning', async (_, options, delay, words) => {
     const ldd = `sleep ${delay}; exec ${await which('ldd', true)} "$@"`;
     const PATH = await pathWith(scenario.directory, 'ldd', ldd);
@@ -475,7 +475,7 @@ test('a timeout ends each stage that hangs, and the next run is healthy', async 
     await scenario.builder.run({ id: 'unpack' }, 'rm /c/file');
     for (const id of ['unpack', 'pack']) holders.push(await holdMount(scenario.builder, id));
 
-    const timeout = '0.25';
+    const timeout = '0.5';
     await Promise.all(
       (
         [
@@ -487,7 +487,7 @@ test('a timeout ends each stage that hangs, and the next run is healthy', async 
       ).map(async ([action, id, key, stage]) => {
         const job = await newJob();
         const result = await job.runAction(action, { 'cache-mounts': id, key, timeout });
-        const words = `Stopped after 0.25 minutes (input timeout) in the stage "${stage}".`;
+        const words = `Stopped after 0.5 minutes (input timeout) in the stage "${stage}".`;
         expect(result).toMatchObject({
           exitCode: 0,
           outputs:

@@ -127,8 +127,8 @@ const injectRows: Record<string, Row> = {
   },
   'no answer': {
     faults: { call: silence(lookUp) },
-    inputs: { timeout: '0.2' },
-    warnings: /Stopped after 0\.2 minutes \(input timeout\) in the stage "Look up the key"/,
+    inputs: { timeout: '0.4' },
+    warnings: /Stopped after 0\.4 minutes \(input timeout\) in the stage "Look up the key"/,
   },
   'no runtime token': { env: { ACTIONS_RUNTIME_TOKEN: '' }, warnings: /ACTIONS_RUNTIME_TOKEN/ },
   'the cache mode write-only': {
@@ -213,8 +213,8 @@ const untaken = /Nothing was saved: the cache service did not take it \(the log 
 const extractRows: Record<string, Row> = {
   'no answer on saving': {
     faults: { call: silence(reserve) },
-    inputs: { timeout: '0.25' },
-    warnings: /Stopped after 0\.25 minutes \(input timeout\) in the stage "Save to the cache"/,
+    inputs: { timeout: '0.6' },
+    warnings: /Stopped after 0\.6 minutes \(input timeout\) in the stage "Save to the cache"/,
   },
   'nobody listens': { env: nobody, warnings: untaken },
   'hung up on': { faults: { call: cut }, warnings: untaken },
@@ -227,8 +227,8 @@ const extractRows: Record<string, Row> = {
   'status 429': { faults: { call: refuse(429, 'too many') }, warnings: untaken },
   'no answer to the look-up': {
     faults: { call: silence(lookUp) },
-    inputs: { timeout: '0.1' },
-    warnings: /Stopped after 0\.1 minutes \(input timeout\) in the stage "Look up the key"/,
+    inputs: { timeout: '0.4' },
+    warnings: /Stopped after 0\.4 minutes \(input timeout\) in the stage "Look up the key"/,
   },
   'no runtime token': {
     env: { ACTIONS_RUNTIME_TOKEN: '' },
@@ -310,8 +310,8 @@ describe('extract', () => {
     expect(hit.outputs['cache-matched-key']).toBe('k-1');
     expect(await leftovers(job)).toEqual(['buildkit-cache-mounts-state']);
     const env = await environment({ faults: { call: silence(lookUp) } });
-    const result = await job.runAction('extract', { timeout: '0.05' }, { env });
-    const warnings = /Stopped after 0\.05 minutes \(input timeout\) in the stage "Look up the key"/;
+    const result = await job.runAction('extract', { timeout: '0.2' }, { env });
+    const warnings = /Stopped after 0\.2 minutes \(input timeout\) in the stage "Look up the key"/;
     expectWarnings('no answer', { warnings }, result);
     expect(await leftovers(job)).toEqual([]);
   });
