@@ -598,9 +598,10 @@ describe('what fails on one side', () => {
   });
 
   test('a RUN that reads slowly gets all of it', async () => {
-    await listen({ silence: 1000 });
+    // All of it takes longer than silence may.
+    await listen({ silence: 4000 });
     const offer = makeOffer('unpack');
-    const lines = 'while head -c 200000 | grep -q .; do sleep 0.02; done; exit 0';
+    const lines = 'while head -c 200000 | grep -q .; do sleep 0.1; done; exit 0';
     const side = await planFor(offer);
     const { address, port } = side.endpoint;
     const words = ['carry', 'unpack', side.plan, '0', address, String(port)];
