@@ -20,14 +20,13 @@ export async function holdMount(
   script = 'echo held >>/c/held',
 ): Promise<Holder> {
   const cancellation = new AbortController();
-  const mark = randomUUID();
-  const line = `: ${mark}; ${script}; sleep 600`;
-  const { ended } = await startLocked(builder, id, line, cancellation.signal);
+  const line = `${script}; sleep 600`;
+  const { ended, mark } = await startLocked(builder, id, line, cancellation.signal);
   return {
     release: async () => {
       cancellation.abort();
       await ended.catch(() => undefined);
-      const left = await lastingProcessesWith(`: ${mark}`);
+      const left = await lastingProcessesWith(mark);
       if (left.length > 0) throw new Error(`A cancelled build goes on: ${left.join('; ')}`);
     },
   };
@@ -38,28 +37,24 @@ export async function holdMount(
  * mount when this returns.
  *
  * @param signal cancels it
+ * @returns `mark` is a text that only the commands of its RUN have in them
  */
 export async function startLocked(
   builder: TestBuilder,
   id: string,
   script: string,
   signal?: AbortSignal,
-): Promise<{ readonly ended: Promise<string> }> {
-  const mark = randomUUID();
-  const ended = builder.run(
-    { id, options: 'sharing=locked' },
-    `: begun ${mark}; ${script}`,
-    [],
-    signal,
-  );
+): Promise<{ readonly ended: Promise<string>; readonly mark: string }> {
+  const mark = `: ${randomUUID()}`;
+  const ended = builder.run({ id, options: 'sharing=locked' }, `${mark}; ${script}`, [], signal);
   let end: string | undefined;
   void ended.catch(String).then((result) => {
     end = `The build that is to hold the mount has ended: ${result}`;
   });
   // A RUN is started when it has its mounts.
-  while ((await processesWith(`: begun ${mark}`)).length === 0) {
+  while ((await processesWith(mark)).length === 0) {
     if (end !== undefined) throw new Error(end);
     await delay(50);
   }
-  return { ended };
+  return { ended, mark };
 }
