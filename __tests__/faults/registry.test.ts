@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { which } from '@actions/io';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -127,11 +128,14 @@ const refused =
   (call, response) =>
     which(call) && refuse(response, status, code, code.toLowerCase(), headers);
 const basic = { 'www-authenticate': 'Basic realm="registry"' };
+/** Only when the whole request has come: until then the client may fail in writing it, with other words. */
 const hungUpOn =
   (which: Choice = all): Call =>
-  (call, response: ServerResponse) => {
-    if (which(call)) response.destroy();
-    return which(call);
+  async (call, response: ServerResponse) => {
+    if (!which(call)) return false;
+    await finished(response.req.resume());
+    response.destroy();
+    return true;
   };
 
 /** More than what is no archive has, and less than the larger archive has. */
