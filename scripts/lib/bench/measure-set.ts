@@ -27,6 +27,14 @@ export type Measure =
   | 'extractStore'
   | 'inject'
   | 'injectStore'
+  | 'filesExtract'
+  | 'filesExtractStore'
+  | 'filesInject'
+  | 'filesInjectStore'
+  | 'otherExtract'
+  | 'otherExtractStore'
+  | 'otherInject'
+  | 'otherInjectStore'
   | 'copyExtract'
   | 'copyInject'
   | 'plainSave'
@@ -82,13 +90,14 @@ async function measure(bench: Bench, subject: Subject, directory: string): Promi
     seconds.add('floorPack', floor.packSeconds);
     seconds.add('floorUnpack', floor.unpackSeconds);
 
-    const ours = await measureOurs(bench, subject, verify);
+    const ours = await measureSteps(bench, subject, { verify });
     extracts.push(ours.extract);
     injects.push(ours.inject);
     seconds.add('extract', ours.extract.seconds);
     seconds.add('extractStore', ours.extract.storeSeconds);
     seconds.add('inject', ours.inject.seconds);
     seconds.add('injectStore', ours.inject.storeSeconds);
+    if (bench.other !== undefined) await measureOther(bench, subject, bench.other, seconds);
 
     if (set.compared) {
       const copy = await measureCopies(bench, subject, directory, verify);
@@ -116,19 +125,47 @@ async function measure(bench: Bench, subject: Subject, directory: string): Promi
   };
 }
 
-async function measureOurs(
+/** The same by another version, and by ours with files in place of the stream. */
+async function measureOther(
+  bench: Bench,
+  subject: Subject,
+  actions: string,
+  seconds: Samples<Measure>,
+): Promise<void> {
+  const other = await measureSteps(bench, subject, { actions });
+  seconds.add('otherExtract', other.extract.seconds);
+  seconds.add('otherExtractStore', other.extract.storeSeconds);
+  seconds.add('otherInject', other.inject.seconds);
+  seconds.add('otherInjectStore', other.inject.storeSeconds);
+  const files = await measureSteps(bench, subject, { inputs: { stream: 'false' } });
+  seconds.add('filesExtract', files.extract.seconds);
+  seconds.add('filesExtractStore', files.extract.storeSeconds);
+  seconds.add('filesInject', files.inject.seconds);
+  seconds.add('filesInjectStore', files.inject.storeSeconds);
+}
+
+interface StepOptions {
+  /** Whether what is restored is compared with what was saved. */
+  readonly verify?: boolean;
+  readonly actions?: string;
+  readonly inputs?: Readonly<Record<string, string>>;
+}
+
+async function measureSteps(
   bench: Bench,
   { service, packed, facts }: Subject,
-  verify: boolean,
+  { verify, actions, inputs: more }: StepOptions,
 ): Promise<Record<ActionName, MeasuredStep>> {
   const { mounts } = bench;
-  const inputs = { 'cache-mounts': mountId, key: randomUUID() };
+  const inputs = { 'cache-mounts': mountId, key: randomUUID(), ...more };
+  const step = (name: ActionName) =>
+    inNewJob(service, (job) => measureStep(job, name, inputs), actions);
   await mounts.emptyBuilder();
   await mounts.fill(mountId, packed);
-  const extract = await inNewJob(service, (job) => measureStep(job, 'extract', inputs));
+  const extract = await step('extract');
   checkStep(extract.result, { saved: 'true' });
   await mounts.emptyBuilder();
-  const inject = await inNewJob(service, (job) => measureStep(job, 'inject', inputs));
+  const inject = await step('inject');
   checkStep(inject.result, { 'cache-hit': 'true' });
   if (verify) {
     const restored = await mounts.list(mountId);

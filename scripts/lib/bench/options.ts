@@ -6,6 +6,8 @@ export interface Options {
   readonly scale: number;
   /** The names of the data sets, all by default. */
   readonly sets: readonly string[] | undefined;
+  /** The directory of another version of the actions, to compare with. */
+  readonly other: string | undefined;
   readonly json: string | undefined;
   readonly markdown: string | undefined;
 }
@@ -22,6 +24,7 @@ export function readOptions(args: readonly string[]): Options {
       set: { type: 'string', multiple: true },
       runs: { type: 'string' },
       scale: { type: 'string' },
+      other: { type: 'string' },
       json: { type: 'string' },
       markdown: { type: 'string' },
       // for the script that starts this one
@@ -33,15 +36,21 @@ export function readOptions(args: readonly string[]): Options {
     runs: positive('runs', runs ?? '5'),
     scale: positive('scale', scale ?? '1'),
     sets: set,
+    other: values.other === undefined ? undefined : resolve(callersDirectory(), values.other),
     json: outputFile(values.json),
     markdown: outputFile(values.markdown),
   };
 }
 
-/** The script that starts this one has left the caller's directory, and may start it for several builders. */
+/** The script that starts this one has left it. */
+function callersDirectory(): string {
+  return process.env.INIT_CWD ?? '.';
+}
+
+/** (It may be started for several builders.) */
 function outputFile(name: string | undefined): string | undefined {
   if (name === undefined) return undefined;
-  const { dir, name: stem, ext } = parse(resolve(process.env.INIT_CWD ?? '.', name));
+  const { dir, name: stem, ext } = parse(resolve(callersDirectory(), name));
   return join(dir, `${stem}${process.env.BENCH_SUFFIX ?? ''}${ext}`);
 }
 

@@ -39,6 +39,8 @@ const directions = [
     whole: 'extract',
     store: 'extractStore',
     floor: 'floorPack',
+    files: ['filesExtract', 'filesExtractStore'],
+    other: ['otherExtract', 'otherExtractStore'],
     copy: 'copyExtract',
     plain: 'plainSave',
   },
@@ -48,6 +50,8 @@ const directions = [
     whole: 'inject',
     store: 'injectStore',
     floor: 'floorUnpack',
+    files: ['filesInject', 'filesInjectStore'],
+    other: ['otherInject', 'otherInjectStore'],
     copy: 'copyInject',
     plain: 'plainRestore',
   },
@@ -61,6 +65,10 @@ export function tablesOf(result: BenchResult): Table[] {
     ...directions.map((direction) => ({
       title: `${direction.title}, seconds (medians of ${result.runs})`,
       rows: secondsRows(sets, direction),
+    })),
+    ...directions.map((direction) => ({
+      title: `${direction.title} beside another version, seconds without the store`,
+      rows: otherRows(sets, direction),
     })),
     ...directions.map((direction) => ({
       title: `How ${direction.title.toLowerCase()} grows, seconds without the store`,
@@ -136,6 +144,26 @@ function secondsRows(
         ...[name, cell(of(floor)), cell(of(whole)), cell(of(store)), cell(own)],
         ...[ratio(own, of(floor)), cell(of(copy)), cell(of(plain))],
         ...[ratio(of(whole), of(copy)), ratio(of(store), of(plain))],
+      ];
+    }),
+  ];
+}
+
+/** Nothing to tell where no other version was measured. */
+function otherRows(
+  sets: readonly SetResult[],
+  { whole, store, files, other }: (typeof directions)[number],
+): string[][] {
+  const compared = sets.filter(({ seconds }) => seconds.median(other[0]) !== undefined);
+  return [
+    ['set', 'ours', 'stream: false', 'the other', 'ours ÷ the other', 'stream: false ÷ the other'],
+    ...compared.map(({ name, seconds }) => {
+      const own = (pair: readonly [Measure, Measure]) =>
+        minus(seconds.median(pair[0]), seconds.median(pair[1]));
+      const [ours, ofFiles, ofOther] = [own([whole, store]), own(files), own(other)];
+      return [
+        ...[name, cell(ours), cell(ofFiles), cell(ofOther)],
+        ...[ratio(ours, ofOther), ratio(ofFiles, ofOther)],
       ];
     }),
   ];

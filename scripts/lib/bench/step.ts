@@ -41,8 +41,10 @@ export async function measureStep(
 export async function inNewJob<T>(
   service: CacheService,
   task: (job: Job) => Promise<T>,
+  /** Where the actions are, by default this project. */
+  actions?: string,
 ): Promise<T> {
-  const job = await startJob({ service });
+  const job = await startJob({ service, ...(actions === undefined ? {} : { actions }) });
   try {
     return await task(job);
   } finally {

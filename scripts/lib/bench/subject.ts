@@ -8,6 +8,8 @@ export interface Bench {
   readonly workDirectory: string;
   readonly mounts: Mounts;
   readonly runs: number;
+  /** The directory of another version of the actions; undefined: ours is not compared with any. */
+  readonly other: string | undefined;
   say(text: string): void;
 }
 
