@@ -232,10 +232,23 @@ engine__make_directory() {
     return 1
   fi
   mkdir -p "$ENGINE_DIR"/{home,tmp,cli/cli-plugins} || return
-  ln -s "$engine__home/bin/docker-buildx" "$ENGINE_DIR/cli/cli-plugins/" || return
+  engine__make_plugin "$ENGINE_DIR/cli/cli-plugins/docker-buildx" || return
   # Without BuildKit's garbage collection, as in buildkitd.toml.
   echo '{"builder":{"gc":{"enabled":false}}}' >"$ENGINE_DIR/daemon.json"
   engine__export
+}
+
+# buildx as docker's plugin. What docker asks a plugin before each use of it, it always answers alike,
+# and takes longer for that than docker itself: so it is asked once.
+engine__make_plugin() {
+  local buildx=$engine__home/bin/docker-buildx
+  "$buildx" docker-cli-plugin-metadata >"$ENGINE_DIR/cli/buildx-metadata" || return
+  cat >"$1" <<END || return
+#!/bin/sh
+if [ "\$1" = docker-cli-plugin-metadata ]; then exec cat '$ENGINE_DIR/cli/buildx-metadata'; fi
+exec '$buildx' "\$@"
+END
+  chmod +x "$1"
 }
 
 # From here on docker means our docker and our engine; after engine_stop too, so
