@@ -256,6 +256,7 @@ END
 engine__export() {
   export ENGINE_DIR DOCKER_HOST=unix://$ENGINE_DIR/docker.sock
   export DOCKER_CONFIG=$ENGINE_DIR/cli BUILDX_CONFIG=$ENGINE_DIR/cli/buildx
+  export ENGINE_BUILDX=$engine__home/bin/docker-buildx
   unset DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION BUILDX_BUILDER
   [[ $PATH == "$engine__home/bin:"* ]] || export PATH=$engine__home/bin:$PATH
 }
