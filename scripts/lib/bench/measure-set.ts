@@ -132,16 +132,14 @@ async function measureOther(
   actions: string,
   seconds: Samples<Measure>,
 ): Promise<void> {
-  const other = await measureSteps(bench, subject, { actions });
-  seconds.add('otherExtract', other.extract.seconds);
-  seconds.add('otherExtractStore', other.extract.storeSeconds);
-  seconds.add('otherInject', other.inject.seconds);
-  seconds.add('otherInjectStore', other.inject.storeSeconds);
-  const files = await measureSteps(bench, subject, { inputs: { stream: 'false' } });
-  seconds.add('filesExtract', files.extract.seconds);
-  seconds.add('filesExtractStore', files.extract.storeSeconds);
-  seconds.add('filesInject', files.inject.seconds);
-  seconds.add('filesInjectStore', files.inject.storeSeconds);
+  const others = { other: { actions }, files: { inputs: { stream: 'false' } } };
+  for (const whose of ['other', 'files'] as const) {
+    const { extract, inject } = await measureSteps(bench, subject, others[whose]);
+    seconds.add(`${whose}Extract`, extract.seconds);
+    seconds.add(`${whose}ExtractStore`, extract.storeSeconds);
+    seconds.add(`${whose}Inject`, inject.seconds);
+    seconds.add(`${whose}InjectStore`, inject.storeSeconds);
+  }
 }
 
 interface StepOptions {
