@@ -57,12 +57,12 @@ read_plan() {
 # connect ADDRESS PORT: greets as far as the listener has proven itself. Connecting has no time limit of
 # its own: `timeout` ends the script by a signal, which it does not hear any more when it is through.
 connect() {
-  local proof
+  local proof expected
   run_nonce=$(head -c 32 /dev/urandom | digest) || return
   { exec 3<>"/dev/tcp/$1/$2"; } 2>/dev/null || return
   printf '%s %s %s %s\n' "$protocol" "$direction" "$name" "$run_nonce" >&3 || return
   IFS=' ' read -r -t "$patience" -n 160 listener_nonce proof <&3 || return
-  [[ $listener_nonce =~ ^[0-9a-f]{64}$ && $proof == "$(prove listener)" ]]
+  [[ $listener_nonce =~ ^[0-9a-f]{64}$ ]] && expected=$(prove listener) && [[ $proof == "$expected" ]]
 }
 
 # within_patience WORD...: runs this script; not all of its time is limited, but that of connecting
@@ -155,11 +155,11 @@ carry_between() {
 # send COMMAND...: the digest is taken on the way. When the last of it is sent, some megabytes may still wait in
 # the kernel for the other side, so its last word may take longer.
 send() {
-  local sum verdict
+  local sum verdict good
   sum=$({ "$@" 3>&- | carry_between wchar >&3; } 5>&1 | digest) || return
   printf '\nsent %s %s\n' "$sum" "$(prove sent "$sum")" >&3 || return
   IFS= read -r -t $((5 * silence)) -n 160 verdict <&3 || return
-  [[ $verdict == "good $(prove good "$sum")" ]] && printf '%s\n' "$sum"
+  good=$(prove good "$sum") && [[ $verdict == "good $good" ]] && printf '%s\n' "$sum"
 }
 
 # receive COMMAND...: until the step ends the connection. COMMAND may get more than it should, or less;

@@ -121,7 +121,11 @@ export async function startListener(
       greeting.delete(socket);
     });
     const [oldest] = greeting;
-    if (greeting.size > maximumGreeting) oldest?.destroy(new Error('too many knock'));
+    if (oldest && greeting.size > maximumGreeting) {
+      // At once, because several addresses accept before it says that it is closed.
+      greeting.delete(oldest);
+      oldest.destroy(new Error('too many knock'));
+    }
     converse(socket).catch((error: unknown) => {
       onRefusal(messageOf(error));
       socket.destroy();

@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import {
@@ -76,12 +77,16 @@ let refusals: string[];
 let listener: Listener;
 const toEnd: (() => unknown)[] = [];
 
-async function listen(options: Partial<ListenerOptions> = {}, signal?: AbortSignal) {
+async function listen(
+  options: Partial<ListenerOptions> = {},
+  signal?: AbortSignal,
+  addresses = ['127.0.0.1'],
+) {
   refusals = [];
   const onRefusal = (why: string) => {
     refusals.push(why);
   };
-  listener = await startListener(['127.0.0.1'], signal, { onRefusal, ...options });
+  listener = await startListener(addresses, signal, { onRefusal, ...options });
   toEnd.push(listener.close);
   return listener;
 }
@@ -316,6 +321,27 @@ describe.each(directions)('%s: whoever else connects is refused, and does no har
     expect(refusals.length).toBeGreaterThan(100);
     expect(refusals).toContain('too many knock');
   });
+});
+
+test('of connections that say nothing, no more are kept at several addresses than at one', async () => {
+  const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
+  await listen({ maximumGreeting: 8, patience: 60 * 60_000 }, undefined, addresses);
+  const { endpoints } = listener;
+  const all = await Promise.all(
+    [...endpoints, ...endpoints, ...endpoints].flatMap((endpoint) =>
+      Array.from({ length: 50 }, () => dial(endpoint)),
+    ),
+  );
+  toEnd.push(() => {
+    for (const socket of all) socket.destroy();
+  });
+  let [seen, now] = [-1, 0];
+  while (now > seen) {
+    seen = now;
+    await delay(2000);
+    now = refusals.length;
+  }
+  expect(now).toBe(all.length - 8);
 });
 
 describe.each(directions)('%s: a RUN says nothing to a listener that is not ours', (direction) => {
