@@ -327,11 +327,7 @@ test('of connections that say nothing, no more are kept at several addresses tha
   const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
   await listen({ maximumGreeting: 8, patience: 60 * 60_000 }, undefined, addresses);
   const { endpoints } = listener;
-  const all = await Promise.all(
-    [...endpoints, ...endpoints, ...endpoints].flatMap((endpoint) =>
-      Array.from({ length: 50 }, () => dial(endpoint)),
-    ),
-  );
+  const all = await Promise.all(Array.from({ length: 150 }, () => endpoints.map(dial)).flat());
   toEnd.push(() => {
     for (const socket of all) socket.destroy();
   });
