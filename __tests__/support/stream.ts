@@ -9,6 +9,7 @@ import {
   type Direction,
   type Endpoint,
   type PlannedContent,
+  type PlannedLimits,
   protocol,
   prove,
   renderPlan,
@@ -57,17 +58,20 @@ export interface Side {
   readonly endpoint: Endpoint;
 }
 
-/** Writes a plan with one archive. @param silence seconds */
+/** When no test runs any more. */
+export const someday = 2 ** 40;
+
+/** Writes a plan with one archive. */
 export async function writePlan(
   plan: string,
   endpoint: Endpoint,
   offer: Offer,
   content?: PlannedContent,
-  silence?: number,
+  limits: Partial<PlannedLimits> = {},
 ): Promise<Side> {
   const { name, innerKey, outerKey } = offer;
   const archive = { name, innerKey, outerKey, ...(content && { content }) };
-  await writeFile(plan, renderPlan([endpoint], [archive], silence));
+  await writeFile(plan, renderPlan([endpoint], [archive], { until: someday, ...limits }));
   return { plan, endpoint };
 }
 

@@ -36,13 +36,14 @@ prove() {
   printf '%s%s' "$outer_key" "$(printf '%s%s' "$inner_key" "$message" | digest)" | digest
 }
 
-# read_plan PLACE: sets endpoints, silence, and what there is to know of the archive
+# read_plan PLACE: sets endpoints, silence, until, and what there is to know of the archive
 read_plan() {
   local kind first second third fourth fifth place=0
-  endpoints=() silence='' name=''
+  endpoints=() silence='' until='' name=''
   while read -r kind first second third fourth fifth _; do
     case $kind in
       silence) silence=$first ;;
+      until) until=$first ;;
       endpoint) endpoints+=("$first $second") ;;
       archive)
         if ((place++ == $1)); then
@@ -51,18 +52,25 @@ read_plan() {
         ;;
     esac
   done <"$plan"
-  [[ -n $silence && -n $name ]]
+  [[ -n $silence && -n $until && -n $name ]]
+}
+
+# is_proven ROLE PROOF [DIGEST]: whether the listener knows the keys. If this side cannot make the proof, no
+# other one counts.
+is_proven() {
+  local expected
+  expected=$(prove "$1" "${@:3}") && [[ $2 == "$expected" ]]
 }
 
 # connect ADDRESS PORT: greets as far as the listener has proven itself. Connecting has no time limit of
 # its own: `timeout` ends the script by a signal, which it does not hear any more when it is through.
 connect() {
-  local proof expected
+  local proof
   run_nonce=$(head -c 32 /dev/urandom | digest) || return
   { exec 3<>"/dev/tcp/$1/$2"; } 2>/dev/null || return
   printf '%s %s %s %s\n' "$protocol" "$direction" "$name" "$run_nonce" >&3 || return
   IFS=' ' read -r -t "$patience" -n 160 listener_nonce proof <&3 || return
-  [[ $listener_nonce =~ ^[0-9a-f]{64}$ ]] && expected=$(prove listener) && [[ $proof == "$expected" ]]
+  [[ $listener_nonce =~ ^[0-9a-f]{64}$ ]] && is_proven listener "$proof"
 }
 
 # within_patience WORD...: runs this script; not all of its time is limited, but that of connecting
@@ -105,37 +113,46 @@ find_endpoint() {
   return 1
 }
 
+# left_of SECONDS: sets left to these, or to what the plan leaves of them; fails if that is nothing
+left_of() {
+  printf -v left '%(%s)T' -1
+  left=$((until - left < $1 ? until - left : $1))
+  ((left > 0))
+}
+
 # await_end FIELD INPUT: waits for the end of the process $carrier, and ends it if the other side sends too
-# much, or if nothing goes through it for `silence` seconds because of the other side. FIELD is what the
-# kernel counts in /proc/PID/io. To receive, the process waits for the other side if there is no INPUT; to
-# send, if there is some. Otherwise it waits for this side, where a compressor may think, or a disk may stall,
-# for longer.
+# much, if nothing goes through it for `silence` seconds because of the other side, or if it takes longer than
+# the plan allows. FIELD is what the kernel counts in /proc/PID/io. To receive, the process waits for the other
+# side if there is no INPUT; to send, if there is some. Otherwise it waits for this side, where a compressor may
+# think, or a disk may stall, for longer.
 await_end() {
-  local field value count before='' still=0
+  local field value count before='' still=0 unseen=0 why='' left
   # The process has the other end of this pipe, and does not write to it.
   while read -r -t 1; (($? > 128)); do
     count=
     while read -r field value; do
       [[ $field != "$1:" ]] || count=$value
     done 2>/dev/null <"/proc/$carrier/io"
-    if [[ -z $count || $count != "$before" ]] || is_held_up "$2"; then
+    if ! left_of 1; then
+      why='The time for the archive is over.'
+    elif [[ -z $count ]]; then
+      # Once may be because it has just ended.
+      ((++unseen < 3)) || why='What goes through cannot be seen.'
+    # (Also what a program is made of, and its libraries, have been read.)
+    elif [[ $direction == unpack ]] && ((count > size + (1 << 20))); then
+      why='The other side sends more than there is of the archive.'
+    elif [[ $count != "$before" ]] || is_held_up "$2"; then
       still=0
     elif ((++still >= silence)); then
-      end_carrier "The other side has been silent for $silence seconds."
-      return
+      why="The other side has been silent for $silence seconds."
     fi
-    # (Also what a program is made of, and its libraries, have been read.)
-    if [[ $direction == unpack ]] && ((count > size + (1 << 20))); then
-      end_carrier 'The other side sends more than there is of the archive.'
+    if [[ -n $why ]]; then
+      printf '%s\n' "$why" >&2
+      kill "$carrier"
       return
     fi
     before=$count
   done
-}
-
-end_carrier() {
-  printf '%s\n' "$*" >&2
-  kill "$carrier"
 }
 
 # is_held_up INPUT: by this side
@@ -153,13 +170,14 @@ carry_between() {
 }
 
 # send COMMAND...: the digest is taken on the way. When the last of it is sent, some megabytes may still wait in
-# the kernel for the other side, so its last word may take longer.
+# the kernel for the other side, so the trailer may be held up, and the last word may take longer.
 send() {
-  local sum verdict good
+  local sum verdict left
   sum=$({ "$@" 3>&- | carry_between wchar >&3; } 5>&1 | digest) || return
-  printf '\nsent %s %s\n' "$sum" "$(prove sent "$sum")" >&3 || return
-  IFS= read -r -t $((5 * silence)) -n 160 verdict <&3 || return
-  good=$(prove good "$sum") && [[ $verdict == "good $good" ]] && printf '%s\n' "$sum"
+  left_of "$silence" || return
+  printf '\nsent %s %s\n' "$sum" "$(prove sent "$sum")" | timeout --foreground "$left" tee >&3 || return
+  left_of $((5 * silence)) && IFS= read -r -t "$left" -n 160 verdict <&3 || return
+  [[ $verdict == "good "* ]] && is_proven good "${verdict#good }" "$sum" && printf '%s\n' "$sum"
 }
 
 # receive COMMAND...: until the step ends the connection. COMMAND may get more than it should, or less;

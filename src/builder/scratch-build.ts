@@ -76,6 +76,8 @@ export interface ScratchBuildOptions {
   readonly stays?: boolean;
   /** What may go straight between RUNs and this step, and not through buildx; undefined: nothing. */
   readonly straight?: StraightArchives | undefined;
+  /** When the step gives up, in milliseconds since the epoch: by then nothing goes straight any more. */
+  readonly deadline: number;
 }
 
 /**
@@ -289,14 +291,14 @@ async function writeDockerfile(directory: string, text: string, ignore: string):
  * @throws NoContactError if archives were to be sent, of which the build has no files
  */
 async function listenFor(
-  { workDirectory, mounts, straight, seedStages }: ScratchBuildOptions,
+  { workDirectory, mounts, straight, seedStages, deadline }: ScratchBuildOptions,
   addresses: readonly string[],
 ): Promise<StraightBuild | undefined> {
   if (straight === undefined) return undefined;
   const indexes = mounts.map(({ index }) => index);
   try {
     if (addresses.length === 0) throw new Error(whyNotThese(mounts, seedStages) ?? noBridge);
-    return await startStraight(workDirectory, addresses, indexes, straight);
+    return await startStraight(workDirectory, addresses, indexes, straight, deadline);
   } catch (error) {
     if (straight !== 'packed') throw new NoContactError(messageOf(error));
     tellDetour(messageOf(error));

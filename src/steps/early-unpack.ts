@@ -31,6 +31,7 @@ export interface EarlyUnpackRequest {
   readonly utilityImage: string | undefined;
   readonly seedStages: SeedStages | undefined;
   readonly stream: boolean;
+  readonly deadline: number;
 }
 
 /**
@@ -45,11 +46,11 @@ export async function startEarlyUnpack(
   tools: RunnerTools,
   workDirectory: string,
 ): Promise<EarlyUnpack | undefined> {
-  const { surroundings, utilityImage, seedStages } = request;
+  const { surroundings, utilityImage, seedStages, deadline } = request;
   const planned = request.mounts.map((mount, index) => ({ index, mount, argument: '' }));
   if (planned.length === 0) return undefined;
   const options = {
-    ...{ surroundings, workDirectory, builder: address, seedStages },
+    ...{ surroundings, workDirectory, builder: address, seedStages, deadline },
     // Which compressions there are, the manifest tells.
     toolkit: chooseToolkit(tools, builder.platforms, utilityImage, { allOf: [] }),
     ...{ script: 'unpack' as const, mounts: planned, withArchives: true },

@@ -42,6 +42,8 @@ export interface PackRequest extends ExtractRequest {
   readonly incremental: IncrementalLimits;
   /** Whether archives may come straight from the builder. */
   readonly stream: boolean;
+  /** When the step gives up, in milliseconds since the epoch. */
+  readonly deadline: number;
   /** What is not saved. */
   readonly exclude: readonly ExcludeRule[];
   /** In bytes before compression; undefined: there is no limit. */

@@ -89,7 +89,7 @@ export async function extractMounts(
   let request: ExtractRequest | undefined;
   let tidied: Promise<void> | undefined;
   try {
-    const result = await withinTime(inputs.timeout, async (ended) => {
+    const result = await withinTime(inputs.timeout, async ({ deadline, ended }) => {
       let own: Promise<MountList> | undefined;
       const listOwn = () => {
         own ??= listOwnMounts(surroundings, inputs);
@@ -106,7 +106,7 @@ export async function extractMounts(
       const { keepsImages } = store;
       const savingInputs = { compressionLevel, incremental, stream, surroundings, keepsImages };
       const sizes = chooseSizes(inputs, note);
-      const asked = { ...request, ...list, platform, ...savingInputs, ...sizes };
+      const asked = { ...request, ...list, platform, ...savingInputs, ...sizes, deadline };
       for (const warning of tellOfUnknown(inputs.exclude, list.mounts)) warn(warning);
       return extract(asked, note, store, await makeWorkDirectory());
     }).catch(giveUp);

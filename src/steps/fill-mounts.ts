@@ -64,6 +64,8 @@ export interface InjectRequest {
   readonly incremental: boolean;
   /** Whether archives may go straight to the builder. */
   readonly stream: boolean;
+  /** When the step gives up, in milliseconds since the epoch. */
+  readonly deadline: number;
   readonly storeLocation: StoreLocation | undefined;
   /** The store at that location. */
   readonly store: Store;
@@ -126,7 +128,7 @@ export async function unpack(
   workDirectory: string,
 ): Promise<UnpackResult> {
   if (toUnpack.length === 0) return { reports: new Map(), gone: [] };
-  const { surroundings, builder: asked } = request;
+  const { surroundings, builder: asked, deadline } = request;
   const isPulled = entry.directory === undefined;
   await keepArchives(request, toUnpack, entry);
   // Extract saves nothing under a key that is saved already.
@@ -145,6 +147,7 @@ export async function unpack(
     })),
     withArchives: !isPulled,
     seedStages: request.seedStages,
+    deadline,
   };
   const built = await logStage('Unpack into the builder', (): Promise<AnyBuildResult> => {
     if (isPulled) return pullAndUnpack(options, toUnpack, accessRegistries(surroundings, asked));

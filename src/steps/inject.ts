@@ -109,12 +109,12 @@ export async function injectMounts(
   setOutput('cache-primary-key', keys.key);
   logMounts(list);
   for (const warning of tellOfUnknown(inputs.exclude, list.mounts)) warn(warning);
-  const result = await withinTime(inputs.timeout, async (ended) => {
+  const result = await withinTime(inputs.timeout, async ({ deadline, ended }) => {
     const access = accessRegistries(surroundings, inputs.builder);
     const store = openStore(inputs.storeLocation, { ended, access });
     const states = await readStates(surroundings);
     const job = recallJob(surroundings, states);
-    const request = { ...inputs, ...keys, ...list, listedAt, store, surroundings, job };
+    const request = { ...inputs, ...keys, ...list, listedAt, store, deadline, surroundings, job };
     warnOfSameKey(request, states);
     return inject(request, await makeWorkDirectory());
   }).catch((error: unknown) => {

@@ -197,7 +197,7 @@ function planBuild(
   address: BuilderAddress,
   mounts: readonly FoundMount[],
 ): ScratchBuildOptions {
-  const { surroundings, utilityImage, compressionLevel, seedStages } = request;
+  const { surroundings, utilityImage, compressionLevel, seedStages, deadline } = request;
   return {
     surroundings,
     workDirectory,
@@ -210,6 +210,7 @@ function planBuild(
     withArchives: false,
     seedStages,
     stays: request.keepsImages,
+    deadline,
     straight: whyNot(request, builder) === undefined ? 'packed' : undefined,
   };
 }

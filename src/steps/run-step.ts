@@ -8,17 +8,26 @@ import { killDescendants } from '../lib/kill-descendants.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { createWorkDirectory } from '../lib/work-directory.js';
 
+/** The time that a step has for its work. */
+export interface StepTime {
+  /** When it is over, in milliseconds since the epoch. */
+  readonly deadline: number;
+  /** Tells that nobody waits for the work any more. */
+  readonly ended: AbortSignal;
+}
+
 /**
  * Gives up on work that takes longer than a number of minutes, and ends all processes that it has
  * started. What the work does in this process goes on until the process ends.
  *
- * @param work gets a signal, which tells it that nobody waits for it any more
+ * @param work is told when its time is over
  * @throws Error that names the stage in which the work was
  */
 export async function withinTime<T>(
   minutes: number,
-  work: (ended: AbortSignal) => Promise<T>,
+  work: (time: StepTime) => Promise<T>,
 ): Promise<T> {
+  const deadline = Date.now() + minutes * 60_000;
   const ended = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const end = new Promise<never>((_, reject) => {
@@ -33,7 +42,7 @@ export async function withinTime<T>(
     }, minutes * 60_000);
   });
   try {
-    return await Promise.race([work(ended.signal), end]);
+    return await Promise.race([work({ deadline, ended: ended.signal }), end]);
   } finally {
     clearTimeout(timer);
   }

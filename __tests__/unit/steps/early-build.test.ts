@@ -43,6 +43,7 @@ const request: PackRequest = {
   compressionLevel: 3,
   incremental: { count: 3, share: 0.5 },
   stream: true,
+  deadline: 0,
   exclude: [],
   maxSize: undefined,
   keepsImages: false,

@@ -165,18 +165,27 @@ export interface PlannedContent {
  */
 const silenceOfListener = 60;
 
+/** How long a RUN has to do with a listener. */
+export interface PlannedLimits {
+  /** In seconds. */
+  readonly silence?: number;
+  /** When the RUN ends all of it, in seconds since the epoch. */
+  readonly until: number;
+}
+
 /**
  * Renders the file of the build secret from which a RUN learns where to connect to and how to prove
- * itself: how long it waits, a line for each endpoint, then one for each archive, in the order in which
- * they are unpacked.
+ * itself: how long it waits, until when it has time, a line for each endpoint, then one for each archive,
+ * in the order in which they are unpacked.
  */
 export function renderPlan(
   endpoints: readonly Endpoint[],
   archives: readonly PlannedArchive[],
-  silence = silenceOfListener,
+  { silence = silenceOfListener, until }: PlannedLimits,
 ): string {
   const lines = [
     `silence ${silence}`,
+    `until ${until}`,
     ...endpoints.map(({ address, port }) => `endpoint ${address} ${port}`),
     ...archives.map(({ name, innerKey, outerKey, content }) =>
       ['archive', name, innerKey, outerKey, ...fieldsOf(content)].join(' '),

@@ -65,8 +65,21 @@ export async function findAddresses(): Promise<readonly string[]> {
 const toldRefusals = 20;
 
 /**
+ * Until when archives may go straight: what is left after that of the step's time, a RUN needs to put its
+ * mount in order. It would be killed together with the step.
+ *
+ * @param deadline of the step, in milliseconds since the epoch
+ * @returns seconds since the epoch
+ */
+function endBefore(deadline: number): number {
+  const now = Date.now();
+  return Math.floor((now + 0.9 * (deadline - now)) / 1000);
+}
+
+/**
  * Listens for the RUNs of a build, and writes the plans of its mounts.
  *
+ * @param deadline when the step ends, in milliseconds since the epoch
  * @throws Error if it cannot listen
  */
 export async function startStraight(
@@ -74,6 +87,7 @@ export async function startStraight(
   addresses: readonly string[],
   indexes: readonly number[],
   archives: StraightArchives,
+  deadline: number,
 ): Promise<StraightBuild> {
   const received = join(workDirectory, 'received');
   await rm(received, { recursive: true, force: true });
@@ -89,11 +103,12 @@ export async function startStraight(
   debug(`Listening for the build at ${at}.`);
   const fileOf = (index: number) => join(received, String(index));
   const packed = new Map<number, Offer>();
+  const limits = { until: endBefore(deadline) };
   try {
     for (const index of indexes) {
       if (archives === 'packed') packed.set(index, listener.offerToTake(fileOf(index)));
       const planned = packed.get(index) ?? planToSend(listener, archives, index);
-      const plan = renderPlan(listener.endpoints, [planned].flat());
+      const plan = renderPlan(listener.endpoints, [planned].flat(), limits);
       await writeFile(join(workDirectory, planFile(index)), plan);
     }
   } catch (error) {

@@ -20,10 +20,11 @@ import {
   type Endpoint,
   type PlannedArchive,
   type PlannedContent,
+  type PlannedLimits,
   renderPlan,
 } from '../../../../src/builder/stream/protocol.js';
 import { placeScriptHere } from '../../../support/scripts-here.js';
-import { stepBetween } from '../../../support/stream.js';
+import { someday, stepBetween } from '../../../support/stream.js';
 
 const execute = promisify(execFile);
 
@@ -58,7 +59,7 @@ function own(): Endpoint {
 }
 
 async function plan(endpoint = own()): Promise<void> {
-  await writeFile(inRoot('plans/0'), renderPlan([endpoint], [offer]));
+  await writeFile(inRoot('plans/0'), renderPlan([endpoint], [offer], { until: someday }));
 }
 
 async function run(
@@ -196,13 +197,16 @@ test('if the connection is cut, it is packed again, into a file', async () => {
 });
 
 /** One who lets a RUN greet, and then takes, or gives, nothing more. */
-async function planWithSilence(archives: readonly PlannedArchive[] = [offer]): Promise<void> {
+async function planWithSilence(
+  archives: readonly PlannedArchive[] = [offer],
+  limits: PlannedLimits = { silence: 1, until: someday },
+): Promise<void> {
   const between = await stepBetween(own(), {
     onData: (_, chunk) => (isArchive(chunk) ? Buffer.alloc(0) : chunk),
     pause: (_, chunk) => (isArchive(chunk) ? Number.POSITIVE_INFINITY : 0),
   });
   toEnd.push(between.close);
-  await writeFile(inRoot('plans/0'), renderPlan([between.endpoint], archives, 1));
+  await writeFile(inRoot('plans/0'), renderPlan([between.endpoint], archives, limits));
 }
 
 test('if the other side takes nothing more, it is packed again, into a file', async () => {
@@ -234,7 +238,7 @@ async function planToUnpack(endpoint = own()): Promise<readonly PlannedArchive[]
       return { ...listener.offerToGive(path), content: await describe(path) };
     }),
   );
-  await writeFile(inRoot('plans/0'), renderPlan([endpoint], archives));
+  await writeFile(inRoot('plans/0'), renderPlan([endpoint], archives, { until: someday }));
   await emptyMount();
   return archives;
 }
@@ -312,6 +316,14 @@ test('if the step gives nothing more, the mount stays as it is', async () => {
   await expectUnpackedFromFiles();
 });
 
+test('if the time for it is over, nothing stays in the mount, and files can be unpacked', async () => {
+  const archives = await planToUnpack();
+  await planWithSilence(archives, { silence: 1000, until: Math.floor(Date.now() / 1000) + 3 });
+  expect(await run('unpack', '0:1')).toMatchObject({ result: 'detour', detour: 'cut' });
+  expect(await readdir(inRoot('mounts/0'))).toEqual([]);
+  await expectUnpackedFromFiles();
+});
+
 /** How much was in the mount, in KiB, when what was unpacked there was removed again. */
 async function measureUnpacked(): Promise<number> {
   const bin = inRoot('measuring');
@@ -335,7 +347,7 @@ async function planOthers(others: readonly [string, string]): Promise<void> {
     ...listener.offerToGive(others[place] ?? ''),
     ...(content && { content }),
   }));
-  await writeFile(inRoot('plans/0'), renderPlan([own()], given));
+  await writeFile(inRoot('plans/0'), renderPlan([own()], given, { until: someday }));
 }
 
 test('no more is unpacked than an archive has, even if it is made larger without being longer', async () => {

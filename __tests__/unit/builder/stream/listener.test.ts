@@ -7,7 +7,17 @@ import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,6 +34,7 @@ import {
   createNonce,
   type Direction,
   type Endpoint,
+  type PlannedLimits,
   prove,
   renderGreeting,
   renderPlan,
@@ -39,6 +50,7 @@ import {
   type Side,
   say,
   serve,
+  someday,
   start,
   stepBetween,
   streamScript,
@@ -66,8 +78,7 @@ beforeAll(async () => {
   await writeFile(join(tree, 'text'), 'text '.repeat(1000));
   archive = join(root, 'archive');
   await execute('tar', ['-c', '-I', 'zstd -q -1', '-f', archive, '-C', tree, '.']);
-  const compressedBytes = (await stat(archive)).size;
-  archived = { compressedBytes, bytes: compressedBytes, sha256: await digest(archive) };
+  archived = await describeFile(archive);
 });
 
 afterAll(() => rm(root, { recursive: true }));
@@ -122,8 +133,23 @@ function makeOffer(direction: Direction, file?: string): Offer {
     : listener.offerToGive(file ?? archive);
 }
 
-function planFor(offer: Offer, endpoint = own(), silence?: number): Promise<Side> {
-  return writePlan(join(work, 'plan'), endpoint, offer, archived, silence);
+function planFor(
+  offer: Offer,
+  endpoint = own(),
+  limits: Partial<PlannedLimits> = {},
+): Promise<Side> {
+  return writePlan(join(work, 'plan'), endpoint, offer, archived, limits);
+}
+
+/** For the end of a plan. */
+function inSeconds(seconds: number): number {
+  return Math.floor(Date.now() / 1000) + seconds;
+}
+
+/** What a plan says of a file. */
+async function describeFile(file: string) {
+  const bytes = (await stat(file)).size;
+  return { compressedBytes: bytes, bytes, sha256: await digest(file) };
 }
 
 /** More than what waits in the sockets between the two sides and one who stands there. */
@@ -455,7 +481,7 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
     toEnd.push(between.close);
     const large = await makeLarge();
     const offer = makeOffer(direction, direction === 'pack' ? received() : large);
-    const { plan, endpoint } = await planFor(offer, between.endpoint, 1);
+    const { plan, endpoint } = await planFor(offer, between.endpoint, { silence: 1 });
     const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
     const command = direction === 'pack' ? ['cat', large] : ['tail', '-c', '1'];
     const { code, stderr } = await start('bash', [streamScript, ...words, ...command]).ended;
@@ -471,9 +497,27 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
     });
     toEnd.push(between.close);
     const offer = makeOffer(direction);
-    const side = await planFor(offer, between.endpoint, 3);
+    const side = await planFor(offer, between.endpoint, { silence: 3 });
     expect(await carry(direction, side).ended).toMatchObject({ code: 0, stderr: '' });
     await expectArrived(direction, offer);
+  });
+
+  test('and lets little through at a time, without end: the RUN ends in time', async () => {
+    const between = await stepBetween(own(), {
+      pause: (from, chunk) => (from === sender && chunk.length > 1000 ? 500 : 0),
+    });
+    toEnd.push(between.close);
+    const large = await makeLarge();
+    const offer = makeOffer(direction, direction === 'pack' ? received() : large);
+    const content = await describeFile(large);
+    const limits = { until: inSeconds(3) };
+    const plan = join(work, 'plan');
+    const { endpoint } = await writePlan(plan, between.endpoint, offer, content, limits);
+    const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+    const command = direction === 'pack' ? ['cat', large] : ['tail', '-c', '1'];
+    const { code, stderr } = await start('bash', [streamScript, ...words, ...command]).ended;
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('The time for the archive is over.');
   });
 
   test('and keeps the last word to itself, and the connection open', async () => {
@@ -484,9 +528,12 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
         from === 'listener' && String(chunk).startsWith('good ') ? Number.POSITIVE_INFINITY : 0,
     });
     toEnd.push(between.close);
-    const running = carry('pack', await planFor(makeOffer('pack'), between.endpoint, 1));
-    expect((await running.ended).code).not.toBe(0);
-    expect(await readFile(sumFile(), 'utf8')).toBe('');
+    for (const limits of [{ silence: 1 }, { until: inSeconds(3) }]) {
+      const offer = makeOffer('pack', join(work, Object.keys(limits).join()));
+      const running = carry('pack', await planFor(offer, between.endpoint, limits));
+      expect((await running.ended).code).not.toBe(0);
+      expect(await readFile(sumFile(), 'utf8')).toBe('');
+    }
   });
 
   test('and keeps the last word to itself', async () => {
@@ -607,7 +654,7 @@ describe('what fails on one side', () => {
     const silence = 4;
     const standStill = async (direction: Direction) => {
       const offer = makeOffer(direction);
-      const side = await writePlan(join(work, direction), own(), offer, archived, silence);
+      const side = await writePlan(join(work, direction), own(), offer, archived, { silence });
       const { address, port } = side.endpoint;
       const words = ['carry', direction, side.plan, '0', address, String(port)];
       const then = direction === 'pack' ? 'echo' : 'cat >/dev/null';
@@ -657,6 +704,38 @@ describe('what fails on one side', () => {
   });
 });
 
+describeWhere(process.getuid?.() === 0, 'root, which may become another user')(
+  'a RUN that may not see what goes through',
+  () => {
+    test.each(directions)('%s: it ends', async (direction) => {
+      await listen();
+      await chmod(root, 0o755);
+      await chmod(work, 0o777);
+      // What a user may not read, of that he sees nothing when he runs it.
+      const { stdout } = await execute('which', ['tee']);
+      await copyFile(stdout.trim(), join(work, 'tee'));
+      await chmod(join(work, 'tee'), 0o711);
+      await copyFile(streamScript, join(work, 'stream.sh'));
+      const large = await makeLarge();
+      const offer = makeOffer(direction, direction === 'pack' ? received() : large);
+      const { plan, endpoint } = await planFor(offer);
+      await chmod(plan, 0o644);
+      const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+      const command = [
+        'sh',
+        '-c',
+        direction === 'pack' ? 'sleep 20; cat' : 'sleep 20; cat >/dev/null',
+      ];
+      const script = [join(work, 'stream.sh'), ...words, ...command];
+      const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+      const env = { ...process.env, PATH: `${work}:${process.env.PATH}` };
+      const { code, stderr } = await start('setpriv', [...user, 'bash', ...script], env).ended;
+      expect(code).not.toBe(0);
+      expect(stderr).toContain('What goes through cannot be seen.');
+    });
+  },
+);
+
 describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
   'a full disk',
   () => {
@@ -700,7 +779,7 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
 describe('a RUN looks for the listener', () => {
   const find = async (endpoints: Endpoint[], offer: Offer, direction: Direction = 'pack') => {
     const plan = join(work, 'plan');
-    await writeFile(plan, renderPlan(endpoints, [offer]));
+    await writeFile(plan, renderPlan(endpoints, [offer], { until: someday }));
     return start('bash', [streamScript, 'find', direction, plan]).ended;
   };
 

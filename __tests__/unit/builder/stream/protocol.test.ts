@@ -134,8 +134,9 @@ test('a plan has a line for each endpoint and each archive', () => {
     { name, innerKey, outerKey },
     { name, innerKey, outerKey, content: { sha256: digest, compressedBytes: 12, bytes: 10240 } },
   ];
-  expect(renderPlan(endpoints, archives)).toBe(
+  expect(renderPlan(endpoints, archives, { until: 1_800_000_000 })).toBe(
     `silence 60
+until 1800000000
 endpoint 172.17.0.1 1
 endpoint ::1 65535
 archive ${name} ${innerKey} ${outerKey}
