@@ -57,8 +57,7 @@ buildkit__install_missing() (
   if buildkit__can_pull; then
     buildkit__save "$work" || exit
   elif engine__is_debian && ((EUID == 0)); then
-    buildkit__download "$work" && buildkit__unpack "$work" && buildkit__compile "$work" &&
-      buildkit__assemble "$work" || exit
+    buildkit__get_sources "$work" && buildkit__compile "$work" && buildkit__assemble "$work" || exit
   else
     engine__say "$buildkit_image is not here, cannot be pulled, and can be compiled as root on Debian only"
     exit 1
@@ -80,6 +79,11 @@ buildkit__save() {
 
 # --- the image that is compiled ---
 
+# buildkit__get_sources WORK: all that buildkit__compile needs
+buildkit__get_sources() {
+  buildkit__download "$1" && buildkit__unpack "$1" && buildkit__patch "$1"
+}
+
 # The sources and all that they depend on, the current Go, and the source package.
 buildkit__download() {
   local work=$1 go names
@@ -88,9 +92,7 @@ buildkit__download() {
   engine__packages=(golang-go "$buildkit__sources")
   engine__download "$work" || return
   go=$(dpkg-deb --field "$work"/debs/golang-go_*.deb Depends | grep -o '^golang-[0-9.]*')
-  sed -n 's/^deb /deb-src /p' "$work/sources.list" >"$work/deb-src"
-  cat "$work/deb-src" >>"$work/sources.list"
-  apt-get -c "$work/apt.conf" update -qq >&2 || return
+  engine__add_sources "$work" || return
   names=$(buildkit__dependencies "$work") || return
   # shellcheck disable=SC2086 # one word, one package
   (cd "$work/debs" && apt-get -c "$work/apt.conf" download -qq "$go-go" "$go-src" $names >&2) || return
@@ -131,20 +133,23 @@ buildkit__unpack() {
   return 1
 }
 
+buildkit__patch() {
+  local buildkit=$1/root/usr/share/gocode/src/github.com/moby/buildkit
+  if ! patch --quiet --directory "$buildkit" --strip 1 <"$buildkit__patch_file" >&2; then
+    engine__say "$buildkit__patch_file does not fit BuildKit $(<"$1/version")"
+    return 1
+  fi
+  # With such a file, Go finds an import like …/v2 in a package that Debian installs without the v2.
+  echo 'module github.com/moby/buildkit' >"$buildkit/go.mod"
+}
+
 buildkit__compile() {
   local work=$1 missing
-  local buildkit=$work/root/usr/share/gocode/src/github.com/moby/buildkit
   local -x GOROOT GOPATH GOCACHE=$work/gocache GOTMPDIR=$work GO111MODULE=off GOTOOLCHAIN=local GOFLAGS='' CGO_ENABLED=0
   # A fifth less of the processors' time, which the compiler spends on collecting its garbage.
   local -x GOGC=400
   GOROOT=$(compgen -G "$work/root/usr/lib/go-*")
   GOPATH=$work/root/usr/share/gocode:$work/vendor
-  if ! patch --quiet --directory "$buildkit" --strip 1 <"$buildkit__patch" >&2; then
-    engine__say "$buildkit__patch does not fit BuildKit $(<"$work/version")"
-    return 1
-  fi
-  # With such a file, Go finds an import like …/v2 in a package that Debian installs without the v2.
-  echo 'module github.com/moby/buildkit' >"$buildkit/go.mod"
   # shellcheck disable=SC2016 # for Go
   missing=$("$GOROOT/bin/go" list -deps -e -f '{{if .Error}}{{.ImportPath}}{{end}}' \
     github.com/moby/buildkit/cmd/{buildkitd,buildctl} | grep . || true)
@@ -167,4 +172,4 @@ buildkit__assemble() {
   cp -L --parents "${libraries[@]}" "$work/image"
 }
 
-buildkit__patch=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/buildkit.patch
+buildkit__patch_file=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/buildkit.patch

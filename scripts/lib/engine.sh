@@ -176,6 +176,13 @@ END
   return 1
 }
 
+# engine__add_sources WORK: from here on the packages that engine__download can get have their sources, too
+engine__add_sources() {
+  sed -n 's/^deb /deb-src /p' "$1/sources.list" >"$1/deb-src"
+  cat "$1/deb-src" >>"$1/sources.list"
+  apt-get -c "$1/apt.conf" update -qq >&2
+}
+
 engine__unpack() {
   local work=$1 deb part file
   for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root" || return; done

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# Caches that real tools have made, for the benchmark. Sourced; needs engine.sh and go.sh, npm, and root on a
+# Caches that real tools have made, for the benchmark. Sourced; needs engine.sh, buildkit.sh, go.sh, npm, and root on a
 # Debian system. They are made of what the registries have, so they differ a little from day to day; each is
 # made once.
 
 # What there is; bench/data-sets.ts describes them. node-modules-npm is made with the help of npm-cache.
 # shellcheck disable=SC2034 # for who sources this
-real_caches=(go-build-std npm-cache pnpm-store node-modules-npm apt-archives cargo-target-clap)
+real_caches=(go-build-std go-build-buildkit npm-cache pnpm-store node-modules-npm apt-archives cargo-registry
+  cargo-target-clap ccache-git)
 
 # make_real_cache NAME DIR (absolute): makes it at DIR/NAME, or says why not; nothing to do the second time
 make_real_cache() (
@@ -30,6 +31,16 @@ real_cache__go-build-std() {
   for architecture in amd64 arm64 riscv64; do
     GOARCH=$architecture "$GOROOT/bin/go" build std || return
   done
+}
+
+# Go's build cache of BuildKit, and of the standard library with it.
+real_cache__go-build-buildkit() {
+  local architecture
+  buildkit__get_sources "$1" || return
+  for architecture in amd64 arm64; do
+    GOARCH=$architecture buildkit__compile "$1" || return
+  done
+  mv "$1/gocache" "$1/cache"
 }
 
 # npm's cache after an installation of what this project needs.
@@ -67,24 +78,20 @@ real_cache__apt-archives() {
     rm -rf "$1"/apt/archives/{partial,lock} && mv "$1/apt/archives" "$1/cache"
 }
 
-# cargo's target directory of a small program with well-known crates, by Debian's cargo and crates: debug and
-# release.
+real_cache__crates=(librust-clap-dev librust-regex+default-dev librust-serde-json-dev librust-serde-derive-dev
+  librust-tokio-dev)
+
+# Well-known crates, and what they depend on, as Debian has them.
+real_cache__cargo-registry() {
+  real_cache__unpack_debs "$1" "${real_cache__crates[@]}" && mv "$1/root/usr/share/cargo/registry" "$1/cache"
+}
+
+# cargo's target directory of a small program with these crates, by Debian's cargo: debug and release.
 real_cache__cargo-target-clap() {
-  local root=$1/root deb
-  local packages=(cargo librust-clap-dev librust-regex+default-dev librust-serde-json-dev)
-  packages+=(librust-serde-derive-dev librust-tokio-dev)
-  real_cache__download_debs "$1" "${packages[@]}" || return
-  for deb in "$1"/apt/archives/*.deb; do
-    case ${deb##*/} in
-      # The machine's own are used for these.
-      libc6* | libgcc* | libstdc* | gcc* | cpp*) ;;
-      *) dpkg -x "$deb" "$root" || return ;;
-    esac
-  done
+  local root=$1/root
+  real_cache__unpack_debs "$1" cargo "${real_cache__crates[@]}" || return
   real_cache__write_program "$1/project" "$root/usr/share/cargo/registry" || return
   export CARGO_HOME=$1/project/home CARGO_TARGET_DIR=$1/cache RUSTC=$root/usr/bin/rustc
-  LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu)
-  export LD_LIBRARY_PATH
   cd "$1/project" && "$root/usr/bin/cargo" build --offline && "$root/usr/bin/cargo" build --offline --release
 }
 
@@ -125,6 +132,36 @@ async fn main() {
     println!("{} {}", serde_json::to_string(&args).unwrap(), found);
 }
 END
+}
+
+# ccache's directory after all that Git compiles.
+real_cache__ccache-git() {
+  local ccache=$1/root/usr/bin/ccache without
+  real_cache__unpack_debs "$1" ccache zlib1g-dev || return
+  # shellcheck disable=SC2034 # what engine__download gets
+  engine__packages=(git)
+  engine__download "$1" && engine__add_sources "$1" || return
+  # An archive may have lost other files of the source package than the one that is wanted.
+  (cd "$1" && apt-get -c "$1/apt.conf" source --download-only -qq git) || true
+  mkdir "$1/source" && tar -C "$1/source" --strip-components 1 -xf "$(compgen -G "$1/git_*.orig.tar.xz")" || return
+  export CCACHE_DIR=$1/cache
+  without=(NO_{CURL,OPENSSL,EXPAT,GETTEXT,TCLTK,PERL,PYTHON}"=1")
+  make -C "$1/source" -j "$(nproc)" CC="$ccache gcc" ZLIB_PATH="$1/root/usr" "${without[@]}" objects
+}
+
+# real_cache__unpack_debs DIR PACKAGE…: into DIR/root, and has their libraries found there
+real_cache__unpack_debs() {
+  local deb
+  real_cache__download_debs "$@" || return
+  for deb in "$1"/apt/archives/*.deb; do
+    case ${deb##*/} in
+      # The machine's own are used for these.
+      libc6* | libgcc* | libstdc* | gcc* | cpp*) ;;
+      *) dpkg -x "$deb" "$1/root" || return ;;
+    esac
+  done
+  LD_LIBRARY_PATH=$(echo "$1"/root/usr/lib/*-linux-gnu)
+  export LD_LIBRARY_PATH
 }
 
 # real_cache__download_debs DIR PACKAGE…: into DIR/apt/archives, with all that they depend on

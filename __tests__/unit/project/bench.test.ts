@@ -109,8 +109,8 @@ describe('caches that real tools have made', () => {
 
   test('have the names by which they are made', async () => {
     const script = await readFile('scripts/lib/real-caches.sh', 'utf8');
-    const [, names = ''] = /^real_caches=\((.*)\)$/m.exec(script) ?? [];
-    expect(names.split(' ').sort()).toEqual([...realNames].sort());
+    const [, names = ''] = /^real_caches=\(([^)]*)\)$/m.exec(script) ?? [];
+    expect(names.split(/\s+/).sort()).toEqual([...realNames].sort());
     for (const name of realNames) expect(script).toContain(`\nreal_cache__${name}() {\n`);
   });
 

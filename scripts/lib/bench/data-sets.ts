@@ -57,10 +57,14 @@ export function madeUpSets(scale: number): readonly (DataSet & { readonly source
 
 const real: Readonly<Record<string, string>> = {
   'go-build-std': "Go's build cache: its standard library for three architectures",
+  'go-build-buildkit':
+    "Go's build cache: BuildKit, and the standard library, for two architectures",
   'npm-cache': "npm's cache, with the packages of this project",
   'pnpm-store': "pnpm's store, with the same",
   'node-modules-npm': 'a node_modules, with the same',
+  'cargo-registry': 'the sources of well-known crates, as cargo reads them',
   'cargo-target-clap': "cargo's target directory of a small program with well-known crates",
+  'ccache-git': "ccache's directory, after all that Git compiles",
   'apt-archives': "apt's archives: a C compiler, clang, a JDK, git, and what they depend on",
 };
 
