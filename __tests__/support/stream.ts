@@ -75,10 +75,20 @@ export async function writePlan(
   return { plan, endpoint };
 }
 
+/** What carries the first archive of a plan; what is not yet proven is kept beside the plan. */
+export function carryWords(
+  direction: Direction,
+  { plan, endpoint }: Side,
+  command: readonly string[],
+): string[] {
+  const place = [plan, '0', endpoint.address, String(endpoint.port)];
+  const directory = direction === 'unpack' ? [dirname(plan)] : [];
+  return [streamScript, 'carry', direction, ...place, ...directory, ...command];
+}
+
 /** As the scripts in the builder do it: GNU tar starts what carries the archive as its compressor. */
-function compressor(direction: Direction, { plan, endpoint }: Side, command: string): string {
-  const { address, port } = endpoint;
-  return `bash ${streamScript} carry ${direction} ${plan} 0 ${address} ${port} ${command}`;
+function compressor(direction: Direction, side: Side, command: string): string {
+  return ['bash', ...carryWords(direction, side, [command])].join(' ');
 }
 
 /** @param sum where the digest of what was sent is put */

@@ -83,8 +83,9 @@ async function unpackStraight(
   const straight = new Map(
     toUnpack.map(({ index, archives }) => [
       index,
-      archives.map(({ file, sha256, compressedBytes, bytes }) => ({
-        ...{ path: join(directory, file), sha256, compressedBytes, bytes },
+      archives.map(({ file, compressedBytes }) => ({
+        path: join(directory, file),
+        compressedBytes,
       })),
     ]),
   );

@@ -7,8 +7,9 @@
 #     stream.sh carry pack PLAN PLACE ADDRESS PORT COMMAND...
 #         Sends what COMMAND makes of the standard input. Prints the SHA-256 of that when the step has
 #         all of it.
-#     stream.sh carry unpack PLAN PLACE ADDRESS PORT COMMAND...
-#         Gives to COMMAND what the step sends. What COMMAND prints is right if this succeeds.
+#     stream.sh carry unpack PLAN PLACE ADDRESS PORT DIRECTORY COMMAND...
+#         Gives to COMMAND what the step sends, and nothing else. All of it was there if this succeeds.
+#         DIRECTORY holds what was not yet proven to be the step's.
 #
 # PLACE is that of the archive in the plan, from 0; each can be asked for once. `carry` is meant for GNU
 # tar's option -I. Needs bash (/dev/tcp), GNU's head and tee, sha256sum and timeout.
@@ -30,32 +31,33 @@ digest() {
   sum=$(sha256sum) && printf %s "${sum%% *}"
 }
 
-# prove ROLE [DIGEST]: the keys are in no command's arguments, as printf is a part of bash
+# prove ROLE [CONTENT]: the keys are in no command's arguments, as printf is a part of bash
 prove() {
   local message="$protocol $1 $direction $name $run_nonce $listener_nonce${2:+ $2}"
   printf '%s%s' "$outer_key" "$(printf '%s%s' "$inner_key" "$message" | digest)" | digest
 }
 
-# read_plan PLACE: sets endpoints, silence, until, and what there is to know of the archive
+# read_plan PLACE: sets endpoints, silence, until, block, and what there is to know of the archive
 read_plan() {
-  local kind first second third fourth fifth place=0
-  endpoints=() silence='' until='' name=''
-  while read -r kind first second third fourth fifth _; do
+  local kind first second third fourth place=0
+  endpoints=() silence='' until='' block='' name=''
+  while read -r kind first second third fourth _; do
     case $kind in
       silence) silence=$first ;;
       until) until=$first ;;
+      block) block=$first ;;
       endpoint) endpoints+=("$first $second") ;;
       archive)
         if ((place++ == $1)); then
-          name=$first inner_key=$second outer_key=$third sha256=$fourth size=$fifth
+          name=$first inner_key=$second outer_key=$third size=$fourth
         fi
         ;;
     esac
   done <"$plan"
-  [[ -n $silence && -n $until && -n $name ]]
+  [[ -n $silence && -n $until && -n $block && -n $name ]]
 }
 
-# is_proven ROLE PROOF [DIGEST]: whether the listener knows the keys. If this side cannot make the proof, no
+# is_proven ROLE PROOF [CONTENT]: whether the listener knows the keys. If this side cannot make the proof, no
 # other one counts.
 is_proven() {
   local expected
@@ -120,28 +122,23 @@ left_of() {
   ((left > 0))
 }
 
-# await_end FIELD INPUT: waits for the end of the process $carrier, and ends it if the other side sends too
-# much, if nothing goes through it for `silence` seconds because of the other side, or if it takes longer than
-# the plan allows. FIELD is what the kernel counts in /proc/PID/io. To receive, the process waits for the other
-# side if there is no INPUT; to send, if there is some. Otherwise it waits for this side, where a compressor may
-# think, or a disk may stall, for longer.
+# await_end INPUT: waits for the end of the process $carrier, and ends it if the other side takes nothing from it
+# for `silence` seconds, or if it takes longer than the plan allows. If there is no INPUT, the process waits for
+# this side, where a compressor may think, or a disk may stall, for longer.
 await_end() {
   local field value count before='' still=0 unseen=0 why='' left
   # The process has the other end of this pipe, and does not write to it.
   while read -r -t 1; (($? > 128)); do
     count=
     while read -r field value; do
-      [[ $field != "$1:" ]] || count=$value
+      [[ $field != wchar: ]] || count=$value
     done 2>/dev/null <"/proc/$carrier/io"
     if ! left_of 1; then
       why='The time for the archive is over.'
     elif [[ -z $count ]]; then
       # Once may be because it has just ended.
       ((++unseen < 3)) || why='What goes through cannot be seen.'
-    # (Also what a program is made of, and its libraries, have been read.)
-    elif [[ $direction == unpack ]] && ((count > size + (1 << 20))); then
-      why='The other side sends more than there is of the archive.'
-    elif [[ $count != "$before" ]] || is_held_up "$2"; then
+    elif [[ $count != "$before" ]] || ! read -r -t 0 -u "$1"; then
       still=0
     elif ((++still >= silence)); then
       why="The other side has been silent for $silence seconds."
@@ -155,17 +152,12 @@ await_end() {
   done
 }
 
-# is_held_up INPUT: by this side
-is_held_up() {
-  if read -r -t 0 -u "$1"; then [[ $direction == unpack ]]; else [[ $direction == pack ]]; fi
-}
-
-# carry_between FIELD: becomes the program that reads the standard input, and writes it to the standard
-# output and to the digest. Meant for a subshell.
-carry_between() {
+# carry_on: becomes the program that writes the standard input to the standard output and to the digest. Meant
+# for a subshell.
+carry_on() {
   carrier=$BASHPID
   exec 7<&0
-  exec 6> >(exec >/dev/null 4>&- 5>&-; await_end "$1" 7)
+  exec 6> >(exec >/dev/null 4>&- 5>&-; await_end 7)
   exec 7<&- tee --output-error=exit /dev/fd/5
 }
 
@@ -173,20 +165,32 @@ carry_between() {
 # the kernel for the other side, so the trailer may be held up, and the last word may take longer.
 send() {
   local sum verdict left
-  sum=$({ "$@" 3>&- | carry_between wchar >&3; } 5>&1 | digest) || return
+  sum=$({ "$@" 3>&- | carry_on >&3; } 5>&1 | digest) || return
   left_of "$silence" || return
   printf '\nsent %s %s\n' "$sum" "$(prove sent "$sum")" | timeout --foreground "$left" tee >&3 || return
   left_of $((5 * silence)) && IFS= read -r -t "$left" -n 160 verdict <&3 || return
   [[ $verdict == "good "* ]] && is_proven good "${verdict#good }" "$sum" && printf '%s\n' "$sum"
 }
 
-# receive COMMAND...: until the step ends the connection. COMMAND may get more than it should, or less;
-# then this fails.
+# receive DIRECTORY COMMAND...
 receive() {
-  local sum
-  exec 4>&1
-  sum=$({ carry_between rchar <&3 | "$@" 3>&- >&4; } 5>&1 | digest) &&
-    [[ $sum == "$sha256" ]]
+  receive_blocks "$1" | "${@:2}" 3>&-
+}
+
+# receive_blocks DIRECTORY: a block is passed on while the next one comes
+receive_blocks() {
+  local number=0 rest=$size bytes file proof sum passing='' left
+  while ((rest > 0)); do
+    bytes=$((rest < block ? rest : block)) file=$1/$((number % 2))
+    left_of "$silence" && IFS= read -r -t "$left" -n 65 proof <&3 || return
+    left_of "$silence" && timeout --foreground "$left" head -c "$bytes" <&3 >"$file" || return
+    sum=$(digest <"$file") && is_proven block "$proof" "$number $sum" || return
+    [[ -z $passing ]] || wait "$passing" || return
+    tee <"$file" 3>&- &
+    passing=$!
+    ((rest -= bytes, number += 1))
+  done
+  wait "$passing"
 }
 
 action=$1 direction=$2 plan=$3 place=${4-0}

@@ -73,25 +73,9 @@ unpack() {
   choose_compressor "$archive"
   # An archive that comes straight from the step has only its name here.
   if [ -n "$at" ] && [ ! -s "$archive" ]; then
-    read_planned 0 || return
-    compressor="bash ${0%/*}/stream.sh carry unpack $plan 0 $at $compressor"
-    # If there is more in it than planned, the first record of that ends tar, and it fills no disk.
-    # shellcheck disable=SC2016 # the shell that tar starts expands it
-    set -- "$@" "--checkpoint=$(((bytes + 10239) / 10240 + 1))" '--checkpoint-action=exec=kill $PPID'
+    compressor="bash ${0%/*}/stream.sh carry unpack $plan 0 $at $reserved/unproven $compressor"
   fi
   extract "$@" -I "$compressor" -f "$archive" -C "$directory"
-}
-
-# read_planned PLACE: sets size and bytes, compressed and not, of an archive that comes straight
-read_planned() {
-  count=0
-  # shellcheck disable=SC2034 # some fields are for stream.sh
-  while read -r kind name inner_key outer_key sha256 size bytes; do
-    [ "$kind" = archive ] || continue
-    [ "$count" != "$1" ] || return 0
-    count=$((count + 1))
-  done <"$plan"
-  return 1
 }
 
 # are_here: whether the archives themselves are here, and not only their names
@@ -108,9 +92,8 @@ fetch() {
   mkdir "$reserved/fetched" || return
   for delta; do
     place=$((place + 1))
-    read_planned "$place" || return
     # shellcheck disable=SC2086 # the address and the port are two words
-    bash "${0%/*}/stream.sh" carry unpack "$plan" "$place" $at head -c "$size" \
+    bash "${0%/*}/stream.sh" carry unpack "$plan" "$place" $at "$reserved/unproven" tee \
       >"$reserved/fetched/${delta##*/}" || return
   done
 }
@@ -188,9 +171,9 @@ work() {
   [ -z "$detour" ] || report detour ",\"detour\":\"$detour\""
   # The reserved names would be in the way of settle. No archive of ours holds them.
   keep_root &&
-    mkdir "$reserved" "$reserved/files" &&
+    mkdir "$reserved" "$reserved/files" "$reserved/unproven" &&
     unpack_all &&
-    rm -rf -- "$reserved/fetched" \
+    rm -rf -- "$reserved/unproven" "$reserved/fetched" \
       "$reserved/files/$reserved_name" "$reserved/files/$reserved_name.complete" &&
     describe_root &&
     mv -- "$reserved" "$complete" &&

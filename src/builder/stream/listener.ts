@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rm, statfs } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { type FileHandle, open, rm, statfs } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../lib/errors.js';
 import {
+  blockLength,
   type Credentials,
   createCredentials,
   createNonce,
@@ -16,6 +17,7 @@ import {
   parseHello,
   parseTrailer,
   prove,
+  renderBlockProof,
   renderGreeting,
   renderVerdict,
   type Session,
@@ -58,6 +60,8 @@ export interface ListenerOptions {
   readonly maximumGreeting: number;
   /** Bytes of the runner's disk that no archive may take. */
   readonly reserve: number;
+  /** Bytes of a block, as the plans tell them. */
+  readonly block: number;
   /** Is told of each connection that is refused. */
   readonly onRefusal: (why: string) => void;
 }
@@ -69,6 +73,7 @@ const standard: ListenerOptions = {
   maximumGreeting: 64,
   // The way through buildx needs some, and so does the job.
   reserve: 256 << 20,
+  block: blockLength,
   onRefusal: () => undefined,
 };
 
@@ -92,6 +97,7 @@ interface Carriage {
   readonly file: string;
   /** Bytes of the disk that are to stay free. */
   readonly reserve: number;
+  readonly block: number;
 }
 
 /**
@@ -106,7 +112,10 @@ export async function startListener(
   signal?: AbortSignal,
   options: Partial<ListenerOptions> = {},
 ): Promise<Listener> {
-  const { patience, silence, maximumGreeting, reserve, onRefusal } = { ...standard, ...options };
+  const { patience, silence, maximumGreeting, reserve, block, onRefusal } = {
+    ...standard,
+    ...options,
+  };
   const offers = new Map<string, Pending>();
   const connections = new Set<Socket>();
   const greeting = new Set<Socket>();
@@ -161,7 +170,7 @@ export async function startListener(
     );
     const carry = hello.direction === 'pack' ? take : give;
     try {
-      offer.settle(await carry({ socket, reader, session, file: offer.file, reserve }));
+      offer.settle(await carry({ socket, reader, session, file: offer.file, reserve, block }));
       // What it is told last still goes out.
       socket.destroySoon();
     } catch (error) {
@@ -297,23 +306,36 @@ async function checkRoom(file: string, reserve: number): Promise<void> {
 }
 
 /** From a file to the RUN. */
-async function give({ socket, file }: Carriage): Promise<Transfer> {
+async function give({ socket, session, file, block }: Carriage): Promise<Transfer> {
   let bytes = 0;
-  // (As the last stream of a pipeline, the socket would have to end in both directions.)
-  await pipeline(
-    createReadStream(file, { highWaterMark: 1 << 18 }),
-    async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) {
-        await write(socket, chunk);
-        bytes += chunk.length;
-      }
-    },
-  );
-  return { kind: 'complete', bytes };
+  const archive = await open(file);
+  try {
+    const buffer = Buffer.allocUnsafe(block);
+    for (let number = 0; ; number++) {
+      const content = await fill(buffer, archive);
+      if (content.length === 0) return { kind: 'complete', bytes };
+      await write(socket, renderBlockProof(session, number, content));
+      await write(socket, content);
+      bytes += content.length;
+    }
+  } finally {
+    await archive.close();
+  }
+}
+
+/** @returns what there is next in the file: less than all of the buffer only at the end */
+async function fill(buffer: Buffer, file: FileHandle): Promise<Buffer> {
+  let length = 0;
+  while (length < buffer.length) {
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return buffer.subarray(0, length);
 }
 
 /** Until the kernel has it. */
-function write(socket: Socket, chunk: Buffer): Promise<void> {
+function write(socket: Socket, chunk: Buffer | string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.write(chunk, (error) => (error ? reject(error) : resolve()));
   });

@@ -15,25 +15,27 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
  *     RUN       LF "sent" <SHA-256> <proof "sent">
  *     listener  "good" <proof "good">
  *
- * `unpack`: the listener sends the archive, and ends the connection. The RUN knows the digest from the
- * plan, and uses the archive only if that is right: so it needs no word from the listener.
+ * `unpack`: the listener sends the archive in blocks, all of one length but for the last, and before each
+ * a proof of it. The RUN passes on no byte of a block before it has all of it, and the proof is right: so
+ * zstd and tar read nothing that is not the step's. The plan tells the length of the archive.
  *
- *     listener  <the archive>
+ *     listener  <proof "block"> LF <the block>    (again and again)
  *
  * Each archive has a name and two keys, all random, which reach the RUN through BuildKit, in the file of
  * a build secret. The keys never cross the wire. A proof is
  *
  *     SHA-256(outer key, SHA-256(inner key, message))
- *     message = <protocol> <role> <direction> <name> <nonce of the RUN> <nonce of the listener> [<SHA-256>]
+ *     message = <protocol> <role> <direction> <name> <nonce of the RUN> <nonce of the listener> [<content>]
  *
- * with digests and keys in hex, so that sha256sum and printf can make it. It is HMAC with two independent
+ * with digests and keys in hex, so that sha256sum and printf can make it. The content is the SHA-256 of the
+ * archive, or of a block behind its number. It is HMAC with two independent
  * keys (NMAC): a key of 64 characters is just one block of SHA-256, and what an attacker may extend, the
- * inner digest, is never seen. All fields have fixed lengths and no blanks, so that a message can be read
- * in one way only. The role keeps a proof from being reflected, the nonces from being replayed.
+ * inner digest, is never seen. Of all fields, only the number has no fixed length, and none has blanks,
+ * so that a message can be read in one way only. The role keeps a proof from being reflected, the nonces from being replayed.
  *
  * The listener proves itself first: a RUN may have knocked at a stranger's door. One who only passes on
  * what both say gets to see the archive, as anyone who can get between them does, but cannot change it:
- * the digests of the trailer and of the plan are proven, or come through BuildKit.
+ * the digests of the trailer and of the blocks are proven, or come through BuildKit.
  */
 export const protocol = 'buildkit-cache-mounts/1';
 
@@ -41,7 +43,7 @@ export const protocol = 'buildkit-cache-mounts/1';
 export type Direction = 'pack' | 'unpack';
 
 /** Which of the proofs it is. */
-export type Role = 'listener' | 'run' | 'sent' | 'good';
+export type Role = 'listener' | 'run' | 'sent' | 'good' | 'block';
 
 /** What an archive is asked for by, and what both sides prove that they know. */
 export interface Credentials {
@@ -93,13 +95,13 @@ export interface Session extends Credentials {
 }
 
 /**
- * @param archiveDigest SHA-256 of the archive, in hex, for the roles `sent` and `good`
+ * @param content what the roles `sent`, `good` and `block` are about
  * @returns 64 hex digits
  */
-export function prove(session: Session, role: Role, archiveDigest?: string): string {
+export function prove(session: Session, role: Role, content?: string): string {
   const { direction, name, runNonce, listenerNonce, innerKey, outerKey } = session;
   const message = [protocol, role, direction, name, runNonce, listenerNonce];
-  if (archiveDigest !== undefined) message.push(archiveDigest);
+  if (content !== undefined) message.push(content);
   return sha256(outerKey + sha256(innerKey + message.join(' ')));
 }
 
@@ -119,6 +121,12 @@ export function renderGreeting(session: Session): string {
 
 export function renderVerdict(session: Session, archiveDigest: string): string {
   return `good ${prove(session, 'good', archiveDigest)}\n`;
+}
+
+/** What goes before a block. @param number from 0 */
+export function renderBlockProof(session: Session, number: number, block: Uint8Array): string {
+  const digest = createHash('sha256').update(block).digest('hex');
+  return `${prove(session, 'block', `${number} ${digest}`)}\n`;
 }
 
 /** In bytes. */
@@ -152,49 +160,48 @@ export interface PlannedArchive extends Credentials {
 }
 
 export interface PlannedContent {
-  /** Of the file, in hex. */
-  readonly sha256: string;
   readonly compressedBytes: number;
-  /** Of the tar stream. */
-  readonly bytes: number;
 }
 
 /**
- * For how many seconds a RUN puts up with a listener that neither sends nor takes anything, and does not
- * end the connection either. One that is slow is no trouble.
+ * For how many seconds a RUN puts up with a listener that takes nothing, or does not send a whole block, and
+ * does not end the connection either.
  */
 const silenceOfListener = 60;
 
-/** How long a RUN has to do with a listener. */
+/** In bytes. A RUN needs some milliseconds for each block, and the room of two on its disk. */
+export const blockLength = 16 << 20;
+
+/** What a RUN and the listener have to keep to. */
 export interface PlannedLimits {
   /** In seconds. */
   readonly silence?: number;
+  /** In bytes. */
+  readonly block?: number;
   /** When the RUN ends all of it, in seconds since the epoch. */
   readonly until: number;
 }
 
 /**
  * Renders the file of the build secret from which a RUN learns where to connect to and how to prove
- * itself: how long it waits, until when it has time, a line for each endpoint, then one for each archive,
- * in the order in which they are unpacked.
+ * itself: how long it waits, until when it has time, how long a block is, a line for each endpoint, then one
+ * for each archive, in the order in which they are unpacked.
  */
 export function renderPlan(
   endpoints: readonly Endpoint[],
   archives: readonly PlannedArchive[],
-  { silence = silenceOfListener, until }: PlannedLimits,
+  { silence = silenceOfListener, until, block = blockLength }: PlannedLimits,
 ): string {
   const lines = [
     `silence ${silence}`,
     `until ${until}`,
+    `block ${block}`,
     ...endpoints.map(({ address, port }) => `endpoint ${address} ${port}`),
     ...archives.map(({ name, innerKey, outerKey, content }) =>
-      ['archive', name, innerKey, outerKey, ...fieldsOf(content)].join(' '),
+      ['archive', name, innerKey, outerKey, ...(content ? [content.compressedBytes] : [])].join(
+        ' ',
+      ),
     ),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-/** A RUN takes no more than this, because somebody who stands between the two could send for ever. */
-function fieldsOf(content: PlannedContent | undefined): readonly (string | number)[] {
-  return content ? [content.sha256, content.compressedBytes, content.bytes] : [];
 }

@@ -10,7 +10,7 @@ import { chooseAddresses } from './addresses.js';
 import { type Listener, type Offer, startListener, type Transfer } from './listener.js';
 import { type PlannedArchive, type PlannedContent, renderPlan } from './protocol.js';
 
-/** An archive that a RUN may fetch. It uses nothing else than what is said of it here. */
+/** An archive that a RUN may fetch. */
 export interface ArchiveToSend extends PlannedContent {
   readonly path: string;
 }

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,7 +19,6 @@ import {
 import {
   type Endpoint,
   type PlannedArchive,
-  type PlannedContent,
   type PlannedLimits,
   renderPlan,
 } from '../../../../src/builder/stream/protocol.js';
@@ -235,20 +234,13 @@ async function planToUnpack(endpoint = own()): Promise<readonly PlannedArchive[]
   const archives = await Promise.all(
     files.map(async (path, place) => {
       await writeFile(inRoot(`archives/0.0${place}.tar.zst`), '');
-      return { ...listener.offerToGive(path), content: await describe(path) };
+      const content = { compressedBytes: (await stat(path)).size };
+      return { ...listener.offerToGive(path), content };
     }),
   );
   await writeFile(inRoot('plans/0'), renderPlan([endpoint], archives, { until: someday }));
   await emptyMount();
   return archives;
-}
-
-/** What a plan says of an archive. */
-async function describe(path: string): Promise<PlannedContent> {
-  const content = await readFile(path);
-  const sha256 = createHash('sha256').update(content).digest('hex');
-  const { stdout } = await execute('sh', ['-c', `zstd -q -d <'${path}' | wc -c`]);
-  return { sha256, compressedBytes: content.length, bytes: Number(stdout) };
 }
 
 async function emptyMount(): Promise<void> {
@@ -322,48 +314,6 @@ test('if the time for it is over, nothing stays in the mount, and files can be u
   expect(await run('unpack', '0:1')).toMatchObject({ result: 'detour', detour: 'cut' });
   expect(await readdir(inRoot('mounts/0'))).toEqual([]);
   await expectUnpackedFromFiles();
-});
-
-/** How much was in the mount, in KiB, when what was unpacked there was removed again. */
-async function measureUnpacked(): Promise<number> {
-  const bin = inRoot('measuring');
-  await mkdir(bin);
-  const { stdout } = await execute('which', ['rm']);
-  const script = `#!/bin/sh
-du -s -k '${inRoot('mounts/0')}' >>'${inRoot('used')}'
-exec ${stdout.trim()} "$@"
-`;
-  await writeFile(join(bin, 'rm'), script, { mode: 0o755 });
-  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
-  expect(await run('unpack', '0:1', env)).toMatchObject({ result: 'detour', detour: 'cut' });
-  const lines = (await readFile(inRoot('used'), 'utf8')).trim().split('\n');
-  return Math.max(...lines.map((line) => Number.parseInt(line, 10)));
-}
-
-/** The RUN is given other archives than those of its plan. */
-async function planOthers(others: readonly [string, string]): Promise<void> {
-  const planned = await planToUnpack();
-  const given = planned.map(({ content }, place) => ({
-    ...listener.offerToGive(others[place] ?? ''),
-    ...(content && { content }),
-  }));
-  await writeFile(inRoot('plans/0'), renderPlan([own()], given, { until: someday }));
-}
-
-test('no more is unpacked than an archive has, even if it is made larger without being longer', async () => {
-  await mkdir(inRoot('large'));
-  await execute('truncate', ['-s', '64M', inRoot('large/zeros')]);
-  await execute('tar', ['-c', '-I', 'zstd', '-f', inRoot('bomb'), '-C', inRoot('large'), '.']);
-  await planOthers([inRoot('bomb'), inRoot('second.tar.zst')]);
-  expect(await measureUnpacked()).toBeLessThan(1000);
-  expect(await readdir(inRoot('mounts/0'))).toEqual([]);
-});
-
-test('nor is more put into a file than a delta has', async () => {
-  await writeFile(inRoot('zeros'), Buffer.alloc(64 << 20));
-  await planOthers([inRoot('first.tar.zst'), inRoot('zeros')]);
-  expect(await measureUnpacked()).toBeLessThan(1000);
-  expect(await readdir(inRoot('mounts/0'))).toEqual([]);
 });
 
 test('a mount that holds something keeps it, and fetches nothing', async () => {

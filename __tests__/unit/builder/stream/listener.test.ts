@@ -40,6 +40,7 @@ import {
   renderPlan,
 } from '../../../../src/builder/stream/protocol.js';
 import {
+  carryWords,
   dial,
   greet,
   hear,
@@ -67,9 +68,9 @@ const directions: Direction[] = ['pack', 'unpack'];
 let root: string;
 let tree: string;
 let archive: string;
-let archived: { compressedBytes: number; bytes: number; sha256: string };
+let archived: { compressedBytes: number };
 
-/** What compresses to about 3 MB, more than the sockets between the two sides hold. */
+/** What compresses to about 6 MB. */
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'stream-'));
   tree = join(root, 'tree');
@@ -78,7 +79,7 @@ beforeAll(async () => {
   await writeFile(join(tree, 'text'), 'text '.repeat(1000));
   archive = join(root, 'archive');
   await execute('tar', ['-c', '-I', 'zstd -q -1', '-f', archive, '-C', tree, '.']);
-  archived = await describeFile(archive);
+  archived = { compressedBytes: (await stat(archive)).size };
 });
 
 afterAll(() => rm(root, { recursive: true }));
@@ -146,12 +147,6 @@ function inSeconds(seconds: number): number {
   return Math.floor(Date.now() / 1000) + seconds;
 }
 
-/** What a plan says of a file. */
-async function describeFile(file: string) {
-  const bytes = (await stat(file)).size;
-  return { compressedBytes: bytes, bytes, sha256: await digest(file) };
-}
-
 /** More than what waits in the sockets between the two sides and one who stands there. */
 async function makeLarge(): Promise<string> {
   const large = join(work, 'large');
@@ -214,12 +209,10 @@ describe.each(directions)('%s', (direction) => {
     const sha256 = await digest(small);
     const offer = makeOffer(direction, direction === 'pack' ? undefined : small);
     const side = await writePlan(join(work, 'plan'), own(), offer, {
-      ...{ sha256, compressedBytes: 5, bytes: 5 },
+      compressedBytes: 5,
     });
-    const { address, port } = side.endpoint;
-    const words = ['carry', direction, side.plan, '0', address, String(port)];
     const command = direction === 'pack' ? ['printf', 'small'] : ['cat'];
-    const { code, stdout } = await start('bash', [streamScript, ...words, ...command]).ended;
+    const { code, stdout } = await start('bash', carryWords(direction, side, command)).ended;
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: direction === 'pack' ? `${sha256}\n` : 'small',
@@ -248,10 +241,9 @@ describe.each(directions)('%s', (direction) => {
     const between = await stepBetween(own());
     toEnd.push(between.close);
     const offer = makeOffer(direction);
-    const { plan, endpoint } = await planFor(offer, between.endpoint);
-    const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+    const side = await planFor(offer, between.endpoint);
     const command = direction === 'pack' ? ['printf', 'archive'] : ['cat'];
-    const { code } = await start('bash', [streamScript, ...words, ...command], {
+    const { code } = await start('bash', carryWords(direction, side, command), {
       ...process.env,
       PATH: `${programs}:${process.env.PATH}`,
     }).ended;
@@ -323,11 +315,13 @@ describe.each(directions)('%s: whoever else connects is refused, and does no har
   });
 
   test('a second connection, before the first has ended and after', async () => {
+    if (direction === 'unpack') offer = makeOffer(direction, await makeLarge());
     const first = await greet(own(), direction, offer);
     const second = await greet(own(), direction, offer);
     first.socket.write(`${first.proof}\n`);
     if (direction === 'unpack') await hear(first.socket);
     else first.socket.write('archive');
+    first.socket.pause();
     await say(own(), hello(direction, offer.name)); // it is seen that the first has come through
     second.socket.write(`${second.proof}\n`);
     expect(await listenToEnd(second.socket)).toBe('');
@@ -423,29 +417,35 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
     await expectWhole(direction, makeOffer(direction), between.endpoint);
   });
 
-  test('and changes the archive: it is not used', async () => {
-    let passed = 0;
-    const between = await stepBetween(own(), {
-      onData: (from, chunk) => {
-        if (from !== sender) return chunk;
-        const place = 1_000_000 - passed;
-        passed += chunk.length;
-        if (place >= 0 && place < chunk.length) chunk[place] = (chunk[place] ?? 0) ^ 1;
-        return chunk;
-      },
-    });
-    toEnd.push(between.close);
-    const offer = makeOffer(direction);
-    const { code } = await carry(direction, await planFor(offer, between.endpoint)).ended;
-    expect(code).not.toBe(0);
-    // The listener cannot know what became of what it has sent.
-    if (direction === 'pack') {
-      expect(await offer.transfer).toEqual({
-        kind: 'failed',
-        why: 'what came is not what was sent',
+  test.each([0, 1_000_000, 2_500_000])(
+    'and changes the archive behind %i bytes: it is not used',
+    async (place) => {
+      const block = 1 << 20;
+      await listen({ block });
+      let passed = 0;
+      const between = await stepBetween(own(), {
+        onData: (from, chunk) => {
+          if (from !== sender) return chunk;
+          const at = place + 500 - passed;
+          passed += chunk.length;
+          if (at >= 0 && at < chunk.length) chunk[at] = (chunk[at] ?? 0) ^ 1;
+          return chunk;
+        },
       });
-    }
-  });
+      toEnd.push(between.close);
+      const offer = makeOffer(direction);
+      const side = await planFor(offer, between.endpoint, { block });
+      const { code } = await carry(direction, side).ended;
+      expect(code).not.toBe(0);
+      // The listener cannot know what became of what it has sent.
+      if (direction === 'pack') {
+        expect(await offer.transfer).toEqual({
+          kind: 'failed',
+          why: 'what came is not what was sent',
+        });
+      }
+    },
+  );
 
   test.each([...Array(10).keys()])(
     'and cuts the connection in the %ith tenth of it: both sides know',
@@ -481,23 +481,25 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
     toEnd.push(between.close);
     const large = await makeLarge();
     const offer = makeOffer(direction, direction === 'pack' ? received() : large);
-    const { plan, endpoint } = await planFor(offer, between.endpoint, { silence: 1 });
-    const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+    const side = await planFor(offer, between.endpoint, { silence: 1 });
     const command = direction === 'pack' ? ['cat', large] : ['tail', '-c', '1'];
-    const { code, stderr } = await start('bash', [streamScript, ...words, ...command]).ended;
+    const { code, stderr } = await start('bash', carryWords(direction, side, command)).ended;
     expect(code).not.toBe(0);
-    expect(stderr).toContain('The other side has been silent for 1 seconds.');
+    if (direction === 'pack')
+      expect(stderr).toContain('The other side has been silent for 1 seconds.');
     expect(stderr).toContain('it was cut off, or is not what it should be');
   });
 
   test('and is slow, but not silent: the archive goes through', async () => {
-    // All of it takes longer than silence may.
+    // All of it takes longer than silence may, but no block does.
+    const block = 300_000;
+    await listen({ block });
     const between = await stepBetween(own(), {
       pause: (from, chunk) => (from === sender && chunk.length > 1000 ? 60 : 0),
     });
     toEnd.push(between.close);
     const offer = makeOffer(direction);
-    const side = await planFor(offer, between.endpoint, { silence: 3 });
+    const side = await planFor(offer, between.endpoint, { silence: 3, block });
     expect(await carry(direction, side).ended).toMatchObject({ code: 0, stderr: '' });
     await expectArrived(direction, offer);
   });
@@ -509,15 +511,15 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
     toEnd.push(between.close);
     const large = await makeLarge();
     const offer = makeOffer(direction, direction === 'pack' ? received() : large);
-    const content = await describeFile(large);
+    const content = { compressedBytes: 32 << 20 };
     const limits = { until: inSeconds(3) };
     const plan = join(work, 'plan');
-    const { endpoint } = await writePlan(plan, between.endpoint, offer, content, limits);
-    const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
+    const side = await writePlan(plan, between.endpoint, offer, content, limits);
     const command = direction === 'pack' ? ['cat', large] : ['tail', '-c', '1'];
-    const { code, stderr } = await start('bash', [streamScript, ...words, ...command]).ended;
+    const { code, stderr } = await start('bash', carryWords(direction, side, command)).ended;
     expect(code).not.toBe(0);
-    expect(stderr).toContain('The time for the archive is over.');
+    if (direction === 'pack') expect(stderr).toContain('The time for the archive is over.');
+    expect(stderr).toContain('it was cut off, or is not what it should be');
   });
 
   test('and keeps the last word to itself, and the connection open', async () => {
@@ -552,6 +554,78 @@ describe.each(directions)('%s: one who stands between the two', (direction) => {
   });
 });
 
+describe('one who stands between the two, and gives a RUN what is not the archive', () => {
+  const block = 1 << 20;
+
+  /** @returns how the RUN ends, and what it has passed on to the program that would unpack it */
+  async function unpackWith(change: (chunk: Buffer, passed: number) => Buffer) {
+    await listen({ block });
+    let passed = 0;
+    const between = await stepBetween(own(), {
+      onData: (from, chunk) => {
+        if (from !== 'listener') return chunk;
+        const changed = change(chunk, passed);
+        passed += chunk.length;
+        return changed;
+      },
+    });
+    toEnd.push(between.close);
+    const side = await planFor(makeOffer('unpack'), between.endpoint, { block });
+    const copy = join(work, 'copy');
+    const words = carryWords('unpack', side, ['tee', copy]);
+    const { code } = await start('bash', words).ended;
+    return { code, passedOn: await readFile(copy) };
+  }
+
+  test('not a byte of a block that is not proven is passed on', async () => {
+    // A block, the proof of the next, and a little of it.
+    const at = 1_200_000;
+    const { code, passedOn } = await unpackWith((chunk, passed) => {
+      const place = at - passed;
+      if (place >= 0 && place < chunk.length) chunk[place] = (chunk[place] ?? 0) ^ 1;
+      return chunk;
+    });
+    expect(code).not.toBe(0);
+    expect(passedOn.equals((await readFile(archive)).subarray(0, block))).toBe(true);
+  });
+
+  test.each<[string, (chunk: Buffer, passed: number) => Buffer]>([
+    ['other bytes, with another proof', () => Buffer.from(`${'0'.repeat(64)}\nforged`)],
+    [
+      'other bytes, without an end',
+      (chunk) => Buffer.from(`${'0'.repeat(64)}\n${'forged'.repeat(chunk.length)}`),
+    ],
+    ['a proof without an end', (chunk) => Buffer.alloc(chunk.length, 'a')],
+  ])('%s', async (_, change) => {
+    // The greeting passes.
+    const { code, passedOn } = await unpackWith((chunk, passed) =>
+      passed === 0 ? chunk : change(chunk, passed),
+    );
+    expect(code).not.toBe(0);
+    expect(passedOn).toHaveLength(0);
+    // What has come is no more than a block.
+    const unproven = await stat(join(work, '0')).catch(() => ({ size: 0 }));
+    expect(unproven.size).toBeLessThanOrEqual(block);
+  });
+
+  test.each([
+    ['twice', [0, 0], block],
+    ['too early', [1, 0], 0],
+  ])('a block %s', async (_, order, expected) => {
+    let all = Buffer.alloc(0);
+    let sent = 0;
+    const length = 65 + block;
+    const { code, passedOn } = await unpackWith((chunk, passed) => {
+      if (passed === 0) return chunk;
+      all = Buffer.concat([all, chunk]);
+      if (all.length < 2 * length || sent++ > 0) return Buffer.alloc(0);
+      return Buffer.concat(order.map((each) => all.subarray(each * length, (each + 1) * length)));
+    });
+    expect(code).not.toBe(0);
+    expect(passedOn).toHaveLength(expected);
+  });
+});
+
 describe('what fails on one side', () => {
   test('an archive that the RUN cannot make is not taken', async () => {
     await listen();
@@ -563,50 +637,20 @@ describe('what fails on one side', () => {
     expect((await stopped.ended).code).not.toBe(0);
   });
 
-  test('an archive that is another than planned is not used', async () => {
+  test('an archive that is not there, or shorter than planned, is not used', async () => {
     await listen();
-    const damaged = join(work, 'damaged');
-    const bytes = await readFile(archive);
-    bytes[100] = (bytes[100] ?? 0) ^ 1;
-    await writeFile(damaged, bytes);
-    for (const file of [damaged, join(work, 'missing'), sumFile()]) {
-      await writeFile(sumFile(), 'too small');
+    await writeFile(sumFile(), 'too small');
+    for (const file of [join(work, 'missing'), sumFile()]) {
       const offer = makeOffer('unpack', file);
       const { code } = await carry('unpack', await planFor(offer)).ended;
       expect(code).not.toBe(0);
     }
   });
 
-  test('of one that never ends, no more is taken than there should be', async () => {
-    await listen();
-    const { plan, endpoint } = await planFor(makeOffer('unpack', '/dev/zero'));
-    const words = ['carry', 'unpack', plan, '0', endpoint.address, String(endpoint.port)];
-    const { code, stderr } = await start('bash', [streamScript, ...words, 'tail', '-c', '1']).ended;
-    expect(code).not.toBe(0);
-    expect(stderr).toContain('The other side sends more than there is of the archive.');
-  });
-
-  test('nor is one that the compressor finds no fault with', async () => {
-    await listen();
-    const other = join(work, 'other');
-    await writeFile(other, Buffer.alloc(archived.compressedBytes));
-    for (const [file, expected] of [
-      [other, 1],
-      [archive, 0],
-    ] as const) {
-      const { plan, endpoint } = await planFor(makeOffer('unpack', file));
-      const words = ['carry', 'unpack', plan, '0', endpoint.address, String(endpoint.port)];
-      const command = ['sh', '-c', 'cat >/dev/null'];
-      expect(await start('bash', [streamScript, ...words, ...command]).ended).toMatchObject({
-        code: expected,
-      });
-    }
-  });
-
   test('a RUN that is killed', async () => {
     await listen();
     for (const direction of directions) {
-      const offer = makeOffer(direction);
+      const offer = makeOffer(direction, direction === 'unpack' ? await makeLarge() : undefined);
       const { socket, proof } = await greet(own(), direction, offer);
       socket.write(`${proof}\n`);
       if (direction === 'unpack') await hear(socket);
@@ -655,11 +699,9 @@ describe('what fails on one side', () => {
     const standStill = async (direction: Direction) => {
       const offer = makeOffer(direction);
       const side = await writePlan(join(work, direction), own(), offer, archived, { silence });
-      const { address, port } = side.endpoint;
-      const words = ['carry', direction, side.plan, '0', address, String(port)];
       const then = direction === 'pack' ? 'echo' : 'cat >/dev/null';
       const command = ['sh', '-c', `sleep ${silence + 4}; ${then}`];
-      const { code, stderr } = await start('bash', [streamScript, ...words, ...command]).ended;
+      const { code, stderr } = await start('bash', carryWords(direction, side, command)).ended;
       expect({ direction, code, stderr }).toEqual({ direction, code: 0, stderr: '' });
       expect(await offer.transfer).toMatchObject({ kind: 'complete' });
     };
@@ -672,9 +714,8 @@ describe('what fails on one side', () => {
     const offer = makeOffer('unpack');
     const lines = 'while head -c 200000 | grep -q .; do sleep 0.1; done; exit 0';
     const side = await planFor(offer);
-    const { address, port } = side.endpoint;
-    const words = ['carry', 'unpack', side.plan, '0', address, String(port)];
-    const { code } = await start('bash', [streamScript, ...words, 'sh', '-c', lines]).ended;
+    const words = carryWords('unpack', side, ['sh', '-c', lines]);
+    const { code } = await start('bash', words).ended;
     expect(code).toBe(0);
     expect(await offer.transfer).toEqual({ kind: 'complete', bytes: archived.compressedBytes });
   });
@@ -682,7 +723,7 @@ describe('what fails on one side', () => {
   test.each(directions)('the step ends: %s', async (direction) => {
     const controller = new AbortController();
     await listen({}, controller.signal);
-    const offer = makeOffer(direction);
+    const offer = makeOffer(direction, direction === 'unpack' ? await makeLarge() : undefined);
     const other = makeOffer(direction);
     // Before the listener has the proof, which the archive follows at once, nothing has begun.
     const hasBegun = () => direction === 'unpack' || existsSync(received());
@@ -707,7 +748,7 @@ describe('what fails on one side', () => {
 describeWhere(process.getuid?.() === 0, 'root, which may become another user')(
   'a RUN that may not see what goes through',
   () => {
-    test.each(directions)('%s: it ends', async (direction) => {
+    test('it ends', async () => {
       await listen();
       await chmod(root, 0o755);
       await chmod(work, 0o777);
@@ -716,20 +757,13 @@ describeWhere(process.getuid?.() === 0, 'root, which may become another user')(
       await copyFile(stdout.trim(), join(work, 'tee'));
       await chmod(join(work, 'tee'), 0o711);
       await copyFile(streamScript, join(work, 'stream.sh'));
-      const large = await makeLarge();
-      const offer = makeOffer(direction, direction === 'pack' ? received() : large);
-      const { plan, endpoint } = await planFor(offer);
-      await chmod(plan, 0o644);
-      const words = ['carry', direction, plan, '0', endpoint.address, String(endpoint.port)];
-      const command = [
-        'sh',
-        '-c',
-        direction === 'pack' ? 'sleep 20; cat' : 'sleep 20; cat >/dev/null',
-      ];
-      const script = [join(work, 'stream.sh'), ...words, ...command];
+      const side = await planFor(makeOffer('pack'));
+      await chmod(side.plan, 0o644);
+      const [, ...words] = carryWords('pack', side, ['sh', '-c', 'sleep 20; cat']);
       const user = ['--reuid=65534', '--regid=65534', '--clear-groups'];
       const env = { ...process.env, PATH: `${work}:${process.env.PATH}` };
-      const { code, stderr } = await start('setpriv', [...user, 'bash', ...script], env).ended;
+      const command = [...user, 'bash', join(work, 'stream.sh'), ...words];
+      const { code, stderr } = await start('setpriv', command, env).ended;
       expect(code).not.toBe(0);
       expect(stderr).toContain('What goes through cannot be seen.');
     });
@@ -757,9 +791,7 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
       toEnd.push(() => execute('umount', [disk]));
       await listen({ reserve: 64 << 20 });
       const offer = makeOffer('pack', join(disk, 'received'));
-      const { plan, endpoint } = await planFor(offer);
-      const words = ['carry', 'pack', plan, '0', endpoint.address, String(endpoint.port)];
-      const running = start('bash', [streamScript, ...words, 'cat', '/dev/zero']);
+      const running = start('bash', carryWords('pack', await planFor(offer), ['cat', '/dev/zero']));
       await expectFailed(running, offer, "the runner's disk would be full");
       expect(await readdir(disk)).toEqual([]);
     });

@@ -55,6 +55,8 @@ test('a proof is another one for each role, direction, archive, key, nonce and d
     prove(session, 'sent', digest),
     prove(session, 'sent', other),
     prove(session, 'good', digest),
+    prove(session, 'block', `0 ${digest}`),
+    prove(session, 'block', `1 ${digest}`),
     prove({ ...session, direction: 'unpack' }, 'run'),
     prove({ ...session, name: 'f'.repeat(32) }, 'run'),
     prove({ ...session, innerKey: other }, 'run'),
@@ -132,15 +134,16 @@ test('a plan has a line for each endpoint and each archive', () => {
   ];
   const archives = [
     { name, innerKey, outerKey },
-    { name, innerKey, outerKey, content: { sha256: digest, compressedBytes: 12, bytes: 10240 } },
+    { name, innerKey, outerKey, content: { compressedBytes: 12 } },
   ];
   expect(renderPlan(endpoints, archives, { until: 1_800_000_000 })).toBe(
     `silence 60
 until 1800000000
+block 16777216
 endpoint 172.17.0.1 1
 endpoint ::1 65535
 archive ${name} ${innerKey} ${outerKey}
-archive ${name} ${innerKey} ${outerKey} ${digest} 12 10240
+archive ${name} ${innerKey} ${outerKey} 12
 `,
   );
 });
