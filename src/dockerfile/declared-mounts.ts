@@ -52,7 +52,7 @@ import {
   mountFlags,
   neededStages,
   type PlainOrigin,
-  plainOrigin,
+  plainOrigins,
   readStages,
   renderStages,
   type Stage,
@@ -235,9 +235,10 @@ function findPlainStages(
   for (const [name, context] of contexts) {
     if (context.kind === 'image') plain.set(name, imageOrigin(context.image));
   }
+  const origins = plainOrigins(stages, isTarget);
   for (const stage of stages) {
     if (stage.name === undefined) continue;
-    const origin = plainOrigin(stage, isTarget);
+    const origin = origins.get(stage);
     // Of several stages of one name the last counts.
     if (origin) plain.set(stage.name, origin);
     else plain.delete(stage.name);

@@ -107,7 +107,8 @@ export function lastStageName(instructions: readonly Instruction[]): string | un
 
 /** Of several stages of one name the last counts. */
 export function findStage(stages: readonly Stage[], name: string): Stage | undefined {
-  return stages.filter((stage) => stage.name === name.toLowerCase()).at(-1);
+  const wanted = name.toLowerCase();
+  return stages.findLast((stage) => stage.name === wanted);
 }
 
 /** The stages that a stage needs, itself too, in the order of the file: parents come first. */
@@ -153,22 +154,36 @@ export function imageInstructions({ onBuild = [], from, context }: Stage): Instr
 export type PlainOrigin = { readonly kind: 'nothing' } | { readonly kind: 'image'; image: string };
 
 /**
- * What a stage is if none of its instructions makes a file: the image that it starts from, or nothing.
+ * What each stage is if none of its instructions makes a file: the image that it starts from, or nothing.
  *
+ * @param stages in the order of the file: parents come first
  * @param isTarget whether a platform is the one that is built for: of another one it is another image
+ * @returns without the stages that make files
  */
-export function plainOrigin(
-  stage: Stage,
+export function plainOrigins(
+  stages: readonly Stage[],
+  isTarget: (platform: string) => boolean,
+): ReadonlyMap<Stage, PlainOrigin> {
+  const origins = new Map<Stage, PlainOrigin>();
+  const add = (stage: Stage) => {
+    if (allInstructions(stage).some(makesFiles)) return;
+    const { parent } = stage;
+    // A named build context is a parent that is no stage of the file.
+    if (parent?.context !== undefined && !origins.has(parent)) add(parent);
+    const origin = parent ? origins.get(parent) : originOfFirst(stage, isTarget);
+    if (origin) origins.set(stage, origin);
+  };
+  for (const stage of stages) add(stage);
+  return origins;
+}
+
+/** What a stage starts from that has no parent. */
+function originOfFirst(
+  { context, platform, image: base }: Stage,
   isTarget: (platform: string) => boolean,
 ): PlainOrigin | undefined {
-  let first = stage;
-  for (let each: Stage | undefined = stage; each; each = each.parent) {
-    if (allInstructions(each).some(makesFiles)) return undefined;
-    first = each;
-  }
-  const { context, platform } = first;
   if (context !== undefined && context.kind !== 'image') return undefined;
-  const image = context?.image ?? first.image;
+  const image = context?.image ?? base;
   if (image === 'scratch') return { kind: 'nothing' };
   if (platform !== undefined && !isTarget(platform)) return undefined;
   return imageOrigin(image);
