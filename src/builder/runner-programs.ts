@@ -7,6 +7,7 @@ import { messageOf } from '../lib/errors.js';
 import type { Surroundings } from '../lib/surroundings.js';
 import { runnerPlatform } from '../mounts/platform.js';
 import { optionalPrograms, requiredPrograms } from './in-builder/scripts.js';
+import { findLibraries } from './libraries.js';
 
 /** The programs that run inside the build. */
 export type Toolkit =
@@ -60,11 +61,11 @@ export async function gatherRunnerTools(
   const names = programs.map(({ name }) => name);
   if (!names.includes('tar')) return { names, tarVersion: '', directories: [] };
   try {
-    const [tarVersion, directories] = await Promise.all([
-      output(surroundings, 'tar', ['--version']),
+    const [version, directories] = await Promise.all([
+      runProgram(surroundings, 'tar', ['--version']),
       copyPrograms(surroundings, programs, directory),
     ]);
-    return { names, tarVersion: tarVersion.split('\n')[0] ?? '', directories };
+    return { names, tarVersion: version.stdout.split('\n')[0] ?? '', directories };
   } catch (error) {
     return { names, tarVersion: '', directories: [], obstacle: messageOf(error) };
   }
@@ -169,7 +170,7 @@ export async function copyPrograms(
   directory: string,
 ): Promise<string[]> {
   const paths = programs.map(({ path }) => path);
-  const libraries = parseLdd(await listLibraries(surroundings, paths));
+  const libraries = await findLibraries(surroundings, paths);
   const files = new Set([...paths, ...libraries]);
   const links = programs.filter(({ name }) => !files.has(`/bin/${name}`));
   const directories = new Set(['/bin', ...[...files].map((file) => dirname(file))]);
@@ -183,44 +184,8 @@ export async function copyPrograms(
   return [...new Set([...directories].map((path) => path.split('/')[1] ?? ''))].sort();
 }
 
-/** The output of ldd for all programs. The ldd of musl reads only its first argument. */
-async function listLibraries(
-  surroundings: Surroundings,
-  paths: readonly string[],
-): Promise<string> {
-  const all = await output(surroundings, 'ldd', paths);
-  if (all.includes(`${paths.at(-1)}:`)) return all;
-  return (await Promise.all(paths.map((path) => output(surroundings, 'ldd', [path])))).join('');
-}
-
-/**
- * Finds the absolute paths of libraries and loaders in the output of ldd. A static program has
- * none.
- */
-export function parseLdd(text: string): string[] {
-  const paths = text.split('\n').flatMap((line) => {
-    if (/=>\s*not found/.test(line)) {
-      throw new Error(`a shared library of the runner's programs is missing: ${line.trim()}`);
-    }
-    const [, name = '', path = ''] = /^\s+(?:(\S+) => )?(\/\S+) \(0x[0-9a-f]+\)/.exec(line) ?? [];
-    // A program may name its loader by one path, and ldd may find it at another.
-    return [name, path].filter((each) => each.startsWith('/'));
-  });
-  return [...new Set(paths)].sort();
-}
-
 async function locate(name: string): Promise<string | undefined> {
   // GNU tar starts its compressor by exactly this path.
   const path = name === 'sh' ? '/bin/sh' : await io.which(name);
   return path === '' ? undefined : realpath(path);
-}
-
-async function output(
-  surroundings: Surroundings,
-  program: string,
-  args: readonly string[],
-): Promise<string> {
-  // The exit code is not checked, because ldd fails if even one of several programs is static.
-  const { stdout } = await runProgram(surroundings, program, args);
-  return stdout;
 }

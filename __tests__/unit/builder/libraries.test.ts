@@ -1,0 +1,178 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  excludePrograms,
+  optionalPrograms,
+  requiredPrograms,
+  streamPrograms,
+} from '../../../src/builder/in-builder/scripts.js';
+import { findLibraries, parseLdd, readLoader } from '../../../src/builder/libraries.js';
+import { findPrograms } from '../../../src/builder/runner-programs.js';
+import { runProgram } from '../../../src/lib/child-process.js';
+import { readSurroundings } from '../../../src/lib/surroundings.js';
+
+const surroundings = readSurroundings();
+
+const glibc = `/usr/bin/tar:
+	linux-vdso.so.1 (0x00007f11e9c45000)
+	libacl.so.1 => /lib/x86_64-linux-gnu/libacl.so.1 (0x00007f11e9ba6000)
+	libselinux.so.1 => /lib/x86_64-linux-gnu/libselinux.so.1 (0x00007f11e9b78000)
+	libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f11e9996000)
+	/lib64/ld-linux-x86-64.so.2 (0x00007f11e9c47000)
+/usr/bin/zstd:
+	linux-vdso.so.1 (0x00007f8da99a6000)
+	libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f8da983e000)
+	libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f8da9607000)
+	/lib64/ld-linux-x86-64.so.2 (0x00007f8da99a8000)
+`;
+
+const musl = `/usr/bin/tar:
+	/lib/ld-musl-x86_64.so.1 (0x7f6f3c5d9000)
+	libacl.so.1 => /usr/lib/libacl.so.1 (0x7f6f3c53e000)
+	libc.musl-x86_64.so.1 => /lib/ld-musl-x86_64.so.1 (0x7f6f3c5d9000)
+`;
+
+const statics = `/usr/bin/tar:
+	not a dynamic executable
+/usr/bin/busybox:
+	statically linked
+`;
+
+test.each<[name: string, text: string, paths: string[]]>([
+  [
+    'glibc',
+    glibc,
+    [
+      '/lib/x86_64-linux-gnu/libacl.so.1',
+      '/lib/x86_64-linux-gnu/libc.so.6',
+      '/lib/x86_64-linux-gnu/libselinux.so.1',
+      '/lib/x86_64-linux-gnu/libz.so.1',
+      '/lib64/ld-linux-x86-64.so.2',
+    ],
+  ],
+  ['musl', musl, ['/lib/ld-musl-x86_64.so.1', '/usr/lib/libacl.so.1']],
+  ['static programs', statics, []],
+  [
+    'a static program among others',
+    statics + musl,
+    ['/lib/ld-musl-x86_64.so.1', '/usr/lib/libacl.so.1'],
+  ],
+  [
+    'one program, which ldd does not name',
+    '\tlibc.so.6 => /lib/libc.so.6 (0xb7d4a000)\n\tlinux-gate.so.1 (0xb7f21000)\n',
+    ['/lib/libc.so.6'],
+  ],
+  ['nothing', '', []],
+])('the libraries are found in what ldd prints of %s', (_, text, paths) => {
+  expect(parseLdd(text)).toEqual(paths);
+});
+
+test('a library that is missing is named', () => {
+  const text = glibc.replace(/libacl\.so\.1 => .*/, 'libacl.so.1 => not found');
+  expect(() => parseLdd(text)).toThrow(
+    "a shared library of the runner's programs is missing: libacl.so.1 => not found",
+  );
+});
+
+test('a loader is found under both of its names', () => {
+  const text = '\t/lib64/ld-linux-x86-64.so.2 => /usr/lib64/ld-linux-x86-64.so.2 (0x00007f1)\n';
+  expect(parseLdd(text)).toEqual([
+    '/lib64/ld-linux-x86-64.so.2',
+    '/usr/lib64/ld-linux-x86-64.so.2',
+  ]);
+});
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'libraries-'));
+});
+
+afterEach(() => rm(directory, { recursive: true }));
+
+/** Surroundings in which a program is a shell script. */
+async function withProgram(name: string, script: string) {
+  await writeFile(join(directory, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const PATH = `${directory}:${surroundings.env.PATH}`;
+  return { ...surroundings, env: { ...surroundings.env, PATH } };
+}
+
+describe('the libraries of the programs of this machine', () => {
+  const names = [
+    ...['zstd', 'gzip', 'node'],
+    ...[...requiredPrograms, ...optionalPrograms, ...streamPrograms, ...excludePrograms],
+  ];
+  let programs: string[];
+  let byLdd: string[];
+
+  beforeEach(async () => {
+    programs = (await findPrograms([...new Set(names)])).map(({ path }) => path);
+    byLdd = parseLdd((await runProgram(surroundings, 'ldd', programs)).stdout);
+  });
+
+  test('are told by the loaders as by ldd, which is not needed', async () => {
+    const without = await withProgram('ldd', 'exit 1');
+    expect(await findLibraries(without, programs)).toEqual(byLdd);
+    expect(byLdd.length).toBeGreaterThan(2);
+  });
+
+  test('are told by ldd if the loaders do not tell', async () => {
+    const without = await withProgram('sh', 'exit 1');
+    expect(await findLibraries(without, programs)).toEqual(byLdd);
+  });
+
+  test('are found one by one', async () => {
+    const found = await Promise.all(programs.map((each) => findLibraries(surroundings, [each])));
+    expect([...new Set(found.flat())].sort()).toEqual(byLdd);
+  });
+});
+
+test('a script has no libraries, nor an empty file, nor what only begins like a program', async () => {
+  const files = ['script', 'empty', 'short'].map((name) => join(directory, name));
+  const [script = '', empty = '', short = ''] = files;
+  await writeFile(script, `#!/bin/sh\n${'true\n'.repeat(20)}`);
+  await writeFile(empty, '');
+  await writeFile(short, '\x7fELF');
+  expect(await Promise.all(files.map(readLoader))).toEqual([undefined, undefined, undefined]);
+  expect(await findLibraries(surroundings, files)).toEqual([]);
+});
+
+test.each<[name: string, isWide: boolean, isLittle: boolean]>([
+  ['64 bits, little-endian (amd64, arm64)', true, true],
+  ['64 bits, big-endian (s390x)', true, false],
+  ['32 bits, little-endian (386, arm)', false, true],
+  ['32 bits, big-endian', false, false],
+])('a loader at a path of its own is read from a program of %s', async (_, isWide, isLittle) => {
+  const file = join(directory, 'program');
+  const loader = '/nix/store/0a-glibc-2.40/lib/ld-linux.so.2';
+  await writeFile(file, programWith(loader, isWide, isLittle));
+  expect(await readLoader(file)).toBe(loader);
+  await writeFile(file, programWith(undefined, isWide, isLittle));
+  expect(await readLoader(file)).toBeUndefined();
+});
+
+/** The headers of a program, with a first entry that is not the one. */
+function programWith(loader: string | undefined, isWide: boolean, isLittle: boolean): Uint8Array {
+  const [headSize, entrySize] = isWide ? [64, 56] : [52, 32];
+  const start = headSize + 2 * entrySize;
+  const view = new DataView(new ArrayBuffer(start + 100));
+  const number = (at: number, value: number) =>
+    isWide ? view.setBigUint64(at, BigInt(value), isLittle) : view.setUint32(at, value, isLittle);
+  view.setUint32(0, 0x7f454c46);
+  view.setUint8(4, isWide ? 2 : 1);
+  view.setUint8(5, isLittle ? 1 : 2);
+  number(isWide ? 32 : 28, headSize);
+  view.setUint16(isWide ? 54 : 42, entrySize, isLittle);
+  view.setUint16(isWide ? 56 : 44, 2, isLittle);
+  view.setUint32(headSize, 1, isLittle);
+  const entry = headSize + entrySize;
+  const text = new TextEncoder().encode(`${loader}\0`);
+  view.setUint32(entry, loader === undefined ? 2 : 3, isLittle);
+  number(entry + (isWide ? 8 : 4), start);
+  number(entry + (isWide ? 32 : 16), text.length);
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(text, start);
+  return bytes;
+}
