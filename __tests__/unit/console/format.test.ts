@@ -30,7 +30,9 @@ test.each([
   [999, '999'],
   [1234, '1,234'],
   [1_234_567, '1,234,567'],
-])('the count %d is written %s', (count, text) => {
+  [0.0005, '0.0005'],
+  [1234.5678, '1,234.5678'],
+])('the count %s is written %s', (count, text) => {
   expect(formatCount(count)).toBe(text);
 });
 
