@@ -77,8 +77,8 @@ const workStage = `${filesContext}-work`;
 
 /**
  * All of the build context with our files. BuildKit sends each part that a RUN mounts by itself, and
- * mixes up what it has of them. It sends a stage as one, and of that only what is new. This is of use
- * if no archive is among the files, so that most of them are the same in each build.
+ * mixes up what it has of them. It sends a stage as one, and of that only what is new: an extract has
+ * the same programs as the inject before it.
  */
 const filesStage = `${filesContext}-files`;
 
@@ -155,11 +155,9 @@ export function renderScratchDockerfile(
     lines.push(`FROM $CACHE_MOUNT_FROM_${index} AS ${stageOf(image)}`);
   }
   const contexts = nameImages(mounts);
-  const isAlike = options.stays || contexts.size > 0;
-  const files = isAlike ? filesStage : filesContext;
-  if (isAlike) lines.push(`FROM ${filesContext} AS ${filesStage}`);
   lines.push(
     ...(options.seedStages ? [options.seedStages.stages] : []),
+    `FROM ${filesContext} AS ${filesStage}`,
     `FROM ${base.kind === 'image' ? '$CACHE_MOUNT_UTILITY_IMAGE' : 'scratch'} AS ${workStage}`,
   );
   if (base.kind === 'image') {
@@ -170,12 +168,12 @@ export function renderScratchDockerfile(
   const shared = [
     ...(base.kind === 'runner'
       ? base.directories.map(
-          (name) => `type=bind,from=${files},source=tools/${name},target=/${name}`,
+          (name) => `type=bind,from=${filesStage},source=tools/${name},target=/${name}`,
         )
       : []),
-    `type=bind,from=${files},source=scripts,target=${scriptsDirectory}`,
+    `type=bind,from=${filesStage},source=scripts,target=${scriptsDirectory}`,
     ...(options.withArchives
-      ? [`type=bind,from=${filesContext},source=archives,target=/archives`]
+      ? [`type=bind,from=${filesStage},source=archives,target=/archives`]
       : []),
     ...(options.stays ? [`type=secret,id=${permitSecret},target=/permit,required=true`] : []),
   ];

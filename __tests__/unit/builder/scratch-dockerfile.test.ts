@@ -36,18 +36,19 @@ describe('the text', () => {
 ARG CACHE_MOUNT_FROM_1
 FROM $CACHE_MOUNT_FROM_0 AS buildkit-cache-mounts-from-0
 FROM $CACHE_MOUNT_FROM_1 AS buildkit-cache-mounts-from-1
+FROM buildkit-cache-mounts AS buildkit-cache-mounts-files
 FROM scratch AS buildkit-cache-mounts-work
 WORKDIR /out
 ARG CACHE_MOUNT_NONCE
 ARG CACHE_MOUNT_ID_0
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,uid=1000,gid=7,mode=0750 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts-files,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts-files,source=archives,target=/archives --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,uid=1000,gid=7,mode=0750 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
 ARG CACHE_MOUNT_SOURCE_1
 ARG CACHE_MOUNT_ID_1
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 --mount=type=bind,target=/seeds/1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 ["/bin/sh","/buildkit-cache-mounts/run.sh","1.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts-files,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts-files,source=archives,target=/archives --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 --mount=type=bind,target=/seeds/1,from=buildkit-cache-mounts-from-0,source=$CACHE_MOUNT_SOURCE_1 ["/bin/sh","/buildkit-cache-mounts/run.sh","1.tar.zst"]
 ARG CACHE_MOUNT_ID_2
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/2,sharing=locked,id=$CACHE_MOUNT_ID_2,from=buildkit-cache-mounts-from-1,uid=0,gid=0,mode=0755 ["/bin/sh","/buildkit-cache-mounts/run.sh","2.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts-files,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts-files,source=archives,target=/archives --mount=type=cache,target=/mounts/2,sharing=locked,id=$CACHE_MOUNT_ID_2,from=buildkit-cache-mounts-from-1,uid=0,gid=0,mode=0755 ["/bin/sh","/buildkit-cache-mounts/run.sh","2.tar.zst"]
 ARG CACHE_MOUNT_ID_3
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts,source=archives,target=/archives --mount=type=cache,target=/mounts/3,sharing=locked,id=$CACHE_MOUNT_ID_3,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/3,from=buildkit-cache-mounts-from-0 ["/bin/sh","/buildkit-cache-mounts/run.sh","3.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/bin,target=/bin --mount=type=bind,from=buildkit-cache-mounts-files,source=tools/lib64,target=/lib64 --mount=type=bind,from=buildkit-cache-mounts-files,source=scripts,target=/buildkit-cache-mounts --mount=type=bind,from=buildkit-cache-mounts-files,source=archives,target=/archives --mount=type=cache,target=/mounts/3,sharing=locked,id=$CACHE_MOUNT_ID_3,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/3,from=buildkit-cache-mounts-from-0 ["/bin/sh","/buildkit-cache-mounts/run.sh","3.tar.zst"]
 `,
       buildArgs: {
         CACHE_MOUNT_NONCE: 'unique',
@@ -132,12 +133,13 @@ RUN --mount=type=bind,from=buildkit-cache-mounts,source=tools/bin,target=/bin --
       text: `ARG CACHE_MOUNT_FROM_0
 ARG CACHE_MOUNT_UTILITY_IMAGE
 FROM $CACHE_MOUNT_FROM_0 AS buildkit-cache-mounts-from-0
+FROM buildkit-cache-mounts AS buildkit-cache-mounts-files
 FROM $CACHE_MOUNT_UTILITY_IMAGE AS buildkit-cache-mounts-work
 USER 0:0
 WORKDIR /out
 ARG CACHE_MOUNT_NONCE
 ARG CACHE_MOUNT_ID_0
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/0,from=buildkit-cache-mounts-from-0 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts-files,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=buildkit-cache-mounts-from-0 --mount=type=bind,target=/seeds/0,from=buildkit-cache-mounts-from-0 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
 FROM scratch
 COPY --from=buildkit-cache-mounts-work /out /out
 `,
@@ -170,14 +172,15 @@ ARG BASE=scratch
 FROM $BASE AS seed
 COPY x \`
   /x
+FROM buildkit-cache-mounts AS buildkit-cache-mounts-files
 FROM scratch AS buildkit-cache-mounts-work
 WORKDIR /out
 ARG CACHE_MOUNT_NONCE
 ARG CACHE_MOUNT_SOURCE_0
 ARG CACHE_MOUNT_ID_0
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=seed,source=$CACHE_MOUNT_SOURCE_0 --mount=type=bind,target=/seeds/0,from=seed,source=$CACHE_MOUNT_SOURCE_0 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts-files,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/0,sharing=locked,id=$CACHE_MOUNT_ID_0,from=seed,source=$CACHE_MOUNT_SOURCE_0 --mount=type=bind,target=/seeds/0,from=seed,source=$CACHE_MOUNT_SOURCE_0 ["/bin/sh","/buildkit-cache-mounts/run.sh","0.tar.zst"]
 ARG CACHE_MOUNT_ID_1
-RUN --mount=type=bind,from=buildkit-cache-mounts,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=seed,uid=1,gid=0,mode=0755 ["/bin/sh","/buildkit-cache-mounts/run.sh","1.tar.zst"]
+RUN --mount=type=bind,from=buildkit-cache-mounts-files,source=scripts,target=/buildkit-cache-mounts --mount=type=cache,target=/mounts/1,sharing=locked,id=$CACHE_MOUNT_ID_1,from=seed,uid=1,gid=0,mode=0755 ["/bin/sh","/buildkit-cache-mounts/run.sh","1.tar.zst"]
 `,
       buildArgs: {
         CACHE_MOUNT_NONCE: 'unique',
