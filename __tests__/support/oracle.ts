@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { copyPrograms, findPrograms } from '../../src/builder/runner-programs.js';
 import { readSurroundings } from '../../src/lib/surroundings.js';
 import { docker } from './engine.js';
-import { execute } from './silence.js';
 
 /** A Dockerfile and how it is built. */
 export interface Example {
@@ -100,7 +99,7 @@ export async function openWorkshop(
         ...[...example.buildArgs].map(([name, value]) => `--build-arg=${name}=${value}`),
         context,
       ];
-      const failure = await execute('docker', args, { maxBuffer: 1 << 28 }).then(
+      const failure = await docker(args).then(
         () => undefined,
         (error: unknown) => String((error as { stderr?: string }).stderr ?? error),
       );
