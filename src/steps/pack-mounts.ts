@@ -94,7 +94,9 @@ export async function pack(request: PackRequest, workDirectory: string): Promise
   }
   const obstacle = whyNot(request, builder);
   if (obstacle !== undefined) tellDetour(obstacle);
-  const built = await build(options, mounts, confirmed, state?.restored !== undefined);
+  // What went straight is in no copy, and inject's programs are of use to this build.
+  const hasTraces = state?.restored !== undefined && obstacle !== undefined;
+  const built = await build(options, mounts, confirmed, hasTraces);
   return { ...built, records };
 }
 
