@@ -84,19 +84,22 @@ test('a loader is found under both of its names', () => {
   ]);
 });
 
+const { PATH: path } = process.env;
 let directory: string;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'libraries-'));
 });
 
-afterEach(() => rm(directory, { recursive: true }));
+afterEach(async () => {
+  process.env.PATH = path;
+  await rm(directory, { recursive: true });
+});
 
-/** Surroundings in which a program is a shell script. */
-async function withProgram(name: string, script: string) {
+/** Puts a shell script in the place of a program. */
+async function replaceProgram(name: string, script: string): Promise<void> {
   await writeFile(join(directory, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const PATH = `${directory}:${surroundings.env.PATH}`;
-  return { ...surroundings, env: { ...surroundings.env, PATH } };
+  process.env.PATH = `${directory}:${path}`;
 }
 
 describe('the libraries of the programs of this machine', () => {
@@ -113,14 +116,14 @@ describe('the libraries of the programs of this machine', () => {
   });
 
   test('are told by the loaders as by ldd, which is not needed', async () => {
-    const without = await withProgram('ldd', 'exit 1');
-    expect(await findLibraries(without, programs)).toEqual(byLdd);
+    await replaceProgram('ldd', 'exit 1');
+    expect(await findLibraries(surroundings, programs)).toEqual(byLdd);
     expect(byLdd.length).toBeGreaterThan(2);
   });
 
   test('are told by ldd if the loaders do not tell', async () => {
-    const without = await withProgram('sh', 'exit 1');
-    expect(await findLibraries(without, programs)).toEqual(byLdd);
+    await replaceProgram('sh', 'exit 1');
+    expect(await findLibraries(surroundings, programs)).toEqual(byLdd);
   });
 
   test('are found one by one', async () => {
