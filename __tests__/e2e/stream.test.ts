@@ -58,8 +58,14 @@ const straight = [
   'The archives of 1 mount went straight to the builder.',
 ];
 
-test('with stream: false, they go through buildx', async () => {
+/** How often a step has removed what it and inject have left on the builder. */
+function countPrunes(log: string | undefined): number | undefined {
+  return log?.match(/^::debug::docker buildx prune /gm)?.length;
+}
+
+test('with stream: false, they go through buildx, and the copies that inject leaves are removed', async () => {
   const logs = await roundTrip({ stream: 'false' });
+  expect(countPrunes(logs[2])).toBe(2);
   const told = 'The archives go through buildx: the input stream is false.';
   expect(logs).toEqual(logs.map(() => expect.stringContaining(told)));
   for (const log of logs) expect(log).not.toContain('straight');
@@ -95,6 +101,12 @@ describeStraight('with the driver docker-container', () => {
     const logs = await roundTrip({});
     expect(logs).toEqual(straight.map((text) => expect.stringContaining(text)));
     for (const log of logs) expect(log).not.toContain('through buildx');
+    // Inject leaves no copies of archives, and its programs are not sent again.
+    const [alone, , afterInject] = logs;
+    expect(countPrunes(afterInject)).toBe(1);
+    const programs = /transferring buildkit-cache-mounts: [\d.]+MB/;
+    expect(alone).toMatch(programs);
+    expect(afterInject).not.toMatch(programs);
   });
 
   test('without bash, they go through buildx, and extract does not try again', async () => {
