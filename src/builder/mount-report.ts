@@ -20,10 +20,7 @@ export type MountReport = {
 );
 
 export interface PackedContents extends ArchiveContents {
-  /**
-   * The SHA-256, in hex, of what was sent straight to the step, or of what stays in the builder;
-   * absent: it is in a file.
-   */
+  /** The SHA-256, in hex, of what was sent straight to the step; absent: it is in a file. */
   readonly sha256?: string;
   /** The size of an archive that stays in the builder; absent: it does not. */
   readonly compressedBytes?: number;

@@ -10,6 +10,7 @@ import {
   type ArchiveContents,
   archiveExtension,
   type Manifest,
+  noChecksum,
   parseManifest,
   renderManifest,
   type SavedMount,
@@ -132,13 +133,12 @@ function newFileName({ compression }: ArchiveContents): string {
  * @throws Error if it is not known what the builder has
  */
 export function nameArchive(
-  contents: ArchiveContents & Partial<Pick<Archive, 'sha256' | 'compressedBytes'>>,
+  contents: ArchiveContents & Partial<Pick<Archive, 'compressedBytes'>>,
 ): Archive {
-  const { compression, files, bytes, compressedBytes, sha256 } = contents;
-  if (sha256 === undefined || compressedBytes === undefined) {
-    throw new Error('the builder does not say what it has packed');
-  }
-  return { file: newFileName(contents), compression, files, bytes, compressedBytes, sha256 };
+  const { compression, files, bytes, compressedBytes } = contents;
+  if (compressedBytes === undefined) throw new Error('the builder does not say what it has packed');
+  const file = newFileName(contents);
+  return { file, compression, files, bytes, compressedBytes, sha256: noChecksum };
 }
 
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {

@@ -45,7 +45,10 @@ export interface Archive extends ArchiveContents, ArchiveSize {
   readonly file: string;
   /** The key of that entry; absent: the entry of the manifest. */
   readonly entryKey?: string;
-  /** The SHA-256 of the compressed file, in hex. */
+  /**
+   * The SHA-256 of the compressed file, in hex; of an archive in a registry {@link noChecksum}: it never
+   * comes to this machine, and whoever pulls its image checks the digest of that.
+   */
   readonly sha256: string;
 }
 
@@ -98,6 +101,9 @@ export interface Manifest {
 }
 
 export const archiveExtension: Record<Compression, string> = { zstd: 'tar.zst', gzip: 'tar.gz' };
+
+/** In place of a SHA-256; no file has it. */
+export const noChecksum = 'none';
 
 /** Matches only names of archives, because an entry's files can share a directory with others. */
 export const archiveFilePattern = /^[0-9a-f]{32}\.tar\.(zst|gz)$/;
@@ -237,7 +243,7 @@ function parseArchive(value: unknown): Archive {
     throw invalid('file', file);
   }
   const sha256 = string(archive.sha256, 'sha256');
-  if (!/^[0-9a-f]{64}$/.test(sha256)) {
+  if (sha256 !== noChecksum && !/^[0-9a-f]{64}$/.test(sha256)) {
     throw invalid('sha256', sha256);
   }
   return omitUndefined<Archive>({

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   findDamage,
+  nameArchive,
   readManifest,
   selectArchives,
   storeArchive,
@@ -101,6 +102,18 @@ describe('findDamage', () => {
     if (file !== undefined) await writeFile(join(directory, archive.file), file);
     expect(await findDamage(directory, archive)).toBe(damage);
   });
+});
+
+test('an archive that stays in the builder has no checksum, and no file is taken for it', async () => {
+  const { sha256: _, file: __, compressedBytes, ...unmeasured } = archive;
+  const contents = { ...unmeasured, compressedBytes };
+  const named = nameArchive(contents);
+  expect(named).toEqual({ ...contents, file: expect.any(String), sha256: 'none' });
+  expect(() => nameArchive(unmeasured)).toThrow('does not say');
+  await writeManifest(directory, { mounts: [{ mount: { id: 'go' }, archive: named }] });
+  expect((await readManifest(directory)).mounts[0]?.archive).toEqual(named);
+  await writeFile(join(directory, named.file), content);
+  expect(await findDamage(directory, named)).toBe('its archive is damaged (checksum)');
 });
 
 test('an archive goes from the build into an entry', async () => {
