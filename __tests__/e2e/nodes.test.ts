@@ -5,12 +5,9 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { docker, listFiles, prepareBuilder, type TestBuilder } from '../support/engine.js';
 import { warned } from '../support/expectations.js';
-import {
-  describeWithOwnBuildkit,
-  type OwnBuildkit,
-  startOwnBuildkit,
-} from '../support/own-buildkit.js';
+import { type OwnBuildkit, startOwnBuildkit } from '../support/own-buildkit.js';
 import { type Jobs, useScenario } from '../support/scenario.js';
+import { describeWithOwnBuildkit } from '../support/where-possible.js';
 
 const scenario = useScenario();
 const withOwnBuildkit = describeWithOwnBuildkit();

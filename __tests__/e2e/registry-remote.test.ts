@@ -5,14 +5,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { docker, listFiles, prepareBuilder, type TestBuilder } from '../support/engine.js';
 import { type Link, startLink } from '../support/link.js';
-import {
-  describeWithOwnBuildkit,
-  type OwnBuildkit,
-  startOwnBuildkit,
-} from '../support/own-buildkit.js';
+import { type OwnBuildkit, startOwnBuildkit } from '../support/own-buildkit.js';
 import { type StrictRegistry, startStrictRegistry } from '../support/registry.js';
 import type { StepResult } from '../support/runner.js';
 import { type Jobs, useScenario } from '../support/scenario.js';
+import { describeWithOwnBuildkit } from '../support/where-possible.js';
 
 const scenario = useScenario();
 const withOwnBuildkit = describeWithOwnBuildkit();

@@ -11,11 +11,11 @@ import {
   useRunnersNetwork,
 } from '../support/engine.js';
 import { warned } from '../support/expectations.js';
-import { describeWithOwnBuildkit, useRemoteBuilder } from '../support/own-buildkit.js';
+import { useRemoteBuilder } from '../support/own-buildkit.js';
 import { type Registry, startStrictRegistry } from '../support/registry.js';
 import { leftovers, pathWith, useScenario } from '../support/scenario.js';
 import { changes, fill, run, stateOf } from '../support/successive-runs.js';
-import { describeWhere } from '../support/where-possible.js';
+import { describeWhere, describeWithOwnBuildkit } from '../support/where-possible.js';
 
 const scenario = useScenario();
 

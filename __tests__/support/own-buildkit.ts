@@ -7,9 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { describe } from '@jest/globals';
 import { docker, useBuilder } from './engine.js';
-import { describeWhere } from './where-possible.js';
 
 export interface OwnBuildkit {
   /** For a builder of the driver `remote`. */
@@ -31,11 +29,8 @@ function findCompiled(): string | undefined {
   return versions.map((version) => join(cache, version, 'usr/bin/buildkitd')).findLast(existsSync);
 }
 
-/** A describe for tests that start some. */
-export function describeWithOwnBuildkit(): typeof describe.skip {
-  const isPossible = program !== undefined && process.getuid?.() === 0;
-  return describeWhere(isPossible, 'BuildKits of their own: root, and buildkitd in BUILDKITD');
-}
+/** Whether this machine can have some: it takes root, and the program. */
+export const hasOwnBuildkit = program !== undefined && process.getuid?.() === 0;
 
 export async function startOwnBuildkit(): Promise<OwnBuildkit> {
   const directory = mkdtempSync(join(tmpdir(), 'buildkit-'));
