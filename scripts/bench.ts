@@ -33,7 +33,7 @@ await perform('benchmark', async () => {
 });
 
 async function measureAll(options: Options): Promise<BenchResult> {
-  const { runs, scale, other } = options;
+  const { runs, scale, other, link } = options;
   const madeUp = madeUpSets(scale);
   const sets = [...(await realSets(process.env.REAL_CACHES ?? '')), ...madeUp];
   const known = [...realNames, ...madeUp.map(({ name }) => name), ...otherSets];
@@ -46,7 +46,7 @@ async function measureAll(options: Options): Promise<BenchResult> {
   try {
     const mounts = await prepareMounts(workDirectory);
     const say = (text: string) => console.error(text);
-    const bench: Bench = { workDirectory, mounts, runs, other, say };
+    const bench: Bench = { workDirectory, mounts, runs, other, link, say };
     try {
       const machine = await describeMachine(workDirectory);
       const results: SetResult[] = [];

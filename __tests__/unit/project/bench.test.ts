@@ -135,6 +135,15 @@ test('what is measured on a second builder has files of its own', () => {
   expect(readOptions(['--json', '/a/b.json']).json).toBe('/a/b.json');
 });
 
+test('with a link, only the registry is measured', () => {
+  expect(readOptions(['--link', '2.5', '--set', 'apt'])).toMatchObject({
+    link: 2.5,
+    sets: ['registry'],
+  });
+  expect(readOptions(['--set', 'apt'])).toMatchObject({ link: undefined, sets: ['apt'] });
+  expect(() => readOptions(['--link', '0'])).toThrow('--link takes a number above 0');
+});
+
 test('medians', () => {
   expect(median([5, 1, 3])).toBe(3);
   expect(median([4, 1, 3, 2])).toBe(2.5);

@@ -8,6 +8,7 @@ import { type PlainRegistry, startRegistry } from '../../../__tests__/support/re
 import { run } from './command.js';
 import type { DataSet } from './data-sets.js';
 import { archiveName, dockerfileOf, exec, type PackedTree, packTree } from './mount.js';
+import { useBuilderBehindLink } from './slow-link.js';
 import { Samples } from './statistics.js';
 import { type ActionName, checkStep, inNewJob, measureStep, withCacheService } from './step.js';
 import type { Bench } from './subject.js';
@@ -48,54 +49,97 @@ export async function measureRegistry(
   const directory = join(bench.workDirectory, 'registry');
   await mkdir(directory);
   // The registry is on the loopback. (The cache service is used from the same builder.)
-  const removeBuilder = await useRunnersNetwork();
+  const builder =
+    bench.link === undefined
+      ? { env: {}, remove: await useRunnersNetwork() }
+      : await useBuilderBehindLink(bench.link);
   const registry = await startRegistry();
   try {
-    const what = image === undefined ? set.description : "Go's build cache of its standard library";
-    bench.say(`registry: making ${what}`);
-    const packed =
-      image === undefined
-        ? await packSet(set, directory)
-        : await packGoCache(bench, image, directory);
-    const seconds = await withCacheService((service) => measure(bench, packed, service, registry));
-    return { what, seconds };
+    const content = await prepareContent(bench, set, image, directory);
+    const seconds = await withCacheService((service) =>
+      measure(bench, { content, env: builder.env, service, registry }),
+    );
+    return { what: content.what, seconds };
   } finally {
     await registry.close();
-    await removeBuilder();
+    await builder.remove();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** What is in the mount. */
+interface Content {
+  readonly what: string;
+  fill(): Promise<void>;
+}
+
+async function prepareContent(
+  bench: Bench,
+  set: DataSet,
+  image: string | undefined,
+  directory: string,
+): Promise<Content> {
+  const { link, mounts, say } = bench;
+  if (link !== undefined) {
+    const what = `300 MB that cannot be compressed, a remote builder behind a link of ${link} MB/s`;
+    const script = 'dd if=/dev/urandom of=/c/big bs=1M count=300 2>/dev/null';
+    return { what, fill: () => mounts.change(mountId, script) };
+  }
+  const what = image === undefined ? set.description : "Go's build cache of its standard library";
+  say(`registry: making ${what}`);
+  const packed =
+    image === undefined
+      ? await packSet(set, directory)
+      : await packGoCache(bench, image, directory);
+  return { what, fill: () => mounts.fill(mountId, packed) };
+}
+
+interface Places {
+  readonly content: Content;
+  /** Of the steps. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly service: CacheService;
+  readonly registry: PlainRegistry;
 }
 
 /** The two take turns. */
 async function measure(
   bench: Bench,
-  packed: PackedTree,
-  service: CacheService,
-  registry: PlainRegistry,
+  { content, env, service, registry }: Places,
 ): Promise<Samples<RegistryMeasure>> {
   const seconds = new Samples<RegistryMeasure>();
   const { mounts } = bench;
   for (let index = 0; index < bench.runs; index++) {
+    const run = new Samples<RegistryMeasure>();
+    const add = (measure: RegistryMeasure, value: number) => {
+      for (const samples of [run, seconds]) samples.add(measure, value);
+    };
     for (const store of ['service', 'registry'] as const) {
       const key = randomUUID();
       const tag = `127.0.0.1:${registry.port}/bench:run-${index}`;
       const place = store === 'service' ? { key } : { key, registry: tag };
       const inputs = { 'cache-mounts': mountId, ...place };
       const step = (action: ActionName) =>
-        inNewJob(service, (job) => measureStep(job, action, inputs));
+        inNewJob(service, (job) => measureStep(job, action, inputs, env));
       await mounts.emptyBuilder();
-      await mounts.fill(mountId, packed);
+      await content.fill();
       const extract = await step('extract');
       checkStep(extract.result, { saved: 'true' });
-      seconds.add(`${store}Extract`, extract.seconds);
+      add(`${store}Extract`, extract.seconds);
       await mounts.emptyBuilder();
       const inject = await step('inject');
       checkStep(inject.result, { 'cache-hit': 'true' });
-      seconds.add(`${store}Inject`, inject.seconds);
+      add(`${store}Inject`, inject.seconds);
     }
-    bench.say(`registry: run ${index + 1} of ${bench.runs}`);
+    const ratios = `extract ${ratioOf(run, 'Extract')}, inject ${ratioOf(run, 'Inject')}`;
+    bench.say(`registry: run ${index + 1} of ${bench.runs}, ÷ the cache service: ${ratios}`);
   }
   return seconds;
+}
+
+function ratioOf(run: Samples<RegistryMeasure>, step: 'Extract' | 'Inject'): string {
+  const [ours = 0, theirs = 0] = [run.median(`registry${step}`), run.median(`service${step}`)];
+  return (ours / theirs).toFixed(2);
 }
 
 async function packSet(set: DataSet, directory: string): Promise<PackedTree> {

@@ -8,6 +8,8 @@ export interface Options {
   readonly sets: readonly string[] | undefined;
   /** The directory of another version of the actions, to compare with. */
   readonly other: string | undefined;
+  /** In megabytes a second: the set `registry` is measured, on a remote builder behind such a link. */
+  readonly link: number | undefined;
   readonly json: string | undefined;
   readonly markdown: string | undefined;
 }
@@ -25,18 +27,20 @@ export function readOptions(args: readonly string[]): Options {
       runs: { type: 'string' },
       scale: { type: 'string' },
       other: { type: 'string' },
+      link: { type: 'string' },
       json: { type: 'string' },
       markdown: { type: 'string' },
       // for the script that starts this one
       store: { type: 'string' },
     },
   });
-  const { set, runs, scale } = { ...(values.quick ? quick : {}), ...values };
+  const { set, runs, scale, link } = { ...(values.quick ? quick : {}), ...values };
   return {
     runs: positive('runs', runs ?? '5'),
     scale: positive('scale', scale ?? '1'),
-    sets: set,
+    sets: link === undefined ? set : ['registry'],
     other: values.other === undefined ? undefined : resolve(callersDirectory(), values.other),
+    link: link === undefined ? undefined : positive('link', link),
     json: outputFile(values.json),
     markdown: outputFile(values.markdown),
   };

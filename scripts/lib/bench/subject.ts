@@ -10,6 +10,8 @@ export interface Bench {
   readonly runs: number;
   /** The directory of another version of the actions; undefined: ours is not compared with any. */
   readonly other: string | undefined;
+  /** How fast the link to a remote builder is, in megabytes a second; undefined: there is none. */
+  readonly link: number | undefined;
   say(text: string): void;
 }
 
