@@ -156,14 +156,21 @@ async function packToStay(
     confirmed ? confirmed.run() : runScratchBuild(options),
   );
   const packed = mounts.map((mount) => ({ ...mount, report: reports.get(mount.index) }));
+  const pulled = (state?.restored?.mounts ?? []).flatMap(archivesOf);
+  const digests = pulled.flatMap(({ entryKey }) => parseImageName(entryKey)?.digest ?? []);
+  let tidied: Promise<void> | undefined;
+  const tidy = () => {
+    tidied ??= removeTraces(surroundings, builder, digests);
+    return tidied;
+  };
   const push: PushArchives = async (reference, wanted) => {
     if (!repeatable) throw new Error('the builder has packed nothing');
     const files = wanted.map((mount) => nameOfPacked(packed, mount));
-    return putOut(repeatable, { reference, byDigest: driver !== 'docker' }, files);
+    const pushed = await putOut(repeatable, { reference, byDigest: driver !== 'docker' }, files);
+    // While the index is written, which is all that is missing.
+    void tidy();
+    return pushed;
   };
-  const pulled = (state?.restored?.mounts ?? []).flatMap(archivesOf);
-  const digests = pulled.flatMap(({ entryKey }) => parseImageName(entryKey)?.digest ?? []);
-  const tidy = () => removeTraces(surroundings, builder, digests);
   return { mounts: packed, directory: undefined, push, tidy };
 }
 
