@@ -55,9 +55,11 @@ withOwnBuildkit('a remote builder', () => {
   }
 
   /** Saves what the script makes, and restores it. @returns the bytes of both steps on the runner */
-  async function carry(tag: string, script: string): Promise<Record<'extract' | 'inject', number>> {
+  async function carry(
+    inputs: Readonly<Record<string, string>>,
+    script: string,
+  ): Promise<Record<'extract' | 'inject', number>> {
     const listing = await builder.run({ id: 'm' }, `${script}${listFiles}`);
-    const inputs = inputsOf(tag, 'k');
     const extract = await counted(() => jobs.runAction('extract', inputs));
     expect(extract.result).toMatchObject({ outputs: { saved: 'true' }, annotations: [] });
     await builder.empty();
@@ -69,15 +71,16 @@ withOwnBuildkit('a remote builder', () => {
 
   test('pushes and pulls the archives itself: they do not come to the runner', async () => {
     // A small mount costs what the runner's own programs have, which are sent once to a builder.
-    const small = await carry('small', 'echo 1 >/c/file');
+    const small = await carry(inputsOf('small', 'k'), 'echo 1 >/c/file');
     const size = 300;
-    const large = await carry(
-      'large',
-      `dd if=/dev/urandom of=/c/big bs=1M count=${size} 2>/dev/null`,
-    );
+    const script = `dd if=/dev/urandom of=/c/big bs=1M count=${size} 2>/dev/null`;
+    const large = await carry(inputsOf('large', 'k'), script);
+    await builder.empty();
+    const byService = await carry({ 'cache-mounts': 'm', key: 'k' }, script);
     for (const step of ['extract', 'inject'] as const) {
       expect(large[step] - small[step]).toBeLessThan(1_000_000);
       expect(small[step]).toBeLessThan(16_000_000);
+      expect(large[step]).toBeLessThan(byService[step] / 5);
     }
     const pushed = registry.calls.filter(
       ({ method, isOfRunner }) => method !== 'GET' && !isOfRunner,
