@@ -18,6 +18,8 @@ test('of a full archive, and of a delta', async () => {
   await here.change('echo 1 >one; head -c 300000 /dev/urandom >two');
   const full = await here.pack('0:1');
   expect(full.report).toMatchObject({ result: 'packed', files: 2, ...(await factsOf(full.file)) });
+  // Nobody would compare it, and it takes long.
+  expect(full.report).not.toHaveProperty('sha256');
 
   await here.empty();
   await here.placeArchives([full.file]);
