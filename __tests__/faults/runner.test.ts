@@ -41,9 +41,8 @@ asRoot('RUNNER_TEMP', () => {
     // are made ready at the same time, and must come last here.
     ['after that', 'size=7500k', 8, /ENOSPC/],
   ])('that fills up in inject, %s, is a warning', async (_, options, delay, words) => {
-    // It asks the loaders of the programs for their libraries.
-    const sh = `sleep ${delay}; exec /bin/sh "$@"`;
-    const PATH = await pathWith(scenario.directory, 'sh', sh);
+    const ldd = `sleep ${delay}; exec ${await which('ldd', true)} "$@"`;
+    const PATH = await pathWith(scenario.directory, 'ldd', ldd);
     const before = await scenario.builder.run({ id: 'm' }, `${fillWith(3)}${listFiles}`);
     await scenario.save('m', 'k-1');
     await scenario.builder.empty();

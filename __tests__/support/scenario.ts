@@ -133,14 +133,14 @@ export async function pathWithout(directory: string, ...missing: string[]): Prom
   return bin;
 }
 
-/** A PATH with a program that is a shell script, and with those of earlier calls. */
+/** A PATH with a program that is a shell script. */
 export async function pathWith(
   directory: string,
   program: string,
   script: string,
 ): Promise<string> {
   const bin = join(directory, 'fake');
-  await mkdir(bin, { recursive: true });
+  await mkdir(bin);
   await writeFile(join(bin, program), `#!/bin/sh\n${script}\n`);
   await chmod(join(bin, program), 0o755);
   return `${bin}:${process.env.PATH}`;

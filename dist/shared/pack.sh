@@ -83,11 +83,8 @@ stays() {
   [ -e /permit ]
 }
 
-# describe_archive: sets sha256 and compressed (its bytes), because nobody else sees the archive
-describe_archive() {
-  command -v sha256sum >/dev/null || report unusable ',"missing":"sha256sum"'
-  sha256=$(sha256sum <"$archive") || return
-  sha256=${sha256%% *}
+# measure_archive: sets compressed (its bytes), because nobody else sees the archive
+measure_archive() {
   # Of a file, tar lists the mode, the owner, the size and more. It does not read the file.
   # shellcheck disable=SC2046 # the splitting is wanted
   set -- $(tar -c -f /dev/null -vv --numeric-owner "$archive")
@@ -176,7 +173,7 @@ work() {
     result=failed
   fi
   case $result in
-    packed | changed) ! stays || describe_archive || result=failed ;;
+    packed | changed) ! stays || measure_archive || result=failed ;;
   esac
   [ "$result" != failed ] || rm -f -- "$archive"
   rm -f -- "$index".exclude*

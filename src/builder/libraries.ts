@@ -1,9 +1,8 @@
-import { open } from 'node:fs/promises';
 import { runProgram } from '../lib/child-process.js';
 import type { Surroundings } from '../lib/surroundings.js';
 
-/** Asks the loader of each program, which lists what it would load, and starts nothing. */
-const askLoaders = 'while [ $# -gt 0 ]; do "$1" --list "$2" || exit; shift 2; done';
+/** Asks a loader what each program would load; none is started. */
+const askLoader = 'for program; do "$0" --list "$program" || exit; done';
 
 /**
  * Finds the shared libraries that programs are linked to, and their loaders.
@@ -15,29 +14,32 @@ export async function findLibraries(
   surroundings: Surroundings,
   programs: readonly string[],
 ): Promise<string[]> {
-  const listed = await listByLoaders(surroundings, programs).catch(() => undefined);
+  const listed = await listByLoader(surroundings, programs).catch(() => undefined);
   return listed ?? parseLdd(await listByLdd(surroundings, programs));
 }
 
 /**
- * The loaders of glibc and of musl both list libraries. This is what ldd does too, but it needs three
- * processes for each program, and it tries loaders at paths of its own.
+ * Most often all programs have one loader, and that lists libraries itself (`--list`, in glibc and in
+ * musl). Ldd does the same, but it needs three processes for each program.
  *
- * @returns undefined if they do not tell
+ * @returns undefined if it does not tell of all of them: one is a script, is static, or has another loader
  */
-async function listByLoaders(
+async function listByLoader(
   surroundings: Surroundings,
   programs: readonly string[],
 ): Promise<string[] | undefined> {
-  const loaders = await Promise.all(programs.map(readLoader));
-  const asked = programs.flatMap((program, index) => {
-    const loader = loaders[index];
-    return loader === undefined ? [] : [[loader, program]];
-  });
-  const args = ['-c', askLoaders, 'sh', ...asked.flat()];
+  const first = await runProgram(surroundings, 'ldd', programs.slice(0, 1));
+  const loader = findLoader(first.stdout);
+  if (loader === undefined) return undefined;
+  const args = ['-c', askLoader, loader, ...programs];
   const { exitCode, stdout } = await runProgram(surroundings, 'sh', args);
-  if (exitCode !== 0) return undefined;
-  return [...new Set([...asked.map(([loader = '']) => loader), ...parseLdd(stdout)])].sort();
+  return exitCode === 0 ? parseLdd(first.stdout + stdout) : undefined;
+}
+
+/** The loader of a program, as ldd names it; undefined if it has none. */
+export function findLoader(text: string): string | undefined {
+  const [, loader] = /^\s+(\/\S*\/ld[^/\s]*) (?:=> \S+ )?\(0x/m.exec(text) ?? [];
+  return loader;
 }
 
 /** The output of ldd for all programs. The ldd of musl reads only its first argument. */
@@ -64,42 +66,4 @@ export function parseLdd(text: string): string[] {
     return [name, path].filter((each) => each.startsWith('/'));
   });
   return [...new Set(paths)].sort();
-}
-
-// Where the fields of an ELF file are, whose addresses have 64 bits or 32.
-const wide = { table: 32, entrySize: 54, count: 56, offset: 8, size: 32 };
-const narrow = { table: 28, entrySize: 42, count: 44, offset: 4, size: 16 };
-const magic = 0x7f454c46;
-const interpreter = 3;
-
-/**
- * Reads which loader a program names in its header (PT_INTERP of the ELF format).
- *
- * @returns undefined if it names none: it is static, or a script
- */
-export async function readLoader(program: string): Promise<string | undefined> {
-  const file = await open(program);
-  try {
-    const read = async (position: number, length: number) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position);
-      return new DataView(buffer.buffer, buffer.byteOffset, bytesRead);
-    };
-    const head = await read(0, 64);
-    if (head.byteLength < 64 || head.getUint32(0) !== magic) return undefined;
-    const layout = head.getUint8(4) === 2 ? wide : narrow;
-    const isLittle = head.getUint8(5) === 1;
-    const address = (from: DataView, at: number) =>
-      layout === wide ? Number(from.getBigUint64(at, isLittle)) : from.getUint32(at, isLittle);
-    const entrySize = head.getUint16(layout.entrySize, isLittle);
-    const length = head.getUint16(layout.count, isLittle) * entrySize;
-    const table = await read(address(head, layout.table), length);
-    for (let at = 0; at < length; at += entrySize) {
-      if (table.getUint32(at, isLittle) !== interpreter) continue;
-      const path = await read(address(table, at + layout.offset), address(table, at + layout.size));
-      return new TextDecoder().decode(path).replace(/\0.*$/s, '');
-    }
-    return undefined;
-  } finally {
-    await file.close();
-  }
 }
