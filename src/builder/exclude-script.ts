@@ -70,8 +70,16 @@ function compile(pattern: string): string {
   const prefix = /^([^*?[\]\\]+)\*\*\/?$/.exec(pattern)?.[1];
   if (prefix !== undefined) return `${literal(prefix)}.*`;
   let result = '';
+  // BuildKit does not escape this sign in its regular expression: it stands for the beginning of the path.
+  const isAnchor = (char: string) => char === '^' && /[*?[\]\\]/.test(pattern);
+  let mayBeEmpty = true;
   const rest = readerOf(pattern);
   for (let char = rest.next(); char !== undefined; char = rest.next()) {
+    if (isAnchor(char)) {
+      result = mayBeEmpty ? '' : never;
+      continue;
+    }
+    mayBeEmpty &&= char === '*';
     if (char === '*' && rest.take('*')) {
       rest.take('/');
       // In a regular expression of Go, the dot matches no line feed.
@@ -111,6 +119,9 @@ function readerOf(text: string): Reader {
     isAtEnd: () => position >= characters.length,
   };
 }
+
+/** No path has such a byte. */
+const never = '\\x00';
 
 const slash = 0x2f;
 const lastCodePoint = 0x10ffff;

@@ -100,6 +100,24 @@ async function written(directory: string, lines: readonly string[]): Promise<str
   return file;
 }
 
+test.each([
+  [['a^'], ['a^'], ['b', 'x']],
+  [['a^*'], [], ['a^', 'b', 'x']],
+  [['a^/*'], [], ['a^/', 'a^/a', 'b', 'x']],
+  [['^b*'], ['b'], ['a^', 'x']],
+  [['**/^b*', '*^x'], ['b', 'x'], ['a^']],
+  [['a\\^*'], ['a^'], ['b', 'x']],
+])(
+  'the sign for the beginning of a line means in %j what it means to BuildKit',
+  async (lines, out, left) => {
+    const isIn = left.includes('a^/');
+    const paths = [isIn ? 'a^/a' : 'a^', 'b', 'x'];
+    const patterns = parseIgnored(lines);
+    for (const path of paths) expect(isIgnored(patterns, path)).toBe(out.includes(path));
+    expect(await pack(paths, lines)).toEqual(left);
+  },
+);
+
 test.each(['[', '[a', 'a[]b]', '[-a]', '[z-a]', 'a\\', '!', ' ', '[a-]', '[\\'])(
   'the pattern %j is refused, as by BuildKit',
   (pattern) => {
@@ -161,6 +179,8 @@ const someSegment = fc.oneof(
       '[0-9日-月]*',
       '?b',
       '[^a-z]*',
+      '^a*',
+      '*^a',
     ],
   ),
 );

@@ -545,6 +545,7 @@ describe('the scratch Dockerfile', () => {
   const lines = [
     /ARG CACHE_MOUNT_(NONCE|UTILITY_IMAGE|(FROM|ID|SOURCE)_\d+)/,
     /FROM \$CACHE_MOUNT_FROM_(\d+) AS buildkit-cache-mounts-from-\1/,
+    /FROM buildkit-cache-mounts AS buildkit-cache-mounts-files/,
     /FROM (scratch|\$CACHE_MOUNT_UTILITY_IMAGE) AS buildkit-cache-mounts-work/,
     /FROM scratch/,
     /USER 0:0/,
