@@ -31,10 +31,12 @@ digest() {
   sum=$(sha256sum) && printf %s "${sum%% *}"
 }
 
-# prove ROLE [CONTENT]: the keys are in no command's arguments, as printf is a part of bash
+# prove ROLE [CONTENT]: fails if any part of the proof cannot be made. The keys are in no command's arguments,
+# because printf is a part of bash.
 prove() {
-  local message="$protocol $1 $direction $name $run_nonce $listener_nonce${2:+ $2}"
-  printf '%s%s' "$outer_key" "$(printf '%s%s' "$inner_key" "$message" | digest)" | digest
+  local message="$protocol $1 $direction $name $run_nonce $listener_nonce${2:+ $2}" inner
+  inner=$(printf '%s%s' "$inner_key" "$message" | digest) &&
+    printf '%s%s' "$outer_key" "$inner" | digest
 }
 
 # read_plan PLACE: sets endpoints, silence, until, block, and what there is to know of the archive
@@ -164,10 +166,10 @@ carry_on() {
 # send COMMAND...: the digest is taken on the way. When the last of it is sent, some megabytes may still wait in
 # the kernel for the other side, so the trailer may be held up, and the last word may take longer.
 send() {
-  local sum verdict left
-  sum=$({ "$@" 3>&- | carry_on >&3; } 5>&1 | digest) || return
+  local sum proof verdict left
+  sum=$({ "$@" 3>&- | carry_on >&3; } 5>&1 | digest) && proof=$(prove sent "$sum") || return
   left_of "$silence" || return
-  printf '\nsent %s %s\n' "$sum" "$(prove sent "$sum")" | timeout --foreground "$left" tee >&3 || return
+  printf '\nsent %s %s\n' "$sum" "$proof" | timeout --foreground "$left" tee >&3 || return
   left_of $((5 * silence)) && IFS= read -r -t "$left" -n 160 verdict <&3 || return
   [[ $verdict == "good "* ]] && is_proven good "${verdict#good }" "$sum" && printf '%s\n' "$sum"
 }
@@ -207,7 +209,8 @@ case $action in
   carry-now)
     connect "$5" "$6" || fail 'the listener of the step does not answer'
     trap '' USR1
-    printf '%s\n' "$(prove run)" >&3
+    proof=$(prove run) || fail 'no proof can be made'
+    printf '%s\n' "$proof" >&3
     case $direction in
       pack) send "${@:7}" ;;
       unpack) receive "${@:7}" ;;

@@ -626,6 +626,37 @@ describe('one who stands between the two, and gives a RUN what is not the archiv
   });
 });
 
+test.each(['listener', 'run', 'block', 'sent', 'good'])(
+  'if a RUN cannot make one half of the proof "%s", nothing goes through, and nobody sees the other half',
+  async (role) => {
+    await listen();
+    const { stdout } = await execute('which', ['sha256sum']);
+    const programs = join(work, 'programs');
+    await mkdir(programs);
+    // The inner half is told by what is read for it.
+    const script = `#!/bin/sh
+cat >'${work}/'$$
+if grep -q -a -F '/1 ${role} ' '${work}/'$$; then exit 1; fi
+exec ${stdout.trim()} <'${work}/'$$
+`;
+    await writeFile(join(programs, 'sha256sum'), script, { mode: 0o755 });
+    const between = await stepBetween(own());
+    toEnd.push(between.close);
+    const direction = role === 'sent' || role === 'good' ? 'pack' : 'unpack';
+    const offer = makeOffer(direction);
+    const side = await planFor(offer, between.endpoint);
+    const copy = join(work, 'copy');
+    const command = direction === 'pack' ? ['printf', 'archive'] : ['tee', copy];
+    const env = { ...process.env, PATH: `${programs}:${process.env.PATH}` };
+    const running = start('bash', carryWords(direction, side, command), env);
+    const { code, stdout: told } = await running.ended;
+    expect({ code, told }).toEqual({ code: 1, told: '' });
+    if (existsSync(copy)) expect(await readFile(copy, 'utf8')).toBe('');
+    const half = createHash('sha256').update(offer.outerKey).digest('hex');
+    expect(between.heard()).not.toContain(half);
+  },
+);
+
 describe('what fails on one side', () => {
   test('an archive that the RUN cannot make is not taken', async () => {
     await listen();
