@@ -25,17 +25,18 @@ fail() {
   exit 1
 }
 
-# digest: the SHA-256 of the standard input, in hex
+# digest: the SHA-256 of the standard input, in hex. (If bash can open no pipe for $(…), it goes on with an
+# empty text, and says that nothing has failed. So no empty text counts, here and below.)
 digest() {
   local sum
-  sum=$(sha256sum) && printf %s "${sum%% *}"
+  sum=$(sha256sum) && [[ -n $sum ]] && printf %s "${sum%% *}"
 }
 
 # prove ROLE [CONTENT]: fails if any part of the proof cannot be made. The keys are in no command's arguments,
 # because printf is a part of bash.
 prove() {
   local message="$protocol $1 $direction $name $run_nonce $listener_nonce${2:+ $2}" inner
-  inner=$(printf '%s%s' "$inner_key" "$message" | digest) &&
+  inner=$(printf '%s%s' "$inner_key" "$message" | digest) && [[ -n $inner ]] &&
     printf '%s%s' "$outer_key" "$inner" | digest
 }
 
@@ -63,7 +64,7 @@ read_plan() {
 # other one counts.
 is_proven() {
   local expected
-  expected=$(prove "$1" "${@:3}") && [[ $2 == "$expected" ]]
+  expected=$(prove "$1" "${@:3}") && [[ -n $expected && $2 == "$expected" ]]
 }
 
 # connect ADDRESS PORT: greets as far as the listener has proven itself. Connecting has no time limit of
@@ -158,8 +159,8 @@ await_end() {
 # for a subshell.
 carry_on() {
   carrier=$BASHPID
-  exec 7<&0
-  exec 6> >(exec >/dev/null 4>&- 5>&-; await_end 7)
+  exec 7<&0 || exit
+  exec 6> >(exec >/dev/null 4>&- 5>&-; await_end 7) || exit
   exec 7<&- tee --output-error=exit /dev/fd/5
 }
 

@@ -657,6 +657,25 @@ exec ${stdout.trim()} <'${work}/'$$
   },
 );
 
+test('if a RUN can open no pipe, it takes no proof for right', async () => {
+  const [functions] = (await readFile(streamScript, 'utf8')).split('\naction=');
+  const file = join(work, 'functions');
+  await writeFile(file, functions ?? '');
+  // With these four files, it can open nothing more.
+  const script = `. ${file}
+direction=unpack name=n run_nonce=r listener_nonce=l inner_key=i outer_key=o
+half=$(printf o | digest)
+exec 3</dev/null
+ulimit -n 4
+is_proven block '' 1 && echo nothing
+is_proven block "$half" 1 && echo half
+prove block 1 && echo proof
+digest </dev/null && echo digest
+echo end`;
+  const { stdout } = await start('bash', ['-c', script]).ended;
+  expect(stdout).toBe('end\n');
+});
+
 describe('what fails on one side', () => {
   test('an archive that the RUN cannot make is not taken', async () => {
     await listen();
