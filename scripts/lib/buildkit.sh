@@ -96,8 +96,7 @@ buildkit__download() {
   names=$(buildkit__dependencies "$work") || return
   # shellcheck disable=SC2086 # one word, one package
   (cd "$work/debs" && apt-get -c "$work/apt.conf" download -qq "$go-go" "$go-src" $names >&2) || return
-  # An archive may have lost other files of the source package than the one that is wanted.
-  (cd "$work" && apt-get -c "$work/apt.conf" source --download-only -qq "$buildkit__source_package" >&2) || true
+  engine__download_source "$work" "$buildkit__source_package"
   compgen -G "$work/${buildkit__source_package}_*.orig.tar.*" >/dev/null && return
   engine__say "the sources of $buildkit__source_package are not in this machine's Debian sources"
   return 1

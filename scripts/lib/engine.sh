@@ -183,6 +183,12 @@ engine__add_sources() {
   apt-get -c "$1/apt.conf" update -qq >&2
 }
 
+# engine__download_source WORK PACKAGE: into WORK, when the sources are added. An archive may have lost some of a
+# source package's files, so whoever wants one of them looks whether it is there.
+engine__download_source() {
+  (cd "$1" && apt-get -c "$1/apt.conf" source --download-only -qq "$2" >&2) || true
+}
+
 engine__unpack() {
   local work=$1 deb part file
   for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root" || return; done

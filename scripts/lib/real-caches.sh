@@ -141,8 +141,7 @@ real_cache__ccache-git() {
   # shellcheck disable=SC2034 # what engine__download gets
   engine__packages=(git)
   engine__download "$1" && engine__add_sources "$1" || return
-  # An archive may have lost other files of the source package than the one that is wanted.
-  (cd "$1" && apt-get -c "$1/apt.conf" source --download-only -qq git) || true
+  engine__download_source "$1" git
   mkdir "$1/source" && tar -C "$1/source" --strip-components 1 -xf "$(compgen -G "$1/git_*.orig.tar.xz")" || return
   export CCACHE_DIR=$1/cache
   without=(NO_{CURL,OPENSSL,EXPAT,GETTEXT,TCLTK,PERL,PYTHON}"=1")

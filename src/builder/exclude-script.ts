@@ -71,11 +71,11 @@ function compile(pattern: string): string {
   if (prefix !== undefined) return `${literal(prefix)}.*`;
   let result = '';
   // BuildKit does not escape this sign in its regular expression: it stands for the beginning of the path.
-  const isAnchor = (char: string) => char === '^' && /[*?[\]\\]/.test(pattern);
+  const hasAnchors = /[*?[\]\\]/.test(pattern);
   let mayBeEmpty = true;
   const rest = readerOf(pattern);
   for (let char = rest.next(); char !== undefined; char = rest.next()) {
-    if (isAnchor(char)) {
+    if (char === '^' && hasAnchors) {
       result = mayBeEmpty ? '' : never;
       continue;
     }
