@@ -95,32 +95,55 @@ test('a mount that is added to the Dockerfile leaves the others warm', async () 
   expect(await scenario.builder.run({ id: 'm' }, filling('file'))).toBe('file\n');
 });
 
-test('each job of a matrix of three targets and two platforms is warm in the second run', async () => {
-  const targets = ['api', 'web', 'cli'];
+describe('each job of a matrix is warm in the second run', () => {
   // Both are built by the programs of the one machine.
   const platforms = [runnerPlatform(), process.arch === 'x64' ? 'linux/386' : 'linux/arm/v7'];
-  const stages = targets.map(
-    (target) =>
-      `FROM scratch AS ${target}\nRUN --mount=type=cache,id=deps,target=/deps make ${target}\n`,
-  );
-  const jobs = targets.flatMap((target) => platforms.map((platform) => ({ target, platform })));
-  const run = async (commit: string) => {
-    const held: Record<string, string> = {};
-    for (const { target, platform } of jobs) {
-      const job = await newJob(commit, { Dockerfile: stages.join(''), 'go.sum': commit });
-      await job.runAction('inject', { target, platforms: platform });
-      const name = `${target}-${platform.replaceAll('/', '-')}`;
-      const options = ['--platform', platform];
-      held[name] = await scenario.builder.run({ id: 'deps' }, filling(name), options);
-      await extract(job);
-    }
-    return held;
-  };
-  const first = await run('1');
-  const names = Object.keys(first);
-  expect(names).toHaveLength(6);
-  expect(first).toEqual(Object.fromEntries(names.map((name) => [name, ''])));
-  expect(await run('2')).toEqual(Object.fromEntries(names.map((name) => [name, `${name}\n`])));
+  const stage = (target: string) =>
+    `FROM scratch AS ${target}\nRUN --mount=type=cache,id=deps,target=/deps make ${target}\n`;
+  const bakeFile = 'target "api" {\n  target = "api"\n}\n';
+
+  test.each<
+    [
+      of: string,
+      targets: readonly string[],
+      inputsOf: (target: string, platform: string) => Readonly<Record<string, string>>,
+    ]
+  >([
+    [
+      'three targets and two platforms',
+      ['api', 'web', 'cli'],
+      (target, platform) => ({ target, platforms: platform }),
+    ],
+    [
+      'a bake target and two platforms',
+      ['api'],
+      (target, platform) => ({
+        'bake-files': 'docker-bake.hcl',
+        'bake-targets': target,
+        'bake-set': `*.platform=${platform}`,
+      }),
+    ],
+  ])('of %s', async (_, targets, inputsOf) => {
+    const files = { Dockerfile: targets.map(stage).join(''), 'docker-bake.hcl': bakeFile };
+    const jobs = targets.flatMap((target) => platforms.map((platform) => ({ target, platform })));
+    const run = async (commit: string) => {
+      const held: Record<string, string> = {};
+      for (const { target, platform } of jobs) {
+        const job = await newJob(commit, { ...files, 'go.sum': commit });
+        await job.runAction('inject', inputsOf(target, platform));
+        const name = `${target}-${platform.replaceAll('/', '-')}`;
+        const options = ['--platform', platform];
+        held[name] = await scenario.builder.run({ id: 'deps' }, filling(name), options);
+        await extract(job);
+      }
+      return held;
+    };
+    const first = await run('1');
+    const names = Object.keys(first);
+    expect(names).toHaveLength(jobs.length);
+    expect(first).toEqual(Object.fromEntries(names.map((name) => [name, ''])));
+    expect(await run('2')).toEqual(Object.fromEntries(names.map((name) => [name, `${name}\n`])));
+  });
 });
 
 describe('two builds that share a key', () => {

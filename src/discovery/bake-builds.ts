@@ -58,6 +58,7 @@ export async function readBakeBuilds(inputs: BakeInputs, place: Surroundings): P
     dockerfiles: [],
     texts: [],
     contexts: [directory],
+    platforms: [],
   };
   const nothing: BuildPlan = {
     workspace,
@@ -90,6 +91,7 @@ export async function readBakeBuilds(inputs: BakeInputs, place: Surroundings): P
       dockerfiles: builds.flatMap(({ dockerfile }) => dockerfile.path ?? []),
       texts: builds.flatMap(({ dockerfile: { path, text } }) => (path === undefined ? text : [])),
       contexts: [...new Set([directory, ...builds.map(({ context }) => context)])],
+      platforms: [...new Set(builds.flatMap(({ platforms }) => platforms))],
     },
     warnings: problems,
     missing: unset.length > 0 ? await markVariables(unset, inputs, place) : undefined,

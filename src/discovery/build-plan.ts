@@ -58,4 +58,6 @@ export interface BakeSources {
   readonly texts: readonly string[];
   /** The build contexts. */
   readonly contexts: readonly string[];
+  /** Those that the targets are built for. */
+  readonly platforms: readonly string[];
 }

@@ -33,7 +33,7 @@ export async function findBuilds(
     const others = inputsForDockerfiles(inputs);
     if (others.length > 0) {
       throw new InputError(
-        `Input ${others[0]}: the bake definition says it; leave it out, or, for a build without bake, leave out bake-files, bake-targets, bake-set and bake-vars.`,
+        `Input ${others[0]}: the bake definition says it, and bake-set can change it (*.platform=…, *.args.NAME=…, target.dockerfile=…). Leave it out, or, for a build without bake, leave out bake-files, bake-targets, bake-set and bake-vars.`,
       );
     }
     return readBakeBuilds(inputs.bake, place);

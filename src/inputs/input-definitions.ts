@@ -79,7 +79,7 @@ const definitions: readonly InputDefinition[] = [
   },
   {
     name: 'key-prefix',
-    description: `The prefix of the generated key. Builds that differ only in build-args or cache-mounts need different ones, because the key does not tell them apart. By default ${defaultKeyPrefix}; not together with key`,
+    description: `The prefix of the generated key. Builds that differ only in values, such as build-args, bake-vars or cache-mounts, need different ones, because the key does not tell them apart. By default ${defaultKeyPrefix}; not together with key`,
     default: '',
     readBy: ['inject'],
   },
@@ -169,7 +169,8 @@ const definitions: readonly InputDefinition[] = [
   },
   {
     name: 'bake-set',
-    description: 'Values to override, as the set of docker/bake-action, one per line',
+    description:
+      'Values to override, as the set of docker/bake-action, one per line, such as *.platform=linux/arm64',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,

@@ -54,17 +54,22 @@ export function keyedBuildOf(
   return { names, files: located.files, contexts: [located.context] };
 }
 
-/** No settings and variables: as build arguments, they often name the commit or the time. */
+/**
+ * Of settings and variables, only what they make of the platforms: as build arguments, the others often
+ * name the commit or the time. The runner's own platform alone is left out, because the key has it
+ * already.
+ */
 function keyedBuildOfBake(
   { bake: { targets } }: MountInputs,
   workspace: string,
-  { directory, definitions, dockerfiles, texts, contexts }: BakeSources,
+  { directory, definitions, dockerfiles, texts, contexts, platforms }: BakeSources,
 ): KeyedBuild {
   const nameOf = (path: string) => relative(workspace, path) || '.';
   const names = {
     context: [nameOf(directory)],
     bake: [...new Set(definitions.map(nameOf))].sort(),
     target: [...new Set(targets)].sort(),
+    platform: platforms.every((each) => each === runnerPlatform()) ? [] : [...platforms].sort(),
   };
   return { names, files: [...definitions, ...dockerfiles], contexts, texts };
 }

@@ -51,13 +51,13 @@ describe('of a bake definition', () => {
     dockerfiles: ['/w/api/Dockerfile'],
     texts: ['FROM scratch'],
     contexts: ['/w/deploy', '/w/api'],
+    platforms: [runnerPlatform()],
   };
-  const bake = (targets: string[], set: string[] = []) =>
-    keyedBuildOf(
-      { ...noMountInputs, bake: { ...noMountInputs.bake, targets, set } },
-      '/w',
-      sources,
-    );
+  const bake = (targets: string[], set: string[] = [], platforms = sources.platforms) =>
+    keyedBuildOf({ ...noMountInputs, bake: { ...noMountInputs.bake, targets, set } }, '/w', {
+      ...sources,
+      platforms,
+    });
 
   test('the names are those of its files and targets, and its Dockerfiles are hashed', () => {
     expect(bake(['web', 'api', 'web'])).toEqual({
@@ -65,6 +65,7 @@ describe('of a bake definition', () => {
         context: ['deploy'],
         bake: ['deploy/compose.yml', 'deploy/docker-bake.hcl'],
         target: ['api', 'web'],
+        platform: [],
       },
       files: ['/w/deploy/docker-bake.hcl', '/w/deploy/compose.yml', '/w/api/Dockerfile'],
       contexts: ['/w/deploy', '/w/api'],
@@ -74,5 +75,14 @@ describe('of a bake definition', () => {
 
   test('settings, which often name the commit or the time, are not in the names', () => {
     expect(bake(['api'], ['*.tags=app:c0ffee'])).toEqual(bake(['api']));
+  });
+
+  test.each<[names: string[], platforms: string[]]>([
+    [[], [runnerPlatform()]],
+    [[], []],
+    [['linux/riscv64'], ['linux/riscv64']],
+    [['linux/riscv64', runnerPlatform()].sort(), [runnerPlatform(), 'linux/riscv64']],
+  ])('the names are of the platforms %j, if it is built for %j', (names, platforms) => {
+    expect(bake(['api'], [], platforms).names.platform).toEqual(names);
   });
 });
