@@ -168,7 +168,8 @@ carry_on() {
 # the kernel for the other side, so the trailer may be held up, and the last word may take longer.
 send() {
   local sum proof verdict left
-  sum=$({ "$@" 3>&- | carry_on >&3; } 5>&1 | digest) && proof=$(prove sent "$sum") || return
+  sum=$({ "$@" 3>&- | carry_on >&3; } 5>&1 | digest) && [[ -n $sum ]] &&
+    proof=$(prove sent "$sum") && [[ -n $proof ]] || return
   left_of "$silence" || return
   printf '\nsent %s %s\n' "$sum" "$proof" | timeout --foreground "$left" tee >&3 || return
   left_of $((5 * silence)) && IFS= read -r -t "$left" -n 160 verdict <&3 || return

@@ -246,11 +246,10 @@ async function startScript(options: ScratchBuildOptions): Promise<WaitingScratch
         throw error;
       });
       try {
-        await (waiting ?? start()).run(text);
+        // Nothing listens any more when it is looked up why a build has failed.
+        await (waiting ?? start()).run(text).finally(() => straight?.close());
       } catch (error) {
         throw await explainFailure(error, options, straight);
-      } finally {
-        await straight?.close();
       }
       const result = await readResult(workDirectory);
       if (stays) return { ...result, repeatable: { ...described, text, ignore } };

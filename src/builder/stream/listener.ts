@@ -95,8 +95,7 @@ interface Carriage {
   readonly reader: SocketReader;
   readonly session: Session;
   readonly file: string;
-  /** Bytes of the disk that are to stay free. */
-  readonly reserve: number;
+  readonly checkRoom: RoomCheck;
   readonly block: number;
 }
 
@@ -119,6 +118,7 @@ export async function startListener(
   const offers = new Map<string, Pending>();
   const connections = new Set<Socket>();
   const greeting = new Set<Socket>();
+  const checkRoom = createRoomCheck(reserve);
 
   const accept = (socket: Socket) => {
     connections.add(socket);
@@ -170,7 +170,7 @@ export async function startListener(
     );
     const carry = hello.direction === 'pack' ? take : give;
     try {
-      offer.settle(await carry({ socket, reader, session, file: offer.file, reserve, block }));
+      offer.settle(await carry({ socket, reader, session, file: offer.file, checkRoom, block }));
       // What it is told last still goes out.
       socket.destroySoon();
     } catch (error) {
@@ -255,10 +255,9 @@ async function limited<T>(patience: number, socket: Socket, work: Promise<T>): P
 }
 
 /** From the RUN into a file. */
-async function take({ socket, reader, session, file, reserve }: Carriage): Promise<Transfer> {
+async function take({ socket, reader, session, file, checkRoom }: Carriage): Promise<Transfer> {
   const hash = createHash('sha256');
   let bytes = 0;
-  let checkedAt = Number.NEGATIVE_INFINITY;
   let sent: string | undefined;
   await pipeline(
     async function* () {
@@ -268,12 +267,9 @@ async function take({ socket, reader, session, file, reserve }: Carriage): Promi
         const all = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
         const rest = Math.max(0, all.length - trailerLength);
         held = all.subarray(rest);
-        if (bytes - checkedAt >= checkedEach) {
-          checkedAt = bytes;
-          await checkRoom(file, reserve);
-        }
         if (rest > 0) {
           const content = all.subarray(0, rest);
+          await checkRoom(file, rest);
           hash.update(content);
           bytes += rest;
           yield content;
@@ -291,18 +287,25 @@ async function take({ socket, reader, session, file, reserve }: Carriage): Promi
   return { kind: 'complete', bytes, sha256 };
 }
 
-/** After how many bytes it is looked again how much room there is. */
+/** After how many bytes, of all archives together, it is looked again how much room there is. */
 const checkedEach = 16 << 20;
+
+/** To be asked before bytes are written to a file. @throws Error if the disk has less than the reserve */
+type RoomCheck = (file: string, bytes: number) => Promise<void>;
 
 /**
  * How large an archive will be, nobody knows beforehand. Who stands between the RUN and this step could
- * also send for ever.
- *
- * @throws Error if less than the reserve is free
+ * also send for ever, and on several connections.
  */
-async function checkRoom(file: string, reserve: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dirname(file));
-  if (bavail * bsize < reserve) throw new Error("the runner's disk would be full");
+function createRoomCheck(reserve: number): RoomCheck {
+  let unchecked = checkedEach;
+  return async (file, bytes) => {
+    unchecked += bytes;
+    if (unchecked < checkedEach) return;
+    unchecked = 0;
+    const { bavail, bsize } = await statfs(dirname(file));
+    if (bavail * bsize < reserve) throw new Error("the runner's disk would be full");
+  };
 }
 
 /** From a file to the RUN. */

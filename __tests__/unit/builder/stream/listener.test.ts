@@ -657,7 +657,7 @@ exec ${stdout.trim()} <'${work}/'$$
   },
 );
 
-test('if a RUN can open no pipe, it takes no proof for right', async () => {
+test('if a RUN can open no pipe, it takes no proof for right, and sends none', async () => {
   const [functions] = (await readFile(streamScript, 'utf8')).split('\naction=');
   const file = join(work, 'functions');
   await writeFile(file, functions ?? '');
@@ -671,6 +671,10 @@ is_proven block '' 1 && echo nothing
 is_proven block "$half" 1 && echo half
 prove block 1 && echo proof
 digest </dev/null && echo digest
+# What it asks before it sends.
+silence=1
+left_of() { echo sending; false; }
+send true
 echo end`;
   const { stdout } = await start('bash', ['-c', script]).ended;
   expect(stdout).toBe('end\n');
@@ -844,6 +848,26 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
       const running = start('bash', carryWords('pack', await planFor(offer), ['cat', '/dev/zero']));
       await expectFailed(running, offer, "the runner's disk would be full");
       expect(await readdir(disk)).toEqual([]);
+    });
+
+    test('of the runner: nor by several that send a little each', async () => {
+      const disk = join(work, 'disk');
+      await mkdir(disk);
+      await execute('mount', ['-t', 'tmpfs', '-o', 'size=128m', 'tmpfs', disk]);
+      // Most of the connections still write when it ends.
+      toEnd.push(() => execute('umount', ['-l', disk]));
+      await listen({ reserve: 64 << 20 });
+      const offers = Array.from({ length: 10 }, (_, index) =>
+        makeOffer('pack', join(disk, `${index}`)),
+      );
+      for (const offer of offers) {
+        const { socket, proof } = await greet(own(), 'pack', offer);
+        toEnd.push(() => socket.destroy());
+        socket.write(`${proof}\n`);
+        socket.write(Buffer.alloc(15 << 20));
+      }
+      const first = await Promise.race(offers.map(({ transfer }) => transfer));
+      expect(first).toEqual({ kind: 'failed', why: "the runner's disk would be full" });
     });
 
     test('of the builder: the listener is not held up', async () => {
