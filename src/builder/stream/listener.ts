@@ -302,9 +302,10 @@ function createRoomCheck(reserve: number): RoomCheck {
   return async (file, bytes) => {
     unchecked += bytes;
     if (unchecked < checkedEach) return;
-    unchecked = 0;
     const { bavail, bsize } = await statfs(dirname(file));
+    // Where one is refused, the next one is looked at, too.
     if (bavail * bsize < reserve) throw new Error("the runner's disk would be full");
+    unchecked = 0;
   };
 }
 

@@ -16,6 +16,7 @@ import {
   readFile,
   rm,
   stat,
+  statfs,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -28,6 +29,7 @@ import {
   type ListenerOptions,
   type Offer,
   startListener,
+  type Transfer,
 } from '../../../../src/builder/stream/listener.js';
 import {
   createCredentials,
@@ -38,6 +40,7 @@ import {
   prove,
   renderGreeting,
   renderPlan,
+  trailerLength,
 } from '../../../../src/builder/stream/protocol.js';
 import {
   carryWords,
@@ -857,17 +860,26 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
       // Most of the connections still write when it ends.
       toEnd.push(() => execute('umount', ['-l', disk]));
       await listen({ reserve: 64 << 20 });
-      const offers = Array.from({ length: 10 }, (_, index) =>
-        makeOffer('pack', join(disk, `${index}`)),
-      );
-      for (const offer of offers) {
+      const transfers: Transfer[] = [];
+      for (let index = 0; index < 10; index++) {
+        const file = join(disk, `${index}`);
+        const offer = makeOffer('pack', file);
         const { socket, proof } = await greet(own(), 'pack', offer);
         toEnd.push(() => socket.destroy());
         socket.write(`${proof}\n`);
-        socket.write(Buffer.alloc(15 << 20));
+        // What may be the trailer is kept back.
+        socket.write(Buffer.alloc((15 << 20) + trailerLength));
+        const isEnded = offer.transfer.then((transfer) => transfers.push(transfer));
+        while (((await stat(file).catch(() => undefined))?.size ?? 0) < 15 << 20) {
+          if (await Promise.race([isEnded, delay(10)])) break;
+        }
       }
-      const first = await Promise.race(offers.map(({ transfer }) => transfer));
-      expect(first).toEqual({ kind: 'failed', why: "the runner's disk would be full" });
+      expect(transfers).toContainEqual({
+        kind: 'failed',
+        why: "the runner's disk would be full",
+      });
+      const { bavail, bsize } = await statfs(disk);
+      expect(bavail * bsize).toBeGreaterThan((64 - 16) << 20);
     });
 
     test('of the builder: the listener is not held up', async () => {
