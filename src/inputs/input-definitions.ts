@@ -170,7 +170,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'bake-set',
     description:
-      'Values to override, as the set of docker/bake-action, one per line, such as *.platform=linux/arm64',
+      'Values to override, as the set of docker/bake-action, one per line, such as *.platform=linux/arm64 (by itself, YAML wants it in quotes)',
     default: '',
     readBy: ['inject', 'extract'],
     isList: true,
