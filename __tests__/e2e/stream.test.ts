@@ -97,6 +97,16 @@ testOther('with the driver docker, they go through buildx', async () => {
 });
 
 describeStraight('with the driver docker-container', () => {
+  test('stream: false of inject counts for its extract', async () => {
+    const job = await scenario.newJob();
+    const inputs = { 'cache-mounts': 'm', key: 'k' };
+    await job.runAction('inject', { ...inputs, stream: 'false' });
+    await scenario.builder.run({ id: 'm' }, fill);
+    const { outputs, log } = await job.runAction('extract', inputs);
+    expect(outputs).toMatchObject({ saved: 'true' });
+    expect(log).toContain('The archives go through buildx: the input stream of inject is false.');
+  });
+
   test('archives and deltas go straight', async () => {
     const logs = await roundTrip({});
     expect(logs).toEqual(straight.map((text) => expect.stringContaining(text)));

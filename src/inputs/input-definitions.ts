@@ -246,7 +246,7 @@ const definitions: readonly InputDefinition[] = [
   {
     name: 'stream',
     description:
-      "Whether archives may go straight between the builder and this machine, over Docker's bridge or the loopback, if that is possible; if not, they go through buildx",
+      "Whether archives may go straight between the builder and this machine, over Docker's bridge or the loopback, if that is possible; if not, they go through buildx. What is false for inject is so for its extract, too",
     default: 'true',
     readBy: ['inject', 'extract', 'post'],
   },

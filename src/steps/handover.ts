@@ -47,6 +47,8 @@ export interface InjectState {
   readonly utilityImage?: string | undefined;
   readonly seedStages?: SeedStages | undefined;
   readonly storeLocation?: StoreLocation | undefined;
+  /** True: the input stream was false. */
+  readonly isStreamOff?: true | undefined;
   /** The first of the platforms that are built for, if it was given. */
   readonly platform?: string | undefined;
   /** Mounts of stages that inject was not asked for. */
@@ -190,7 +192,7 @@ export function renderState(state: InjectState): string {
 export function parseState(text: string): InjectState {
   const state = object(JSON.parse(text), 'state');
   const { key, job, jobBegan, isKeyGenerated, mounts, builder, foundBuilder } = state;
-  const { utilityImage, platform } = state;
+  const { utilityImage, platform, isStreamOff } = state;
   const { seedStages, storeLocation, restoreKeys, restored, others, hint } = state;
   const { leftOut, ofGaps, listedAt } = state;
   return {
@@ -204,6 +206,7 @@ export function parseState(text: string): InjectState {
     utilityImage: utilityImage === undefined ? undefined : string(utilityImage, 'utilityImage'),
     platform: platform === undefined ? undefined : string(platform, 'platform'),
     storeLocation: storeLocation === undefined ? undefined : parseStoreLocation(storeLocation),
+    isStreamOff: isStreamOff === true ? true : undefined,
     seedStages: seedStages === undefined ? undefined : parseSeedStages(seedStages),
     others: others === undefined ? undefined : parseOthers(others),
     hint: hint === undefined ? undefined : string(hint, 'hint'),

@@ -446,5 +446,6 @@ function stateOf(request: InjectRequest): InjectState {
     ...{ key, restoreKeys, mounts, seedStages, others, hint, leftOut, ofGaps, listedAt },
     isKeyGenerated: hashes === undefined ? undefined : true,
     ...{ builder, platform, utilityImage, storeLocation },
+    isStreamOff: request.stream ? undefined : true,
   };
 }

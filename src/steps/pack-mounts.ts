@@ -194,6 +194,7 @@ function whyNot(request: PackRequest, builder: Builder): string | undefined {
   return (
     (request.keepsImages ? 'the builder itself pushes them' : undefined) ??
     whyNotWith(request, builder) ??
+    (request.state?.isStreamOff ? 'the input stream of inject is false' : undefined) ??
     (isUnreachable ? 'inject could not send them straight either' : undefined)
   );
 }

@@ -52,6 +52,7 @@ test.each<[name: string, state: InjectState]>([
       utilityImage: 'u',
       platform: 'linux/amd64',
       storeLocation: { directory: '/d' },
+      isStreamOff: true,
       seedStages: {
         ...{ head: 'h', stages: 's', context: '.', buildArgs: { A: '1' }, ignore: 'i' },
         namedContexts: { base: 'docker-image://alpine' },
