@@ -827,14 +827,20 @@ describeWhere(process.getuid?.() === 0, 'root, which may become another user')(
   },
 );
 
+/** Mounts a disk of a size on a directory; only root may. */
+async function mountDisk(size: string, directory = join(work, 'disk')): Promise<string> {
+  await mkdir(directory, { recursive: true });
+  await execute('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory]);
+  // A connection may still write when a test ends.
+  toEnd.push(() => execute('umount', ['-l', directory]));
+  return directory;
+}
+
 describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
   'a full disk',
   () => {
     test('of the runner: the RUN hears of it, and the others go on', async () => {
-      const disk = join(work, 'disk');
-      await mkdir(disk);
-      await execute('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
-      toEnd.push(() => execute('umount', [disk]));
+      const disk = await mountDisk('1m');
       await listen({ reserve: 0 });
       const offer = makeOffer('pack', join(disk, 'received'));
       await expectFailed(carry('pack', await planFor(offer)), offer, 'ENOSPC');
@@ -842,10 +848,7 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
     });
 
     test('of the runner: it is not filled to the brim by what does not end', async () => {
-      const disk = join(work, 'disk');
-      await mkdir(disk);
-      await execute('mount', ['-t', 'tmpfs', '-o', 'size=128m', 'tmpfs', disk]);
-      toEnd.push(() => execute('umount', [disk]));
+      const disk = await mountDisk('128m');
       await listen({ reserve: 64 << 20 });
       const offer = makeOffer('pack', join(disk, 'received'));
       const running = start('bash', carryWords('pack', await planFor(offer), ['cat', '/dev/zero']));
@@ -854,11 +857,7 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
     });
 
     test('of the runner: nor by several that send a little each', async () => {
-      const disk = join(work, 'disk');
-      await mkdir(disk);
-      await execute('mount', ['-t', 'tmpfs', '-o', 'size=128m', 'tmpfs', disk]);
-      // Most of the connections still write when it ends.
-      toEnd.push(() => execute('umount', ['-l', disk]));
+      const disk = await mountDisk('128m');
       await listen({ reserve: 64 << 20 });
       const transfers: Transfer[] = [];
       for (let index = 0; index < 10; index++) {
@@ -883,8 +882,7 @@ describeWhere(process.getuid?.() === 0, 'root, for a file system that is full')(
     });
 
     test('of the builder: the listener is not held up', async () => {
-      await execute('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', unpacked()]);
-      toEnd.push(() => execute('umount', [unpacked()]));
+      await mountDisk('1m', unpacked());
       await listen();
       const offer = makeOffer('unpack');
       const { code } = await carry('unpack', await planFor(offer)).ended;
