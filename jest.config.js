@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 const common = {
   // Not .cache/, which may hold whole trees of other projects.
   roots: ['<rootDir>/__tests__', '<rootDir>/src'],
@@ -17,6 +19,8 @@ const config = {
   // A machine may be slow: what a test waits for has its limit in silence (__tests__/support/silence.ts),
   // and this is only for a test that waits for nothing.
   testTimeout: 2 * 60 * 60 * 1000,
+  // More than there are processors, because some tests do little but wait.
+  maxWorkers: Math.ceil(1.5 * availableParallelism()),
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/__tests__/unit/**/*.test.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/__tests__/e2e/**/*.test.ts'] },

@@ -156,10 +156,13 @@ export async function startJob(options: JobOptions = {}): Promise<Job> {
   return { runnerTemp, workspace, runAction, dispose };
 }
 
-/** Little enough that a step cannot lean on what happens to be set where the tests run. */
+/**
+ * Little enough that a step cannot lean on what happens to be set where the tests run. (GOGC says how much memory
+ * Docker may use; see scripts/test.)
+ */
 function inheritedEnv(): Variables {
   const isWanted = (name: string): boolean =>
-    ['PATH', 'HOME', 'LANG', 'DOCKER_HOST', 'DOCKER_CONFIG'].includes(name) ||
+    ['PATH', 'HOME', 'LANG', 'DOCKER_HOST', 'DOCKER_CONFIG', 'GOGC'].includes(name) ||
     name.startsWith('BUILDX_');
   const env: Variables = {};
   for (const [name, value] of Object.entries(process.env)) {

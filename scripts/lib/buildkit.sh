@@ -7,7 +7,7 @@
 #
 # If the machine's own Docker has the image or can pull it, that one is used. Otherwise buildkitd and
 # buildctl are compiled from the sources that Debian packages for its Docker, which takes about
-# three minutes.
+# three minutes. For that it installs packages.
 
 buildkit_image=moby/buildkit:buildx-stable-1
 
@@ -57,6 +57,8 @@ buildkit__install_missing() (
   if buildkit__can_pull; then
     buildkit__save "$work" || exit
   elif engine__is_debian && ((EUID == 0)); then
+    # runc, which becomes a part of the image
+    engine__has_tools || engine__install_tools || exit
     buildkit__get_sources "$work" && buildkit__compile "$work" && buildkit__assemble "$work" || exit
   else
     engine__say "$buildkit_image is not here, cannot be pulled, and can be compiled as root on Debian only"

@@ -288,12 +288,12 @@ exec "$@"'
 
 # setsid: a terminal's Ctrl-C is for the caller alone, which then calls engine_stop.
 # setpriv and --kill-child: unshare dies with the calling shell, and with it all inside.
-# env -i: neither the caller's proxies nor its Docker settings have a say in dockerd.
+# env -i: neither the caller's proxies nor its Docker settings have a say in dockerd; GOGC has.
 # --cgroup-parent: a name by which engine_stop finds the engine's cgroups.
 engine__launch() {
   local dir=$ENGINE_DIR
   setsid setpriv --pdeathsig KILL unshare --net --mount --mount-proc --pid --fork --kill-child \
-    env -i PATH="$PATH:/usr/sbin:/sbin" HOME="$dir/home" TMPDIR="$dir/tmp" \
+    env -i PATH="$PATH:/usr/sbin:/sbin" HOME="$dir/home" TMPDIR="$dir/tmp" ${GOGC:+GOGC="$GOGC"} \
     sh -c "$engine__inside" sh "$dir" \
     dockerd --config-file "$dir/daemon.json" --host "$DOCKER_HOST" --group root \
     --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \

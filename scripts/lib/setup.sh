@@ -66,7 +66,7 @@ create_container_builder() {
   BUILDX_BUILDER=buildkit-cache-mounts-$$
   export BUILDX_BUILDER TEST_BUILDER=docker-container
   docker buildx create --name "$BUILDX_BUILDER" --driver docker-container --bootstrap \
-    --buildkitd-config scripts/lib/buildkitd.toml >/dev/null
+    --buildkitd-config scripts/lib/buildkitd.toml ${GOGC:+--driver-opt "env.GOGC=$GOGC"} >/dev/null
 }
 
 # as_on_runner COMMAND…: run the command where a runner's steps stand: a container reaches it at the
