@@ -71,6 +71,7 @@ reaches_step() {
 # sent for the archive.
 pack_straight() {
   reaches_step || return
+  detour=
   pack "$@" -I "bash ${0%/*}/stream.sh carry pack $plan 0 $at $compressor" -f "$index.sha256" &&
     read -r sha256 <"$index.sha256" || detour='cut'
   rm -f -- "$index.sha256"

@@ -78,10 +78,8 @@ connect() {
   [[ $listener_nonce =~ ^[0-9a-f]{64}$ ]] && is_proven listener "$proof"
 }
 
-# within_patience WORD...: runs this script; not all of its time is limited, but that of connecting
-within_patience() {
-  timeout --foreground --preserve-status --signal=USR1 "$patience" "$BASH" "$0" "$@"
-}
+# Runs this script; not all of its time is limited, but that of connecting.
+within_patience=(timeout --foreground --preserve-status --signal=USR1 "$patience" "$BASH" "$0")
 
 # default_gateway: that of the container, or nothing
 default_gateway() {
@@ -109,7 +107,7 @@ find_endpoint() {
       [[ $rank == "$sought" ]] || continue
       ((SECONDS < 2 * patience)) || return
       # shellcheck disable=SC2086 # two words
-      if within_patience greet "$direction" "$plan" 0 $endpoint; then
+      if "${within_patience[@]}" greet "$direction" "$plan" 0 $endpoint; then
         printf '%s\n' "$endpoint"
         return
       fi
@@ -118,27 +116,18 @@ find_endpoint() {
   return 1
 }
 
-# left_of SECONDS: sets left to these, or to what the plan leaves of them; fails if that is nothing
-left_of() {
-  printf -v left '%(%s)T' -1
-  left=$((until - left < $1 ? until - left : $1))
-  ((left > 0))
-}
-
 # await_end INPUT: waits for the end of the process $carrier, and ends it if the other side takes nothing from it
-# for `silence` seconds, or if it takes longer than the plan allows. If there is no INPUT, the process waits for
-# this side, where a compressor may think, or a disk may stall, for longer.
+# for `silence` seconds. If there is no INPUT, the process waits for this side, where a compressor may think, or a
+# disk may stall, for longer.
 await_end() {
-  local field value count before='' still=0 unseen=0 why='' left
+  local field value count before='' still=0 unseen=0 why=''
   # The process has the other end of this pipe, and does not write to it.
   while read -r -t 1; (($? > 128)); do
     count=
     while read -r field value; do
       [[ $field != wchar: ]] || count=$value
     done 2>/dev/null <"/proc/$carrier/io"
-    if ! left_of 1; then
-      why='The time for the archive is over.'
-    elif [[ -z $count ]]; then
+    if [[ -z $count ]]; then
       # Once may be because it has just ended.
       ((++unseen < 3)) || why='What goes through cannot be seen.'
     elif [[ $count != "$before" ]] || ! read -r -t 0 -u "$1"; then
@@ -167,12 +156,11 @@ carry_on() {
 # send COMMAND...: the digest is taken on the way. When the last of it is sent, some megabytes may still wait in
 # the kernel for the other side, so the trailer may be held up, and the last word may take longer.
 send() {
-  local sum proof verdict left
+  local sum proof verdict
   sum=$({ "$@" 3>&- | carry_on >&3; } 5>&1 | digest) && [[ -n $sum ]] &&
     proof=$(prove sent "$sum") && [[ -n $proof ]] || return
-  left_of "$silence" || return
-  printf '\nsent %s %s\n' "$sum" "$proof" | timeout --foreground "$left" tee >&3 || return
-  left_of $((5 * silence)) && IFS= read -r -t "$left" -n 160 verdict <&3 || return
+  printf '\nsent %s %s\n' "$sum" "$proof" | timeout --foreground "$silence" tee >&3 || return
+  IFS= read -r -t $((5 * silence)) -n 160 verdict <&3 || return
   [[ $verdict == "good "* ]] && is_proven good "${verdict#good }" "$sum" && printf '%s\n' "$sum"
 }
 
@@ -183,12 +171,12 @@ receive() {
 
 # receive_blocks DIRECTORY: a block is passed on while the next one comes
 receive_blocks() {
-  local number=0 rest=$size bytes file proof sum passing='' left
+  local number=0 rest=$size bytes file proof sum passing=''
   while ((rest > 0)); do
     bytes=$((rest < block ? rest : block)) file=$1/$((number % 2))
-    left_of "$silence" && IFS= read -r -t "$left" -n 65 proof <&3 || return
-    left_of "$silence" && timeout --foreground "$left" head -c "$bytes" <&3 >"$file" || return
-    sum=$(digest <"$file") && is_proven block "$proof" "$number $sum" || return
+    IFS= read -r -t "$silence" -n 65 proof <&3 || return
+    timeout --foreground "$silence" head -c "$bytes" <&3 >"$file" || return
+    sum=$(digest <"$file") && is_proven block "$proof" "$number $bytes $sum" || return
     [[ -z $passing ]] || wait "$passing" || return
     tee <"$file" 3>&- &
     passing=$!
@@ -203,8 +191,15 @@ case $action in
   find) find_endpoint || fail 'no listener of the step answers' ;;
   greet) connect "$5" "$6" ;;
   carry)
-    within_patience carry-now "${@:2}"
+    # Everything that carries the archive is in one process group, so nothing of it outlives the time of the plan.
+    printf -v now '%(%s)T' -1
+    ((until > now)) || fail 'there is no time left for it'
+    timeout --kill-after=5 $((until - now)) "${within_patience[@]}" carry-now "${@:2}"
     code=$?
+    case $code in
+      124) fail 'the time for it is over' ;;
+      137) fail 'what carries it was killed' ;;
+    esac
     ((code < 128)) || fail 'the listener of the step does not answer in time'
     exit "$code"
     ;;

@@ -28,10 +28,10 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
  *     message = <protocol> <role> <direction> <name> <nonce of the RUN> <nonce of the listener> [<content>]
  *
  * with digests and keys in hex, so that sha256sum and printf can make it. The content is the SHA-256 of the
- * archive, or that of a block, behind its number. It is HMAC with two independent keys (NMAC): a key of 64
- * characters is just one block of SHA-256, and what an attacker may extend, the inner digest, is never seen.
- * Of all fields, only the number has no fixed length, and none has blanks, so that a message can be read in
- * one way only. The role keeps a proof from being reflected, the nonces from being replayed.
+ * archive, or that of a block, behind its number and its length. It is HMAC with two independent keys (NMAC): a
+ * key of 64 characters is just one block of SHA-256, and what an attacker may extend, the inner digest, is never
+ * seen. Of all fields, only the two numbers have no fixed length, and none has blanks, so that a message can be
+ * read in one way only. The role keeps a proof from being reflected, the nonces from being replayed.
  *
  * The listener proves itself first: a RUN may have knocked at a stranger's door. One who only passes on
  * what both say gets to see the archive, as anyone who can get between them does, but cannot change it:
@@ -126,7 +126,7 @@ export function renderVerdict(session: Session, archiveDigest: string): string {
 /** What goes before a block. @param number from 0 */
 export function renderBlockProof(session: Session, number: number, block: Uint8Array): string {
   const digest = createHash('sha256').update(block).digest('hex');
-  return `${prove(session, 'block', `${number} ${digest}`)}\n`;
+  return `${prove(session, 'block', `${number} ${block.length} ${digest}`)}\n`;
 }
 
 /** In bytes. */

@@ -4,7 +4,17 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -221,6 +231,26 @@ test('so it is with changes, which are still that', async () => {
   const report = await run('pack', '0:3:1000000:id');
   expect(report).toMatchObject({ result: 'changed', files: 1, detour: 'cut' });
   await expectFile(report, ['./', './second']);
+});
+
+test('if the changes were cut off, and fit into no file, all of the mount still goes straight', async () => {
+  await fillAndChange();
+  let greetings = 0;
+  const between = await stepBetween(own(), {
+    onData: (from, chunk, cut) => {
+      // The first one looks for the step.
+      if (from === 'run' && chunk.includes('pack') && ++greetings === 2) cut();
+      return chunk;
+    },
+  });
+  toEnd.push(between.close);
+  await plan(between.endpoint);
+  await symlink('/dev/full', packedFile());
+  const report = await run('pack', '0:3:1000000:id');
+  expect(greetings).toBe(3);
+  await rm(packedFile());
+  expect(report).toMatchObject({ result: 'packed', files: 2 });
+  await expectStraight(report, ['./', './first', './second']);
 });
 
 /** An archive with all of the mount, and a delta; in the build are only their names. */
