@@ -1,4 +1,5 @@
-import { copyFile, link, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Surroundings } from './surroundings.js';
 
@@ -9,15 +10,17 @@ import type { Surroundings } from './surroundings.js';
  * `COPY . .` sees. The cache client puts the path into a shell-like command line without quotes.
  * Therefore a RUNNER_TEMP or a TMPDIR with white space or quotes cannot be used.
  *
+ * It is made without a wait: else a signal could come when it is there already, and its name not yet known.
+ *
  * @throws Error if nothing can be written there
  */
-export async function createWorkDirectory({
+export function createWorkDirectory({
   temporaryRoot,
   systemTemporary,
-}: Surroundings): Promise<string> {
+}: Pick<Surroundings, 'temporaryRoot' | 'systemTemporary'>): string {
   const root = [temporaryRoot, systemTemporary].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
-  await mkdir(root, { recursive: true });
-  return mkdtemp(join(root, 'buildkit-cache-mounts-'));
+  mkdirSync(root, { recursive: true });
+  return mkdtempSync(join(root, 'buildkit-cache-mounts-'));
 }
 
 /** Removes the contents of a directory that were last changed more than a day ago, if it can. */

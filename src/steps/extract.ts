@@ -79,7 +79,7 @@ interface ExtractResult extends ToldOutcomes {
 export async function extractMounts(
   surroundings: Surroundings,
   getInput: GetInput,
-  makeWorkDirectory: () => Promise<string>,
+  makeWorkDirectory: () => string,
 ): Promise<void> {
   setOutput('saved', 'false');
   setOutput('saved-bytes', '0');
@@ -108,7 +108,7 @@ export async function extractMounts(
       const sizes = chooseSizes(inputs, note);
       const asked = { ...request, ...list, platform, ...savingInputs, ...sizes, deadline };
       for (const warning of tellOfUnknown(inputs.exclude, list.mounts)) warn(warning);
-      return extract(asked, note, store, await makeWorkDirectory());
+      return extract(asked, note, store, makeWorkDirectory());
     }).catch(giveUp);
     tidied = result.tidied;
     tellResult(inputs, request?.key, result);

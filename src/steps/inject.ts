@@ -96,7 +96,7 @@ interface InjectResult {
 export async function injectMounts(
   surroundings: Surroundings,
   getInput: GetInput,
-  makeWorkDirectory: () => Promise<string>,
+  makeWorkDirectory: () => string,
 ): Promise<string> {
   const inputs = readInjectInputs(getInput, surroundings);
   setOutput('cache-hit', 'false');
@@ -116,7 +116,7 @@ export async function injectMounts(
     const job = recallJob(surroundings, states);
     const request = { ...inputs, ...keys, ...list, listedAt, store, deadline, surroundings, job };
     warnOfSameKey(request, states);
-    return inject(request, await makeWorkDirectory());
+    return inject(request, makeWorkDirectory());
   }).catch((error: unknown) => {
     if (error instanceof InputError) throw error;
     return cold(notRestored, [messageOf(error)]);

@@ -58,7 +58,7 @@ export async function withinTime<T>(
  */
 export async function runStep(
   surroundings: Surroundings,
-  story: (makeWorkDirectory: () => Promise<string>) => Promise<void>,
+  story: (makeWorkDirectory: () => string) => Promise<void>,
   onFailure: (message: string) => void = () => undefined,
 ): Promise<never> {
   openConsole(surroundings);
@@ -82,8 +82,8 @@ export async function runStep(
     });
   }
   try {
-    await story(async () => {
-      workDirectory = await createWorkDirectory(surroundings);
+    await story(() => {
+      workDirectory = createWorkDirectory(surroundings);
       return workDirectory;
     });
   } catch (error) {

@@ -1,8 +1,13 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { linkFile, removeOlderThanADay } from '../../../src/lib/work-directory.js';
+import {
+  createWorkDirectory,
+  linkFile,
+  removeOlderThanADay,
+} from '../../../src/lib/work-directory.js';
 
 let directory: string;
 
@@ -13,6 +18,15 @@ beforeEach(async () => {
 const path = (name: string) => join(directory, name);
 
 afterEach(() => rm(directory, { recursive: true }));
+
+test('the directory of a step is there before anything else can happen', () => {
+  const made = createWorkDirectory({
+    temporaryRoot: path('not there yet'),
+    systemTemporary: path('made'),
+  });
+  expect(dirname(made)).toBe(path('made'));
+  expect(existsSync(made)).toBe(true);
+});
 
 test('a file that is linked takes the room of one', async () => {
   await writeFile(path('a'), 'content');

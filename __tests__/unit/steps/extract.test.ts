@@ -64,7 +64,7 @@ async function extractWith(
   await extractMounts(
     surroundings,
     (name) => inputs[name] ?? '',
-    async () => directory,
+    () => directory,
   );
   printOutputs();
   return printed;
@@ -80,7 +80,7 @@ async function extract(event: string, save: string): Promise<boolean> {
   await extractMounts(
     surroundings,
     (name) => inputs.get(name) ?? '',
-    async () => {
+    () => {
       isWorking = true;
       throw new Error('the runner has no room');
     },

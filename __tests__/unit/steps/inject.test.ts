@@ -46,7 +46,7 @@ test.each([
   await injectMounts(
     surroundings,
     (name) => inputs.get(name) ?? '',
-    async () => directory,
+    () => directory,
   );
   expect(printed.split('\n')).toContain(line);
 });
