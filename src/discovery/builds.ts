@@ -101,20 +101,25 @@ export function remoteContext({ context = '.' }: MountInputs): string | undefine
   return /^[a-z+]+:\/\/|^git@/i.test(context) ? context : undefined;
 }
 
-/** The paths of the build context and of the Dockerfiles; relative ones count from the workspace. */
+/**
+ * The paths of the build context and of the Dockerfiles. Relative ones count from the workspace, but
+ * the Dockerfile of a Git context from that context, because buildx leaves it to BuildKit.
+ */
 export function locateFiles(
   inputs: MountInputs,
   workspace: string,
 ): { readonly context: string; readonly files: readonly string[] } {
   const { context, files } = inputs;
   // What docker/build-push-action calls its Git context is what was checked out.
-  const local = context?.replace(/^\{\{\s*defaultContext\s*\}\}:?/, './') ?? '.';
+  const ofGit = /^\{\{\s*defaultContext\s*\}\}:?/;
+  const local = context?.replace(ofGit, './') ?? '.';
   if (remoteContext(inputs) !== undefined) {
     throw new InputError(
       `Input context: ${local} is no directory here; give the path at which it is checked out.`,
     );
   }
   const root = resolve(workspace, local);
-  const paths = files.map((file) => resolve(workspace, file));
+  const base = ofGit.test(context ?? '') ? root : workspace;
+  const paths = files.map((file) => resolve(base, file));
   return { context: root, files: paths.length > 0 ? paths : [join(root, 'Dockerfile')] };
 }

@@ -459,6 +459,15 @@ test.each(['{{defaultContext}}:app', '{{ defaultContext }}:app', './app'])(
   },
 );
 
+test.each([
+  ['{{defaultContext}}:app', 'docker/Dockerfile'],
+  ['{{defaultContext}}', 'app/docker/Dockerfile'],
+  ['app', 'app/docker/Dockerfile'],
+])('with the context %s, the Dockerfile is %s', async (context, file) => {
+  await write('app/docker/Dockerfile', 'FROM golang', run('id=x'));
+  expect(await list({ context, files: [file] })).toEqual(just('x'));
+});
+
 test.each(['https://github.com/o/r.git#main:app', 'git@github.com:o/r.git'])(
   'the context %s is refused',
   async (context) => {
