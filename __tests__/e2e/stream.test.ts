@@ -123,7 +123,8 @@ describeStraight('with the driver docker-container', () => {
     const PATH = await pathWithout(scenario.directory, 'bash');
     const logs = await roundTrip({}, { PATH });
     const [first, second, third, fourth] = logs;
-    const why = 'go through buildx: bash, timeout, or GNU head or tee is missing in the builder';
+    const why =
+      'go through buildx: bash, sha256sum, or GNU head, tee or timeout is missing in the builder';
     for (const log of [first, second, fourth]) expect(log).toContain(why);
     expect(third).toContain('through buildx: inject could not send them straight either');
   });

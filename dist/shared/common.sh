@@ -97,8 +97,18 @@ find_step() {
   for program in bash head sha256sum tee timeout; do
     command -v "$program" >/dev/null || { detour=programs; return; }
   done
-  [ -e step ] || bash "${0%/*}/stream.sh" find "$1" "$plan" >step
+  [ -e step ] || {
+    are_gnus || { detour=programs; return; }
+    bash "${0%/*}/stream.sh" find "$1" "$plan" >step
+  }
   read -r at <step || detour=unreachable
+}
+
+# are_gnus: whether timeout, tee and head can do what is needed of them. Those of BusyBox cannot: head takes
+# more than it should, and the others have no such options.
+are_gnus() {
+  timeout --foreground --preserve-status --signal=USR1 60 tee --output-error=exit </dev/null 2>/dev/null &&
+    [ "$(printf ab | { head -c 1 >/dev/null; head -c 1; })" = b ]
 }
 
 # listing DIR: lists all files below DIR with their attributes. The archive goes to /dev/null,

@@ -12,7 +12,7 @@
 #         DIRECTORY holds what was not yet proven to be the step's.
 #
 # PLACE is that of the archive in the plan, from 0; each can be asked for once. `carry` is meant for GNU
-# tar's option -I. Needs bash (/dev/tcp), GNU's head and tee, sha256sum and timeout.
+# tar's option -I. Needs bash (/dev/tcp), sha256sum, and GNU's head, tee and timeout.
 set -uo pipefail
 LC_ALL=C
 protocol=buildkit-cache-mounts/1
@@ -191,11 +191,15 @@ case $action in
   find) find_endpoint || fail 'no listener of the step answers' ;;
   greet) connect "$5" "$6" ;;
   carry)
-    # Everything that carries the archive is in one process group, so nothing of it outlives the time of the plan.
+    # Everything that carries the archive is in one process group, and nothing of it outlives the time of the plan.
     printf -v now '%(%s)T' -1
     ((until > now)) || fail 'there is no time left for it'
-    timeout --kill-after=5 $((until - now)) "${within_patience[@]}" carry-now "${@:2}"
+    timeout --kill-after=5 $((until - now)) "${within_patience[@]}" carry-now "${@:2}" <&0 &
+    group=$!
+    wait "$group"
     code=$?
+    # What does not hear the signal of timeout, or what remains of it, would go on.
+    ((code == 0)) || kill -KILL -- "-$group" 2>/dev/null
     case $code in
       124) fail 'the time for it is over' ;;
       137) fail 'what carries it was killed' ;;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Surroundings } from './surroundings.js';
@@ -21,6 +21,24 @@ export function createWorkDirectory({
   const root = [temporaryRoot, systemTemporary].find((path) => !/[\s"'\\]/.test(path)) ?? '/tmp';
   mkdirSync(root, { recursive: true });
   return mkdtempSync(join(root, 'buildkit-cache-mounts-'));
+}
+
+/**
+ * Removes the directory of a step. What was being copied into it when the step was stopped goes on
+ * beside this, and makes files where all was removed. So this begins again, for some two seconds.
+ *
+ * @throws Error if it cannot be removed
+ */
+export function removeWorkDirectory(path: string): void {
+  for (let left = 20; ; left -= 1) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (left === 0 || (error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
 }
 
 /** Removes the contents of a directory that were last changed more than a day ago, if it can. */

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fail, openConsole, print, printOutputs, warn } from '../console/console.js';
 import { plural } from '../console/format.js';
@@ -6,7 +5,7 @@ import { currentStage } from '../console/log.js';
 import { InputError, messageOf } from '../lib/errors.js';
 import { killDescendants } from '../lib/kill-descendants.js';
 import type { Surroundings } from '../lib/surroundings.js';
-import { createWorkDirectory } from '../lib/work-directory.js';
+import { createWorkDirectory, removeWorkDirectory } from '../lib/work-directory.js';
 
 /** The time that a step has for its work. */
 export interface StepTime {
@@ -66,7 +65,7 @@ export async function runStep(
   const clear = () => {
     if (workDirectory === undefined) return;
     try {
-      rmSync(workDirectory, { recursive: true, force: true, maxRetries: 3 });
+      removeWorkDirectory(workDirectory);
     } catch (error) {
       warn(`The directory ${workDirectory} cannot be removed: ${messageOf(error)}`);
     }

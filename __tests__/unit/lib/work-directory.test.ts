@@ -1,12 +1,16 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import {
   createWorkDirectory,
   linkFile,
   removeOlderThanADay,
+  removeWorkDirectory,
 } from '../../../src/lib/work-directory.js';
 
 let directory: string;
@@ -26,6 +30,24 @@ test('the directory of a step is there before anything else can happen', () => {
   });
   expect(dirname(made)).toBe(path('made'));
   expect(existsSync(made)).toBe(true);
+});
+
+test('the directory of a step goes, though files are still made in it', async () => {
+  // As soon as one of four directories begins to go, the next one is there.
+  const lines = `
+mkdir -p ready/{0..3}/{1..60} && touch ready/{0..3}/{1..60}/{1..20}
+mkdir made && mv ready/0 made && touch begun
+for next in {1..3}; do
+  until set -- made/$((next - 1))/*; [ $# -lt 60 ]; do :; done
+  mv --no-target-directory ready/$next made/$next || exit
+done`;
+  const writer = spawn('bash', ['-c', lines], { cwd: directory, stdio: 'ignore' });
+  const ended = once(writer, 'exit');
+  while (!existsSync(path('begun')) && writer.exitCode === null) await setTimeout(1);
+  expect(existsSync(path('begun'))).toBe(true);
+  removeWorkDirectory(path('made'));
+  expect(existsSync(path('made'))).toBe(false);
+  await ended;
 });
 
 test('a file that is linked takes the room of one', async () => {

@@ -137,11 +137,12 @@ pack_changes() {
     obstacle=size
     return 1
   }
-  ! $missing_links && {
-    { reaches_step && cp -- "$snapshot/snapshot" "$snapshot/straight" &&
-      pack_straight create_since "$snapshot/straight"; } ||
-      pack create_since "$snapshot/snapshot" -I "$compressor" -f "$archive"
-  }
+  ! $missing_links || return
+  if reaches_step; then
+    cp -- "$snapshot/snapshot" "$snapshot/straight" || return
+    ! pack_straight create_since "$snapshot/straight" || return 0
+  fi
+  pack create_since "$snapshot/snapshot" -I "$compressor" -f "$archive"
 }
 
 # work INDEX LEVEL [ALLOWED TOKEN]

@@ -64,8 +64,8 @@ export const incrementalPrograms = ['cp', 'sed', 'sha256sum', 'tr'] as const;
 export const excludePrograms = ['find', 'sed', 'tr'] as const;
 
 /**
- * What it takes to carry archives straight to the step and from it, and is brought only then; head and
- * tee must be GNU's.
+ * What it takes to carry archives straight to the step and from it, and is brought only then; head, tee
+ * and timeout must be GNU's.
  */
 export const streamPrograms = ['bash', 'head', 'sha256sum', 'tee', 'timeout'] as const;
 

@@ -173,9 +173,9 @@ function tellTransfer(transfer: Transfer | undefined): string {
 }
 
 const explanations: Readonly<Record<Detour, string>> = {
-  programs: 'bash, timeout, or GNU head or tee is missing in the builder',
+  programs: 'bash, sha256sum, or GNU head, tee or timeout is missing in the builder',
   unreachable: 'a RUN of the builder does not reach this runner',
-  cut: 'the connection was cut, or unpacking failed',
+  cut: 'the connection was cut, unpacking failed, or the time for it was over',
 };
 
 /** The log says which way the archives have taken, and why. */

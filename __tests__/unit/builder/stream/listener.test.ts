@@ -42,6 +42,7 @@ import {
   renderPlan,
   trailerLength,
 } from '../../../../src/builder/stream/protocol.js';
+import { lastingProcessesWith } from '../../../support/processes.js';
 import {
   carryWords,
   dial,
@@ -673,9 +674,7 @@ is_proven block '' 1 && echo nothing
 is_proven block "$half" 1 && echo half
 prove block 1 && echo proof
 digest </dev/null && echo digest
-# What it asks before it sends.
 silence=1
-left_of() { echo sending; false; }
 send true
 echo end`;
   const { stdout } = await start('bash', ['-c', script]).ended;
@@ -721,6 +720,17 @@ describe('what fails on one side', () => {
       expect(stderr).toContain('the time for it is over');
     },
   );
+
+  test('a program that does not hear that the time is over is killed', async () => {
+    await listen();
+    const offer = makeOffer('pack');
+    const side = await planFor(offer, own(), { until: inSeconds(3) });
+    const mark = join(work, 'deaf');
+    const lines = `trap '' TERM; sleep 1000 # ${mark}`;
+    const { code } = await start('bash', carryWords('pack', side, ['bash', '-c', lines])).ended;
+    expect(code).not.toBe(0);
+    expect(await lastingProcessesWith(mark)).toEqual([]);
+  });
 
   test('a RUN that is killed', async () => {
     await listen();
