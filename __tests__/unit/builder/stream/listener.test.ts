@@ -726,8 +726,10 @@ describe('what fails on one side', () => {
     const offer = makeOffer('pack');
     const side = await planFor(offer, own(), { until: inSeconds(3) });
     const mark = join(work, 'deaf');
-    const lines = `trap '' TERM; sleep 1000 # ${mark}`;
-    const { code } = await start('bash', carryWords('pack', side, ['bash', '-c', lines])).ended;
+    const lines = `trap '' TERM; for _ in {1..100}; do sleep 1; done # ${mark}`;
+    const run = start('bash', carryWords('pack', side, ['bash', '-c', lines]));
+    // It would keep the output open.
+    const [code] = await once(run.process, 'exit');
     expect(code).not.toBe(0);
     expect(await lastingProcessesWith(mark)).toEqual([]);
   });
