@@ -123,13 +123,19 @@ export async function leftovers(job: Job): Promise<string[]> {
 }
 
 /** A PATH with the programs that the actions and the cache client call, but for some of them. */
-export async function pathWithout(directory: string, ...missing: string[]): Promise<string> {
+export function pathWithout(directory: string, ...missing: string[]): Promise<string> {
+  const programs = 'docker sh bash cat tar zstd unzstd zstdmt gzip grep mkdir mv rm ldd';
+  return pathOf(
+    directory,
+    programs.split(' ').filter((name) => !missing.includes(name)),
+  );
+}
+
+/** A PATH with these programs of the machine, and no others. */
+export async function pathOf(directory: string, programs: readonly string[]): Promise<string> {
   const bin = join(directory, 'bin');
   await mkdir(bin);
-  const programs = 'docker sh bash cat tar zstd unzstd zstdmt gzip grep mkdir mv rm ldd';
-  for (const program of programs.split(' ').filter((name) => !missing.includes(name))) {
-    await symlink(await which(program, true), join(bin, program));
-  }
+  for (const program of programs) await symlink(await which(program, true), join(bin, program));
   return bin;
 }
 

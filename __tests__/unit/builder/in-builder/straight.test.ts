@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { which } from '@actions/io';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import {
   packedFileName,
@@ -36,6 +37,7 @@ import {
   type PlannedLimits,
   renderPlan,
 } from '../../../../src/builder/stream/protocol.js';
+import { pathOf, pathWith } from '../../../support/scenario.js';
 import { placeScriptHere } from '../../../support/scripts-here.js';
 import { someday, stepBetween } from '../../../support/stream.js';
 
@@ -119,20 +121,9 @@ test('an archive goes straight to the step', async () => {
   await expectStraight(report, ['./', './first']);
 });
 
-/** A directory with these programs of the machine. */
-async function linkPrograms(names: readonly string[]): Promise<string> {
-  await mkdir(inRoot('bin'));
-  for (const name of new Set(names)) await symlink(await which(name), inRoot('bin', name));
-  return inRoot('bin');
-}
-
-async function which(name: string): Promise<string> {
-  return (await execute('which', [name])).stdout.trim();
-}
-
 test('the programs that are brought for it are enough', async () => {
   await plan();
-  const PATH = await linkPrograms([...requiredPrograms, 'zstd', ...streamPrograms]);
+  const PATH = await pathOf(root, [...requiredPrograms, 'zstd', ...streamPrograms]);
   await expectStraight(await run('pack', '0:3', { PATH }), ['./', './first']);
 });
 
@@ -165,7 +156,7 @@ test('if a program is missing, it goes into a file', async () => {
     'zstd',
     ...streamPrograms.filter((name) => name !== 'timeout'),
   ];
-  const report = await run('pack', '0:3', { PATH: await linkPrograms(programs) });
+  const report = await run('pack', '0:3', { PATH: await pathOf(root, programs) });
   expect(report).toMatchObject({ result: 'packed', files: 1, detour: 'programs' });
   await expectFile(report, ['./', './first']);
 });
@@ -175,11 +166,9 @@ test.each([
   ['tee', 'case $* in *--output-error*) exit 1 ;; esac'],
   ['head', 'cat |'],
 ])("if %s is like BusyBox's, it goes into a file", async (name, line) => {
-  await mkdir(inRoot('bin'));
-  const program = `#!/bin/sh\n${line}\n${await which(name)} "$@"\n`;
-  await writeFile(inRoot('bin', name), program, { mode: 0o755 });
+  const PATH = await pathWith(root, name, `${line}\n${await which(name, true)} "$@"`);
   await plan();
-  const report = await run('pack', '0:3', { PATH: `${inRoot('bin')}:${process.env.PATH}` });
+  const report = await run('pack', '0:3', { PATH });
   expect(report).toMatchObject({ result: 'packed', files: 1, detour: 'programs' });
   await expectFile(report, ['./', './first']);
 });
